@@ -1,0 +1,71 @@
+# Everything starts here.  `make demo` and `make test` work on a fresh clone.
+#
+#   make demo [ARGS=--json]   the main job, end to end, with figures
+#   make test                 lint, types, three legs, the real runs; prints the time of each part
+#   make fast|checked|pure    one leg of the suite          (TESTS="tests/runtime -k mailbox" for some of it)
+#   make bench-NAME           measure one set of claims
+#   make soak                 what takes longer than a test run may
+#
+# The three legs build into folders of their own:
+#   fast      the installed package of .venv            what users run
+#   checked   build/legs/checked                        the same C with bounds, None and overflow checks
+#   pure      src                                       nothing compiled; nothing is ever built in place
+
+PYTHON ?= $(shell tools/find-python 3.11)
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find runtime balancer transports app src -type f -not -name '*.pyc') setup.py pyproject.toml
+TESTS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.PHONY: demo test fast checked pure lint types soak sync clean help
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q' | head -12
+
+demo: .stamps/fast
+	$(BIN)/shoal demo $(ARGS)
+
+test:
+	@tools/run-tests $(LEGS)
+
+.stamps/venv: pyproject.toml
+	@tools/make-venv $(VENV) $(PYTHON)
+	@mkdir -p .stamps && touch $@
+
+.stamps/fast: .stamps/venv $(SOURCES)
+	@echo "building the compiled core (fast)" >&2
+	@SHOAL_BUILD=fast $(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
+	@touch $@
+
+.stamps/checked: .stamps/venv $(SOURCES)
+	@echo "building the compiled core (checked)" >&2
+	@rm -rf build/legs/checked
+	@SHOAL_BUILD=checked $(BIN)/pip install --quiet --no-deps --no-build-isolation --target build/legs/checked .
+	@touch $@
+
+fast: .stamps/fast
+	SHOAL_LEG=fast $(BIN)/pytest $(TESTS)
+
+checked: .stamps/checked
+	SHOAL_LEG=checked PYTHONPATH=build/legs/checked $(BIN)/pytest -m "not real" $(TESTS)
+
+pure: .stamps/venv
+	SHOAL_LEG=pure PYTHONPATH=src $(BIN)/pytest -m "not real" $(TESTS)
+
+lint: .stamps/venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .stamps/venv
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+bench-%: .stamps/fast
+	$(BIN)/python benchmarks/$*.py $(ARGS)
+
+soak: .stamps/fast .stamps/checked
+	@tools/run-soak
+
+clean:
+	rm -rf build .stamps .venv .venv-* out

@@ -1,0 +1,1 @@
+"""Which source delivers which bytes, and whether they are right."""

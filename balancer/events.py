@@ -1,0 +1,219 @@
+"""What goes into a decision and what comes out of it.
+
+    events   ->   Policy.handle(event, now_us)   ->   actions
+
+Whoever runs the policy feeds every event in order and carries out every action
+in order; an action is never waited for, its outcome is a later event.
+
+A transfer is one source delivering one resource from one offset on.  Its life:
+
+    FetchFromCdn | RequestFromPeer            (action)
+      -> TransferStarted?                     headers, or the peer's "data follows"
+      -> TransferProgressed*                  bytes
+      -> TransferEnded | TransferFailed       exactly one of these, unless
+    CancelTransfer                            (action) after which no event of it counts
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from .model import ResourceKey, Segment
+
+__all__ = [
+    "Action",
+    "BanPeer",
+    "CancelTransfer",
+    "CdnAdded",
+    "Event",
+    "FetchFromCdn",
+    "GiveUp",
+    "PeerAnnounced",
+    "PeerJoined",
+    "PeerLeft",
+    "RequestFromPeer",
+    "ResourceCompleted",
+    "ResourceDropped",
+    "ResourceReleased",
+    "ResourceRequested",
+    "SegmentsListed",
+    "SourceBlamed",
+    "TimePassed",
+    "TransferEnded",
+    "TransferFailed",
+    "TransferProgressed",
+    "TransferStarted",
+    "WakeAt",
+]
+
+
+class CdnAdded(msgspec.Struct, frozen=True, tag=True):
+    """A CDN pathway that may be asked for any resource."""
+
+    cdn: str
+    weight: float = 1.0  # business preference; multiplies the measured quality
+
+
+class SegmentsListed(msgspec.Struct, frozen=True, tag=True):
+    """A media playlist was read; `segments` are all it names, in order.  Replaces what was known of the rendition."""
+
+    rendition: int
+    segments: tuple[Segment, ...]
+    is_live: bool
+    shareable: bool  # hashes are known, so that peers may be asked
+
+
+class ResourceRequested(msgspec.Struct, frozen=True, tag=True):
+    """Somebody waits for this resource now."""
+
+    key: ResourceKey
+
+
+class ResourceReleased(msgspec.Struct, frozen=True, tag=True):
+    """Nobody waits for it any more; a transfer under way may go on as prefetch or be cancelled."""
+
+    key: ResourceKey
+
+
+class PeerJoined(msgspec.Struct, frozen=True, tag=True):
+    """A channel to a peer opened.  A peer belongs to one rendition's swarm; the same viewer in two swarms is two peers."""
+
+    peer: str
+    rendition: int
+    fingerprint: str | None = None
+    address: str | None = None
+
+
+class PeerAnnounced(msgspec.Struct, frozen=True, tag=True):
+    """What the peer says it holds (media numbers), and is fetching from a CDN; replaces what it said before."""
+
+    peer: str
+    held: frozenset[int]
+    fetching: frozenset[int]
+
+
+class PeerLeft(msgspec.Struct, frozen=True, tag=True):
+    """The channel is gone.  Its transfers have failed already, each by its own event."""
+
+    peer: str
+    reason: str
+
+
+class TransferStarted(msgspec.Struct, frozen=True, tag=True):
+    """The source said how much it will send; the first body byte may still be out."""
+
+    transfer: int
+    total_bytes: int | None  # of the whole resource
+    etag: str | None = None
+
+
+class TransferProgressed(msgspec.Struct, frozen=True, tag=True):
+    transfer: int
+    byte_count: int  # new bytes, following those before
+
+
+class TransferEnded(msgspec.Struct, frozen=True, tag=True):
+    """The source has sent all that it promised."""
+
+    transfer: int
+
+
+class TransferFailed(msgspec.Struct, frozen=True, tag=True):
+    """The source will send no more of it.  Bytes that came before stay."""
+
+    transfer: int
+    reason: str  # a `reason` of transports/errors.py, or of the peer protocol (absent, closed, protocol)
+    status: int | None = None
+    retry_after_us: int | None = None
+
+
+class SourceBlamed(msgspec.Struct, frozen=True, tag=True):
+    """Bytes of this source were wrong.  Everything from `keep_bytes` on was thrown away and is wanted again."""
+
+    key: ResourceKey
+    source: str  # cdn or peer name
+    keep_bytes: int
+
+
+class ResourceCompleted(msgspec.Struct, frozen=True, tag=True):
+    """All bytes are there, and verified as far as hashes are known; it is in the store."""
+
+    key: ResourceKey
+    byte_count: int
+
+
+class ResourceDropped(msgspec.Struct, frozen=True, tag=True):
+    """The store let it go."""
+
+    key: ResourceKey
+
+
+class TimePassed(msgspec.Struct, frozen=True, tag=True):
+    """The moment asked for by WakeAt, or any later one."""
+
+
+Event = (
+    CdnAdded
+    | SegmentsListed
+    | ResourceRequested
+    | ResourceReleased
+    | PeerJoined
+    | PeerAnnounced
+    | PeerLeft
+    | TransferStarted
+    | TransferProgressed
+    | TransferEnded
+    | TransferFailed
+    | SourceBlamed
+    | ResourceCompleted
+    | ResourceDropped
+    | TimePassed
+)
+
+
+class FetchFromCdn(msgspec.Struct, frozen=True, tag=True):
+    """Ask `cdn` for `key` from `first_byte` on.  With `total_bytes` or `etag` the answer must match (If-Range)."""
+
+    transfer: int
+    cdn: str
+    key: ResourceKey
+    first_byte: int
+    total_bytes: int | None
+    etag: str | None
+    why: str  # one of the words of policy.WHY, for the report: start, failover, deadline, prefetch, explore
+
+
+class RequestFromPeer(msgspec.Struct, frozen=True, tag=True):
+    transfer: int
+    peer: str
+    key: ResourceKey
+    first_byte: int
+    why: str
+
+
+class CancelTransfer(msgspec.Struct, frozen=True, tag=True):
+    transfer: int
+    reason: str  # slow, stalled, released, blamed
+
+
+class BanPeer(msgspec.Struct, frozen=True, tag=True):
+    """Cut the channel now, and refuse this peer id and certificate from now on."""
+
+    peer: str
+    reason: str
+
+
+class GiveUp(msgspec.Struct, frozen=True, tag=True):
+    """No source is left for it; whoever waits gets an error that says so."""
+
+    key: ResourceKey
+    reason: str
+
+
+class WakeAt(msgspec.Struct, frozen=True, tag=True):
+    """Feed TimePassed at this moment; replaces the moment asked for before."""
+
+    time_us: int
+
+
+Action = FetchFromCdn | RequestFromPeer | CancelTransfer | BanPeer | GiveUp | WakeAt

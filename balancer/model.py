@@ -1,0 +1,57 @@
+"""The values that decisions are made of.
+
+Frozen, hashable, without behaviour beyond arithmetic on themselves.  Times are
+integer microseconds on the caller's clock, sizes and offsets are bytes.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+__all__ = ["ByteRange", "Kind", "ResourceKey", "Segment", "SourceKind"]
+
+
+class Kind(enum.StrEnum):
+    """What a resource is to a player."""
+
+    MEDIA = "media"  # a segment; the only kind that peers carry
+    INIT = "init"  # a media initialization section (EXT-X-MAP)
+    KEY = "key"  # a decryption key or key file, passed through
+    DATA = "data"  # session data and whatever else a playlist names
+
+
+class SourceKind(enum.StrEnum):
+    CDN = "cdn"
+    PEER = "peer"
+
+
+class ResourceKey(msgspec.Struct, frozen=True, order=True):
+    """The name of one resource inside a session.
+
+    `rendition` is the place of its media playlist in the session's list.
+    `number` is, for media, the id that peers use: the place in the playlist for
+    VOD, the media sequence number for live; for the other kinds a running number.
+    """
+
+    rendition: int
+    kind: Kind
+    number: int
+
+
+class ByteRange(msgspec.Struct, frozen=True, order=True):
+    """A part of a file: `length` bytes from `offset`."""
+
+    offset: int
+    length: int
+
+
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """One resource that a playlist names."""
+
+    key: ResourceKey
+    uri: str  # absolute
+    byte_range: ByteRange | None = None
+    start_us: int = 0  # on the rendition's own timeline
+    duration_us: int = 0

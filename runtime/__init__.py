@@ -1,0 +1,1 @@
+"""Actors, mailboxes and schedulers; knows nothing of video, HTTP or browsers."""

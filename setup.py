@@ -1,0 +1,63 @@
+"""Builds the compiled core.  Everything else is in pyproject.toml.
+
+A module is compiled when a .pxd of its own name lies beside its .py; there is
+no other list.  SHOAL_BUILD chooses how:
+
+    fast      C without checks; what a wheel carries (the default)
+    checked   C that checks None, bounds and overflow; what the tests also run
+    pure      nothing compiled; for Pyodide, PyPy, or no C compiler
+
+Each build has a folder of its own under build/, so that none takes the other's
+objects for its own.
+"""
+
+import os
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+FOLDERS = ("runtime", "balancer", "transports", "app")
+CHECKS = ("boundscheck", "wraparound", "nonecheck", "overflowcheck")
+BUILD = os.environ.get("SHOAL_BUILD", "fast")
+
+
+def core_extensions() -> list[Extension]:
+    if BUILD == "pure":
+        return []
+    if BUILD not in ("fast", "checked"):
+        raise SystemExit(f"SHOAL_BUILD is {BUILD!r}; use fast, checked or pure")
+    # From src/shoal/ in a checkout (links), from the same path in an sdist (real files).
+    twins = [p.with_suffix(".py") for d in FOLDERS for p in sorted(Path("src/shoal", d).glob("**/*.pxd"))]
+    sources = [p for p in twins if p.exists() and p.stem != "__init__"]
+    if not sources:
+        raise SystemExit(
+            "nothing to compile under src/shoal: are its links in place? git config core.symlinks true && git checkout -- src"
+        )
+    from Cython.Build import cythonize
+
+    # A source install is built once on the user's machine: -O1 compiles in half
+    # the time of -O2; wheels set SHOAL_CFLAGS=-O2.
+    cflags = os.environ.get("SHOAL_CFLAGS", "-O1 -g0").split()
+    return cythonize(
+        [
+            Extension(".".join(p.relative_to("src").with_suffix("").parts), [str(p)], extra_compile_args=cflags)
+            for p in sources
+        ],
+        build_dir=f"build/{BUILD}/cython",  # keeps .c files out of the source folders
+        language_level=3,
+        nthreads=os.cpu_count() or 1,
+        compiler_directives={
+            # Annotations speak to readers and type checkers, the .pxd to C.
+            "annotation_typing": False,
+            "freethreading_compatible": True,
+            **dict.fromkeys(CHECKS, BUILD == "checked"),
+        },
+        annotate=bool(os.environ.get("SHOAL_ANNOTATE")),  # HTML of what stayed Python
+    )
+
+
+if __name__ == "__main__":
+    setup(
+        ext_modules=core_extensions(),
+        options={"build": {"build_base": f"build/{BUILD}", "parallel": os.cpu_count() or 1}},
+    )

@@ -1,0 +1,1 @@
+"""HTTP, WebRTC, WebSocket and hashing behind one interface, chosen per platform."""

@@ -1,0 +1,125 @@
+"""What can go wrong between here and another machine.
+
+    TransportError
+    ├── TransportMissing     a package or a platform feature is not there; says what to install
+    ├── AddressRefused       our own policy refuses the host or address; nothing was sent
+    ├── ConnectFailed        name, route, TCP, TLS or ICE; another source may do better
+    ├── TimedOut             which phase, and after how long
+    ├── StatusError          the server answered, with a status that is not what was asked for
+    ├── BodyError
+    │   ├── BodyTruncated    fewer bytes than announced
+    │   ├── BodyTooLarge     more bytes than announced or allowed
+    │   └── BodyChanged      another representation (length or ETag) than the one being resumed
+    ├── ChannelClosed        the other side, or we, closed the channel; carries the reason
+    └── MessageTooLarge      our own mistake: split it first
+
+Each platform maps its own exceptions into these at its border; nothing else
+leaves `transports/`.  Each message says what happened, with the value, and what
+to do.  `reason` is the stable short word under which reports and counters file
+the error.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AddressRefused",
+    "BodyChanged",
+    "BodyError",
+    "BodyTooLarge",
+    "BodyTruncated",
+    "ChannelClosed",
+    "ConnectFailed",
+    "MessageTooLarge",
+    "StatusError",
+    "TimedOut",
+    "TransportError",
+    "TransportMissing",
+]
+
+
+class TransportError(Exception):
+    """Something went wrong between here and another machine."""
+
+    reason = "transport"
+
+
+class TransportMissing(TransportError):
+    """A package or a platform feature is not there; the message says what to install."""
+
+    reason = "missing"
+
+
+class AddressRefused(TransportError):
+    """Our own policy refuses this URL, host or address; nothing was sent."""
+
+    reason = "refused"
+
+
+class ConnectFailed(TransportError):
+    """No connection: name, route, TCP, TLS or ICE."""
+
+    reason = "connect"
+
+
+class TimedOut(TransportError):
+    """A phase took longer than its limit."""
+
+    reason = "timeout"
+
+    def __init__(self, message: str, *, phase: str, timeout_us: int) -> None:
+        """`phase` is one of connect, first_byte, stall."""
+        super().__init__(message)
+        self.phase = phase
+        self.timeout_us = timeout_us
+
+
+class StatusError(TransportError):
+    """The server answered with a status other than the one asked for."""
+
+    reason = "status"
+
+    def __init__(self, message: str, *, status: int, retry_after_us: int | None = None) -> None:
+        """`retry_after_us` is the Retry-After header (RFC 9110, 10.2.3) as a delay, if it was sent."""
+        super().__init__(message)
+        self.status = status
+        self.retry_after_us = retry_after_us
+
+
+class BodyError(TransportError):
+    """A response body is not what its headers said."""
+
+    reason = "body"
+
+
+class BodyTruncated(BodyError):
+    """The body ended before its announced length."""
+
+    reason = "truncated"
+
+
+class BodyTooLarge(BodyError):
+    """The body is longer than announced, or than the limit of the request."""
+
+    reason = "too_large"
+
+
+class BodyChanged(BodyError):
+    """The bytes offered are of another representation than the one being resumed."""
+
+    reason = "changed"
+
+
+class ChannelClosed(TransportError):
+    """The channel is closed; `detail` says by whom and why."""
+
+    reason = "closed"
+
+    def __init__(self, message: str, *, detail: str) -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class MessageTooLarge(TransportError):
+    """A message is longer than `max_message_bytes`; split it first."""
+
+    reason = "message_too_large"
