@@ -31,7 +31,8 @@ def core_extensions() -> list[Extension]:
     sources = [p for p in twins if p.exists() and p.stem != "__init__"]
     if not sources:
         raise SystemExit(
-            "nothing to compile under src/shoal: are its links in place? git config core.symlinks true && git checkout -- src"
+            "nothing to compile under src/shoal: are its links in place? "
+            "git config core.symlinks true && git checkout -- src"
         )
     from Cython.Build import cythonize
 

@@ -76,7 +76,7 @@ class ResourceReleased(msgspec.Struct, frozen=True, tag=True):
 
 
 class PeerJoined(msgspec.Struct, frozen=True, tag=True):
-    """A channel to a peer opened.  A peer belongs to one rendition's swarm; the same viewer in two swarms is two peers."""
+    """A channel to a peer opened.  It serves one rendition's swarm; a viewer in two swarms is two peers."""
 
     peer: str
     rendition: int
