@@ -1,0 +1,15 @@
+"""Watch shoal work: a real stream, three origins that misbehave, peers that lie, and an independent player and judge.
+
+    stream.py       makes the video (two renditions, fMP4 segments, hashes) once, into a cache folder
+    origin.py       an HTTP origin with faults on a schedule, as a process of its own
+    polluter.py     what makes one of the peers lie
+    player.py       a player that knows nothing of shoal: libav over the proxy's URL
+    judge.py        a tap between player and proxy that compares every byte with the file on disk
+    table.py        the live view
+    figures.py      reports in, figures and a verdict out
+    report_html.py  the story of every segment as one page that works offline
+    run.py          all of it in order, and the end of every process it started
+
+The player and the judge import nothing of shoal, so that their word is worth
+something.  `python -m shoal.app.demo.origin`, `.player` and `.judge` run alone.
+"""
