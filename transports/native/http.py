@@ -1,0 +1,229 @@
+"""Fetcher on aiohttp: one GET at a time per call, many calls at once, every wait limited.
+
+Promises, beyond the Protocol:
+
+    addresses   scheme, host and resolved address are checked on every hop (guard.py); redirects are followed by
+                hand, five at most, never from https to http, and without our credentials once the origin changes
+    bytes       identity coding is asked for and nothing is ever decoded, so that a small bomb stays small
+    honesty     a 206 must start where it was asked to; a body shorter or longer than announced is an error
+    time        connecting includes the name lookup and TLS; the first-byte limit runs to the end of the headers,
+                so that headers which drip do not prolong it; the stall limit restarts with every piece
+    state       no cookies; no proxies from the environment unless asked for
+
+Leaves to others: retries, minimum rates, total time, and how many requests run at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from multidict import CIMultiDict
+from yarl import URL
+
+from shoal.transports.errors import AddressRefused, ConnectFailed, StatusError, TimedOut, TransportError
+from shoal.transports.interface import AddressPolicy, FetchRequest, FetchResponse
+from shoal.transports.sansio.addresses import check_address, check_host, check_text
+from shoal.transports.sansio.ranges import range_header
+
+from .body import BodyPlan, HttpResponse, plan_body, retry_after_us
+from .guard import GuardedResolver, guarded_socket_factory
+
+__all__ = ["HttpFetcher"]
+
+_SECOND_US = 1_000_000
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_OURS = frozenset({"range", "if-range", "accept-encoding", "host", "connection", "content-length", "transfer-encoding"})
+_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_HEADER_BYTES_MAX = 8190  # a line or a field, as nginx and Apache have it
+_HEADERS_MAX = 128  # CDNs send about 30
+
+
+class _Phase:
+    """Which limit is running; aiohttp's tracing moves it on when the connection is there."""
+
+    def __init__(self, request: FetchRequest) -> None:
+        self.name = "connect"
+        self.timeout_us = request.connect_timeout_us
+        self.timer = asyncio.timeout(request.connect_timeout_us / _SECOND_US)
+        self._first_byte_timeout_us = request.first_byte_timeout_us
+
+    def connected(self) -> None:
+        self.name = "first_byte"
+        self.timeout_us = self._first_byte_timeout_us
+        if not self.timer.expired():
+            self.timer.reschedule(asyncio.get_running_loop().time() + self.timeout_us / _SECOND_US)
+
+
+async def _on_connected(_session: aiohttp.ClientSession, context: Any, _params: Any) -> None:
+    context.trace_request_ctx.connected()
+
+
+class HttpFetcher:
+    """A Fetcher with one pool of connections.  Make it anywhere; it opens nothing before the first request."""
+
+    def __init__(
+        self,
+        policy: AddressPolicy | None = None,
+        *,
+        connections_max: int = 64,
+        redirects_max: int = 5,
+        ssl_context: ssl.SSLContext | None = None,
+        resolver: AbstractResolver | None = None,
+        user_agent: str = "shoal",
+        environment_proxies: bool = False,
+    ) -> None:
+        """`connections_max` bounds sockets; a request beyond it waits within its connect limit.
+
+        `ssl_context` must verify (a private CA is a reason to give one).  With `environment_proxies`
+        (HTTP_PROXY and friends) names are resolved by the proxy: then only names and literal
+        addresses in URLs are checked here, and the proxy itself is trusted.
+        """
+        if ssl_context is not None and ssl_context.verify_mode != ssl.CERT_REQUIRED:
+            raise ValueError("ssl_context does not verify certificates; load the CA instead")
+        self._policy = policy if policy is not None else AddressPolicy()
+        self._connections_max = connections_max
+        self._redirects_max = redirects_max
+        self._ssl_context = ssl_context
+        self._resolver = resolver
+        self._user_agent = user_agent
+        self._environment_proxies = environment_proxies
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    async def open(self, request: FetchRequest) -> FetchResponse:
+        """As Fetcher.open.  A malformed answer is a plain TransportError; a wrong argument a ValueError."""
+        if self._closed:
+            raise ConnectFailed("this fetcher is closed; make another")
+        headers = _request_headers(request, self._user_agent)
+        url = self._checked_url(request.url)
+        for hop in range(self._redirects_max + 1):
+            response = await self._send(url, headers, request)
+            try:
+                if response.status in _REDIRECTS and "Location" in response.headers and hop < self._redirects_max:
+                    target = self._redirect_target(url, response.headers["Location"])
+                    if target.origin() != url.origin():
+                        headers = CIMultiDict(
+                            (name, value) for name, value in headers.items() if name.lower() not in _CREDENTIALS
+                        )
+                    url = target
+                    response.close()  # its body may be long; a new connection costs less than reading it
+                    continue
+                return HttpResponse(response, request, _accepted(response, request))
+            except BaseException:
+                response.close()
+                raise
+        raise AssertionError("the last hop returns or raises")  # StatusError for one redirect too many
+
+    async def aclose(self) -> None:
+        """Close every connection; bodies being read end with BodyTruncated."""
+        self._closed = True
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    def _checked_url(self, text: str) -> URL:
+        check_text(text)
+        try:
+            # Kept as written when it can be: re-quoting would break the signatures that CDNs put in queries.
+            url = URL(text, encoded=text.isascii())
+            host, port = url.raw_host, url.port
+        except (ValueError, TypeError) as error:
+            raise AddressRefused(f"{text[:200]!r} refused: {error}") from error
+        has_user = url.raw_user is not None or url.raw_password is not None
+        name = check_host(self._policy, scheme=url.scheme, host=host, port=port, has_user=has_user)
+        if ":" in name or name.replace(".", "").isdigit():
+            check_address(self._policy, name, host=name)  # a literal, known to be private before a socket is made
+        return url
+
+    def _redirect_target(self, url: URL, location: str) -> URL:
+        check_text(location)
+        try:
+            joined = url.join(URL(location, encoded=location.isascii()))
+        except ValueError as error:
+            raise AddressRefused(f"redirect to {location[:200]!r} refused: {error}") from error
+        target = self._checked_url(str(joined))
+        if url.scheme == "https" and target.scheme != "https":
+            raise AddressRefused(f"redirect from {url} to {target} refused; it would leave https")
+        return target
+
+    async def _send(self, url: URL, headers: CIMultiDict[str], request: FetchRequest) -> aiohttp.ClientResponse:
+        phase = _Phase(request)
+        try:
+            async with phase.timer:
+                return await self._open_session().get(
+                    url, headers=headers, allow_redirects=False, trace_request_ctx=phase
+                )
+        except TimeoutError as error:
+            raise TimedOut(
+                f"{url.host} did not get past {phase.name} within {phase.timeout_us / _SECOND_US:g} s; try another",
+                phase=phase.name,
+                timeout_us=phase.timeout_us,
+            ) from error
+        except aiohttp.InvalidURL as error:
+            raise AddressRefused(f"{str(url)[:200]!r} refused: {error}") from error
+        except aiohttp.ClientResponseError as error:
+            raise TransportError(f"{url.host} answered what is not HTTP: {error.message[:200]}") from error
+        except (aiohttp.ClientError, OSError) as error:
+            how = "before it answered" if phase.name == "first_byte" else "while connecting"
+            raise ConnectFailed(f"{url.host} port {url.port} failed {how}: {error or type(error).__name__}") from error
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            trace = aiohttp.TraceConfig()
+            trace.on_connection_create_end.append(_on_connected)
+            trace.on_connection_reuseconn.append(_on_connected)
+            connector = aiohttp.TCPConnector(
+                ssl=self._ssl_context or True,
+                limit=self._connections_max,
+                use_dns_cache=False,  # the operating system has one, and what is not kept cannot go stale
+                resolver=None if self._environment_proxies else GuardedResolver(self._policy, self._resolver),
+                socket_factory=None if self._environment_proxies else guarded_socket_factory(self._policy),
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                # Own timers run instead: total would cut long bodies, and sock_read starts anew with every byte.
+                timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
+                auto_decompress=False,
+                trust_env=self._environment_proxies,
+                trace_configs=[trace],
+                max_line_size=_HEADER_BYTES_MAX,
+                max_field_size=_HEADER_BYTES_MAX,
+                max_headers=_HEADERS_MAX,
+                requote_redirect_url=False,
+            )
+        return self._session
+
+
+def _request_headers(request: FetchRequest, user_agent: str) -> CIMultiDict[str]:
+    wanted_range = range_header(request.first_byte, request.last_byte)
+    if request.if_range is not None and not (request.if_range.startswith('"') and request.if_range.endswith('"')):
+        raise ValueError(f"if_range is {request.if_range!r}; only a strong ETag, in quotes, identifies bytes")
+    headers: CIMultiDict[str] = CIMultiDict({"User-Agent": user_agent, "Accept": "*/*"})
+    for name, value in request.headers:
+        if name.lower() in _OURS:
+            raise ValueError(f"header {name} is the fetcher's own; use the fields of FetchRequest")
+        headers[name] = value
+    headers["Accept-Encoding"] = "identity"
+    if wanted_range is not None:
+        headers["Range"] = wanted_range
+        if request.if_range is not None:
+            headers["If-Range"] = request.if_range
+    return headers
+
+
+def _accepted(response: aiohttp.ClientResponse, request: FetchRequest) -> BodyPlan:
+    headers: Mapping[str, str] = response.headers
+    if response.status not in {200, 206}:
+        hint = " once more than redirects_max allows; it may loop" if response.status in _REDIRECTS else ""
+        raise StatusError(
+            f"{response.url} answered {response.status} {(response.reason or '')[:100]}{hint}",
+            status=response.status,
+            retry_after_us=retry_after_us(headers.get("Retry-After"), date=headers.get("Date")),
+        )
+    return plan_body(response.status, headers, request)

@@ -1,0 +1,212 @@
+"""Server on aiohttp: what a local player talks to.
+
+Promises, beyond the Protocol:
+
+    streaming   pieces are written as they come and the next is asked for once the socket took the last (back-pressure)
+    endings     a body that raises, or ends short of its Content-Length, aborts the connection: never a clean end
+    errors      a handler that raises is a 500 with one plain line; the error goes to `on_error`, not to the client
+    limits      connections, header sizes, and time for a request's headers; a drip is cut as an idle client is
+    rebinding   a Host that is neither an IP address nor a known name gets 421, so that a web page cannot reach
+                a loopback server under a name of its own
+
+Meant for loopback and for trusted networks: no TLS, no request bodies (they are refused with 413).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import logging
+from collections.abc import AsyncIterator, Callable
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from shoal.transports.errors import ConnectFailed
+from shoal.transports.interface import Handler, ServerRequest, ServerResponse
+
+__all__ = ["HttpServer"]
+
+_HEADER_BYTES_MAX = 8190
+_HEADERS_MAX = 64  # players send a dozen
+_SHUTDOWN_S = 1.0  # for responses under way; a player notices a closing proxy anyway
+# aiohttp logs each malformed request with a traceback; here that is the client's affair, so its log ends nowhere.
+_QUIET = logging.Logger("shoal.quiet", level=logging.CRITICAL + 1)  # noqa: LOG001 - unattached on purpose
+
+
+class _LimitedServer(web.Server):
+    """Refuses the connection that would be one too many, before it costs a parser's buffer."""
+
+    def __init__(self, *args: object, connections_max: int, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self._connections_max = connections_max
+        self.refused = 0
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if len(self.connections) > self._connections_max:
+            self.refused += 1
+            transport.abort()
+
+
+class HttpServer:
+    """A Server on one address."""
+
+    def __init__(
+        self,
+        *,
+        connections_max: int = 128,
+        header_timeout_us: int = 10_000_000,
+        host_names: frozenset[str] = frozenset({"localhost"}),
+        on_error: Callable[[ServerRequest, Exception], None] | None = None,
+    ) -> None:
+        """`header_timeout_us` bounds both the idle time before a request and the time its headers may take.
+
+        `host_names` are accepted in Host beside IP addresses.  A player opens at most six
+        connections, so that `connections_max` serves about twenty of them.
+        """
+        self._connections_max = connections_max
+        self._header_timeout_us = header_timeout_us
+        self._host_names = frozenset(name.lower() for name in host_names)
+        self._on_error = on_error
+        self._handler: Handler | None = None
+        self._runner: web.ServerRunner | None = None
+        self._server: _LimitedServer | None = None
+
+    @property
+    def refused_connections(self) -> int:
+        """How many were turned away because `connections_max` were open."""
+        return self._server.refused if self._server is not None else 0
+
+    async def start(self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0) -> int:
+        """As Server.start; a server starts once."""
+        if self._runner is not None:
+            raise RuntimeError("this server was started already; make another")
+        self._handler = handler
+        self._server = _LimitedServer(
+            self._handle,
+            connections_max=self._connections_max,
+            handler_cancellation=True,  # a client that went away cancels its handler
+            keepalive_timeout=self._header_timeout_us / 1_000_000,  # aiohttp runs it until the headers are complete
+            lingering_time=0,  # never read a refused body to its end
+            max_line_size=_HEADER_BYTES_MAX,
+            max_field_size=_HEADER_BYTES_MAX,
+            max_headers=_HEADERS_MAX,
+            logger=_QUIET,
+            access_log=None,
+        )
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=_SHUTDOWN_S)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, backlog=self._connections_max)
+        try:
+            await site.start()
+        except OSError as error:
+            await self.aclose()
+            if error.errno == errno.EADDRINUSE:
+                raise ConnectFailed(
+                    f"port {port} of {host} is taken; stop its owner, or use port 0 for a free one"
+                ) from error
+            raise ConnectFailed(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+        bound: int = self._runner.addresses[0][1]
+        return bound
+
+    async def aclose(self) -> None:
+        """Stop listening, give responses under way a second, then cancel them.  Does nothing the second time."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def _handle(self, message: web.BaseRequest) -> web.StreamResponse:
+        if not self._knows_host(message.host):
+            return _plain(421, "this server is not known by that name; use its IP address")
+        if message.body_exists:
+            return _plain(413, "request bodies are not taken here")
+        request = ServerRequest(
+            method=message.method,
+            path=message.path if message.path.startswith("/") else "/",
+            query=message.rel_url.raw_query_string,
+            headers={name.lower(): value for name, value in message.headers.items()},
+            remote=message.remote or "",
+        )
+        assert self._handler is not None
+        try:
+            response = await self._handler(request)
+        except Exception as error:  # a handler's mistake is answered and told, and must not take the server down
+            self._report(request, error)
+            return _plain(500, "this request failed; the server's log says why")
+        return await self._respond(message, request, response)
+
+    async def _respond(
+        self, message: web.BaseRequest, request: ServerRequest, response: ServerResponse
+    ) -> web.StreamResponse:
+        headers = {"server": "shoal", **response.headers}
+        if isinstance(response.body, bytes) and message.method != "HEAD":
+            return web.Response(status=response.status, body=response.body, headers=headers)
+        streamed = web.StreamResponse(status=response.status, headers=headers)
+        try:
+            if isinstance(response.body, bytes):
+                if "content-length" not in streamed.headers:
+                    streamed.content_length = len(response.body)
+                await streamed.prepare(message)
+            else:
+                await streamed.prepare(message)
+                is_whole = message.method == "HEAD" or await self._stream(streamed, request, response.body)
+                if not is_whole and message.transport is not None:
+                    message.transport.abort()
+        finally:
+            await _close_iterator(response.body)
+        return streamed
+
+    async def _stream(self, streamed: web.StreamResponse, request: ServerRequest, body: AsyncIterator[bytes]) -> bool:
+        """Whether the body came whole."""
+        announced = streamed.content_length
+        sent = 0
+        try:
+            async for piece in body:
+                sent += len(piece)
+                if announced is not None and sent > announced:
+                    break
+                await streamed.write(piece)
+        except ConnectionError:
+            return False  # the client went away between two pieces
+        except Exception as error:  # whatever the body's source raised: the client learns it by the missing rest
+            self._report(request, error)
+            return False
+        if announced is not None and sent != announced:
+            how = "longer" if sent > announced else "shorter"
+            self._report(request, ValueError(f"the body is {how} than its Content-Length of {announced}"))
+            return False
+        return True
+
+    def _knows_host(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if name in self._host_names:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+    def _report(self, request: ServerRequest, error: Exception) -> None:
+        if self._on_error is not None:
+            self._on_error(request, error)
+
+
+def _plain(status: int, text: str) -> web.Response:
+    response = web.Response(status=status, text=text + "\n", headers={"server": "shoal"})
+    response.force_close()
+    return response
+
+
+async def _close_iterator(body: bytes | AsyncIterator[bytes]) -> None:
+    close = getattr(body, "aclose", None)  # every asynchronous generator has one; a plain iterator need not
+    if close is not None:
+        with contextlib.suppress(Exception):  # the response is over; there is nobody left to tell
+            await close()

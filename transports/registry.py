@@ -1,0 +1,156 @@
+"""Which implementation of a kind of transport to use, found by name and imported on first use.
+
+    kind         native                      memory                   browser
+    fetcher      native/http.py              memory.py                not written yet
+    server       native/server.py            memory.py                never: a page cannot listen
+    connector    native/webrtc.py  [webrtc]  memory.py                not written yet
+    signaling    native/websocket.py         memory.py                not written yet
+    hasher       native/hashing.py           memory.py                not written yet
+
+Other packages add implementations, and kinds, by an entry point in the group
+`shoal.transports` named `kind.name`:
+
+    [project.entry-points."shoal.transports"]
+    "fetcher.curl" = "my_package.fetchers:CurlFetcher"
+
+What is returned is a factory: calling it gives an object of the kind's Protocol.
+Its arguments are the implementation's own (a fetcher takes an AddressPolicy first,
+the memory ones a host of a `memory.Network`).  Built-in names cannot be replaced by
+an entry point.  Nothing is remembered here: Python's import cache is the only state.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+import msgspec
+
+from .errors import TransportMissing
+from .interface import Connector, Fetcher, Hasher, Server, Signaling
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "available",
+    "platform",
+    "resolve",
+    "resolve_connector",
+    "resolve_fetcher",
+    "resolve_hasher",
+    "resolve_server",
+    "resolve_signaling",
+]
+
+ENTRY_POINT_GROUP = "shoal.transports"
+
+
+class _Builtin(msgspec.Struct, frozen=True):
+    module: str
+    attribute: str
+    install: str = "pip install shoal"
+
+
+_WEBRTC = 'pip install "shoal[webrtc]"'
+
+_BUILTIN = {
+    "fetcher.native": _Builtin("shoal.transports.native.http", "HttpFetcher"),
+    "server.native": _Builtin("shoal.transports.native.server", "HttpServer"),
+    "connector.native": _Builtin("shoal.transports.native.webrtc", "WebRtcConnector", _WEBRTC),
+    "signaling.native": _Builtin("shoal.transports.native.websocket", "WebSocketSignaling"),
+    "hasher.native": _Builtin("shoal.transports.native.hashing", "ThreadHasher"),
+    "fetcher.memory": _Builtin("shoal.transports.memory", "MemoryFetcher"),
+    "server.memory": _Builtin("shoal.transports.memory", "MemoryServer"),
+    "connector.memory": _Builtin("shoal.transports.memory", "MemoryConnector"),
+    "signaling.memory": _Builtin("shoal.transports.memory", "MemorySignaling"),
+    "hasher.memory": _Builtin("shoal.transports.memory", "InlineHasher"),
+}
+
+_ABSENT = {
+    "fetcher.browser": "the fetch() bridge is not written yet; use another transport, or add one by an entry point",
+    "server.browser": "a page cannot listen for connections; run the player in the same page instead",
+    "connector.browser": "the RTCPeerConnection bridge is not written yet; add one by an entry point",
+    "signaling.browser": "the WebSocket bridge is not written yet; add one by an entry point",
+    "hasher.browser": "the crypto.subtle bridge is not written yet; use hasher.memory, which digests inline",
+}
+
+
+def platform() -> str:
+    """`browser` under Pyodide, else `native`."""
+    return "browser" if sys.platform == "emscripten" else "native"
+
+
+def available() -> tuple[str, ...]:
+    """Every `kind.name` that can be asked for, sorted; whether its packages are installed shows when it is resolved."""
+    return tuple(sorted({*_BUILTIN, *(entry.name for entry in metadata.entry_points(group=ENTRY_POINT_GROUP))}))
+
+
+def resolve(kind: str, name: str | None = None) -> Callable[..., Any]:
+    """The factory of `kind.name`; the platform's own when no name is given.
+
+    TransportMissing when there is none, or when a package that it needs cannot
+    be imported: the message says what was tried and what to install.
+    """
+    wanted = f"{kind}.{name or platform()}"
+    builtin = _BUILTIN.get(wanted)
+    if builtin is not None:
+        try:
+            module = importlib.import_module(builtin.module)
+        except ImportError as error:
+            raise TransportMissing(
+                f"{wanted} could not be loaded: tried {builtin.module}, which says: {error}; {builtin.install}"
+            ) from error
+        factory: Callable[..., Any] = getattr(module, builtin.attribute)
+        return factory
+    return _resolve_entry_point(wanted)
+
+
+def _resolve_entry_point(wanted: str) -> Callable[..., Any]:
+    entries = list(metadata.entry_points(group=ENTRY_POINT_GROUP, name=wanted))
+    if len(entries) > 1:
+        owners = ", ".join(entry.value for entry in entries)
+        raise TransportMissing(f"{wanted} is offered more than once ({owners}); uninstall all but one")
+    if entries:
+        entry = entries[0]
+        try:
+            factory: Callable[..., Any] = entry.load()
+        except (ImportError, AttributeError) as error:
+            owner = f" of {entry.dist.name}" if entry.dist is not None else ""
+            raise TransportMissing(
+                f"{wanted} could not be loaded: tried {entry.value}{owner}, which says: {error}; reinstall that package"
+            ) from error
+        return factory
+    why = _ABSENT.get(wanted)
+    tried = f"tried the built-in transports and the entry points of group {ENTRY_POINT_GROUP!r}"
+    if why is not None:
+        raise TransportMissing(f"{wanted} is missing: {why} ({tried})")
+    raise TransportMissing(
+        f"{wanted} is missing: {tried}; there are {', '.join(available())}; install the package that offers it"
+    )
+
+
+def resolve_fetcher(name: str | None = None) -> Callable[..., Fetcher]:
+    """The factory of a Fetcher; as `resolve`."""
+    return resolve("fetcher", name)
+
+
+def resolve_server(name: str | None = None) -> Callable[..., Server]:
+    """The factory of a Server; as `resolve`."""
+    return resolve("server", name)
+
+
+def resolve_connector(name: str | None = None) -> Callable[..., Connector]:
+    """The factory of a Connector; as `resolve`."""
+    return resolve("connector", name)
+
+
+def resolve_signaling(name: str | None = None) -> Callable[..., Signaling]:
+    """The factory of a Signaling; as `resolve`."""
+    return resolve("signaling", name)
+
+
+def resolve_hasher(name: str | None = None) -> Callable[..., Hasher]:
+    """The factory of a Hasher; as `resolve`."""
+    return resolve("hasher", name)

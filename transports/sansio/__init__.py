@@ -1,0 +1,1 @@
+"""Protocols without sockets: events and bytes in, decisions and bytes out."""

@@ -1,0 +1,79 @@
+"""Whom an AddressPolicy lets us talk to: decided on URLs, then on the addresses that names resolve to.
+
+A URL is checked for its scheme, user info and host name before anything is
+sent.  An address is checked again where the connection is made, because only
+that one matters: a name may resolve to anything, and to something else the
+second time (DNS rebinding), and one address has many spellings (127.1,
+0x7f000001, 2130706433, ::ffff:127.0.0.1).  Every refusal is AddressRefused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from shoal.transports.errors import AddressRefused
+from shoal.transports.interface import AddressPolicy
+
+__all__ = ["check_address", "check_host", "check_text", "is_public"]
+
+_URL_CHARACTERS_MAX = 8192  # what servers take as a request line; longer ones are an attack or a mistake
+
+# Only this block of IPv6 is given out for global unicast (IANA); what lies outside is special, whatever its flags say.
+_IPV6_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_IPV6_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+
+
+def is_public(address: str) -> bool:
+    """Whether this literal IP address is one of the public internet, also after unwrapping IPv4 inside IPv6.
+
+    Anything that is not exactly an address is not public.  Stricter than
+    `ipaddress.is_global`, which takes multicast, site-local and IPv4-compatible addresses for global.
+    """
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv4Address):
+        return _is_public_v4(ip)
+    if ip.ipv4_mapped is not None:
+        return _is_public_v4(ip.ipv4_mapped)
+    if ip in _IPV6_NAT64:
+        return _is_public_v4(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF))
+    if ip not in _IPV6_GLOBAL_UNICAST or not ip.is_global or ip.scope_id is not None:
+        return False
+    if ip.sixtofour is not None:
+        return _is_public_v4(ip.sixtofour)
+    # Teredo carries a server and a client address, and its relays are gone: nobody's CDN is there.
+    return ip.teredo is None
+
+
+def _is_public_v4(ip: ipaddress.IPv4Address) -> bool:
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def check_text(url: str) -> None:
+    """Refuse what parsers disagree about before any parser sees it: control characters, spaces, backslashes, length."""
+    if len(url) > _URL_CHARACTERS_MAX:
+        raise AddressRefused(f"URL of {len(url)} characters refused; at most {_URL_CHARACTERS_MAX} are sent")
+    if any(character <= " " or character in "\x7f\\" for character in url):
+        raise AddressRefused(f"{url[:200]!r} refused: control characters, spaces and backslashes must be escaped")
+
+
+def check_host(policy: AddressPolicy, *, scheme: str, host: str | None, port: int | None, has_user: bool) -> str:
+    """The host in the form in which it is compared: lower case, without a final dot.  AddressRefused."""
+    if scheme not in {"http", "https"}:
+        raise AddressRefused(f"scheme {scheme!r} refused; use http or https")
+    if has_user:
+        raise AddressRefused("a user name or password in a URL is refused; send a header instead")
+    name = (host or "").lower().removesuffix(".")
+    if not name or "%" in name or port == 0:
+        raise AddressRefused(f"host {host!r} with port {port} refused; it names no server")
+    if policy.allowed_hosts and not {name, f"{name}:{port}"} & policy.allowed_hosts:
+        raise AddressRefused(f"host {name}:{port} refused; it is not one of the allowed hosts")
+    return name
+
+
+def check_address(policy: AddressPolicy, address: str, *, host: str) -> None:
+    """Refuse a private address unless the policy allows it."""
+    if not policy.allow_private and not is_public(address):
+        raise AddressRefused(f"{host} is at {address}, which is not public; allow_private=True allows it")
