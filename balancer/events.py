@@ -23,6 +23,7 @@ from .model import ResourceKey, Segment
 __all__ = [
     "Action",
     "BanPeer",
+    "BytesDiscarded",
     "CancelTransfer",
     "CdnAdded",
     "Event",
@@ -131,7 +132,15 @@ class SourceBlamed(msgspec.Struct, frozen=True, tag=True):
     """Bytes of this source were wrong.  Everything from `keep_bytes` on was thrown away and is wanted again."""
 
     key: ResourceKey
-    source: str  # cdn or peer name
+    source: str  # "cdn:NAME" or "peer:ID"
+    keep_bytes: int  # all that is held, when nothing had to be thrown away (a culprit found by comparison)
+
+
+class BytesDiscarded(msgspec.Struct, frozen=True, tag=True):
+    """A block that several sources made is wrong.  Nobody is blamed until the right one is known."""
+
+    key: ResourceKey
+    suspects: tuple[str, ...]  # "cdn:NAME" or "peer:ID"
     keep_bytes: int
 
 
@@ -165,6 +174,7 @@ Event = (
     | TransferEnded
     | TransferFailed
     | SourceBlamed
+    | BytesDiscarded
     | ResourceCompleted
     | ResourceDropped
     | TimePassed
@@ -180,7 +190,7 @@ class FetchFromCdn(msgspec.Struct, frozen=True, tag=True):
     first_byte: int
     total_bytes: int | None
     etag: str | None
-    why: str  # one of the words of policy.WHY, for the report: start, failover, deadline, prefetch, explore
+    why: str  # one of the words of policy.WHY, for the report: start, failover, deadline, prefetch, explore, offload
 
 
 class RequestFromPeer(msgspec.Struct, frozen=True, tag=True):
@@ -193,7 +203,7 @@ class RequestFromPeer(msgspec.Struct, frozen=True, tag=True):
 
 class CancelTransfer(msgspec.Struct, frozen=True, tag=True):
     transfer: int
-    reason: str  # slow, stalled, released, blamed
+    reason: str  # slow, stalled, released, gone, blamed
 
 
 class BanPeer(msgspec.Struct, frozen=True, tag=True):

@@ -10,7 +10,7 @@ import enum
 
 import msgspec
 
-__all__ = ["ByteRange", "Kind", "ResourceKey", "Segment", "SourceKind"]
+__all__ = ["ByteRange", "Kind", "ResourceKey", "Segment", "SourceKind", "is_peer", "source_label"]
 
 
 class Kind(enum.StrEnum):
@@ -25,6 +25,16 @@ class Kind(enum.StrEnum):
 class SourceKind(enum.StrEnum):
     CDN = "cdn"
     PEER = "peer"
+
+
+def source_label(kind: SourceKind, name: str) -> str:
+    """The one name of a source among all: "cdn:NAME" or "peer:ID"."""
+    return f"{kind.value}:{name}"
+
+
+def is_peer(label: str) -> bool:
+    """Whether a label of `source_label` is a peer's."""
+    return label.startswith("peer:")
 
 
 class ResourceKey(msgspec.Struct, frozen=True, order=True):

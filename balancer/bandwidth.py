@@ -1,0 +1,119 @@
+"""What is known of one source's speed and reliability.
+
+    sample(duration_us, byte_count)   a stretch of a body
+    first_byte(duration_us)           from the request to its first byte
+    succeeded(now_us) / failed(now_us, reason)
+
+Throughput is a pair of exponentially weighted averages, fast and slow, whose
+samples weigh as long as they took (hls.js, utils/ewma-bandwidth-estimator.ts);
+the lower one is believed, so that a drop counts at once and a rise must last.
+Only + - * / are used, so that every platform computes the same.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Estimate", "half_life_decay"]
+
+_LN2 = 0.6931471805599453
+_SAMPLE_US_MIN = 1_000  # a burst out of a local buffer took no time; below this it says nothing about the network
+_FIRST_BYTE_WEIGHT = 0.3  # of the newest answer
+_HALF_LIVES_MAX = 40  # beyond, nothing is left of a value
+
+
+def half_life_decay(elapsed_us: int, half_life_us: int) -> float:
+    """0.5 ** (elapsed / half life), to about 1e-6, without a library function."""
+    whole, rest = divmod(max(0, elapsed_us), half_life_us)
+    if whole > _HALF_LIVES_MAX:
+        return 0.0
+    x = _LN2 * rest / half_life_us
+    series = 1.0 + x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0 * (1.0 + x / 6.0)))))
+    return 1.0 / (series * (1 << whole))
+
+
+class _Average:
+    """One exponentially weighted average, corrected for its start at zero."""
+
+    __slots__ = ("half_life_us", "left", "value")
+
+    def __init__(self, half_life_us: int) -> None:
+        self.half_life_us = half_life_us
+        self.value = 0.0
+        self.left = 1.0  # share that the initial zero still has
+
+    def sample(self, weight_us: int, value: float) -> None:
+        keep = half_life_decay(weight_us, self.half_life_us)
+        self.value = keep * self.value + (1.0 - keep) * value
+        self.left *= keep
+
+    @property
+    def corrected(self) -> float:
+        return self.value / (1.0 - self.left) if self.left < 1.0 else 0.0
+
+
+class Estimate:
+    """Speed and reliability of one source."""
+
+    def __init__(self, *, fast_half_life_us: int, slow_half_life_us: int, error_half_life_us: int) -> None:
+        self._fast = _Average(fast_half_life_us)
+        self._slow = _Average(slow_half_life_us)
+        self._error_half_life_us = error_half_life_us
+        self._error_weight = 0.0
+        self._good_weight = 0.0
+        self._weighed_us = 0
+        self.first_byte_us: float | None = None
+        self.sampled_us: int | None = None  # clock time of the newest throughput sample
+        self.error_count = 0
+        self.errors: dict[str, int] = {}
+        self.good_count = 0
+
+    @property
+    def bytes_per_s(self) -> float | None:
+        """None until the first sample."""
+        if self.sampled_us is None:
+            return None
+        return min(self._fast.corrected, self._slow.corrected)
+
+    def sample(self, duration_us: int, byte_count: int, now_us: int) -> None:
+        """`byte_count` bytes came within `duration_us` of waiting for them."""
+        duration_us = max(_SAMPLE_US_MIN, duration_us)
+        rate = byte_count * 1_000_000 / duration_us
+        self._fast.sample(duration_us, rate)
+        self._slow.sample(duration_us, rate)
+        self.sampled_us = now_us
+
+    def first_byte(self, duration_us: int) -> None:
+        if self.first_byte_us is None:
+            self.first_byte_us = float(duration_us)
+        else:
+            self.first_byte_us += _FIRST_BYTE_WEIGHT * (duration_us - self.first_byte_us)
+
+    def succeeded(self, now_us: int) -> None:
+        self._decay(now_us)
+        self._good_weight += 1.0
+        self.good_count += 1
+
+    def failed(self, now_us: int, reason: str) -> None:
+        self._decay(now_us)
+        self._error_weight += 1.0
+        self.error_count += 1
+        self.errors[reason] = self.errors.get(reason, 0) + 1
+
+    def error_rate(self, now_us: int) -> float:
+        """Between 0 and 1; with nothing known, 0.  One success is assumed, so that one failure is not everything."""
+        keep = half_life_decay(now_us - self._weighed_us, self._error_half_life_us)
+        errors = keep * self._error_weight
+        return errors / (errors + keep * self._good_weight + 1.0)
+
+    def expected_us(self, byte_count: int, *, bytes_per_s: float, first_byte_us: float) -> int:
+        """How long `byte_count` bytes should take; the arguments stand in for what was not measured."""
+        rate = self.bytes_per_s
+        start = self.first_byte_us
+        rate = bytes_per_s if rate is None else rate
+        start = first_byte_us if start is None else start
+        return int(start + byte_count * 1_000_000 / max(rate, 1.0))
+
+    def _decay(self, now_us: int) -> None:
+        keep = half_life_decay(now_us - self._weighed_us, self._error_half_life_us)
+        self._error_weight *= keep
+        self._good_weight *= keep
+        self._weighed_us = now_us

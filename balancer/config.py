@@ -1,0 +1,105 @@
+"""Every limit and habit of the balancer, in one place.
+
+Each field has its unit in its name, a default, a range and, in its comment, the
+reason.  `load` makes a config of a mapping (a TOML table, JSON) and names the
+nearest key when one is unknown; msgspec says what is wrong with a value.
+
+Nothing here is read twice: parts take the config when they are made.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+
+__all__ = ["BalancerConfig", "UnknownSetting", "load"]
+
+_MS = 1_000
+_S = 1_000_000
+_KIB = 1024
+_MIB = 1024 * 1024
+
+Time = Annotated[int, msgspec.Meta(ge=1_000, le=3_600_000_000)]  # a millisecond to an hour
+Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 34)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+Some = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+
+
+class UnknownSetting(ValueError):
+    """A key that is not a setting; the message names the nearest one."""
+
+
+class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    # --- memory ---
+    segment_bytes_max: Size = 64 * _MIB  # 15 s at 35 Mbit/s; a longer body is refused, whatever a source announces
+    store_bytes_max: Size = 256 * _MIB  # some minutes of HD video; what a viewer can offer to peers
+    hold_back_bytes: Size = 64 * _KIB  # end of a segment that waits for its whole hash: a wrong one never completes
+
+    # --- what to prefetch ---
+    prefetch_us: Time = 20 * _S  # ahead of the newest request; players themselves keep 8 to 60 s
+    prefetch_segments: Count = 8  # the same in pieces, for playlists of very short segments
+    cdn_prefetch_deadline_us: Time = 6 * _S  # before that, peers are waited for: a CDN needs 1 or 2 s
+    cdn_transfers_max: Count = 2  # prefetching; urgent transfers are not counted, since somebody waits for each
+    peer_transfers_max: Count = 3  # prefetching; each is with another peer
+    rendition_idle_us: Time = 15 * _S  # a rendition not asked for this long has been switched away from
+    released_share_kept: Share = 0.5  # a transfer nobody waits for goes on when more than this is there
+
+    # --- when a transfer is moved to another source ---
+    first_byte_limit_us: Time = 1 * _S  # no answer by then: ten times a usual answer, a fraction of a player's buffer
+    first_byte_limit_us_min: Time = 300 * _MS  # however near the deadline: less is within a mobile round trip
+    stall_limit_us: Time = 700 * _MS  # silence in a body: three lost TCP segments in a row take as long
+    stall_bytes_min: Size = 2 * _KIB  # fewer within `stall_limit_us` count as silence (a byte a second is none)
+    limit_us_max: Time = 10 * _S  # limits double at each move of a resource, up to this
+    check_interval_us: Time = 250 * _MS  # how often a running urgent transfer's finish is projected anew
+    move_gain: Share = 0.7  # the other source must need less than this share of the time, or moves would flap
+    startup_patience_us: Time = 1 * _S  # stands for the deadline while nothing plays yet
+    peer_margin_us: Time = 1 * _S  # a peer must be done this long before the deadline to be asked for an urgent one
+
+    # --- retries ---
+    attempts_max: Some = 12  # transfers for one urgent resource; then the waiting get an error and may ask again
+    prefetch_attempts_max: Some = 3  # for one nobody waits for; it is left until somebody does
+    attempt_free_bytes: Size = 256 * _KIB  # a transfer that brought this much is not counted: it was progress
+    retry_backoff_us: Time = 500 * _MS  # same source, same resource; doubles
+    retry_backoff_us_max: Time = 8 * _S
+
+    # --- a CDN's circuit breaker ---
+    circuit_failures: Some = 2  # consecutive; one may be chance
+    circuit_open_us: Time = 1 * _S  # first opening; doubles with each failed probe
+    circuit_open_us_max: Time = 60 * _S
+    circuit_blame_us: Time = 60 * _S  # wrong bytes are not a passing fault; doubles with each blame
+    circuit_blame_us_max: Time = 600 * _S
+    retry_after_us_max: Time = 300 * _S  # a server that says longer is asked again after this
+
+    # --- estimates ---
+    fast_half_life_us: Time = 2 * _S  # of transfer time, as in hls.js (3 and 9 s) but for shorter transfers
+    slow_half_life_us: Time = 8 * _S
+    error_half_life_us: Time = 30 * _S  # of clock time: an error is half forgiven after that
+    unmeasured_bytes_per_s: Size = 1_000_000  # what an unknown CDN is taken for: better than a bad one, worse than good
+    unmeasured_first_byte_us: Time = 300 * _MS
+    segment_bytes_guess: Size = 1_000_000  # until a rendition's first segment is known: 4 s at 2 Mbit/s
+    explore_slack_us: Time = 8 * _S  # an unmeasured CDN is tried when there is time to go elsewhere afterwards
+    explore_after_us: Time = 60 * _S  # an estimate older than this counts as unmeasured for exploring
+
+    # --- peers ---
+    peer_cooldown_us: Time = 5 * _S  # after a failure or a stall; doubles with each in a row
+    peer_cooldown_us_max: Time = 60 * _S
+    ban_records_max: Some = 4096  # ids and certificates remembered; the oldest are forgotten
+    address_offenders_max: Some = 3  # distinct certificates banned at one public address before the address is
+
+
+def load(mapping: Mapping[str, Any]) -> BalancerConfig:
+    """A config from plain values; settings left out keep their defaults.
+
+    Raises UnknownSetting for a key that does not exist, and msgspec.ValidationError
+    for a value of the wrong type or outside its range.
+    """
+    known = BalancerConfig.__struct_fields__
+    for name in mapping:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)
+            raise UnknownSetting(f"{name!r} is not a setting; the nearest is {near[0]!r}")
+    return msgspec.convert(dict(mapping), BalancerConfig)

@@ -1,0 +1,35 @@
+"""Numbers that look random and are not: ties are broken by them.
+
+Decisions take no randomness, and Python's own `hash` of a text differs from run
+to run.  The finalizer is lowbias32 (C. Wellons, "Prospecting for Hash Functions").
+"""
+
+from __future__ import annotations
+
+__all__ = ["mix", "share", "text_number"]
+
+_MASK = 0xFFFFFFFF
+
+
+def mix(*numbers: int) -> int:
+    """32 bits that depend on every argument and on their order."""
+    x = 0x9E3779B9
+    for number in numbers:
+        x = (x ^ (number & _MASK)) & _MASK
+        x = ((x ^ (x >> 16)) * 0x7FEB352D) & _MASK
+        x = ((x ^ (x >> 15)) * 0x846CA68B) & _MASK
+        x ^= x >> 16
+    return x
+
+
+def share(*numbers: int) -> float:
+    """The same as a number from 0 up to, and without, 1."""
+    return mix(*numbers) / (_MASK + 1)
+
+
+def text_number(text: str) -> int:
+    """32 bits of a name (FNV-1a), the same in every run."""
+    x = 0x811C9DC5
+    for byte in text.encode():
+        x = ((x ^ byte) * 0x01000193) & _MASK
+    return x

@@ -1,0 +1,73 @@
+"""Who sent wrong bytes, and what follows.
+
+    id, certificate fingerprint   banned at once: both are the offender's own
+    address                       others may share it (one household, one NAT), so it only
+                                  makes its peers suspects, who are asked last and little;
+                                  after `address_offenders_max` distinct offenders a public
+                                  address is banned, a loopback or private one never
+
+Every record is bounded by `ban_records_max`; the oldest are forgotten.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+__all__ = ["Reputation"]
+
+
+class Reputation:
+    def __init__(self, *, ban_records_max: int, address_offenders_max: int) -> None:
+        self._records_max = ban_records_max
+        self._address_offenders_max = address_offenders_max
+        self._ids: dict[str, None] = {}
+        self._fingerprints: dict[str, None] = {}
+        self._offenders: dict[str, dict[str, None]] = {}  # address -> distinct offenders
+
+    def blame(self, peer: str, fingerprint: str | None, address: str | None) -> None:
+        """The peer sent wrong bytes."""
+        _remember(self._ids, peer, self._records_max)
+        if fingerprint is not None:
+            _remember(self._fingerprints, fingerprint, self._records_max)
+        if address is None:
+            return
+        offenders = self._offenders.pop(address, {})
+        _remember(offenders, fingerprint or peer, self._address_offenders_max)
+        self._offenders[address] = offenders
+        if len(self._offenders) > self._records_max:
+            del self._offenders[next(iter(self._offenders))]
+
+    def ban_reason(self, peer: str, fingerprint: str | None, address: str | None) -> str | None:
+        """Why this peer is refused, or None."""
+        if peer in self._ids:
+            return "banned id"
+        if fingerprint is not None and fingerprint in self._fingerprints:
+            return "banned certificate"
+        if (
+            address is not None
+            and self.offender_count(address) >= self._address_offenders_max
+            and not _is_shared_by_nature(address)
+        ):
+            return "banned address"
+        return None
+
+    def is_suspect(self, address: str | None) -> bool:
+        """Whether an offender was seen at this address."""
+        return self.offender_count(address) > 0
+
+    def offender_count(self, address: str | None) -> int:
+        return 0 if address is None else len(self._offenders.get(address, ()))
+
+
+def _remember(records: dict[str, None], record: str, records_max: int) -> None:
+    records[record] = None
+    if len(records) > records_max:
+        del records[next(iter(records))]
+
+
+def _is_shared_by_nature(address: str) -> bool:
+    """Loopback, private, link-local, or no address at all: many machines may look the same."""
+    try:
+        return not ipaddress.ip_address(address.partition("%")[0]).is_global
+    except ValueError:
+        return True

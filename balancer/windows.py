@@ -1,0 +1,113 @@
+"""One rendition's segments, where its player is, and what it will want next.
+
+Nobody tells where the playhead is; it is read off the requests:
+
+    the first requested segment starts to play when it is delivered
+    a later one is due as much later as it starts later on the timeline
+    one delivered after that made the player wait: all that follows is due later too
+    one requested after that was waited for by nobody: the player paused, or just
+    ran dry; it idled before asking in the first case, and then has its usual buffer
+    a request elsewhere is a seek, and all starts anew
+
+So a deadline is never later than the player's own, except while it plays faster
+than 1.0, which is noticed at its next late request.
+"""
+
+from __future__ import annotations
+
+from .config import BalancerConfig
+from .model import Kind, ResourceKey, Segment
+
+__all__ = ["Timeline"]
+
+_STEP_MAX = 2  # segments; a request this far ahead is no seek (players skip a gap, or ask for two at once)
+_IDLE_US = 1_000_000  # a player that asks this long after the last delivery had enough until then
+
+
+class Timeline:
+    """Segments of one rendition, in order, and the playback clock over them."""
+
+    def __init__(self, config: BalancerConfig) -> None:
+        self._config = config
+        self.segments: tuple[Segment, ...] = ()
+        self.is_live = False
+        self.shareable = False
+        self._places: dict[ResourceKey, int] = {}
+        self.newest: Segment | None = None  # latest requested
+        self.requested_us: int | None = None
+        self.origin_us: int | None = None  # clock time at which the timeline's 0 plays
+        self._delivered_us: int | None = None
+        self._usual_lead_us = 0
+
+    def replace(self, segments: tuple[Segment, ...], *, is_live: bool, shareable: bool) -> None:
+        self.segments = tuple(s for s in segments if s.key.kind is Kind.MEDIA)
+        self._places = {s.key: place for place, s in enumerate(self.segments)}
+        self.is_live = is_live
+        self.shareable = shareable
+
+    def find(self, key: ResourceKey) -> Segment | None:
+        place = self._places.get(key)
+        return None if place is None else self.segments[place]
+
+    def requested(self, key: ResourceKey, now_us: int) -> None:
+        """The player asks for it now."""
+        segment = self.find(key)
+        if segment is None:
+            return
+        self.requested_us = now_us
+        if self.newest is not None:
+            step = key.number - self.newest.key.number
+            if step in {0, -1}:
+                return
+            if not 0 < step <= _STEP_MAX:
+                self.origin_us = None
+        self.newest = segment
+        if self.origin_us is None:
+            return
+        idled = self._delivered_us is not None and now_us - self._delivered_us >= _IDLE_US
+        lead_us = self.origin_us + segment.start_us - now_us
+        if lead_us < 0:
+            self.origin_us += (self._usual_lead_us if idled else 0) - lead_us
+        elif idled:
+            self._usual_lead_us = lead_us
+
+    def delivered(self, key: ResourceKey, now_us: int) -> None:
+        """A requested segment is there."""
+        segment = self.find(key)
+        if segment is None:
+            return
+        self._delivered_us = now_us
+        if self.origin_us is None or self.origin_us + segment.start_us < now_us:
+            self.origin_us = now_us - segment.start_us
+
+    def switched_away(self) -> None:
+        """The player gave up its newest request; until the next one nothing is wanted ahead."""
+        self.requested_us = None
+
+    def is_active(self, now_us: int) -> bool:
+        """Whether the player is still with this rendition."""
+        if self.newest is None or self.requested_us is None:
+            return False
+        # Three segments: a player with a full buffer asks once per segment.
+        return now_us - self.requested_us <= max(self._config.rendition_idle_us, 3 * self.newest.duration_us)
+
+    def deadline_us(self, key: ResourceKey) -> int | None:
+        """When it starts to play; None while nothing plays, and for what is not in the playlist."""
+        segment = self.find(key)
+        if segment is None or self.origin_us is None:
+            return None
+        return self.origin_us + segment.start_us
+
+    def ahead(self, now_us: int) -> tuple[Segment, ...]:
+        """What will be asked for soon: the prefetch window after the newest request."""
+        if not self.is_active(now_us) or self.newest is None:
+            return ()
+        newest = self.newest
+        place = self._places.get(newest.key)
+        if place is None:  # the live window slid past it
+            place = -1
+            while place + 1 < len(self.segments) and self.segments[place + 1].key.number <= newest.key.number:
+                place += 1
+        end_us = newest.start_us + newest.duration_us + self._config.prefetch_us
+        window = self.segments[place + 1 : place + 1 + self._config.prefetch_segments]
+        return tuple(s for s in window if s.start_us < end_us)
