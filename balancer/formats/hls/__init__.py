@@ -1,0 +1,47 @@
+"""HLS playlists (RFC 8216, draft-pantos-hls-rfc8216bis): bytes to values and resources, and to what a player gets.
+
+tokenizer     bytes to lines, within limits
+attributes    attribute lists and the values in them
+variables     EXT-X-DEFINE
+parser        `parse`: the whole way to a Multivariant or a MediaPlaylist (playlist.py)
+resources     media playlists to the balancer's Segments, with numbers and times
+rewrite       the same playlist with other URIs
+"""
+
+from .parser import parse
+from .playlist import (
+    IFrameStream,
+    InitSection,
+    Key,
+    MediaPlaylist,
+    MediaSegment,
+    Multivariant,
+    Playlist,
+    Rendition,
+    UriKind,
+    Variant,
+)
+from .resources import Catalogue, Resources, resources
+from .rewrite import Namer, Rewritten, rewrite
+from .tokenizer import Limits
+
+__all__ = [
+    "Catalogue",
+    "IFrameStream",
+    "InitSection",
+    "Key",
+    "Limits",
+    "MediaPlaylist",
+    "MediaSegment",
+    "Multivariant",
+    "Namer",
+    "Playlist",
+    "Rendition",
+    "Resources",
+    "Rewritten",
+    "UriKind",
+    "Variant",
+    "parse",
+    "resources",
+    "rewrite",
+]

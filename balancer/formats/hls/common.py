@@ -1,0 +1,146 @@
+"""What multivariant and media playlists share: absolute URIs, tags of both kinds, keys, references for the rewriter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from urllib.parse import urljoin, urlsplit
+
+from shoal.balancer.errors import PlaylistMalformed, PlaylistUnsupported
+from shoal.balancer.model import ByteRange
+
+from .attributes import Attribute, AttributeList, decimal_integer, duration_us
+from .playlist import Key, Layout, Reference, Start, UnknownTag, UriKind
+from .tokenizer import Limits, Line, shorten
+
+__all__ = ["Common"]
+
+# Kinds that we fetch: another scheme would have a player on this machine open, say, file:/etc/passwd for a stranger.
+_FETCHED = frozenset(
+    {UriKind.VARIANT, UriKind.RENDITION, UriKind.I_FRAMES, UriKind.SEGMENT, UriKind.MAP},
+)
+# RFC 3986, 3.1: what makes a reference absolute.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+# Named in tags that only the player understands, but relative to a URL that the player no longer sees.
+_OTHER_URIS = {
+    "EXT-X-DATERANGE": ("X-ASSET-URI", "X-ASSET-LIST"),
+    "EXT-X-IMAGE-STREAM-INF": ("URI",),
+}
+
+
+class Common:
+    """Collects, line by line, what both kinds of playlist have."""
+
+    def __init__(self, lines: Sequence[Line], url: str, limits: Limits) -> None:
+        self.lines = lines
+        self.url = url
+        self.limits = limits
+        self.version = 1
+        self.start: Start | None = None
+        self.is_independent = False
+        self.unknown_tags: list[UnknownTag] = []
+        self._references: list[Reference] = []
+        self._seen: dict[str, int] = {}
+
+    def layout(self) -> Layout:
+        return Layout(tuple(self.lines), tuple(self._references))
+
+    def attributes(self, line: Line) -> AttributeList:
+        return AttributeList(line, self.limits)
+
+    def once(self, line: Line) -> None:
+        """Refuse the second of a tag that may be there once (RFC 8216, 4.3.1.2 and 4.3.3)."""
+        if line.name in self._seen:
+            raise PlaylistMalformed(
+                f"{line.name} is in line {self._seen[line.name]} already; remove one", line=line.number
+            )
+        self._seen[line.name] = line.number
+
+    def read(self, line: Line) -> bool:
+        """Take a tag that both kinds may have; False if it is none."""
+        match line.name:
+            case "EXTM3U":
+                if line.number != 1:
+                    raise PlaylistMalformed("a second EXTM3U: two playlists in one; split them", line=line.number)
+            case "EXT-X-DEFINE":
+                pass  # done by variables.py
+            case "EXT-X-VERSION":
+                self.once(line)
+                self.version = decimal_integer(line.value, line, line.name)
+            case "EXT-X-INDEPENDENT-SEGMENTS":
+                self.is_independent = True
+            case "EXT-X-START":
+                self.once(line)
+                attributes = self.attributes(line)
+                offset = duration_us(attributes["TIME-OFFSET"].value, line, "TIME-OFFSET", signed=True)
+                self.start = Start(offset, attributes.flag("PRECISE"))
+            case _:
+                return False
+        return True
+
+    def keep_unknown(self, line: Line) -> None:
+        """Remember a tag that is not ours to read, and the URIs that we know to be in it."""
+        if not line.name:
+            return  # a comment
+        self.unknown_tags.append(UnknownTag(line.name, line.value, line.number))
+        if line.name in _OTHER_URIS:
+            attributes = self.attributes(line)
+            for name in _OTHER_URIS[line.name]:
+                if name in attributes:
+                    self.attribute_uri(line, attributes[name], UriKind.OTHER)
+
+    def key(self, line: Line, kind: UriKind) -> Key | None:
+        """The key of EXT-X-KEY or EXT-X-SESSION-KEY; None for METHOD=NONE."""
+        attributes = self.attributes(line)
+        if attributes["METHOD"].value == "NONE":
+            return None
+        attributes.required_text("URI")
+        return Key(
+            method=attributes.word("METHOD") or "",
+            uri=self.attribute_uri(line, attributes["URI"], kind),
+            iv=attributes.hexadecimal("IV", digits_max=32),
+            key_format=attributes.text("KEYFORMAT") or "identity",
+            key_format_versions=attributes.text("KEYFORMATVERSIONS"),
+        )
+
+    def attribute_uri(
+        self, line: Line, attribute: Attribute, kind: UriKind, byte_range: ByteRange | None = None
+    ) -> str:
+        """The absolute URI in an attribute, noted for the rewriter."""
+        uri = self._absolute(line, attribute.value, kind)
+        self._references.append(Reference(kind, uri, byte_range, line.number - 1, attribute.start, attribute.stop))
+        return uri
+
+    def line_uri(self, line: Line, kind: UriKind) -> str:
+        """The absolute URI of a URI line."""
+        return self._absolute(line, line.text.strip(" "), kind)
+
+    def refer(self, line: Line, kind: UriKind, uri: str, byte_range: ByteRange | None = None) -> None:
+        """Note the URI of a URI line for the rewriter."""
+        text = line.text
+        start, stop = len(text) - len(text.lstrip(" ")), len(text.rstrip(" "))
+        self._references.append(Reference(kind, uri, byte_range, line.number - 1, start, stop))
+
+    def _absolute(self, line: Line, text: str, kind: UriKind) -> str:
+        """`text` resolved against the playlist's URL (RFC 3986, 5.2); of other schemes than http(s) as it is."""
+        if not text:
+            raise PlaylistMalformed(f"{line.name or 'the URI'} has an empty URI; give one", line=line.number)
+        scheme = _SCHEME.match(text)
+        is_http = scheme is None or scheme[0].lower() in {"http:", "https:"}
+        if not is_http:
+            if kind in _FETCHED:
+                raise PlaylistUnsupported(
+                    f"URI {shorten(text)} of a {kind} is of scheme {scheme[0] if scheme else ''!r}; use http or https",
+                    line=line.number,
+                )
+            return text
+        try:
+            uri = urljoin(self.url, text)
+            has_host = bool(urlsplit(uri).hostname)
+        except ValueError as error:
+            raise PlaylistMalformed(
+                f"URI {shorten(text)} cannot be read ({error}); mend it", line=line.number
+            ) from None
+        if not has_host:
+            raise PlaylistMalformed(f"URI {shorten(text)} has no host; give one", line=line.number)
+        return uri

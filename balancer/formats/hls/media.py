@@ -1,0 +1,267 @@
+"""Media playlists (RFC 8216, 4.3.2 and 4.3.3).
+
+    tags that apply to the next segment        EXTINF BYTERANGE DISCONTINUITY GAP PROGRAM-DATE-TIME
+    tags that apply from here on               KEY MAP BITRATE
+    tags of the whole playlist                 TARGETDURATION MEDIA-SEQUENCE ... ENDLIST
+
+Low-latency tags are not read: they are kept as unknown, and `rewrite.py` drops
+those that would have a player wait for what is not served.  A delta update
+(EXT-X-SKIP) is refused, since it leaves out segments and nobody here asks for one.
+"""
+
+from __future__ import annotations
+
+from shoal.balancer.errors import PlaylistMalformed, PlaylistTooLarge, PlaylistUnsupported
+from shoal.balancer.model import ByteRange
+
+from .attributes import OFFSET_MAX, byte_range, closed_byte_range, date_time_us, decimal_integer, duration_us
+from .common import Common
+from .playlist import InitSection, Key, MediaPlaylist, MediaSegment, UriKind
+from .tokenizer import Line, shorten
+
+__all__ = ["MEDIA_TAGS", "MediaParser"]
+
+MEDIA_TAGS = frozenset(
+    {
+        "EXTINF",
+        "EXT-X-BITRATE",
+        "EXT-X-BYTERANGE",
+        "EXT-X-DISCONTINUITY",
+        "EXT-X-DISCONTINUITY-SEQUENCE",
+        "EXT-X-ENDLIST",
+        "EXT-X-GAP",
+        "EXT-X-I-FRAMES-ONLY",
+        "EXT-X-KEY",
+        "EXT-X-MAP",
+        "EXT-X-MEDIA-SEQUENCE",
+        "EXT-X-PART",
+        "EXT-X-PART-INF",
+        "EXT-X-PLAYLIST-TYPE",
+        "EXT-X-PROGRAM-DATE-TIME",
+        "EXT-X-SERVER-CONTROL",
+        "EXT-X-SKIP",
+        "EXT-X-TARGETDURATION",
+    }
+)
+
+_SEQUENCE_MAX = 2**53 - 1  # players written in JavaScript count no further
+
+
+class _Next:
+    """What was said of the segment whose URI comes next."""
+
+    def __init__(self) -> None:
+        self.duration: Line | None = None
+        self.duration_us = 0
+        self.title = ""
+        self.byte_range: tuple[int, int | None] | None = None
+        self.byte_range_line = 0
+        self.is_discontinuity = False
+        self.is_gap = False
+        self.program_date_time_us: int | None = None
+
+
+class MediaParser:
+    """Reads one playlist, once."""
+
+    def __init__(self, common: Common, variables: dict[str, str]) -> None:
+        self.common = common
+        self.variables = variables
+        self.segments: list[MediaSegment] = []
+        self.target_duration_us: int | None = None
+        self.media_sequence = 0
+        self.discontinuity_sequence = 0
+        self.playlist_type: str | None = None
+        self.has_end = False
+        self.is_i_frames_only = False
+        self._next = _Next()
+        self._discontinuities = 0  # so far
+        self._keys: dict[str, Key] = {}  # by KEYFORMAT
+        self._keys_in_force: tuple[Key, ...] = ()
+        self._map: InitSection | None = None
+        self._bitrate_kbps: int | None = None
+        self._range_end: tuple[str, int] | None = None  # of the segment before, if it was a part of a file
+
+    def parse(self) -> MediaPlaylist:
+        for line in self.common.lines:
+            if line.is_uri:
+                self._segment(line)
+            elif line.name and not self.common.read(line):
+                self._tag(line)
+        if self._next.duration is not None:
+            raise PlaylistMalformed(
+                "EXTINF has no URI line after it; is the playlist cut off?", line=self._next.duration.number
+            )
+        if self.target_duration_us is None:
+            raise PlaylistMalformed("has no EXT-X-TARGETDURATION; add it (RFC 8216, 4.3.3.1)")
+        common = self.common
+        return MediaPlaylist(
+            url=common.url,
+            version=common.version,
+            target_duration_us=self.target_duration_us,
+            media_sequence=self.media_sequence,
+            discontinuity_sequence=self.discontinuity_sequence,
+            playlist_type=self.playlist_type,
+            has_end=self.has_end,
+            is_i_frames_only=self.is_i_frames_only,
+            is_independent=common.is_independent,
+            start=common.start,
+            segments=tuple(self.segments),
+            variables=self.variables,
+            unknown_tags=tuple(common.unknown_tags),
+            layout=common.layout(),
+        )
+
+    def _tag(self, line: Line) -> None:
+        match line.name:
+            case "EXTINF":
+                self._extinf(line)
+            case "EXT-X-BYTERANGE":
+                self._next.byte_range = byte_range(line.value, line, line.name)
+                self._next.byte_range_line = line.number
+            case "EXT-X-DISCONTINUITY":
+                self._next.is_discontinuity = True
+            case "EXT-X-GAP":
+                self._next.is_gap = True
+            case "EXT-X-PROGRAM-DATE-TIME":
+                self._next.program_date_time_us = date_time_us(line.value, line)
+            case "EXT-X-BITRATE":
+                self._bitrate_kbps = decimal_integer(line.value, line, line.name)
+            case "EXT-X-KEY":
+                self._key(line)
+            case "EXT-X-MAP":
+                self._init_section(line)
+            case "EXT-X-TARGETDURATION":
+                self.common.once(line)
+                self.target_duration_us = self._duration(line, line.value)
+            case "EXT-X-MEDIA-SEQUENCE":
+                self.media_sequence = self._sequence(line)
+            case "EXT-X-DISCONTINUITY-SEQUENCE":
+                self.discontinuity_sequence = self._sequence(line)
+            case "EXT-X-PLAYLIST-TYPE":
+                self.common.once(line)
+                if line.value not in {"VOD", "EVENT"}:
+                    raise PlaylistMalformed(
+                        f"EXT-X-PLAYLIST-TYPE is {shorten(line.value)}; write VOD, EVENT or no such tag",
+                        line=line.number,
+                    )
+                self.playlist_type = line.value
+            case "EXT-X-ENDLIST":
+                self.has_end = True
+            case "EXT-X-I-FRAMES-ONLY":
+                self.is_i_frames_only = True
+            case "EXT-X-SKIP":
+                raise PlaylistUnsupported(
+                    "EXT-X-SKIP: a delta update, which leaves segments out; ask without _HLS_skip", line=line.number
+                )
+            case _:
+                self.common.keep_unknown(line)
+
+    def _extinf(self, line: Line) -> None:
+        if self._next.duration is not None:
+            raise PlaylistMalformed(
+                f"a second EXTINF (the first is in line {self._next.duration.number}) with no URI line between them; "
+                "add the URI or remove one",
+                line=line.number,
+            )
+        duration, _, title = line.value.partition(",")
+        self._next.duration = line
+        self._next.duration_us = self._duration(line, duration.strip(" "))
+        self._next.title = title.strip(" ")
+
+    def _duration(self, line: Line, value: str) -> int:
+        duration = duration_us(value, line, line.name)
+        if duration > self.common.limits.duration_us_max:
+            raise PlaylistTooLarge(
+                f"{line.name} is {shorten(value)} seconds; raise duration_us_max above "
+                f"{self.common.limits.duration_us_max}",
+                line=line.number,
+            )
+        return duration
+
+    def _sequence(self, line: Line) -> int:
+        self.common.once(line)
+        number = decimal_integer(line.value, line, line.name)
+        if number > _SEQUENCE_MAX - self.common.limits.segments_max:
+            raise PlaylistTooLarge(f"{line.name} is {number}; players count to 2^53-1", line=line.number)
+        if self.segments or (line.name == "EXT-X-DISCONTINUITY-SEQUENCE" and self._next.is_discontinuity):
+            raise PlaylistMalformed(
+                f"{line.name} comes after what it numbers; move it before the first segment (RFC 8216, 4.3.3)",
+                line=line.number,
+            )
+        return number
+
+    def _key(self, line: Line) -> None:
+        key = self.common.key(line, UriKind.KEY)
+        if key is None:
+            self._keys.clear()
+        else:
+            self._keys[key.key_format] = key  # in place of the one of the same KEYFORMAT (4.3.2.4)
+            if len(self._keys) > self.common.limits.keys_max:
+                raise PlaylistTooLarge(
+                    f"has too many keys at once; raise keys_max above {self.common.limits.keys_max}", line=line.number
+                )
+        self._keys_in_force = tuple(self._keys.values())
+
+    def _init_section(self, line: Line) -> None:
+        attributes = self.common.attributes(line)
+        attributes.required_text("URI")
+        text = attributes.text("BYTERANGE")
+        part = None if text is None else closed_byte_range(text, line, "BYTERANGE")
+        uri = self.common.attribute_uri(line, attributes["URI"], UriKind.MAP, part)
+        self._map = InitSection(uri=uri, byte_range=part)
+
+    def _segment(self, line: Line) -> None:
+        said = self._next
+        if said.duration is None:
+            raise PlaylistMalformed(
+                f"segment {shorten(line.text)} without an EXTINF before it; add the tag", line=line.number
+            )
+        if len(self.segments) == self.common.limits.segments_max:
+            raise PlaylistTooLarge(
+                f"has too many segments; raise segments_max above {self.common.limits.segments_max}", line=line.number
+            )
+        self._discontinuities += said.is_discontinuity
+        uri = self.common.line_uri(line, UriKind.SEGMENT)
+        part = self._part(uri)
+        if not said.is_gap:  # nobody loads a gap, so that it needs no name
+            self.common.refer(line, UriKind.SEGMENT, uri, part)
+        self.segments.append(
+            MediaSegment(
+                place=len(self.segments),
+                sequence=self.media_sequence + len(self.segments),
+                discontinuity_sequence=self.discontinuity_sequence + self._discontinuities,
+                uri=uri,
+                duration_us=said.duration_us,
+                title=said.title,
+                byte_range=part,
+                map=self._map,
+                keys=self._keys_in_force,
+                is_discontinuity=said.is_discontinuity,
+                is_gap=said.is_gap,
+                program_date_time_us=said.program_date_time_us,
+                bitrate_kbps=self._bitrate_kbps,
+                line=line.number,
+            )
+        )
+        self._next = _Next()
+
+    def _part(self, uri: str) -> ByteRange | None:
+        """The byte range of the segment at hand; one without an offset follows the range before (4.3.2.2)."""
+        said = self._next.byte_range
+        if said is None:
+            self._range_end = None
+            return None
+        length, offset = said
+        if offset is None:
+            if self._range_end is None or self._range_end[0] != uri:
+                raise PlaylistMalformed(
+                    "EXT-X-BYTERANGE has no offset, and the segment before is no range of the same file; write "
+                    f"{length}@OFFSET",
+                    line=self._next.byte_range_line,
+                )
+            offset = self._range_end[1]
+        if offset + length > OFFSET_MAX:
+            raise PlaylistMalformed("EXT-X-BYTERANGE ends above 2^63-1", line=self._next.byte_range_line)
+        self._range_end = (uri, offset + length)
+        return ByteRange(offset, length)

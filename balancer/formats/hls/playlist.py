@@ -1,0 +1,234 @@
+"""What a playlist says: frozen values, in the order of the playlist.
+
+    Playlist = Multivariant | MediaPlaylist
+
+URIs are absolute, byte ranges have their offsets, variables are substituted,
+durations are microseconds.  What is not read here is in `unknown_tags` and, with
+everything else, in `layout`, from which `rewrite.py` makes a playlist for a local
+player.  Section numbers are those of RFC 8216.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from shoal.balancer.model import ByteRange
+
+from .attributes import Resolution
+from .tokenizer import Line
+
+__all__ = [
+    "IFrameStream",
+    "InitSection",
+    "Key",
+    "Layout",
+    "MediaPlaylist",
+    "MediaSegment",
+    "Multivariant",
+    "Playlist",
+    "Reference",
+    "Rendition",
+    "SessionData",
+    "Start",
+    "UnknownTag",
+    "UriKind",
+    "Variant",
+]
+
+
+class UriKind(enum.StrEnum):
+    """What a URI in a playlist leads to."""
+
+    VARIANT = "variant"  # a media playlist (EXT-X-STREAM-INF)
+    RENDITION = "rendition"  # a media playlist (EXT-X-MEDIA)
+    I_FRAMES = "i_frames"  # a media playlist (EXT-X-I-FRAME-STREAM-INF)
+    SEGMENT = "segment"
+    MAP = "map"  # a media initialization section
+    KEY = "key"
+    SESSION_KEY = "session_key"
+    SESSION_DATA = "session_data"
+    OTHER = "other"  # interstitial assets, thumbnails: named in tags that only the player reads
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """One URI, and where it stands: `layout.lines[line_index].text[start:stop]`."""
+
+    kind: UriKind
+    uri: str  # absolute
+    byte_range: ByteRange | None
+    line_index: int
+    start: int
+    stop: int
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """The playlist as text, with variables substituted, and the places of its URIs in order."""
+
+    lines: tuple[Line, ...]
+    references: tuple[Reference, ...]
+
+
+class UnknownTag(msgspec.Struct, frozen=True):
+    name: str  # "EXT-X-CUE-OUT"
+    value: str
+    line: int
+
+
+class Start(msgspec.Struct, frozen=True):
+    """Where to begin playing (4.3.5.2); negative counts from the end."""
+
+    time_offset_us: int
+    is_precise: bool = False
+
+
+class Variant(msgspec.Struct, frozen=True, kw_only=True):
+    """EXT-X-STREAM-INF (4.3.4.2).  Bandwidths are bits a second."""
+
+    uri: str
+    bandwidth: int
+    average_bandwidth: int | None = None
+    codecs: str | None = None  # as written, comma separated
+    supplemental_codecs: str | None = None
+    resolution: Resolution | None = None
+    frame_rate: float | None = None
+    video_range: str | None = None  # SDR, HLG, PQ
+    hdcp_level: str | None = None
+    score: float | None = None
+    stable_variant_id: str | None = None
+    pathway_id: str = "."
+    audio: str | None = None  # group ids of renditions
+    video: str | None = None
+    subtitles: str | None = None
+    closed_captions: str | None = None  # or NONE
+    line: int
+
+
+class IFrameStream(msgspec.Struct, frozen=True, kw_only=True):
+    """EXT-X-I-FRAME-STREAM-INF (4.3.4.3)."""
+
+    uri: str
+    bandwidth: int
+    average_bandwidth: int | None = None
+    codecs: str | None = None
+    resolution: Resolution | None = None
+    video_range: str | None = None
+    hdcp_level: str | None = None
+    stable_variant_id: str | None = None
+    pathway_id: str = "."
+    video: str | None = None
+    line: int
+
+
+class Rendition(msgspec.Struct, frozen=True, kw_only=True):
+    """EXT-X-MEDIA (4.3.4.1)."""
+
+    type: str  # AUDIO, VIDEO, SUBTITLES, CLOSED-CAPTIONS
+    group_id: str
+    name: str
+    uri: str | None = None  # None: in the variant's own segments
+    language: str | None = None
+    assoc_language: str | None = None
+    stable_rendition_id: str | None = None
+    is_default: bool = False
+    is_autoselect: bool = False
+    is_forced: bool = False
+    instream_id: str | None = None
+    characteristics: str | None = None
+    channels: str | None = None
+    line: int
+
+
+class SessionData(msgspec.Struct, frozen=True, kw_only=True):
+    """EXT-X-SESSION-DATA (4.3.4.4): a value, or a URI of a JSON file."""
+
+    data_id: str
+    value: str | None = None
+    uri: str | None = None
+    language: str | None = None
+    line: int
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """EXT-X-KEY or EXT-X-SESSION-KEY (4.3.2.4, 4.3.4.5).  Never METHOD=NONE: that is no key."""
+
+    method: str
+    uri: str  # absolute; of any scheme (https, data, skd)
+    iv: str | None = None  # "0x..."; None: the media sequence number
+    key_format: str = "identity"
+    key_format_versions: str | None = None
+
+
+class InitSection(msgspec.Struct, frozen=True, kw_only=True):
+    """EXT-X-MAP (4.3.2.5)."""
+
+    uri: str
+    byte_range: ByteRange | None = None
+
+
+class MediaSegment(msgspec.Struct, frozen=True, kw_only=True):
+    """One segment with all that applies to it."""
+
+    place: int  # from 0, in this version of the playlist
+    sequence: int  # media sequence number
+    discontinuity_sequence: int
+    uri: str
+    duration_us: int
+    title: str = ""
+    byte_range: ByteRange | None = None
+    map: InitSection | None = None
+    keys: tuple[Key, ...] = ()  # alternatives: one of each KEYFORMAT
+    is_discontinuity: bool = False
+    is_gap: bool = False  # not there, and not to be asked for
+    program_date_time_us: int | None = None  # since 1970; only where the playlist says it
+    bitrate_kbps: int | None = None
+    line: int  # of its URI
+
+
+class Multivariant(msgspec.Struct, frozen=True, kw_only=True):
+    """A multivariant playlist ("master" in RFC 8216)."""
+
+    url: str
+    version: int = 1
+    variants: tuple[Variant, ...] = ()
+    renditions: tuple[Rendition, ...] = ()
+    i_frame_streams: tuple[IFrameStream, ...] = ()
+    session_data: tuple[SessionData, ...] = ()
+    session_keys: tuple[Key, ...] = ()
+    start: Start | None = None
+    is_independent: bool = False
+    variables: dict[str, str] = {}  # for the media playlists that import them (EXT-X-DEFINE)
+    unknown_tags: tuple[UnknownTag, ...] = ()
+    layout: Layout
+
+
+class MediaPlaylist(msgspec.Struct, frozen=True, kw_only=True):
+    """A media playlist."""
+
+    url: str
+    version: int = 1
+    target_duration_us: int
+    media_sequence: int = 0
+    discontinuity_sequence: int = 0
+    playlist_type: str | None = None  # VOD, EVENT
+    has_end: bool = False  # EXT-X-ENDLIST
+    is_i_frames_only: bool = False
+    is_independent: bool = False
+    start: Start | None = None
+    segments: tuple[MediaSegment, ...] = ()
+    variables: dict[str, str] = {}
+    unknown_tags: tuple[UnknownTag, ...] = ()
+    layout: Layout
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may change, and so has to be loaded again."""
+        return not self.has_end and self.playlist_type != "VOD"
+
+    @property
+    def duration_us(self) -> int:
+        return sum(segment.duration_us for segment in self.segments)
+
+
+Playlist = Multivariant | MediaPlaylist

@@ -1,0 +1,144 @@
+"""Media playlists to the resources that the balancer delivers.
+
+    Catalogue(rendition).update(playlist) -> Resources        for each load of a live playlist
+    resources(playlist, rendition)        -> Resources        for one load
+
+Numbers: a media segment has its place in the playlist for VOD and its media
+sequence number for live, which are the ids that peers use.  Initialization
+sections and keys have running numbers; the same URI and range has the same number
+for as long as the catalogue remembers it (`NAMES_MAX`).
+
+Times: `start_us` begins at 0 with the first segment ever seen, and is the same
+for a segment in every load.  Where a live playlist jumped past segments that were
+never seen, each is taken to be as long as the target duration.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from shoal.balancer.model import ByteRange, Kind, ResourceKey, Segment
+
+from .playlist import MediaPlaylist, MediaSegment
+
+__all__ = ["Catalogue", "Resources", "resources"]
+
+# Remembered besides those of the playlist at hand.  A key for each 6 s segment makes
+# 600 an hour; a player comes back for one within its buffer, seconds to minutes long.
+NAMES_MAX = 1024
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one media playlist names, in its order, without gaps."""
+
+    media: tuple[Segment, ...] = ()
+    inits: tuple[Segment, ...] = ()
+    keys: tuple[Segment, ...] = ()  # only http(s): nobody can fetch skd: or data:
+    is_restarted: bool = False  # numbers now mean other segments than before; what is held under them is void
+
+
+class Catalogue:
+    """The numbers and times of one rendition over all loads of its playlist.  Linear in the playlist, each load."""
+
+    def __init__(self, rendition: int) -> None:
+        self.rendition = rendition
+        self._names: dict[tuple[Kind, str, ByteRange | None], int] = {}  # the least recently listed first
+        self._next_number = {Kind.INIT: 0, Kind.KEY: 0}
+        self._known: dict[int, tuple[str, int]] = {}  # number -> (identity, start_us) of the last load
+        self._end = (0, 0)  # number and start_us that would follow it
+
+    def update(self, playlist: MediaPlaylist) -> Resources:
+        """The resources of this load, which replaces the one before."""
+        numbered = [(segment.sequence if playlist.is_live else segment.place, segment) for segment in playlist.segments]
+        if not playlist.is_live and self._known and playlist.media_sequence:
+            # A live stream ended: its segments keep the numbers that peers and players know them by.
+            numbered = [(segment.sequence, segment) for segment in playlist.segments]
+        is_restarted = self._is_restarted(numbered)
+        start_us = self._start_us(numbered, playlist.target_duration_us, is_restarted=is_restarted)
+        self._known = {}
+        media: list[Segment] = []
+        inits: dict[int, Segment] = {}
+        keys: dict[int, Segment] = {}
+        for number, segment in numbered:
+            self._known[number] = (_identity(segment), start_us)
+            if not segment.is_gap:
+                media.append(
+                    Segment(
+                        key=ResourceKey(self.rendition, Kind.MEDIA, number),
+                        uri=segment.uri,
+                        byte_range=segment.byte_range,
+                        start_us=start_us,
+                        duration_us=segment.duration_us,
+                    )
+                )
+                self._note_others(segment, start_us, inits, keys)
+            start_us += segment.duration_us
+        if numbered:
+            self._end = (numbered[-1][0] + 1, start_us)
+        self._forget(len(inits) + len(keys))
+        return Resources(
+            media=tuple(media),
+            inits=tuple(inits.values()),
+            keys=tuple(keys.values()),
+            is_restarted=is_restarted,
+        )
+
+    def _is_restarted(self, numbered: list[tuple[int, MediaSegment]]) -> bool:
+        """Whether a number that was in the last load has another segment now, or all numbers lie before it."""
+        if not self._known or not numbered:
+            return False
+        if numbered[-1][0] < min(self._known):
+            return True
+        return any(
+            number in self._known and self._known[number][0] != _identity(segment) for number, segment in numbered
+        )
+
+    def _start_us(
+        self, numbered: list[tuple[int, MediaSegment]], target_duration_us: int, *, is_restarted: bool
+    ) -> int:
+        """Where the first segment of this load begins."""
+        if not numbered or not self._known or is_restarted:
+            return self._end[1]
+        first = numbered[0][0]
+        if first in self._known:
+            return self._known[first][1]
+        return self._end[1] + max(0, first - self._end[0]) * target_duration_us
+
+    def _note_others(
+        self, segment: MediaSegment, start_us: int, inits: dict[int, Segment], keys: dict[int, Segment]
+    ) -> None:
+        if segment.map is not None:
+            self._note(Kind.INIT, segment.map.uri, segment.map.byte_range, start_us, inits)
+        for key in segment.keys:
+            if key.uri[:8].lower().startswith(("http://", "https://")):
+                self._note(Kind.KEY, key.uri, None, start_us, keys)
+
+    def _note(
+        self, kind: Kind, uri: str, byte_range: ByteRange | None, start_us: int, noted: dict[int, Segment]
+    ) -> None:
+        name = (kind, uri, byte_range)
+        number = self._names.pop(name, None)
+        if number is None:
+            number = self._next_number[kind]
+            self._next_number[kind] += 1
+        self._names[name] = number  # now the most recently listed
+        if number not in noted:
+            noted[number] = Segment(
+                key=ResourceKey(self.rendition, kind, number), uri=uri, byte_range=byte_range, start_us=start_us
+            )
+
+    def _forget(self, listed_count: int) -> None:
+        for name in list(self._names)[: max(0, len(self._names) - listed_count - NAMES_MAX)]:
+            del self._names[name]
+
+
+def _identity(segment: MediaSegment) -> str:
+    """What stays the same of a segment from load to load: its query may be a new signature each time."""
+    part = segment.byte_range
+    uri = segment.uri.partition("?")[0]
+    return uri if part is None else f"{uri}@{part.offset}+{part.length}"
+
+
+def resources(playlist: MediaPlaylist, rendition: int) -> Resources:
+    """The resources of a playlist that is loaded once; of a live one, keep a Catalogue instead."""
+    return Catalogue(rendition).update(playlist)

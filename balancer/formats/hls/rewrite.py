@@ -1,0 +1,103 @@
+"""A playlist for a local player: the same text with our names in place of its URIs.
+
+Everything else stays byte for byte, unknown tags and comments too, but for:
+
+- byte ranges: each range is a resource of its own here, with its own name, so
+  EXT-X-BYTERANGE and the BYTERANGE of EXT-X-MAP would cut a part out of a part;
+- EXT-X-DEFINE: its variables are substituted already, and an import or a query
+  parameter would not resolve at the local URL;
+- what would have a player wait for, or go around us to, something that is not
+  served (`DROPPED`).  Each is counted by its tag, since a viewer loses by it.
+
+URIs of other schemes than http(s) (skd:, data:) stay as they are: they are
+messages to the player's DRM, not addresses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable
+
+import msgspec
+
+from shoal.balancer.errors import ConfigurationError
+from shoal.balancer.model import ByteRange
+
+from .attributes import without
+from .playlist import Playlist, Reference, UriKind
+from .tokenizer import Limits, Line, join, shorten
+
+__all__ = ["DROPPED", "Namer", "Rewritten", "rewrite"]
+
+# kind, absolute URI, byte range -> what the player is to ask for instead.
+Namer = Callable[[UriKind, str, ByteRange | None], str]
+
+# Tag -> why a player must not see it.
+DROPPED = {
+    "EXT-X-CONTENT-STEERING": "the player would choose among CDNs, which is our work",
+    "EXT-X-PART": "partial segments are not served",
+    "EXT-X-PART-INF": "partial segments are not served",
+    "EXT-X-PRELOAD-HINT": "the player would ask for a part before it exists, and wait",
+    "EXT-X-RENDITION-REPORT": "it leads around us, and to blocking reloads",
+    "EXT-X-SKIP": "delta updates are not served",
+}
+
+# EXT-X-SERVER-CONTROL promises what the server does; HOLD-BACK alone is advice that stays true.
+_SERVER_CONTROL = frozenset({"CAN-BLOCK-RELOAD", "CAN-SKIP-DATERANGES", "CAN-SKIP-UNTIL", "PART-HOLD-BACK"})
+_UNFIT = re.compile(r'[\x00-\x20\x7f-\x9f"]|^#|^$')
+# What is in a layout passed its limits when it was parsed; only variables can have made it larger since.
+_NO_LIMITS = Limits(attributes_max=1 << 30)
+
+
+class Rewritten(msgspec.Struct, frozen=True):
+    data: bytes
+    dropped: dict[str, int]  # tag -> how often
+
+
+def rewrite(playlist: Playlist, name: Namer) -> Rewritten:
+    """The playlist with each http(s) URI replaced by what `name` gives for it.  Linear in the playlist.
+
+    A name may be relative to the URL that the player loads the playlist from.
+    ConfigurationError for one that is empty, begins with '#' or has blanks, quotes
+    or control characters.
+    """
+    by_line: defaultdict[int, list[Reference]] = defaultdict(list)
+    for reference in playlist.layout.references:
+        by_line[reference.line_index].append(reference)
+    dropped: Counter[str] = Counter()
+    lines: list[Line] = []
+    for index, line in enumerate(playlist.layout.lines):
+        if line.name in DROPPED:
+            dropped[line.name] += 1
+            continue
+        text: str | None = _renamed(line.text, by_line[index], name) if index in by_line else line.text
+        if line.name == "EXT-X-MAP":
+            text = without(_with(line, text), {"BYTERANGE"}, _NO_LIMITS)
+        elif line.name in {"EXT-X-BYTERANGE", "EXT-X-DEFINE"}:
+            text = None
+        elif line.name == "EXT-X-SERVER-CONTROL":
+            text = without(line, _SERVER_CONTROL, _NO_LIMITS)
+            dropped[line.name] += text != line.text
+        if text is not None:
+            lines.append(_with(line, text))
+    return Rewritten(join(lines), dict(+dropped))
+
+
+def _with(line: Line, text: str | None) -> Line:
+    assert text is not None
+    return line if text is line.text else Line(line.number, text, line.ending, line.name)
+
+
+def _renamed(text: str, references: list[Reference], name: Namer) -> str:
+    for reference in sorted(references, key=lambda reference: reference.start, reverse=True):
+        if not reference.uri[:8].lower().startswith(("http://", "https://")):
+            continue
+        new = name(reference.kind, reference.uri, reference.byte_range)
+        if _UNFIT.search(new):
+            raise ConfigurationError(
+                f"{shorten(new)} cannot stand in a playlist as the name of {shorten(reference.uri)}; "
+                "percent-encode blanks, quotes and control characters"
+            )
+        text = text[: reference.start] + new + text[reference.stop :]
+    return text
