@@ -10,6 +10,7 @@ from the last `POST /_start`.  `GET /_stats` tells what it did.
     503 500 404   that status, without the body asked for
     reset         RST before any header            reset-body    RST half way through the body
     hang          no answer at all                 hang-body     half of the body, then silence
+    pause         half of the body, 5 s of silence, then the rest
     truncate      half of the body, then an orderly end, short of Content-Length
     too-long      more body than Content-Length says
     too-short     Content-Length 1000 above the truth, then an orderly end
@@ -47,11 +48,12 @@ __all__ = ["KINDS", "Fault", "Origin", "RequestRecord", "parse_fault"]
 
 KINDS = frozenset(
     {"503", "500", "404", "reset", "reset-body", "hang", "hang-body", "truncate"}
-    | {"too-long", "too-short", "corrupt", "slow", "drip", "none"}
+    | {"too-long", "too-short", "corrupt", "slow", "drip", "pause", "none"}
 )
 
 _PIECE_BYTES = 16 * 1024  # small enough that a rate limit is smooth and that bodies break in the middle
 _HANG_S = 3600.0  # nobody waits that long; a client that goes away ends it
+_PAUSE_S = 5.0
 _SLOW_BYTES_PER_S = 20_000
 _REQUESTS_MAX = 10_000  # records kept; a demo makes some hundreds
 _CORRUPT_AT = 64 * 1024 + 100  # in the second block, so that the first one is good
@@ -250,8 +252,9 @@ class Origin:
         await response.prepare(request)
         if request.method == "HEAD":
             return response
-        breaks = record.fault in {"truncate", "hang-body", "reset-body"}
-        await self._write(response, record, body[: len(body) // 2] if breaks else body)
+        breaks = record.fault in {"truncate", "hang-body", "reset-body", "pause"}
+        half = len(body) // 2 if breaks else len(body)
+        await self._write(response, record, body[:half])
         if record.fault == "hang-body":
             await asyncio.sleep(_HANG_S)
         if record.fault == "reset-body":
@@ -261,6 +264,9 @@ class Origin:
             if request.transport is not None:
                 request.transport.close()
             return _AlreadySent()
+        if record.fault == "pause":
+            await asyncio.sleep(_PAUSE_S)
+            await self._write(response, record, body[half:])
         await response.write_eof()
         return response
 

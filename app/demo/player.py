@@ -33,6 +33,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import av
+import av.error
 import av.logging
 from av.stream import Discard
 

@@ -162,6 +162,8 @@ def _build(folder: Path, options: StreamOptions) -> None:
 def _encode(folder: Path, rendition: Rendition, options: StreamOptions) -> str:
     """Encode and mux one rendition; the answer is its CODECS attribute (RFC 6381)."""
     import av
+    import av.error
+    import av.filter
 
     key_frame_every = options.frames_per_s * options.segment_seconds
     muxer = {
