@@ -56,7 +56,7 @@ def _checked(url: str) -> str:
         parts = urlsplit(url)
         is_right = parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
-        is_right = False
+        is_right, parts = False, urlsplit("")
     if not is_right:
         raise ConfigurationError(f"playlist URL {shorten(url)} is not absolute http or https; give one that is")
     return parts._replace(query="", fragment="", netloc=parts.netloc.rpartition("@")[2]).geturl()

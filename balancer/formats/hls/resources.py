@@ -42,6 +42,7 @@ class Catalogue:
 
     def __init__(self, rendition: int) -> None:
         self.rendition = rendition
+        self._was_live = False
         self._names: dict[tuple[Kind, str, ByteRange | None], int] = {}  # the least recently listed first
         self._next_number = {Kind.INIT: 0, Kind.KEY: 0}
         self._known: dict[int, tuple[str, int]] = {}  # number -> (identity, start_us) of the last load
@@ -49,10 +50,9 @@ class Catalogue:
 
     def update(self, playlist: MediaPlaylist) -> Resources:
         """The resources of this load, which replaces the one before."""
-        numbered = [(segment.sequence if playlist.is_live else segment.place, segment) for segment in playlist.segments]
-        if not playlist.is_live and self._known and playlist.media_sequence:
-            # A live stream ended: its segments keep the numbers that peers and players know them by.
-            numbered = [(segment.sequence, segment) for segment in playlist.segments]
+        # When a live stream ends, its segments keep the numbers that peers and players know them by.
+        self._was_live = self._was_live or playlist.is_live
+        numbered = [(segment.sequence if self._was_live else segment.place, segment) for segment in playlist.segments]
         is_restarted = self._is_restarted(numbered)
         start_us = self._start_us(numbered, playlist.target_duration_us, is_restarted=is_restarted)
         self._known = {}
