@@ -95,6 +95,7 @@ class Fetcher(Protocol):
         raises BodyChanged if `if_range` was given, and else is returned as it is,
         with `first_byte` 0.
         """
+        ...
 
     async def aclose(self) -> None: ...
 
@@ -130,6 +131,7 @@ class Server(Protocol):
 
     async def start(self, handler: Handler, *, host: str, port: int) -> int:
         """Listen, and return the port (a free one when `port` is 0).  ConnectFailed if it is taken."""
+        ...
 
     async def aclose(self) -> None: ...
 
@@ -142,13 +144,18 @@ class Channel(Protocol):
     fingerprint: str | None  # of the peer's certificate, "sha-256 AB:CD:..."; None where there is no TLS
     remote_address: str | None  # IP of the selected path
     max_message_bytes: int
-    buffered_bytes: int  # handed over and not yet sent, as far as the platform tells
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Handed over and not yet sent, as far as the platform tells."""
+        ...
 
     async def send(self, message: bytes) -> None:
         """Hand one message over; waits while too much is unsent.  ChannelClosed, MessageTooLarge."""
 
     async def receive(self) -> bytes:
         """The next message.  ChannelClosed once the channel is closed and everything received was read."""
+        ...
 
     async def close(self, detail: str = "done") -> None:
         """Deliver what was handed over (for at most a second), then close.  Does nothing the second time."""
@@ -162,6 +169,7 @@ class OutgoingOffer(Protocol):
 
     async def accept(self, answer: str) -> Channel:
         """Connect to whoever answered.  ConnectFailed, TimedOut."""
+        ...
 
     async def close(self) -> None: ...
 
@@ -174,6 +182,7 @@ class IncomingChannel(Protocol):
 
     async def channel(self) -> Channel:
         """Wait for the offering side to connect.  ConnectFailed, TimedOut."""
+        ...
 
     async def close(self) -> None: ...
 
@@ -186,6 +195,7 @@ class Connector(Protocol):
 
     async def answer(self, offer: str) -> IncomingChannel:
         """Answer somebody's offer.  ConnectFailed when it is not a description we can use."""
+        ...
 
     async def aclose(self) -> None:
         """Close every channel and every pending offer that came from here."""
@@ -199,6 +209,7 @@ class TextSocket(Protocol):
 
     async def receive(self) -> str:
         """The next message.  ChannelClosed when there will be none."""
+        ...
 
     async def close(self) -> None: ...
 
@@ -218,5 +229,6 @@ class Hasher(Protocol):
 
     async def sha256(self, data: bytes) -> bytes:
         """32 bytes."""
+        ...
 
     async def aclose(self) -> None: ...

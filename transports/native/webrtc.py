@@ -1,0 +1,215 @@
+"""Connector on aiortc: descriptions in and out, channels when both sides have them.
+
+Promises, beyond the Protocol:
+
+    quiet       no STUN server is asked unless one is given; without any, gathering takes milliseconds
+    limits      on connections, on the time to connect, on what a peer may send that is not read yet
+                (a flood closes the channel), on the size of a description and on its candidates
+    nothing lost  handlers are attached before anything can arrive, and run synchronously into one queue
+    nothing left  a connection that fails, or whose channel ends, is closed; `aclose` waits for all of it
+
+A channel of a peer that vanished looks open for half a minute (ICE consent,
+RFC 7675); noticing earlier is for whoever knows when an answer is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aiortc import RTCConfiguration, RTCDataChannel, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+
+from shoal.transports.errors import ConnectFailed, TimedOut, TransportError
+from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer
+from shoal.transports.sansio.descriptions import bounded_description
+
+from .aiortc_private import enlarge_receive_buffers, peer_fingerprint, selected_remote_address
+from .datachannel import ChannelLimits, DataChannel
+
+__all__ = ["ChannelLimits", "WebRtcConnector"]
+
+_SECOND_US = 1_000_000
+_CLOSE_TIMEOUT_S = 5.0  # aiortc's close waits for sockets and tasks of its own; a bug there must not hold us up
+
+
+class WebRtcConnector:
+    """A Connector; every connection it makes belongs to it until closed."""
+
+    def __init__(
+        self,
+        *,
+        stun_servers: tuple[str, ...] = (),
+        connect_timeout_us: int = 10_000_000,
+        connections_max: int = 128,
+        limits: ChannelLimits | None = None,
+    ) -> None:
+        """`stun_servers` as `stun:host:port`.  `connect_timeout_us` runs in `accept` and in `channel`.
+
+        A connection costs about 150 KiB and some sockets, pending offers included.
+        """
+        self._stun_servers = stun_servers
+        self._connect_timeout_us = connect_timeout_us
+        self._connections_max = connections_max
+        self._limits = limits or ChannelLimits()
+        self._links: set[_Link] = set()
+        self._closed = False
+
+    async def offer(self, label: str) -> OutgoingOffer:
+        """As Connector.offer.  ConnectFailed when `connections_max` are open."""
+        link = self._new_link()
+        try:
+            link.attach(link.connection.createDataChannel(label))
+            await link.connection.setLocalDescription(await link.connection.createOffer())
+            enlarge_receive_buffers(link.connection)
+            return _Offer(link, link.connection.localDescription.sdp, self._connect_timeout_us)
+        except BaseException:
+            await link.close("the offer was not finished")
+            raise
+
+    async def answer(self, offer: str) -> IncomingChannel:
+        """As Connector.answer."""
+        description = bounded_description(offer)
+        link = self._new_link()
+        try:
+            link.connection.on("datachannel", link.attach)
+            await link.set_remote(description, "offer")
+            await link.connection.setLocalDescription(await link.connection.createAnswer())
+            enlarge_receive_buffers(link.connection)
+            return _Answer(link, link.connection.localDescription.sdp, self._connect_timeout_us)
+        except BaseException:
+            await link.close("the answer was not finished")
+            raise
+
+    async def aclose(self) -> None:
+        """As Connector.aclose, all at once: about a second when peers do not answer."""
+        self._closed = True
+        await asyncio.gather(*(link.close("the connector was closed") for link in list(self._links)))
+
+    def _new_link(self) -> _Link:
+        if self._closed:
+            raise ConnectFailed("this connector is closed; make another")
+        if len(self._links) >= self._connections_max:
+            raise ConnectFailed(f"{self._connections_max} connections are open; close one or raise connections_max")
+        # An empty list, since None would mean Google's server and five seconds of waiting where it cannot be reached.
+        servers = [RTCIceServer(urls=url) for url in self._stun_servers]
+        link = _Link(RTCPeerConnection(RTCConfiguration(iceServers=servers)), self._limits, self._links.discard)
+        self._links.add(link)
+        return link
+
+
+class _Link:
+    """One RTCPeerConnection with at most one channel, from the first step to the last."""
+
+    def __init__(self, connection: RTCPeerConnection, limits: ChannelLimits, forget: Callable[[_Link], None]) -> None:
+        self.connection = connection
+        self._limits = limits
+        self._forget = forget
+        self._channel: DataChannel | None = None
+        self._opened: asyncio.Future[DataChannel] = asyncio.get_running_loop().create_future()
+        self._closing: asyncio.Task[None] | None = None
+        connection.on("connectionstatechange", self._on_state)
+
+    def attach(self, raw: RTCDataChannel) -> None:
+        """Take the link's channel; called by aiortc inside its event, so it neither waits nor raises."""
+        if self._channel is not None:
+            raw.close()  # one channel was agreed on; more are a peer's way to our memory
+            return
+        self._channel = DataChannel(raw, self._limits, self._start_closing)
+        raw.on("open", self._on_open)
+        if raw.readyState == "open":
+            self._on_open()
+
+    def _on_open(self) -> None:
+        if self._channel is not None and not self._opened.done():
+            self._channel.fingerprint = peer_fingerprint(self.connection)
+            self._channel.remote_address = selected_remote_address(self.connection)
+            self._opened.set_result(self._channel)
+
+    def _on_state(self) -> None:
+        state = self.connection.connectionState
+        if state in {"failed", "closed"}:
+            self._start_closing("no path to the peer is left" if state == "failed" else "the peer closed")
+
+    async def set_remote(self, description: str, kind: str) -> None:
+        try:
+            await self.connection.setRemoteDescription(RTCSessionDescription(sdp=description, type=kind))
+        except Exception as error:  # aiortc's parser raises whatever a stranger's text makes it raise
+            raise ConnectFailed(f"the {kind} is not a description we can use: {error!r}") from error
+
+    async def opened(self, timeout_us: int) -> Channel:
+        """The channel, once it is open; the link is closed if that fails or is cancelled."""
+        try:
+            async with asyncio.timeout(timeout_us / _SECOND_US):
+                return await asyncio.shield(self._opened)
+        except TimeoutError as error:
+            await self.close("it took too long to connect")
+            raise TimedOut(
+                f"no data channel within {timeout_us / _SECOND_US:g} s; the peer may be gone or behind a firewall",
+                phase="connect",
+                timeout_us=timeout_us,
+            ) from error
+        except BaseException:
+            await self.close("connecting was given up")
+            raise
+
+    async def close(self, detail: str) -> None:
+        """Close channel and connection; returns when both are gone, also for the second caller."""
+        self._start_closing(detail, ours=True)
+        assert self._closing is not None
+        await asyncio.shield(self._closing)
+
+    def _start_closing(self, detail: str, *, ours: bool = False) -> asyncio.Task[None]:
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close(detail, ours=ours))
+        return self._closing
+
+    async def _close(self, detail: str, *, ours: bool) -> None:
+        try:
+            if not self._opened.done():
+                self._opened.set_exception(ConnectFailed(f"not connected: {detail}; try another peer"))
+                self._opened.exception()  # nobody may be waiting
+            if self._channel is not None:
+                await self._channel.finish(detail, ours=ours)
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await self.connection.close()
+        except TimeoutError:
+            pass  # the sockets are aiortc's; there is nothing more to do about them from here
+        finally:
+            self._forget(self)
+
+
+class _Offer:
+    """An OutgoingOffer."""
+
+    def __init__(self, link: _Link, description: str, timeout_us: int) -> None:
+        self.description = description
+        self._link = link
+        self._timeout_us = timeout_us
+
+    async def accept(self, answer: str) -> Channel:
+        """As OutgoingOffer.accept; an answer that cannot be used ends the offer."""
+        try:
+            await self._link.set_remote(bounded_description(answer), "answer")
+        except TransportError:
+            await self._link.close("its answer could not be used")
+            raise
+        return await self._link.opened(self._timeout_us)
+
+    async def close(self) -> None:
+        await self._link.close("the offer was withdrawn")
+
+
+class _Answer:
+    """An IncomingChannel."""
+
+    def __init__(self, link: _Link, description: str, timeout_us: int) -> None:
+        self.description = description
+        self._link = link
+        self._timeout_us = timeout_us
+
+    async def channel(self) -> Channel:
+        """As IncomingChannel.channel."""
+        return await self._link.opened(self._timeout_us)
+
+    async def close(self) -> None:
+        await self._link.close("the answer was withdrawn")
