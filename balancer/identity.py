@@ -78,9 +78,11 @@ class Scheme(Protocol):
 
     def info_hash(self, stream_swarm_id: str) -> str:
         """20 ASCII characters, which are the 20 bytes that a tracker calls the info hash."""
+        ...
 
     def peer_id(self, source: random.Random) -> str:
         """20 ASCII characters."""
+        ...
 
 
 class Scheme23:

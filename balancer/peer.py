@@ -1,0 +1,417 @@
+"""One peer's side of the protocol over one channel, as a state machine.
+
+    receive(message, now_us)  ->  events          what the other side said and did
+    announce, request, ...    ->  messages        to be sent in this order
+
+Download, what we asked for; one at a time:
+
+    state       request()   cancel_request()   data follows        media          data done        absent
+    idle        requested   -                  late                late           late             late
+    requested   misuse      idle               receiving (1)       late           late             idle, Absent
+    receiving   misuse      idle               violated            DataReceived   idle (2)         idle, Absent
+
+    (1) DataStarted; violated if the size is not the one expected, or above the limit
+    (2) DataEnded; violated if bytes are missing.  Media beyond the size is violated too
+    late: of a transfer that we cancelled, so swallowed and counted; else violated
+
+Upload, what the other side asked for; one at a time, the newest counts:
+
+    state       request (from them)                         cancel                   ours
+    none        asked, UploadRequested                      counted                  -
+    asked       asked, UploadCancelled + UploadRequested    none, UploadCancelled    begin: sending; refuse: none
+    sending     asked, UploadCancelled + UploadRequested    none, UploadCancelled    pieces; end: none
+
+The methods for uploads take the UploadRequested they belong to.  When that is
+no longer the one that counts they give nothing, so an upload that learns of
+its end late does no harm.
+
+After ProtocolViolated every method gives nothing; close the channel.  Time-outs,
+whom to ask and whether the bytes are right are decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from . import wire
+from .rates import Rate
+
+__all__ = [
+    "Absent",
+    "Announced",
+    "DataEnded",
+    "DataReceived",
+    "DataStarted",
+    "PeerEvent",
+    "PeerLimits",
+    "PeerMisuse",
+    "PeerProtocol",
+    "PeerStatistics",
+    "ProtocolViolated",
+    "UploadCancelled",
+    "UploadRequested",
+]
+
+REQUEST_IDS = 1000  # the package draws from 0..999
+CANCELLED_MAX = 64  # cancelled requests whose answers may still come; a peer that is later than that is of no use
+
+
+class PeerMisuse(RuntimeError):
+    """Our own side broke the rules of this module; a bug in the caller."""
+
+
+class PeerLimits(msgspec.Struct, frozen=True):
+    """What one peer may cost us.  Bursts are two seconds' worth."""
+
+    wire: wire.WireLimits = wire.WireLimits()
+    segment_bytes_max: int = 256 * 1024 * 1024  # as for CDN bodies: a 60 s segment at 35 Mbit/s
+    commands_per_second_max: int = 1000  # of any kind; each is a few microseconds of ours
+    announcements_per_second_max: int = 100  # each may be 64 KiB; the package announces at every change of its store
+    requests_per_second_max: int = 200  # a segment of 90 kB takes 10 ms between two pages on one machine
+
+
+class Announced(msgspec.Struct, frozen=True, tag=True):
+    """What the peer holds, and is fetching over HTTP; replaces what it said before."""
+
+    held: frozenset[int]
+    fetching: frozenset[int]
+
+
+class DataStarted(msgspec.Struct, frozen=True, tag=True):
+    """The peer will send `remaining_bytes` from the requested byte on."""
+
+    number: int
+    remaining_bytes: int
+
+
+class DataReceived(msgspec.Struct, frozen=True, tag=True):
+    number: int
+    data: bytes
+
+
+class DataEnded(msgspec.Struct, frozen=True, tag=True):
+    """All of it has come; another request may be made."""
+
+    number: int
+
+
+class Absent(msgspec.Struct, frozen=True, tag=True):
+    """The peer does not give this segment; another request may be made."""
+
+    number: int
+
+
+class UploadRequested(msgspec.Struct, frozen=True, tag=True):
+    """The peer wants `number` from `first_byte` on: begin_upload or refuse_upload."""
+
+    number: int
+    first_byte: int
+    request_id: int
+
+
+class UploadCancelled(msgspec.Struct, frozen=True, tag=True):
+    """The peer no longer wants it."""
+
+    request_id: int
+
+
+class ProtocolViolated(msgspec.Struct, frozen=True, tag=True):
+    """The peer broke the protocol or a limit.  `reason` is a stable short word; close the channel."""
+
+    reason: str
+    detail: str
+
+
+PeerEvent = (
+    Announced | DataStarted | DataReceived | DataEnded | Absent | UploadRequested | UploadCancelled | ProtocolViolated
+)
+
+
+class PeerStatistics(msgspec.Struct):
+    """What was passed over, by reason."""
+
+    late_bytes: int = 0  # media of transfers that we had cancelled
+    late_commands: int = 0  # answers to requests that we had cancelled, and cancels of uploads that were over
+    unknown_commands: int = 0
+    ids_not_announced: int = 0  # beyond what one announcement has room for
+
+
+class _Download(enum.Enum):
+    IDLE = enum.auto()
+    REQUESTED = enum.auto()
+    RECEIVING = enum.auto()
+
+
+class PeerProtocol:
+    """The protocol with one peer.  See the tables above."""
+
+    def __init__(self, limits: PeerLimits | None = None, *, piece_bytes_max: int = wire.PIECE_BYTES_MAX) -> None:
+        """`piece_bytes_max` is what we send at most in one message: the channel's own limit, if that is less."""
+        self.limits = limits or PeerLimits()
+        self.is_violated = False
+        self._piece_bytes_max = min(piece_bytes_max, wire.PIECE_BYTES_MAX)
+        self._decoder = wire.Decoder(self.limits.wire)
+        self._statistics = PeerStatistics()
+        self._commands = _rate(self.limits.commands_per_second_max)
+        self._announcements = _rate(self.limits.announcements_per_second_max)
+        self._requests = _rate(self.limits.requests_per_second_max)
+        self._announced: wire.Announcement | None = None
+        # download
+        self._state = _Download.IDLE
+        self._number = 0
+        self._request_id = 0
+        self._expected: int | None = None  # bytes still missing, if known
+        self._remaining = 0  # bytes still to come while receiving
+        self._cancelled: deque[tuple[int, int]] = deque(maxlen=CANCELLED_MAX)  # (number, request id)
+        self._late_remaining = 0  # bytes that a cancelled transfer may still send
+        # upload
+        self._upload: UploadRequested | None = None
+        self._upload_remaining: int | None = None  # None until it began
+
+    def statistics(self) -> PeerStatistics:
+        return msgspec.structs.replace(self._statistics)
+
+    @property
+    def is_downloading(self) -> bool:
+        """A request is out: another one would be misuse."""
+        return self._state is not _Download.IDLE
+
+    # --- what we say -------------------------------------------------------
+
+    def announce(self, held: Iterable[int], fetching: Iterable[int]) -> list[bytes]:
+        """Tell what we hold; nothing if that is what we told last.
+
+        The highest numbers count when there are more than one announcement has
+        room for (255 blocks of 256); the rest are counted.
+        """
+        announcement = wire.Announcement(self._announceable(held), self._announceable(fetching))
+        if self.is_violated or announcement == self._announced:
+            return []
+        self._announced = announcement
+        return self._encode(announcement)
+
+    def request(
+        self, number: int, first_byte: int, request_id: int, now_us: int, *, expected_bytes: int | None = None
+    ) -> list[bytes]:
+        """Ask for a segment from `first_byte` on.
+
+        `request_id` (0..999) is a proposal: the next one is taken while an answer
+        to it may still be under way.  With `expected_bytes`, what is missing from
+        `first_byte` on, an answer of another size is a violation.  PeerMisuse
+        while another request is out.
+        """
+        if self.is_downloading:
+            raise PeerMisuse(f"segment {self._number} is being asked for; one at a time: wait, or cancel_request()")
+        if self.is_violated:
+            return []
+        used = {cancelled for _, cancelled in self._cancelled}
+        request_id %= REQUEST_IDS
+        while request_id in used:
+            request_id = (request_id + 1) % REQUEST_IDS
+        messages = self._encode(wire.Request(number, request_id, first_byte))
+        self._state = _Download.REQUESTED
+        self._number, self._request_id, self._expected = number, request_id, expected_bytes
+        return messages
+
+    def cancel_request(self) -> list[bytes]:
+        """Give the request up.  What still comes of it is swallowed; another request may be made at once."""
+        if self.is_violated or not self.is_downloading:
+            return []
+        if self._state is _Download.RECEIVING:
+            self._late_remaining = self._remaining
+        self._cancelled.append((self._number, self._request_id))
+        self._state = _Download.IDLE
+        return self._encode(wire.Cancel(self._number, self._request_id))
+
+    def begin_upload(self, request: UploadRequested, byte_count: int) -> list[bytes]:
+        """Say that `byte_count` bytes follow: all from the requested byte on."""
+        if not self.is_wanted(request):
+            return []
+        if self._upload_remaining is not None:
+            raise PeerMisuse(f"the upload of segment {request.number} has begun already")
+        messages = self._encode(wire.DataFollows(request.number, byte_count, request.request_id))
+        self._upload_remaining = byte_count
+        return messages
+
+    def upload_pieces(self, request: UploadRequested, data: bytes) -> Iterator[bytes]:
+        """Cut media into messages, one at a time; ends early once the upload is no longer wanted.
+
+        Take the next piece when the channel has room for it.
+        """
+        for piece in wire.split_media(data, piece_bytes_max=self._piece_bytes_max):
+            if not self.is_wanted(request):
+                return
+            remaining = self._upload_remaining
+            if remaining is None or len(piece) > remaining:
+                raise PeerMisuse(f"{len(piece)} bytes of segment {request.number} where {remaining} were promised")
+            self._upload_remaining = remaining - len(piece)
+            yield piece
+
+    def end_upload(self, request: UploadRequested) -> list[bytes]:
+        """Say that all was sent.  PeerMisuse if it was not."""
+        if not self.is_wanted(request):
+            return []
+        if self._upload_remaining != 0:
+            raise PeerMisuse(f"segment {request.number} ends with {self._upload_remaining} bytes unsent")
+        self._upload = self._upload_remaining = None
+        return self._encode(wire.DataDone(request.number, request.request_id))
+
+    def refuse_upload(self, request: UploadRequested) -> list[bytes]:
+        """Say that we do not give it.  PeerMisuse once the upload has begun: then only closing is left."""
+        if not self.is_wanted(request):
+            return []
+        if self._upload_remaining is not None:
+            raise PeerMisuse(f"the upload of segment {request.number} has begun; end it, or close the channel")
+        self._upload = None
+        return self._encode(wire.Absent(request.number, request.request_id))
+
+    def is_wanted(self, request: UploadRequested) -> bool:
+        """Whether this very request still counts.  A later one with equal values is another."""
+        return self._upload is request and not self.is_violated
+
+    # --- what they say -----------------------------------------------------
+
+    def receive(self, message: bytes, now_us: int) -> list[PeerEvent]:
+        """What a message of the channel means, in order.  Never raises for what the other side did."""
+        if self.is_violated:
+            return []
+        try:
+            said = self._decoder.receive(message)
+        except wire.WireError as error:
+            return self._violate(f"wire_{error.reason}", str(error))
+        if isinstance(said, wire.Media):
+            return self._media(said.data)
+        if not self._commands.allows(now_us):  # pieces of commands count too
+            return self._too_often("commands", self.limits.commands_per_second_max)
+        match said:
+            case None:
+                return []
+            case wire.Announcement():
+                if not self._announcements.allows(now_us):
+                    return self._too_often("announcements", self.limits.announcements_per_second_max)
+                return [Announced(frozenset(said.held), frozenset(said.fetching))]
+            case wire.Request():
+                if not self._requests.allows(now_us):
+                    return self._too_often("requests", self.limits.requests_per_second_max)
+                return self._requested(said)
+            case wire.Cancel():
+                return self._upload_cancelled(said)
+            case wire.DataFollows():
+                return self._data_follows(said)
+            case wire.DataDone():
+                return self._data_done(said)
+            case wire.Absent():
+                return self._absent(said)
+            case wire.UnknownCommand():
+                self._statistics.unknown_commands += 1
+                return []
+
+    def _requested(self, said: wire.Request) -> list[PeerEvent]:
+        events: list[PeerEvent] = []
+        if self._upload is not None:
+            events.append(UploadCancelled(self._upload.request_id))
+        self._upload = UploadRequested(said.number, said.first_byte, said.request_id)
+        self._upload_remaining = None
+        events.append(self._upload)
+        return events
+
+    def _upload_cancelled(self, said: wire.Cancel) -> list[PeerEvent]:
+        if self._upload is None or self._upload.request_id != said.request_id:
+            self._statistics.late_commands += 1  # it crossed our last message
+            return []
+        self._upload = self._upload_remaining = None
+        return [UploadCancelled(said.request_id)]
+
+    def _data_follows(self, said: wire.DataFollows) -> list[PeerEvent]:
+        if said.byte_count > self.limits.segment_bytes_max:
+            limit = self.limits.segment_bytes_max
+            return self._violate("size", f"{said.byte_count} bytes of segment {said.number}; the limit is {limit}")
+        if self._state is _Download.RECEIVING:
+            return self._violate("unexpected_data", f"segment {said.number} began inside segment {self._number}")
+        if not self._is_current(said):
+            if not self._is_late(said):
+                return self._violate("unexpected_data", f"segment {said.number} was not asked for")
+            self._late_remaining = said.byte_count
+            return []
+        if self._expected is not None and said.byte_count != self._expected:
+            detail = f"{said.byte_count} bytes of segment {said.number} where {self._expected} are missing"
+            return self._violate("size", detail)
+        self._state = _Download.RECEIVING
+        self._remaining = said.byte_count
+        self._late_remaining = 0
+        return [DataStarted(said.number, said.byte_count)]
+
+    def _media(self, data: bytes) -> list[PeerEvent]:
+        if self._state is _Download.RECEIVING:
+            if len(data) > self._remaining:
+                detail = f"{len(data)} bytes where {self._remaining} of segment {self._number} were left"
+                return self._violate("too_many_bytes", detail)
+            self._remaining -= len(data)
+            return [DataReceived(self._number, data)]
+        if len(data) > self._late_remaining:
+            return self._violate("unexpected_data", f"{len(data)} bytes of no transfer")
+        self._late_remaining -= len(data)
+        self._statistics.late_bytes += len(data)
+        return []
+
+    def _data_done(self, said: wire.DataDone) -> list[PeerEvent]:
+        if self._state is not _Download.RECEIVING or not self._is_current(said):
+            return self._late_answer(said)
+        if self._remaining:
+            return self._violate("too_few_bytes", f"segment {self._number} ended {self._remaining} bytes early")
+        self._state = _Download.IDLE
+        return [DataEnded(self._number)]
+
+    def _absent(self, said: wire.Absent) -> list[PeerEvent]:
+        if not self._is_current(said):
+            return self._late_answer(said)
+        self._state = _Download.IDLE
+        return [Absent(self._number)]
+
+    def _late_answer(self, said: wire.DataDone | wire.Absent) -> list[PeerEvent]:
+        """The last word on a cancelled request; anything else is a violation."""
+        if not self._is_late(said):
+            kind = type(said).__name__
+            return self._violate("wrong_id", f"{kind} for segment {said.number}, request {said.request_id}")
+        self._cancelled.remove((said.number, said.request_id))
+        if self._state is not _Download.RECEIVING:
+            self._late_remaining = 0
+        return []
+
+    def _is_current(self, said: wire.DataFollows | wire.DataDone | wire.Absent) -> bool:
+        return self.is_downloading and (said.number, said.request_id) == (self._number, self._request_id)
+
+    def _is_late(self, said: wire.DataFollows | wire.DataDone | wire.Absent) -> bool:
+        if (said.number, said.request_id) not in self._cancelled:
+            return False
+        self._statistics.late_commands += 1
+        return True
+
+    # --- helpers -----------------------------------------------------------
+
+    def _violate(self, reason: str, detail: str) -> list[PeerEvent]:
+        self.is_violated = True
+        self._state = _Download.IDLE
+        self._upload = self._upload_remaining = None
+        return [ProtocolViolated(reason, detail)]
+
+    def _too_often(self, what: str, limit: int) -> list[PeerEvent]:
+        return self._violate(f"too_many_{what}", f"more than {limit} {what} a second")
+
+    def _encode(self, command: wire.Command) -> list[bytes]:
+        return wire.encode(command, piece_bytes_max=self._piece_bytes_max)
+
+    def _announceable(self, ids: Iterable[int]) -> tuple[int, ...]:
+        wanted = sorted(set(ids))
+        groups = wire.group_ids(wanted[-self.limits.wire.ids_max :])[-wire.GROUPS_MAX :]
+        kept = tuple(common | low for common, lows in groups for low in lows)
+        self._statistics.ids_not_announced += len(wanted) - len(kept)
+        return kept
+
+
+def _rate(per_second: int) -> Rate:
+    return Rate(per_second, 2 * per_second)

@@ -1,0 +1,29 @@
+"""How often something may happen: a token bucket on the caller's clock.
+
+Whole arithmetic, so that virtual time and real time agree to the microsecond.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Rate"]
+
+
+class Rate:
+    """Allows `burst` at once and `per_second` after that (GCRA, ITU-T I.371)."""
+
+    __slots__ = ("_free_at_us", "_interval_us", "_slack_us")
+
+    def __init__(self, per_second: int, burst: int) -> None:
+        if not (1 <= per_second <= 1_000_000 and burst >= 1):
+            raise ValueError(f"a rate of {per_second} per second with a burst of {burst}; both are 1 or more")
+        self._interval_us = 1_000_000 // per_second
+        self._slack_us = self._interval_us * (burst - 1)
+        self._free_at_us: int | None = None  # when the bucket would be full again
+
+    def allows(self, now_us: int) -> bool:
+        """Count one more, unless that is too many; then nothing is counted."""
+        free_at_us = now_us if self._free_at_us is None else max(self._free_at_us, now_us)
+        if free_at_us - now_us > self._slack_us:
+            return False
+        self._free_at_us = free_at_us + self._interval_us
+        return True

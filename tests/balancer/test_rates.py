@@ -1,0 +1,30 @@
+"""Token buckets on virtual time."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoal.balancer.rates import Rate
+
+
+def test_a_burst_passes_at_once_and_the_next_has_to_wait() -> None:
+    rate = Rate(per_second=10, burst=3)
+    assert [rate.allows(0) for _ in range(4)] == [True, True, True, False]
+    assert not rate.allows(99_999)
+    assert rate.allows(100_000)
+    assert not rate.allows(100_000)
+
+
+@given(st.integers(1, 1000), st.integers(1, 50), st.lists(st.integers(0, 400_000), max_size=200))
+def test_never_more_than_the_burst_and_the_rate_together(per_second: int, burst: int, gaps_us: list[int]) -> None:
+    rate, now_us, allowed = Rate(per_second, burst), 0, 0
+    for gap_us in gaps_us:
+        now_us += gap_us
+        allowed += rate.allows(now_us)
+    assert allowed <= burst + now_us // (1_000_000 // per_second)
+
+
+@pytest.mark.parametrize(("per_second", "burst"), [(0, 1), (1, 0), (2_000_000, 1)])
+def test_a_rate_that_allows_nothing_is_refused(per_second: int, burst: int) -> None:
+    with pytest.raises(ValueError, match="both are 1 or more"):
+        Rate(per_second, burst)
