@@ -81,7 +81,7 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     unmeasured_bytes_per_s: Size = 1_000_000  # what an unknown CDN is taken for: better than a bad one, worse than good
     unmeasured_first_byte_us: Time = 300 * _MS
     segment_bytes_guess: Size = 1_000_000  # until a rendition's first segment is known: 4 s at 2 Mbit/s
-    explore_slack_us: Time = 8 * _S  # an unmeasured CDN is tried when there is time to go elsewhere afterwards
+    explore_slack_us: Time = 4 * _S  # an unmeasured CDN is tried when a second is no loss: so long takes the way back
     explore_after_us: Time = 60 * _S  # an estimate older than this counts as unmeasured for exploring
 
     # --- peers ---
@@ -89,6 +89,25 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     peer_cooldown_us_max: Time = 60 * _S
     ban_records_max: Some = 4096  # ids and certificates remembered; the oldest are forgotten
     address_offenders_max: Some = 3  # distinct certificates banned at one public address before the address is
+
+    # --- documents: playlists and sidecars ---
+    document_timeout_us: Time = 2 * _S  # then another CDN is asked: a player gives a playlist about 10 s
+    playlist_bytes_max: Size = 2 * _MIB  # 20,000 segments of 100 bytes
+    sidecar_bytes_max: Size = 16 * _MIB  # 100,000 segments of 160 bytes, or a day with a hash per 64 KiB
+    live_reload_share: Share = 0.5  # of the target duration: a playlist younger than that is not loaded again
+
+    # --- what the actors hold ---
+    piece_bytes_max: Size = 256 * _KIB  # what one read gets: few messages, and no slice over budget for a copy
+    peers_max: Some = 32  # channels at once; each costs about 150 KiB and two tasks
+    announce_delay_us: Time = 50 * _MS  # changes come in bursts, and an announcement replaces the one before
+    report_segments_max: Some = 2_000  # stories kept: an hour of 2 s segments
+    report_log_lines_max: Some = 500
+
+    # --- trackers ---
+    offers_open_max: Count = 5  # per swarm: what p2p-media-loader sends, and a certificate each to make
+    offer_lifetime_us: Time = 50 * _S  # as p2p-media-loader: nobody answers later
+    tracker_retry_us: Time = 1 * _S  # after a failure; doubles
+    tracker_retry_us_max: Time = 60 * _S
 
 
 def load(mapping: Mapping[str, Any]) -> BalancerConfig:
