@@ -89,7 +89,7 @@ def verdict_on(figures: Figures, player: Mapping[str, Any], judge: Mapping[str, 
     if figures.failed_over_in_body < 1:
         failed.append("no segment went on from another source inside its body")
     if figures.p2p_offload < OFFLOAD_MIN:
-        failed.append(f"peers gave {figures.p2p_offload:.0%} of the bytes; at least {OFFLOAD_MIN:.0%} is wanted")
+        failed.append(f"peers gave {figures.p2p_offload:.2%} of the bytes; at least {OFFLOAD_MIN:.0%} is wanted")
     return failed
 
 

@@ -62,7 +62,7 @@ FAILURES = [
     ({"wrong_bytes": None}, {}, {}, "nothing to compare"),
     ({"polluted_segments_caught": 0}, {}, {}, "no polluted segment"),
     ({"failed_over_in_body": 0}, {}, {}, "inside its body"),
-    ({"p2p_offload": 0.4999}, {}, {}, "peers gave 50% of the bytes"),
+    ({"p2p_offload": 0.4999}, {}, {}, "peers gave 49.99% of the bytes"),
     ({}, {"ok": False, "errors": ["warning", "only 3.00 s of 36.00 s were decoded"]}, {}, "only 3.00 s of 36.00 s"),
     ({}, {"ok": False, "errors": []}, {}, "did not say why"),
     ({}, {}, {"overflowed": True}, "could not read everything"),
