@@ -371,7 +371,9 @@ class Assembly:
 
     def _pieces(self, start: int, end: int) -> list[_Span]:
         return [
-            _Span(max(s.start, start), min(s.end, end), s.source) for s in self._spans if s.start < end and s.end > start
+            _Span(max(s.start, start), min(s.end, end), s.source)
+            for s in self._spans
+            if s.start < end and s.end > start
         ]
 
     def _discard(self, number: int, start: int, end: int) -> list[Step]:

@@ -26,6 +26,7 @@ __all__ = [
     "BytesDiscarded",
     "CancelTransfer",
     "CdnAdded",
+    "DropPartial",
     "Event",
     "FetchFromCdn",
     "GiveUp",
@@ -214,10 +215,16 @@ class BanPeer(msgspec.Struct, frozen=True, tag=True):
 
 
 class GiveUp(msgspec.Struct, frozen=True, tag=True):
-    """No source is left for it; whoever waits gets an error that says so."""
+    """No source is left for it; whoever waits gets an error that says so.  What came of it goes, as by DropPartial."""
 
     key: ResourceKey
     reason: str
+
+
+class DropPartial(msgspec.Struct, frozen=True, tag=True):
+    """Nobody wants it now; throw away the bytes that came.  A new transfer of it begins at byte 0."""
+
+    key: ResourceKey
 
 
 class WakeAt(msgspec.Struct, frozen=True, tag=True):
@@ -226,4 +233,4 @@ class WakeAt(msgspec.Struct, frozen=True, tag=True):
     time_us: int
 
 
-Action = FetchFromCdn | RequestFromPeer | CancelTransfer | BanPeer | GiveUp | WakeAt
+Action = FetchFromCdn | RequestFromPeer | CancelTransfer | BanPeer | GiveUp | DropPartial | WakeAt

@@ -84,6 +84,13 @@ class Timeline:
         """The player gave up its newest request; until the next one nothing is wanted ahead."""
         self.requested_us = None
 
+    def take_over(self, other: Timeline) -> None:
+        """The player came here from `other`, whose timeline is the same."""
+        self.origin_us = other.origin_us
+        self.newest = None
+        self._delivered_us = other._delivered_us
+        self._usual_lead_us = other._usual_lead_us
+
     def is_active(self, now_us: int) -> bool:
         """Whether the player is still with this rendition."""
         if self.newest is None or self.requested_us is None:

@@ -1,0 +1,83 @@
+"""A peer as the policy sees it, and which one to ask.
+
+One request at a time goes to a peer, since the protocol knows no second.  Among
+those that would be in time: peers at clean addresses first, then unmeasured ones
+(a prefetch can wait, and so everybody gets measured), then whoever was asked
+longest ago (upload is a favour, spread evenly), then the seed decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .bandwidth import Estimate
+from .config import BalancerConfig
+from .mixing import mix, text_number
+from .model import ResourceKey, SourceKind, source_label
+from .transfers import Want
+
+__all__ = ["Peer", "best_peer"]
+
+_DOUBLINGS_MAX = 16
+
+
+class Peer:
+    def __init__(
+        self, name: str, rendition: int, fingerprint: str | None, address: str | None, estimate: Estimate
+    ) -> None:
+        self.name = name
+        self.label = source_label(SourceKind.PEER, name)
+        self.rendition = rendition
+        self.fingerprint = fingerprint
+        self.address = address
+        self.estimate = estimate
+        self.transfer: int | None = None
+        self.transfer_count = 0
+        self.last_used = 0  # a running number of requests, not a time
+        self.failures = 0  # in a row
+        self.cooldown_until_us = 0
+        self.unverified: dict[ResourceKey, None] = {}  # asked of it and not verified yet
+
+    def failed(self, now_us: int, config: BalancerConfig) -> None:
+        cooldown_us = config.peer_cooldown_us << min(self.failures, _DOUBLINGS_MAX)
+        self.failures += 1
+        self.cooldown_until_us = now_us + min(cooldown_us, config.peer_cooldown_us_max)
+
+    def may_serve(self, want: Want) -> bool:
+        """Whether it could ever be asked for this."""
+        mark = want.marks.get(self.label)
+        return self.label not in want.suspects and (mark is None or not mark.never)
+
+    def is_ready(self, want: Want, now_us: int, *, on_probation: bool) -> bool:
+        """On probation it is asked for the next only when all before was verified."""
+        mark = want.marks.get(self.label)
+        return (
+            self.transfer is None
+            and self.may_serve(want)
+            and self.cooldown_until_us <= now_us
+            and (mark is None or mark.not_before_us <= now_us)
+            and not (on_probation and any(key != want.key for key in self.unverified))
+        )
+
+    def expected_us(self, byte_count: int, config: BalancerConfig) -> int:
+        return self.estimate.expected_us(
+            byte_count,
+            bytes_per_s=config.unmeasured_bytes_per_s,
+            first_byte_us=config.unmeasured_first_byte_us,
+        )
+
+
+def best_peer(ready: Iterable[tuple[Peer, bool]], number: int, seed: int) -> Peer | None:
+    """Which of (peer, is suspect) to ask for media `number`."""
+    candidates = list(ready)
+    if not candidates:
+        return None
+    return min(
+        candidates,
+        key=lambda c: (
+            c[1],
+            c[0].estimate.bytes_per_s is not None,
+            c[0].last_used,
+            mix(seed, text_number(c[0].name), number),
+        ),
+    )[0]

@@ -1,0 +1,153 @@
+"""Which source to ask for one resource, given what all of them look like now.
+
+Reads the sources and changes nothing; starting the transfer is the policy's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from .availability import Availability
+from .cdn_choice import Cdn, best_cdn
+from .config import BalancerConfig
+from .model import Kind
+from .peer_choice import Peer, best_peer
+from .reputation import Reputation
+from .transfers import Transfer, Want
+from .windows import Timeline
+
+__all__ = ["Choice", "Selection"]
+
+
+class Choice(msgspec.Struct):
+    """A source; or when to look again; or neither, when no source is left."""
+
+    source: Cdn | Peer | None = None
+    why: str = "start"
+    again_us: int | None = None
+
+
+class Selection:
+    def __init__(
+        self,
+        config: BalancerConfig,
+        *,
+        seed: int,
+        cdns: Mapping[str, Cdn],
+        peers: Mapping[str, Peer],
+        availability: Availability,
+        reputation: Reputation,
+    ) -> None:
+        """All of them are looked at, never kept a copy of."""
+        self._config = config
+        self._seed = seed
+        self._cdns = cdns
+        self._peers = peers
+        self._availability = availability
+        self._reputation = reputation
+
+    def urgent(
+        self, want: Want, timeline: Timeline | None, size_bytes: int, slack_us: int | None, now_us: int
+    ) -> Choice:
+        """For somebody who waits; `slack_us` is the time until it plays, None while nothing plays."""
+        if slack_us is not None and not want.suspects:
+            in_time = [
+                (peer, False)
+                for peer, suspect in self._ready_peers(want, timeline, now_us)
+                if not suspect
+                and peer.estimate.bytes_per_s is not None
+                and peer.expected_us(size_bytes, self._config) <= slack_us - self._config.peer_margin_us
+            ]
+            peer = best_peer(in_time, want.key.number, self._seed)
+            if peer is not None:
+                return Choice(peer, "offload")
+        found = self.ready_cdn(want, size_bytes, slack_us, now_us)
+        if found is not None:
+            return Choice(found[0], "explore" if found[1] else "start")
+        peer = best_peer(self._ready_peers(want, timeline, now_us), want.key.number, self._seed)
+        if peer is not None:
+            return Choice(peer, "offload")
+        return self._last_resort(want, timeline, now_us)
+
+    def ready_cdn(self, want: Want, size_bytes: int, slack_us: int | None, now_us: int) -> tuple[Cdn, bool] | None:
+        """The best CDN that may be asked now, and whether that is to measure it."""
+        ready = self._ready_cdns(want, now_us)
+        may_explore = slack_us is not None and slack_us >= self._config.explore_slack_us and not want.fails_over
+        return best_cdn(ready, size_bytes, may_explore=may_explore, now_us=now_us, seed=self._seed, config=self._config)
+
+    def prefetch_peer(
+        self, want: Want, timeline: Timeline, size_bytes: int, slack_us: int | None, now_us: int
+    ) -> Peer | None:
+        """A peer that should be in time; an unmeasured one only while a CDN could still be asked afterwards."""
+        if want.suspects:
+            return None
+
+        def fits(peer: Peer) -> bool:
+            if slack_us is None:
+                return True
+            if peer.estimate.bytes_per_s is None:
+                return slack_us >= self._config.cdn_prefetch_deadline_us
+            return peer.expected_us(size_bytes, self._config) <= slack_us - self._config.peer_margin_us
+
+        ready = ((peer, suspect) for peer, suspect in self._ready_peers(want, timeline, now_us) if fits(peer))
+        return best_peer(ready, want.key.number, self._seed)
+
+    def alternative_us(
+        self,
+        want: Want,
+        timeline: Timeline | None,
+        transfer: Transfer,
+        size_bytes: int,
+        now_us: int,
+        *,
+        any_peer: bool,
+    ) -> int | None:
+        """How soon another source than the transfer's would be done; None if there is no other."""
+        times = [
+            cdn.expected_us(size_bytes, self._config)
+            for cdn in self._ready_cdns(want, now_us)
+            if cdn.label != transfer.label
+        ]
+        times += [
+            peer.expected_us(size_bytes, self._config)
+            for peer, _ in self._ready_peers(want, timeline, now_us)
+            if any_peer or peer.estimate.bytes_per_s is not None
+        ]
+        return min(times, default=None)
+
+    def _ready_cdns(self, want: Want, now_us: int) -> list[Cdn]:
+        """CDNs that may be asked now; suspects of a wrong block only if there are no others."""
+        ready = [cdn for cdn in self._cdns.values() if cdn.ready_us(want, now_us) == now_us]
+        return [cdn for cdn in ready if cdn.label not in want.suspects] or ready
+
+    def _ready_peers(self, want: Want, timeline: Timeline | None, now_us: int) -> Iterator[tuple[Peer, bool]]:
+        """Peers that hold it and may be asked now, each with whether its address is suspect."""
+        if timeline is None or not timeline.shareable or want.key.kind is not Kind.MEDIA:
+            return
+        for name in self._availability.holders(want.key.rendition, want.key.number):
+            peer = self._peers[name]
+            suspect = self._reputation.is_suspect(peer.address)
+            if peer.is_ready(want, now_us, on_probation=suspect):
+                yield peer, suspect
+
+    def _last_resort(self, want: Want, timeline: Timeline | None, now_us: int) -> Choice:
+        """Nothing is ready: wait a little, or pass over the circuit breakers; what said Retry-After is left alone."""
+        waiting = [(cdn.ready_us(want, now_us), cdn) for cdn in self._cdns.values()]
+        times = [ready_us for ready_us, _ in waiting if ready_us is not None]
+        if times and min(times) <= now_us + self._config.retry_backoff_us:
+            return Choice(again_us=min(times))
+        closed = [(cdn.ready_us(want, now_us, last_resort=True), cdn) for cdn in self._cdns.values()]
+        soonest = min(
+            ((ready_us, cdn.place, cdn) for ready_us, cdn in closed if ready_us is not None),
+            key=lambda found: found[:2],
+            default=None,
+        )
+        if soonest is not None:
+            return Choice(soonest[2]) if soonest[0] == now_us else Choice(again_us=soonest[0])
+        if timeline is not None and timeline.shareable and want.key.kind is Kind.MEDIA:
+            for name in self._availability.holders(want.key.rendition, want.key.number):
+                if self._peers[name].may_serve(want):  # busy or cooling down
+                    return Choice(again_us=now_us + self._config.retry_backoff_us)
+        return Choice()

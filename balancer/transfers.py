@@ -1,0 +1,144 @@
+"""What the policy remembers of one wanted resource and of one running transfer.
+
+Want      a resource, how far it is, and what each source did for it
+Mark      one source's failures at one resource, and when it may be asked again
+Transfer  a source delivering, with its silence and speed measured in slices
+
+Phases of a want:
+
+    WANTED     no transfer runs; one is to be found, now or after a back-off
+    RUNNING    exactly one transfer runs
+    VERIFYING  all bytes came; waiting for the digests
+    DONE       in the store
+    LEFT       given up, exhausted as a prefetch, or dropped by the store; back to WANTED on request only
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from .bandwidth import Estimate
+from .config import BalancerConfig
+from .model import ResourceKey
+
+__all__ = ["Mark", "Phase", "Transfer", "Want"]
+
+_DOUBLINGS_MAX = 16  # of any back-off; its own maximum is reached long before
+
+
+class Phase(enum.Enum):
+    WANTED = "wanted"
+    RUNNING = "running"
+    VERIFYING = "verifying"
+    DONE = "done"
+    LEFT = "left"
+
+
+class Mark(msgspec.Struct):
+    """What went wrong with one source at one resource."""
+
+    count: int = 0
+    not_before_us: int = 0
+    never: bool = False  # it does not have it, or has another representation of it
+    reasons: dict[str, int] = {}
+
+    def failed(self, reason: str, now_us: int, config: BalancerConfig) -> None:
+        backoff_us = config.retry_backoff_us << min(self.count, _DOUBLINGS_MAX)
+        self.count += 1
+        self.not_before_us = now_us + min(backoff_us, config.retry_backoff_us_max)
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
+
+
+class Want(msgspec.Struct):
+    key: ResourceKey
+    phase: Phase = Phase.WANTED
+    urgent: bool = False  # somebody waits
+    urgent_since_us: int = 0
+    received_bytes: int = 0  # in order; a new transfer goes on from here
+    total_bytes: int | None = None
+    etag: str | None = None
+    transfer: int | None = None
+    attempts: int = 0  # transfers that brought little
+    moves: int = 0  # transfers cancelled as stalled or slow: patience doubles with each
+    fails_over: bool = False  # the next transfer goes on for another source
+    marks: dict[str, Mark] = {}
+    suspects: tuple[str, ...] = ()  # made a wrong block together; others are asked for it
+
+    def mark(self, label: str) -> Mark:
+        found = self.marks.get(label)
+        if found is None:
+            found = self.marks[label] = Mark()
+        return found
+
+    def start_anew(self) -> None:
+        """Forget the failures and the bytes: somebody asks again after it was left."""
+        self.phase = Phase.WANTED
+        self.received_bytes = 0
+        self.total_bytes = None
+        self.etag = None
+        self.attempts = self.moves = 0
+        self.fails_over = False
+        self.marks = {}
+        self.suspects = ()
+
+    def failures(self) -> str:
+        """For an error message: "cdn:a status 503 (4), cdn:b timeout"."""
+        parts = [
+            f"{label} {reason}" + (f" ({count})" if count > 1 else "")
+            for label, mark in self.marks.items()
+            for reason, count in mark.reasons.items()
+        ]
+        return ", ".join(parts)
+
+
+class Transfer(msgspec.Struct, kw_only=True):
+    number: int
+    key: ResourceKey
+    label: str
+    is_peer: bool
+    started_us: int
+    first_byte_limit_us: int
+    stall_limit_us: int
+    is_probe: bool = False  # of a half-open circuit
+    first_byte_us: int | None = None  # the answer, or the first byte if none was told
+    received_bytes: int = 0
+    quiet_since_us: int = 0  # since then fewer than `stall_bytes_min` came
+    quiet_bytes: int = 0
+    slice_start_us: int = 0
+    slice_bytes: int = 0
+    bytes_per_s: float | None = None
+
+    def answered(self, now_us: int, estimate: Estimate) -> None:
+        if self.first_byte_us is None:
+            self.first_byte_us = self.quiet_since_us = self.slice_start_us = now_us
+            estimate.first_byte(now_us - self.started_us)
+
+    def progressed(self, byte_count: int, now_us: int, stall_bytes_min: int) -> None:
+        self.received_bytes += byte_count
+        self.slice_bytes += byte_count
+        self.quiet_bytes += byte_count
+        if self.quiet_bytes >= stall_bytes_min:
+            self.quiet_bytes = 0
+            self.quiet_since_us = now_us
+
+    def silence_due_us(self) -> int:
+        """When its silence is too long."""
+        if self.first_byte_us is None:
+            return self.started_us + self.first_byte_limit_us
+        return self.quiet_since_us + self.stall_limit_us
+
+    def silence_limit_us(self) -> int:
+        return self.first_byte_limit_us if self.first_byte_us is None else self.stall_limit_us
+
+    def close_slice(self, now_us: int, estimate: Estimate) -> None:
+        """Turn what came since the last slice into a sample."""
+        if self.first_byte_us is None or now_us <= self.slice_start_us:
+            return
+        duration_us = now_us - self.slice_start_us
+        estimate.sample(duration_us, self.slice_bytes, now_us)
+        rate = self.slice_bytes * 1_000_000 / duration_us
+        self.bytes_per_s = rate if self.bytes_per_s is None else (self.bytes_per_s + rate) / 2
+        self.slice_start_us = now_us
+        self.slice_bytes = 0
