@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -25,20 +24,17 @@ from aiohttp.abc import AbstractResolver
 from multidict import CIMultiDict
 from yarl import URL
 
-from shoal.transports.errors import AddressRefused, ConnectFailed, StatusError, TimedOut, TransportError
+from shoal.transports.errors import AddressRefused, ConnectFailed, TimedOut, TransportError
 from shoal.transports.interface import AddressPolicy, FetchRequest, FetchResponse
 from shoal.transports.sansio.addresses import check_address, check_host, check_text
-from shoal.transports.sansio.ranges import range_header
+from shoal.transports.sansio.bodies import CREDENTIALS, REDIRECTS, plan_body, request_headers, status_error
 
-from .body import BodyPlan, HttpResponse, plan_body, retry_after_us
+from .body import HttpResponse
 from .guard import GuardedResolver, guarded_socket_factory
 
 __all__ = ["HttpFetcher"]
 
 _SECOND_US = 1_000_000
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_OURS = frozenset({"range", "if-range", "accept-encoding", "host", "connection", "content-length", "transfer-encoding"})
-_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _HEADER_BYTES_MAX = 8190  # a line or a field, as nginx and Apache have it
 _HEADERS_MAX = 128  # CDNs send about 30
 
@@ -99,25 +95,23 @@ class HttpFetcher:
         """As Fetcher.open.  A malformed answer is a plain TransportError; a wrong argument a ValueError."""
         if self._closed:
             raise ConnectFailed("this fetcher is closed; make another")
-        headers = _request_headers(request, self._user_agent)
+        headers = CIMultiDict(request_headers(request, self._user_agent))
         url = self._checked_url(request.url)
-        for hop in range(self._redirects_max + 1):
+        redirects_left = self._redirects_max
+        while True:
             response = await self._send(url, headers, request)
             try:
-                if response.status in _REDIRECTS and "Location" in response.headers and hop < self._redirects_max:
-                    target = self._redirect_target(url, response.headers["Location"])
-                    if target.origin() != url.origin():
-                        headers = CIMultiDict(
-                            (name, value) for name, value in headers.items() if name.lower() not in _CREDENTIALS
-                        )
-                    url = target
-                    response.close()  # its body may be long; a new connection costs less than reading it
-                    continue
-                return HttpResponse(response, request, _accepted(response, request))
+                if response.status not in REDIRECTS or "Location" not in response.headers or redirects_left == 0:
+                    return self._accept(response, request)
+                target = self._redirect_target(url, response.headers["Location"])
             except BaseException:
                 response.close()
                 raise
-        raise AssertionError("the last hop returns or raises")  # StatusError for one redirect too many
+            response.close()  # its body may be long; a new connection costs less than reading it
+            if target.origin() != url.origin():
+                headers = CIMultiDict((name, value) for name, value in headers.items() if name not in CREDENTIALS)
+            url = target
+            redirects_left -= 1
 
     async def aclose(self) -> None:
         """Close every connection; bodies being read end with BodyTruncated."""
@@ -125,6 +119,13 @@ class HttpFetcher:
         if self._session is not None:
             session, self._session = self._session, None
             await session.close()
+
+    @staticmethod
+    def _accept(response: aiohttp.ClientResponse, request: FetchRequest) -> FetchResponse:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        if response.status not in {200, 206}:
+            raise status_error(str(response.url), response.status, response.reason or "", headers)
+        return HttpResponse(response, headers, request, plan_body(response.status, headers, request))
 
     def _checked_url(self, text: str) -> URL:
         check_text(text)
@@ -198,32 +199,3 @@ class HttpFetcher:
                 requote_redirect_url=False,
             )
         return self._session
-
-
-def _request_headers(request: FetchRequest, user_agent: str) -> CIMultiDict[str]:
-    wanted_range = range_header(request.first_byte, request.last_byte)
-    if request.if_range is not None and not (request.if_range.startswith('"') and request.if_range.endswith('"')):
-        raise ValueError(f"if_range is {request.if_range!r}; only a strong ETag, in quotes, identifies bytes")
-    headers: CIMultiDict[str] = CIMultiDict({"User-Agent": user_agent, "Accept": "*/*"})
-    for name, value in request.headers:
-        if name.lower() in _OURS:
-            raise ValueError(f"header {name} is the fetcher's own; use the fields of FetchRequest")
-        headers[name] = value
-    headers["Accept-Encoding"] = "identity"
-    if wanted_range is not None:
-        headers["Range"] = wanted_range
-        if request.if_range is not None:
-            headers["If-Range"] = request.if_range
-    return headers
-
-
-def _accepted(response: aiohttp.ClientResponse, request: FetchRequest) -> BodyPlan:
-    headers: Mapping[str, str] = response.headers
-    if response.status not in {200, 206}:
-        hint = " once more than redirects_max allows; it may loop" if response.status in _REDIRECTS else ""
-        raise StatusError(
-            f"{response.url} answered {response.status} {(response.reason or '')[:100]}{hint}",
-            status=response.status,
-            retry_after_us=retry_after_us(headers.get("Retry-After"), date=headers.get("Date")),
-        )
-    return plan_body(response.status, headers, request)

@@ -22,9 +22,10 @@ from aiortc import RTCConfiguration, RTCDataChannel, RTCIceServer, RTCPeerConnec
 from shoal.transports.errors import ConnectFailed, TimedOut, TransportError
 from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer
 from shoal.transports.sansio.descriptions import bounded_description
+from shoal.transports.sansio.limits import ChannelLimits
 
 from .aiortc_private import enlarge_receive_buffers, peer_fingerprint, selected_remote_address
-from .datachannel import ChannelLimits, DataChannel
+from .datachannel import DataChannel
 
 __all__ = ["ChannelLimits", "WebRtcConnector"]
 
