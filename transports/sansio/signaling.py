@@ -1,0 +1,366 @@
+"""The client of a WebTorrent tracker, for one swarm: texts and moments in, texts and events out.
+
+    connected                  ->  AnnounceDue(offer_count)        make so many offers, then announce() them
+    receive(text)              ->  OfferReceived                   make an answer, then answer()
+                                   AnswerReceived                  give it to the offer of that id
+                                   TrackerFailed, SwarmCounted
+    tick(now_us) at wake_at_us ->  AnnounceDue, OfferDropped, LinkDropped
+
+The tracker carries descriptions (SDP) between peers that it chooses; it sees no
+media.  An offer goes to one peer, and is dropped when nobody answered it for
+50 s.  The announce is repeated with fresh offers at the tracker's interval.
+
+Two peers may offer to each other at once.  Of two links to one peer the second
+is refused, and while neither is open the offer of the smaller peer id wins: so
+both sides keep the same one, and a side that does not know this rule is left
+with the one link that still opens.
+
+    link to a peer   their offer           their answer to our offer
+    none             pending, theirs       pending, ours
+    pending, theirs  refused               we are smaller: ours, LinkDropped; else refused
+    pending, ours    refused               refused
+    open             refused               refused
+
+What is refused or not understood is counted by reason.  Opening sockets and
+making descriptions is left to the caller.  One socket carries one swarm:
+bittorrent-tracker forgets all but the first peer id of a socket.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+__all__ = [
+    "AnnounceDue",
+    "AnswerReceived",
+    "LinkDropped",
+    "OfferDropped",
+    "OfferReceived",
+    "SignalingEvent",
+    "SignalingLimits",
+    "SwarmCounted",
+    "TrackerClient",
+    "TrackerFailed",
+    "offer_id_of",
+]
+
+ID_BYTES = 20  # of an info hash, a peer id and an offer id; each byte is one character U+0000..U+00FF
+
+
+class SignalingLimits(msgspec.Struct, frozen=True):
+    """What a tracker, and the strangers behind it, may cost us."""
+
+    message_bytes_max: int = 128 * 1024  # five offers of 16 KiB, and what JSON adds
+    sdp_bytes_max: int = 16 * 1024  # browsers write 1 to 3 KiB
+    offers_max: int = 5  # in one announce; the package never sends more
+    offers_live_max: int = 50
+    offer_lifetime_us: int = 50_000_000  # as in the package, whose peers drop theirs then
+    link_pending_us: int = 60_000_000  # from description to open channel; ICE has given up by then
+    links_max: int = 50  # pending and open
+    incoming_offers_per_second_max: int = 10  # each costs a peer connection
+    interval_us_default: int = 120_000_000  # until the tracker names one
+    interval_us_min: int = 5_000_000  # a tracker that asks for more is wrong or hostile
+    interval_us_max: int = 1_800_000_000
+
+
+class AnnounceDue(msgspec.Struct, frozen=True, tag=True):
+    """Make this many offers (0 when no more peers are wanted), then announce."""
+
+    offer_count: int
+
+
+class OfferReceived(msgspec.Struct, frozen=True, tag=True):
+    """A peer wants a channel: answer it, or report link_closed."""
+
+    peer_id: str
+    offer_id: str
+    sdp: str
+
+
+class AnswerReceived(msgspec.Struct, frozen=True, tag=True):
+    """A peer took our offer: complete it, then report link_opened or link_closed."""
+
+    peer_id: str
+    offer_id: str
+    sdp: str
+
+
+class OfferDropped(msgspec.Struct, frozen=True, tag=True):
+    """Close our offer.  `why` is expired, duplicate or full."""
+
+    offer_id: str
+    why: str
+
+
+class LinkDropped(msgspec.Struct, frozen=True, tag=True):
+    """Close the attempt that belongs to this offer.  `why` is expired or superseded."""
+
+    peer_id: str
+    offer_id: str
+    why: str
+
+
+class SwarmCounted(msgspec.Struct, frozen=True, tag=True):
+    """The tracker's answer to an announce."""
+
+    peer_count: int  # we are among them
+    interval_us: int  # as we follow it
+
+
+class TrackerFailed(msgspec.Struct, frozen=True, tag=True):
+    """The tracker refused something; `reason` is its own text."""
+
+    reason: str
+
+
+SignalingEvent = (
+    AnnounceDue | OfferReceived | AnswerReceived | OfferDropped | LinkDropped | SwarmCounted | TrackerFailed
+)
+
+
+class _Description(msgspec.Struct, frozen=True):
+    type: str
+    sdp: str
+
+
+class _Incoming(msgspec.Struct, frozen=True):
+    """Every field that a tracker may send; what it adds is passed over."""
+
+    action: str | None = None
+    info_hash: str | None = None
+    peer_id: str | None = None
+    offer_id: str | None = None
+    offer: _Description | None = None
+    answer: _Description | None = None
+    interval: float | None = None  # seconds
+    complete: int | None = None
+    incomplete: int | None = None
+    failure: str | None = msgspec.field(default=None, name="failure reason")
+
+
+class _Link(msgspec.Struct):
+    offer_id: str
+    is_ours: bool  # our offer, their answer
+    since_us: int
+    is_open: bool = False
+
+
+def offer_id_of(random_bytes: bytes) -> str:
+    """An offer id from 20 random bytes: one character U+0000..U+00FF each."""
+    if len(random_bytes) != ID_BYTES:
+        raise ValueError(f"an offer id is made of {ID_BYTES} bytes, not {len(random_bytes)}")
+    return random_bytes.decode("latin-1")
+
+
+class TrackerClient:
+    """One swarm at one tracker.  Times are microseconds on the caller's clock."""
+
+    def __init__(self, info_hash: str, peer_id: str, limits: SignalingLimits | None = None) -> None:
+        for name, value in (("info_hash", info_hash), ("peer_id", peer_id)):
+            if not _is_id(value):
+                raise ValueError(f"{name} is {value!r}; it has {ID_BYTES} characters up to U+00FF")
+        self.info_hash = info_hash
+        self.peer_id = peer_id
+        self.limits = limits or SignalingLimits()
+        self.drops: Counter[str] = Counter()  # incoming messages passed over, by reason
+        self._has_started = False
+        self._announce_at_us: int | None = None  # None while there is no socket
+        self._interval_us = self.limits.interval_us_default
+        self._announced_at_us = 0
+        self._offers: dict[str, int] = {}  # offer id -> when it expires; in that order
+        self._links: dict[str, _Link] = {}
+        self._second_us = 0  # the second in which incoming offers are counted
+        self._second_offers = 0
+
+    @property
+    def wake_at_us(self) -> int | None:
+        """When tick() has something to do; None for never."""
+        moments = [self._announce_at_us] if self._announce_at_us is not None else []
+        moments += list(self._offers.values())[:1]
+        moments += [link.since_us + self.limits.link_pending_us for link in self._links.values() if not link.is_open]
+        return min(moments, default=None)
+
+    # --- socket and time ---------------------------------------------------
+
+    def connected(self, now_us: int) -> list[SignalingEvent]:
+        """The socket to the tracker is open."""
+        self._has_started = False
+        self._announce_at_us = now_us
+        return self.tick(now_us)
+
+    def disconnected(self) -> None:
+        """The socket is gone.  Links stay; offers do until they expire."""
+        self._announce_at_us = None
+
+    def tick(self, now_us: int) -> list[SignalingEvent]:
+        """Let time pass."""
+        events: list[SignalingEvent] = []
+        for offer_id in [offer_id for offer_id, expires_us in self._offers.items() if expires_us <= now_us]:
+            del self._offers[offer_id]
+            events.append(OfferDropped(offer_id, "expired"))
+        overdue_us = now_us - self.limits.link_pending_us
+        for peer_id, link in list(self._links.items()):
+            if not link.is_open and link.since_us <= overdue_us:
+                del self._links[peer_id]
+                events.append(LinkDropped(peer_id, link.offer_id, "expired"))
+        if self._announce_at_us is not None and self._announce_at_us <= now_us:
+            self._announced_at_us = now_us
+            self._announce_at_us = now_us + self._interval_us
+            events.append(AnnounceDue(self._offers_wanted()))
+        return events
+
+    # --- what we say -------------------------------------------------------
+
+    def announce(self, offers: Mapping[str, str], now_us: int, *, uploaded: int = 0, downloaded: int = 0) -> str:
+        """The text that makes us known and hands out offers (offer id -> SDP), none of which has been used before."""
+        if len(offers) > self.limits.offers_max:
+            raise ValueError(f"{len(offers)} offers in one announce; the limit is {self.limits.offers_max}")
+        for offer_id, sdp in offers.items():
+            if not _is_id(offer_id) or offer_id in self._offers:
+                raise ValueError(f"offer id {offer_id!r} was used before, or has not {ID_BYTES} characters to U+00FF")
+            self._check_sdp(sdp)
+        self._offers |= dict.fromkeys(offers, now_us + self.limits.offer_lifetime_us)
+        message: dict[str, Any] = {"numwant": len(offers), "uploaded": uploaded, "downloaded": downloaded}
+        if not self._has_started:
+            message["event"] = "started"
+            self._has_started = True
+        listed = [{"offer": {"type": "offer", "sdp": sdp}, "offer_id": offer_id} for offer_id, sdp in offers.items()]
+        return _text(message | self._address() | {"offers": listed})
+
+    def answer(self, peer_id: str, offer_id: str, sdp: str) -> str | None:
+        """The text that answers an offer; None if the link was dropped meanwhile: close the attempt."""
+        link = self._links.get(peer_id)
+        if link is None or link.is_ours or link.offer_id != offer_id:
+            return None
+        self._check_sdp(sdp)
+        description = {"type": "answer", "sdp": sdp}
+        return _text(self._address() | {"to_peer_id": peer_id, "answer": description, "offer_id": offer_id})
+
+    def stop(self, *, uploaded: int = 0, downloaded: int = 0) -> str:
+        """The text that leaves the swarm; close the socket after it."""
+        self._announce_at_us = None
+        return _text({"uploaded": uploaded, "downloaded": downloaded, "event": "stopped"} | self._address())
+
+    # --- what became of links ----------------------------------------------
+
+    def link_opened(self, peer_id: str, offer_id: str, now_us: int) -> bool:
+        """A channel to the peer opened.  False: there is another one, so close this."""
+        link = self._links.get(peer_id)
+        if link is None:  # it opened after we had given it up
+            link = self._links[peer_id] = _Link(offer_id, is_ours=False, since_us=now_us)
+        if link.offer_id != offer_id:
+            return False
+        link.is_open = True
+        return True
+
+    def link_closed(self, peer_id: str, offer_id: str) -> None:
+        """The channel, or the attempt, is over; the peer may be met again."""
+        link = self._links.get(peer_id)
+        if link is not None and link.offer_id == offer_id:
+            del self._links[peer_id]
+
+    # --- what the tracker says ---------------------------------------------
+
+    def receive(self, text: str, now_us: int) -> list[SignalingEvent]:
+        """What a text means.  Never raises for what the tracker or a peer wrote; that is counted in `drops`."""
+        if len(text) > self.limits.message_bytes_max:
+            return self._drop("message_too_large")
+        try:
+            message = msgspec.json.decode(text.encode(), type=_Incoming)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return self._drop("malformed")
+        if message.info_hash is not None and message.info_hash != self.info_hash:
+            return self._drop("other_swarm")
+        if message.failure is not None:
+            return [TrackerFailed(message.failure[:200])]
+        if message.action != "announce" or message.info_hash is None:
+            return self._drop("unknown_action")
+        if message.offer is None and message.answer is None:
+            return self._counted(message)
+        return self._described(message, now_us)
+
+    def _counted(self, message: _Incoming) -> list[SignalingEvent]:
+        limits = self.limits
+        if message.interval is not None:
+            # Compared before it is made whole: it may be as large as a float gets.
+            seconds = min(max(message.interval, 0.0), 1e6)
+            self._interval_us = min(max(int(seconds * 1e6), limits.interval_us_min), limits.interval_us_max)
+            if self._announce_at_us is not None:
+                self._announce_at_us = self._announced_at_us + self._interval_us
+        peer_count = max(message.complete or 0, 0) + max(message.incomplete or 0, 0)
+        return [SwarmCounted(peer_count, self._interval_us)]
+
+    def _described(self, message: _Incoming, now_us: int) -> list[SignalingEvent]:
+        """An offer or an answer of a peer."""
+        peer_id, offer_id, description = message.peer_id, message.offer_id, message.offer or message.answer
+        if description is None or peer_id is None or offer_id is None or not (_is_id(peer_id) and _is_id(offer_id)):
+            return self._drop("malformed")
+        if description.type != ("offer" if message.offer else "answer"):
+            return self._drop("malformed")
+        if len(description.sdp.encode("utf-8", "replace")) > self.limits.sdp_bytes_max:
+            return self._drop("sdp_too_large")
+        if peer_id == self.peer_id:
+            return self._drop("own")
+        if message.offer is None:
+            return self._answered(peer_id, offer_id, description.sdp, now_us)
+        return self._offered(peer_id, offer_id, description.sdp, now_us)
+
+    def _offered(self, peer_id: str, offer_id: str, sdp: str, now_us: int) -> list[SignalingEvent]:
+        if now_us - self._second_us >= 1_000_000:
+            self._second_us, self._second_offers = now_us, 0
+        self._second_offers += 1
+        if self._second_offers > self.limits.incoming_offers_per_second_max:
+            return self._drop("too_many_offers")
+        if peer_id in self._links:
+            return self._drop("duplicate")
+        if len(self._links) >= self.limits.links_max:
+            return self._drop("full")
+        self._links[peer_id] = _Link(offer_id, is_ours=False, since_us=now_us)
+        return [OfferReceived(peer_id, offer_id, sdp)]
+
+    def _answered(self, peer_id: str, offer_id: str, sdp: str, now_us: int) -> list[SignalingEvent]:
+        if self._offers.get(offer_id, now_us) <= now_us:
+            return self._drop("unknown_offer")  # never ours, expired, or answered by somebody else before
+        del self._offers[offer_id]
+        events: list[SignalingEvent] = []
+        link = self._links.get(peer_id)
+        if link is not None:
+            if link.is_open or link.is_ours or self.peer_id > peer_id:
+                self.drops["duplicate"] += 1
+                return [OfferDropped(offer_id, "duplicate")]
+            events.append(LinkDropped(peer_id, link.offer_id, "superseded"))
+        elif len(self._links) >= self.limits.links_max:
+            self.drops["full"] += 1
+            return [OfferDropped(offer_id, "full")]
+        self._links[peer_id] = _Link(offer_id, is_ours=True, since_us=now_us)
+        return [*events, AnswerReceived(peer_id, offer_id, sdp)]
+
+    # --- helpers -----------------------------------------------------------
+
+    def _offers_wanted(self) -> int:
+        limits = self.limits
+        room = min(limits.links_max - len(self._links), limits.offers_live_max - len(self._offers))
+        return max(0, min(limits.offers_max, room))
+
+    def _address(self) -> dict[str, Any]:
+        return {"action": "announce", "info_hash": self.info_hash, "peer_id": self.peer_id}
+
+    def _check_sdp(self, sdp: str) -> None:
+        if len(sdp.encode()) > self.limits.sdp_bytes_max:
+            raise ValueError(f"a description of {len(sdp.encode())} bytes; the limit is {self.limits.sdp_bytes_max}")
+
+    def _drop(self, reason: str) -> list[SignalingEvent]:
+        self.drops[reason] += 1
+        return []
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == ID_BYTES and max(text) <= "\u00ff"
+
+
+def _text(message: dict[str, Any]) -> str:
+    return msgspec.json.encode(message).decode()
