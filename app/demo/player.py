@@ -1,6 +1,6 @@
 """An independent player: libav opens the URL, this file decodes and keeps time.
 
-    python -m shoal.app.demo.player http://127.0.0.1:8080/index.m3u8 --json --realtime
+    python -m shoal.app.demo.player http://127.0.0.1:8080/index.m3u8 --json
 
 It imports libav's binding and the standard library, nothing of shoal, so that
 what it says about shoal is somebody else's word.  HTTP, playlists, demultiplexing
@@ -312,7 +312,12 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("url")
     parser.add_argument("--json", action="store_true", help="one JSON object a line; the last one is the result")
-    parser.add_argument("--realtime", action="store_true", help="show pictures at their time; measure rebuffering")
+    parser.add_argument(
+        "--realtime",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="show pictures at their time and measure rebuffering, or decode as fast as they come",
+    )
     parser.add_argument("--variant", choices=("best", "worst"), default="best")
     parser.add_argument("--seconds", type=float, help="stop after this much video")
     arguments = parser.parse_args(argv)

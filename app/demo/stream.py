@@ -25,6 +25,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from shoal.balancer import integrity
+
 __all__ = ["Rendition", "Stream", "StreamOptions", "cache_folder", "make_stream", "write_sidecar"]
 
 PLAYLIST = "index.m3u8"
@@ -33,7 +35,6 @@ MANIFEST = "stream.json"
 
 _FORMAT = 1  # raise it when what is written for the same parameters changes
 _AUDIO_RATE = 48_000
-_BLOCK_BYTES = 64 * 1024  # must be the block size of balancer/integrity.py
 
 
 @dataclass(frozen=True)
@@ -113,21 +114,11 @@ def make_stream(options: StreamOptions | None = None, folder: Path | None = None
     return stream
 
 
-def write_sidecar(folder: Path, names: list[str], *, block_bytes: int = _BLOCK_BYTES) -> Path:
-    """Write the hashes of these files of `folder`: one SHA-256 for the whole, one for each block."""
-    files: dict[str, Any] = {}
-    for name in sorted(names):
-        data = (folder / name).read_bytes()
-        files[name] = {
-            "bytes": len(data),
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "blocks": [
-                hashlib.sha256(data[start : start + block_bytes]).hexdigest()
-                for start in range(0, len(data), block_bytes)
-            ],
-        }
+def write_sidecar(folder: Path) -> Path:
+    """Write the hashes of all media files of `folder`, whole and block by block."""
+    names = sorted(path.name for path in folder.iterdir() if path.suffix in {".m4s", ".mp4"})
     path = folder / SIDECAR
-    path.write_text(json.dumps({"version": 1, "block_bytes": block_bytes, "files": files}, indent=1))
+    path.write_bytes(integrity.sidecar((name, (folder / name).read_bytes()) for name in names))
     return path
 
 
@@ -156,7 +147,7 @@ def _build(folder: Path, options: StreamOptions) -> None:
         )
         lines += [f"#EXT-X-STREAM-INF:{attributes}", f"{rendition.name}.m3u8"]
     (folder / PLAYLIST).write_text("\n".join(lines) + "\n")
-    write_sidecar(folder, [path.name for path in folder.iterdir() if path.suffix in {".m4s", ".mp4"}])
+    write_sidecar(folder)
 
 
 def _encode(folder: Path, rendition: Rendition, options: StreamOptions) -> str:

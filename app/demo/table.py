@@ -88,12 +88,12 @@ def _figures_line(view: View, report: SessionReport) -> Text:
     rebuffer_s = float(player.get("rebuffer_s") or 0.0)
     pairs = [
         ("from peers", f"{offload_of(report):.0%}", "green"),
-        ("position", f"{float(player.get('position_s') or 0.0):.1f} s", ""),
+        ("at", f"{float(player.get('position_s') or 0.0):.1f} s", ""),
         ("buffer", f"{float(player.get('buffered_s') or 0.0):.1f} s", ""),
         ("rebuffer", f"{rebuffer_s:.1f} s", "bold red" if rebuffer_s else "green"),
         ("start-up", startup, ""),
         ("caught", str(caught), "magenta" if caught else ""),
-        ("mid-body failovers", str(in_body), "yellow" if in_body else ""),
+        ("in-body failovers", str(in_body), "yellow" if in_body else ""),
     ]
     line = Text(no_wrap=True)
     for name, value, style in pairs:
