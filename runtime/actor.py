@@ -1,0 +1,149 @@
+"""What users subclass: one `receive`, and hooks for the beginning and the end.
+
+    class Greeter(Actor[str]):
+        def receive(self, message: str) -> str:
+            return f"hello {message}"
+
+`receive` is a plain function, an `async def`, or a generator; a plain one may
+also return a coroutine or a generator that another method made.  What it
+returns, or its coroutine or generator returns, answers an ask.  While it waits
+the actor's next message waits too; each `yield` of a generator gives the turn to
+other actors.
+
+    spawn    -> __init__(*args, **kwargs) -> on_start
+    failure  -> on_stop(RESTARTED) -> a new instance: __init__ -> on_restart(error) -> on_start
+    stop     -> children stop, last started first -> tasks are cancelled and awaited -> on_stop(reason)
+
+Messages wait until `on_start` is done, and survive a restart, except the one
+whose handler raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from .messages import MailboxSettings, StopReason
+from .supervision import Restart, Supervision
+
+if TYPE_CHECKING:
+    from .core.cell import Cell
+    from .core.reply import Reply
+    from .drivers.base import TaskHandle
+    from .life import Life
+    from .ref import ActorRef
+    from .system import ActorSystem
+
+__all__ = ["Actor"]
+
+M = TypeVar("M")
+N = TypeVar("N")
+
+
+class Actor(Generic[M]):
+    """Base of all actors.  Instances are made by `spawn` only; `self.ref` works from `__init__` on."""
+
+    __slots__ = ("_cell",)
+
+    supervision: ClassVar[Supervision] = Supervision()  # of this actor's children
+
+    _cell: Cell
+
+    # what users write
+
+    def receive(self, message: M) -> Any:
+        """Handle one message."""
+        raise NotImplementedError(f"{type(self).__name__} has no receive method; define receive(self, message)")
+
+    def on_start(self) -> Any:
+        """Called before the first message; may be async.  Raising is a failure."""
+
+    def on_stop(self, reason: StopReason) -> Any:
+        """Called when this instance ends for whatever reason, after its children and tasks; may be async."""
+
+    def on_restart(self, error: BaseException) -> None:
+        """Called on the new instance, before its `on_start`, with what made the last one fail."""
+
+    # what they use
+
+    @property
+    def ref(self) -> ActorRef[M]:
+        """This actor, for others."""
+        ref: ActorRef[M] = self._cell.handle
+        return ref
+
+    @property
+    def system(self) -> ActorSystem:
+        return self._life.system
+
+    @property
+    def parent(self) -> ActorRef[Any] | None:
+        """Who spawned this actor; None at the top."""
+        parent = self._cell.parent
+        return None if parent is None else parent.handle
+
+    @property
+    def now_us(self) -> int:
+        """The driver's monotonic clock."""
+        return self._life.now_us()
+
+    def spawn(
+        self,
+        actor_class: type[Actor[N]],
+        *args: Any,
+        name: str | None = None,
+        mailbox: MailboxSettings | None = None,
+        restart: Restart = Restart.TRANSIENT,
+        **kwargs: Any,
+    ) -> ActorRef[N]:
+        """Start a child: it ends before this actor does.
+
+        Raises what `actor_class(*args, **kwargs)` raises, and NameTaken;
+        ActorStopped when this actor is stopping.
+        """
+        return self._life.spawn(self._cell, actor_class, args, kwargs, name, mailbox, restart)
+
+    def watch(self, ref: ActorRef[Any]) -> None:
+        """Get `Terminated(ref, ...)` when that actor has ended, at once if it has; once, however often asked for."""
+        self._life.watch(self._cell, ref.cell)
+
+    def unwatch(self, ref: ActorRef[Any]) -> None:
+        """Get none.  One that is in the mailbox already still comes."""
+        self._life.unwatch(self._cell, ref.cell)
+
+    def take_reply(self) -> Reply:
+        """Take over the answer to the question being handled: what `receive` returns no longer answers it.
+
+        NotHandlingAsk if there is none.  A reply that is never set lets the
+        asker's time-out decide.
+        """
+        return self._life.take_reply(self._cell)
+
+    def start_timer(self, key: object, message: M, *, delay_us: int, interval_us: int | None = None) -> None:
+        """Send this actor `message` after a delay, then at every interval if one is given.
+
+        A timer of the same key is replaced.  Intervals missed because the loop
+        was late are skipped.  Timers end with the instance.
+        """
+        self._life.start_timer(self._cell, key, message, delay_us, interval_us)
+
+    def cancel_timer(self, key: object) -> bool:
+        """False if there is no such timer.  A message of it that is in the mailbox already still comes."""
+        return self._life.cancel_timer(self._cell, key)
+
+    def start_task(self, coroutine: Coroutine[Any, Any, object], *, name: str | None = None) -> TaskHandle:
+        """Run a coroutine beside this actor's handlers.
+
+        It is cancelled and awaited when this instance ends; an exception in it
+        fails the actor as a handler's would.
+        """
+        return self._life.start_task(self._cell, coroutine, name)
+
+    def stop(self) -> None:
+        """End after the current message.  A permanent actor starts again."""
+        self._life.stop_self(self._cell)
+
+    @property
+    def _life(self) -> Life:
+        life: Life = self._cell.handle.scheduler.host
+        return life

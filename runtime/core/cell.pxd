@@ -1,0 +1,37 @@
+cimport cython
+from .mailbox cimport Mailbox
+from .reply cimport Reply
+
+
+@cython.final
+cdef class Cell:
+    cdef public int state
+    cdef public bint is_open
+    cdef public bint is_scheduled
+    cdef public bint is_ready
+    cdef public bint is_urgent
+    cdef public bint is_resumable
+    cdef public long long virtual_ns
+    cdef public long long order
+    cdef public object function
+    cdef public object actor
+    cdef public object handle
+    cdef public Mailbox mailbox
+    cdef public object settings
+    cdef public object signals
+    cdef public object continuation
+    cdef public object fiber
+    cdef public Reply reply
+    cdef public object message
+    cdef public Cell parent
+    cdef public Cell last_child
+    cdef public Cell previous_sibling
+    cdef public Cell next_sibling
+    cdef public object name
+    cdef public object recipe
+    cdef public object extras
+
+    cpdef int adopt(self, Cell child) except -1
+    cpdef int disown(self, Cell child) except -1
+    @cython.locals(child=Cell, found=list)
+    cpdef list children(self)

@@ -1,0 +1,118 @@
+"""One actor's life, and what the scheduler needs to know of it.
+
+    state       from                            what runs
+    starting    spawn, or a restart             on_start; messages wait
+    running     starting, suspended             handlers, one message at a time
+    suspended   running                         an async or generator handler in mid-way; messages wait
+    stopping    starting, running, suspended    children end, tasks end, on_stop; then a restart, or the end
+    stopped     stopping                        nothing; messages become dead letters
+
+A cell is a row of data.  Who changes it: the scheduler between running and
+suspended, the life-cycle (`runtime/life.py`) everywhere else.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .mailbox import Mailbox
+    from .reply import Reply
+
+__all__ = ["RUNNING", "STARTING", "STATE_NAMES", "STOPPED", "STOPPING", "SUSPENDED", "Cell"]
+
+STARTING = 0
+RUNNING = 1
+SUSPENDED = 2
+STOPPING = 3
+STOPPED = 4
+
+STATE_NAMES = ("starting", "running", "suspended", "stopping", "stopped")
+
+
+class Cell:
+    """One actor.  Kept small: what most actors never use is in `extras`, made when first needed."""
+
+    __slots__ = (
+        "actor",
+        "continuation",
+        "extras",
+        "fiber",
+        "function",
+        "handle",
+        "is_open",
+        "is_ready",
+        "is_resumable",
+        "is_scheduled",
+        "is_urgent",
+        "last_child",
+        "mailbox",
+        "message",
+        "name",
+        "next_sibling",
+        "order",
+        "parent",
+        "previous_sibling",
+        "recipe",
+        "reply",
+        "settings",
+        "signals",
+        "state",
+        "virtual_ns",
+    )
+
+    def __init__(self, parent: Cell | None, name: Any, settings: Any, recipe: Any) -> None:
+        self.state = 0
+        self.is_open = True  # takes messages; False from the moment the actor ends for good
+        # A new message need not queue this cell: it is queued, running, or waiting for something else.
+        self.is_scheduled = True
+        self.is_ready = False  # in the heap of ready cells, where its virtual_ns and order may not change
+        self.is_urgent = False  # in the queue of cells with signals
+        self.is_resumable = False  # the continuation can go on
+        self.virtual_ns = 0  # run time charged so far; the scheduler runs whoever has least
+        self.order = 0  # breaks ties of virtual_ns
+        self.function: Any = None  # called with (actor, message): no bound method to keep for each actor
+        self.actor: Any = None
+        self.handle: Any = None  # the ActorRef
+        self.mailbox: Mailbox | None = None  # there only while it holds something
+        self.settings = settings  # MailboxSettings, shared
+        self.signals: deque[Any] | None = None  # the life-cycle's own messages: stop, child ended, task failed
+        self.continuation: Any = None  # a generator, or a fiber with a coroutine in it
+        self.fiber: Any = None
+        self.reply: Reply | None = None  # to the ask being handled, until it is answered or taken
+        self.message: Any = None  # the one in handling, while suspended
+        self.parent = parent
+        self.last_child: Cell | None = None
+        self.previous_sibling: Cell | None = None
+        self.next_sibling: Cell | None = None
+        self.name = name  # a string, or the serial number that stands for "$number"
+        self.recipe = recipe  # (class, arguments, restart): how to make the actor again
+        self.extras: Any = None
+
+    def adopt(self, child: Cell) -> None:
+        """Put a child behind those that started before it."""
+        child.previous_sibling = self.last_child
+        if self.last_child is not None:
+            self.last_child.next_sibling = child
+        self.last_child = child
+
+    def disown(self, child: Cell) -> None:
+        """Forget a child, wherever in the row it stands.  Constant time."""
+        if child.next_sibling is None:
+            self.last_child = child.previous_sibling
+        else:
+            child.next_sibling.previous_sibling = child.previous_sibling
+        if child.previous_sibling is not None:
+            child.previous_sibling.next_sibling = child.next_sibling
+        child.previous_sibling = None
+        child.next_sibling = None
+
+    def children(self) -> list[Cell]:
+        """The last started first, which is the order of stopping."""
+        found: list[Cell] = []
+        child = self.last_child
+        while child is not None:
+            found.append(child)
+            child = child.previous_sibling
+        return found

@@ -1,0 +1,60 @@
+"""What the core asks of the runtime around it: everything that is rare."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from .cell import Cell
+    from .reply import Reply
+    from .timers import Timer
+
+__all__ = ["Fiber", "Host"]
+
+
+class Fiber(Protocol):
+    """Runs one coroutine of one actor after another."""
+
+    value: Any  # what the last coroutine returned
+
+    def begin(self, coroutine: Any) -> None:
+        """Take a coroutine; nothing of it runs yet."""
+
+    def step(self) -> bool:
+        """Run it until it waits or ends: True at its end.  Raises what it raises."""
+
+    def cancel(self, msg: object = None) -> bool:
+        """Raise CancelledError where the coroutine waits, at its next step."""
+
+
+class Host(Protocol):
+    """Called by the scheduler.  None of these may wait; only `refused` may raise."""
+
+    loop: Any  # the event loop, for tasks that await a Reply; None where there is none
+
+    def wake(self) -> None:
+        """There is work: call `turn` soon.  Not called again before that."""
+
+    def now_us(self) -> int: ...
+
+    def fiber(self, cell: Cell) -> Fiber: ...
+
+    def signalled(self, cell: Cell) -> None:
+        """Work through `cell.signals`."""
+
+    def failed(self, cell: Cell, error: BaseException, message: Any) -> None:
+        """A handler or a life-cycle hook raised."""
+
+    def finished(self, cell: Cell) -> None:
+        """The continuation of a life-cycle hook, or of a handler that was overtaken by the stop, has ended."""
+
+    def refused(self, cell: Cell) -> None:
+        """Raise MailboxFull."""
+
+    def dead_letter(self, cell: Cell, item: Any, reason: str) -> None: ...
+
+    def timed_out(self, reply: Reply) -> BaseException:
+        """The error for an asker whose time is up."""
+
+    def fired(self, timer: Timer) -> None:
+        """A timer that is no ask's time-out."""

@@ -1,0 +1,26 @@
+cimport cython
+
+cdef Py_ssize_t _FIRST_CAPACITY
+cdef Py_ssize_t _KEPT_CAPACITY
+
+
+@cython.final
+cdef class Mailbox:
+    cdef readonly Py_ssize_t count
+    cdef public Py_ssize_t limit
+    cdef public object control
+    cdef public object waiting
+    cdef list _ring
+    cdef Py_ssize_t _capacity
+    cdef Py_ssize_t _head
+
+    cpdef bint push(self, object item) except -1
+    cpdef object pop(self)
+    @cython.locals(head=Py_ssize_t)
+    cpdef object pop_oldest(self)
+    cpdef int push_control(self, object item) except -1
+    cpdef bint has_messages(self) except -1
+    cpdef bint is_bare(self) except -1
+    cpdef int reuse(self, Py_ssize_t limit) except -1
+    @cython.locals(old=list, ring=list, i=Py_ssize_t)
+    cdef int _resize(self, Py_ssize_t capacity) except -1

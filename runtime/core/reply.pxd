@@ -1,0 +1,17 @@
+cimport cython
+from .timers cimport Timer
+
+
+@cython.final
+cdef class Reply:
+    cdef public object scheduler
+    cdef public object cell
+    cdef public object message
+    cdef public bint is_question
+    cdef public int state
+    cdef public object value
+    cdef public Timer timer
+    cdef public object waiter
+    cdef public object callback
+    cdef public object context
+    cdef public object _asyncio_future_blocking

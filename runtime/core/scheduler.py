@@ -1,0 +1,506 @@
+"""Who runs next, and for how long.
+
+`turn(budget_us, now_us)` is the one place where messages leave mailboxes.  An
+event loop calls it once for each slice of work; it runs actors until nothing is
+ready or the budget is spent, and says whether anything is left.
+
+In a turn, until the budget is spent:
+
+    1. due time-outs and timers, a bounded number
+    2. askers whose answers have come
+    3. actors with signals (stop, a child's end), in order of arrival
+    4. the ready actor with the least virtual run time, for one slice: at most
+       `batch` messages and `slice_us`
+
+Virtual run time is the time an actor's handlers took.  An actor that slept
+starts one slice behind those that are running: it goes ahead of every flooder,
+and cannot save up time to hold the others up with.  Equal times run in order of
+arrival, so that runs repeat.
+
+`fixed_cost_ns` makes every reading of the clock advance by that much instead,
+which makes the order a pure function of the messages.
+
+Nothing is pre-empted: a handler that computes for a second holds the loop for a
+second.
+"""
+
+from __future__ import annotations
+
+import time as _clock
+from collections import deque
+from types import CoroutineType, GeneratorType
+from typing import TYPE_CHECKING, Any
+
+from .cell import RUNNING, SUSPENDED, Cell
+from .mailbox import Mailbox, Overflow
+from .reply import ABANDONED, ANSWERED, FAILED, WAITING, Reply
+from .timers import Timer, Timers
+
+if TYPE_CHECKING:
+    from .host import Host
+
+__all__ = ["Scheduler"]
+
+_RUNNING = RUNNING
+_SUSPENDED = SUSPENDED
+_WAITING = WAITING
+_ANSWERED = ANSWERED
+_FAILED = FAILED
+_ABANDONED = ABANDONED
+
+_TIMERS_A_TURN = 256  # a burst of deadlines may not hold a turn up; the rest are due at once
+_POOL_MAX = 256  # empty mailboxes kept for the next actor that gets a message: about 40 kB
+_WAITING_MAX = 1024  # senders that may wait for room in one mailbox; more would be a queue without a limit
+
+
+class Scheduler:
+    """Runs the actors of one system on one thread."""
+
+    __slots__ = (
+        "_fixed_ns",
+        "_floor_ns",
+        "_heap",
+        "_is_awake",
+        "_orders",
+        "_pool",
+        "_settled",
+        "_slice_ns",
+        "_spent_ns",
+        "_urgent",
+        "batch",
+        "dead",
+        "handled",
+        "host",
+        "in_turn",
+        "late_replies",
+        "lost",
+        "now_us",
+        "sent",
+        "taken",
+        "timers",
+        "turns",
+    )
+
+    def __init__(self, host: Host, *, batch: int = 64, slice_us: int = 50, fixed_cost_ns: int = 0) -> None:
+        self.host = host
+        self.timers = Timers()
+        self.batch = batch
+        self.now_us = 0  # of the turn
+        self.in_turn = False
+        # sent == handled + lost + dead + in mailboxes + in handling; taken == handled + lost + in handling,
+        # where `dead` counts every dead letter, and the askers' late replies are no messages.
+        self.sent = 0
+        self.taken = 0
+        self.handled = 0
+        self.lost = 0
+        self.dead = 0
+        self.late_replies = 0
+        self.turns = 0
+        self._slice_ns = slice_us * 1000
+        self._fixed_ns = fixed_cost_ns
+        self._spent_ns = 0
+        self._floor_ns = 0
+        self._orders = 0
+        self._is_awake = False
+        self._heap: list[Cell] = []
+        self._urgent: deque[Cell] = deque()
+        self._settled: deque[Reply] = deque()
+        self._pool: list[Mailbox] = []
+
+    # sending
+
+    def post(self, cell: Cell, item: Any) -> None:
+        """Put a message, or a Reply with a question in it, where it belongs.  MailboxFull, if that is the policy."""
+        if not cell.is_open:
+            self.sent += 1
+            self.bury(cell, item, "stopped")
+            return
+        box = cell.mailbox
+        if box is None:
+            box = self._lease(cell)
+        if not box.push(item):
+            self._overflow(cell, box, item)
+            return
+        self.sent += 1
+        if not cell.is_scheduled:
+            self.ready(cell)
+
+    def post_control(self, cell: Cell, message: Any) -> None:
+        """Put a message ahead of every user message; a mailbox always has room for it."""
+        self.sent += 1
+        if not cell.is_open:
+            self.bury(cell, message, "stopped")
+            return
+        box = cell.mailbox
+        if box is None:
+            box = self._lease(cell)
+        box.push_control(message)
+        if not cell.is_scheduled:
+            self.ready(cell)
+
+    def post_or_wait(self, cell: Cell, item: Any, reply: Reply) -> bool:
+        """As `post`, but wait for room in a full mailbox; True when it was posted at once.
+
+        When room comes, the oldest waiting item goes in.  If `reply` is not the
+        item itself, it is a `send` that only wants to know, and is answered then.
+        """
+        box = cell.mailbox
+        if not cell.is_open or box is None or box.count < box.limit:
+            self.post(cell, item)
+            return True
+        if box.waiting is None:
+            box.waiting = deque()
+        if len(box.waiting) >= _WAITING_MAX:
+            self.host.refused(cell)
+        box.waiting.append((item, reply))
+        return False
+
+    def ask(self, cell: Cell, message: Any, timeout_us: int) -> Reply:
+        """Post a question; the returned Reply is settled within `timeout_us`, whatever happens."""
+        reply = Reply(self, cell, message)
+        if cell.mailbox is not None and cell.settings.overflow == Overflow.WAIT:
+            self.post_or_wait(cell, reply, reply)
+        else:
+            self.post(cell, reply)
+        if reply.state == _WAITING:
+            now_us = self.now_us if self.in_turn else self.host.now_us()
+            reply.timer = self.timers.set(now_us + timeout_us, reply)
+            self.need_turn()  # which arms the loop for the time-out
+        return reply
+
+    def send(self, cell: Cell, message: Any) -> Reply | None:
+        """Post now (None), or the Reply that comes when there was room."""
+        reply = Reply(self, cell, None)
+        reply.is_question = False
+        return None if self.post_or_wait(cell, message, reply) else reply
+
+    def bury(self, cell: Cell, item: Any, reason: str) -> None:
+        """Count a message that nobody will handle, and say so."""
+        self.dead += 1
+        self.host.dead_letter(cell, item, reason)
+
+    # answers
+
+    def settle(self, reply: Reply, state: int, value: Any) -> bool:
+        """End a question.  False, and a count, when it had ended before."""
+        if reply.state != _WAITING:
+            if state != _ABANDONED:
+                self.late_replies += 1
+            return False
+        reply.state = state
+        reply.value = value
+        reply.message = None
+        if reply.timer is not None:
+            self.timers.cancel(reply.timer)
+            reply.timer = None
+        if reply.waiter is not None:
+            self.resume(reply.waiter)
+            reply.waiter = None
+        elif reply.callback is not None:
+            self._settled.append(reply)
+            self.need_turn()
+        return True
+
+    # waking
+
+    def need_turn(self) -> None:
+        """Have `turn` called soon."""
+        if not self._is_awake:
+            self._is_awake = True
+            self.host.wake()
+
+    def ready(self, cell: Cell) -> None:
+        """Queue a cell that has something to do."""
+        cell.is_scheduled = True
+        if cell.is_ready:
+            return
+        cell.is_ready = True
+        floor_ns = self._floor_ns - self._slice_ns
+        if cell.virtual_ns < floor_ns:
+            cell.virtual_ns = floor_ns
+        self._orders += 1
+        cell.order = self._orders
+        self._heap.append(cell)
+        self._rise(cell, len(self._heap) - 1)
+        if not self._is_awake:
+            self._is_awake = True
+            self.host.wake()
+
+    def resume(self, cell: Cell) -> None:
+        """What the cell's continuation waited for has come."""
+        if not cell.is_resumable and cell.continuation is not None:
+            cell.is_resumable = True
+            self.ready(cell)
+
+    def signal(self, cell: Cell, signal: Any) -> None:
+        """Have the life-cycle look at the cell, ahead of all messages."""
+        if cell.signals is None:
+            cell.signals = deque()
+        cell.signals.append(signal)
+        if not cell.is_urgent:
+            cell.is_urgent = True
+            self._urgent.append(cell)
+            self.need_turn()
+
+    def activate(self, cell: Cell) -> None:
+        """The life-cycle has made the cell run: let its messages come."""
+        cell.state = _RUNNING
+        cell.is_scheduled = False
+        if cell.mailbox is not None and cell.mailbox.has_messages():
+            self.ready(cell)
+
+    # running
+
+    def turn(self, budget_us: int, now_us: int) -> bool:
+        """Run actors for about `budget_us`; True when something is left to run."""
+        self.turns += 1
+        self.now_us = now_us
+        self.in_turn = True
+        self._is_awake = True
+        end_ns = self._tick() + budget_us * 1000
+        try:
+            self._expire(now_us)
+            while True:
+                if self._settled:
+                    self._wake_askers()
+                if self._urgent:
+                    cell = self._urgent.popleft()
+                    cell.is_urgent = False
+                    self.host.signalled(cell)
+                elif self._heap:
+                    self._run(self._pop_ready(), end_ns)
+                elif not self._settled:
+                    break
+                if self._tick() >= end_ns:
+                    break
+        finally:
+            self.in_turn = False
+            more = self.has_work()
+            self._is_awake = more
+        return more
+
+    def has_work(self) -> bool:
+        """Whether a turn would do something, apart from timers."""
+        return len(self._heap) > 0 or len(self._urgent) > 0 or len(self._settled) > 0
+
+    def _run(self, cell: Cell, end_ns: int) -> None:
+        start_ns = self._spent_ns  # the clock as last read; reading it costs as much as a message
+        now_ns = start_ns
+        left = self.batch
+        message = None
+        try:
+            if cell.continuation is not None:
+                message = cell.message
+                self._advance(cell)
+                now_ns = self._tick()
+                left -= 1
+            while cell.state == _RUNNING and cell.signals is None and left > 0 and now_ns < end_ns:
+                box = cell.mailbox
+                if box is None or not box.has_messages():
+                    break
+                item = box.pop()
+                if box.waiting is not None:
+                    self._admit(cell, box)
+                self.taken += 1
+                if isinstance(item, Reply) and item.is_question:
+                    reply = item
+                    reply.is_question = False
+                    cell.reply = reply
+                    message = reply.message
+                else:
+                    message = item
+                result = cell.function(cell.actor, message)
+                if result is None and cell.reply is None:
+                    self.handled += 1
+                else:
+                    self._finish(cell, result, message)
+                left -= 1
+                now_ns = self._tick()
+                if now_ns - start_ns >= self._slice_ns:
+                    break
+        except BaseException as error:  # noqa: BLE001, whatever a handler raises is for its supervisor
+            cell.continuation = None
+            cell.is_resumable = False
+            self.host.failed(cell, error, message)
+            now_ns = self._tick()
+        cell.virtual_ns += now_ns - start_ns
+        self._rest(cell)
+
+    def _rest(self, cell: Cell) -> None:
+        """After a slice: queue the cell again, or let the next message do that."""
+        if cell.is_resumable:
+            self.ready(cell)
+        elif cell.state == _RUNNING:
+            box = cell.mailbox
+            if box is not None and box.has_messages():
+                self.ready(cell)
+                return
+            cell.is_scheduled = False
+            if box is not None and box.is_bare():
+                cell.mailbox = None
+                if len(self._pool) < _POOL_MAX:
+                    self._pool.append(box)
+
+    def _finish(self, cell: Cell, result: Any, message: Any) -> None:
+        """A handler returned something, or owes an answer."""
+        kind = type(result)
+        if kind is CoroutineType:
+            if cell.fiber is None:
+                cell.fiber = self.host.fiber(cell)
+            cell.fiber.begin(result)
+            cell.continuation = cell.fiber
+        elif kind is GeneratorType:
+            cell.continuation = result
+        else:
+            self._answer(cell, result)
+            return
+        cell.message = message
+        cell.state = _SUSPENDED
+        self._advance(cell)
+
+    def _advance(self, cell: Cell) -> None:
+        """Run the cell's continuation to its next wait, or to its end.  Raises what it raises."""
+        cell.is_resumable = False
+        continuation = cell.continuation
+        if type(continuation) is GeneratorType:
+            try:
+                next(continuation)
+            except StopIteration as stop:
+                value = stop.value
+            else:
+                cell.is_resumable = True
+                return
+        else:
+            if not continuation.step():
+                return
+            value = continuation.value
+            continuation.value = None
+        cell.continuation = None
+        if cell.state == _SUSPENDED:
+            cell.state = _RUNNING
+            cell.message = None
+            self._answer(cell, value)
+        else:
+            self.host.finished(cell)
+
+    def _answer(self, cell: Cell, value: Any) -> None:
+        self.handled += 1
+        reply = cell.reply
+        if reply is not None:
+            cell.reply = None
+            self.settle(reply, _ANSWERED, value)
+
+    def _wake_askers(self) -> None:
+        """Step the tasks whose answers have come, here and not through the loop: a third of the price."""
+        for _ in range(len(self._settled)):
+            reply = self._settled.popleft()
+            callback = reply.callback
+            context = reply.context
+            reply.callback = None
+            reply.context = None
+            if context is None:
+                callback(reply)
+            else:
+                context.run(callback, reply)
+
+    def _expire(self, now_us: int) -> None:
+        for _ in range(_TIMERS_A_TURN):
+            timer = self.timers.pop_due(now_us)
+            if timer is None:
+                break
+            target = timer.target
+            if isinstance(target, Reply):
+                self.settle(target, _FAILED, self.host.timed_out(target))
+            else:
+                self.host.fired(timer)
+
+    # full mailboxes
+
+    def _lease(self, cell: Cell) -> Mailbox:
+        limit = cell.settings.messages_max
+        if self._pool:
+            box = self._pool.pop()
+            box.reuse(limit)
+        else:
+            box = Mailbox(limit)
+        cell.mailbox = box
+        return box
+
+    def _overflow(self, cell: Cell, box: Mailbox, item: Any) -> None:
+        policy = cell.settings.overflow
+        if policy == Overflow.DROP_NEWEST:
+            self.sent += 1
+            self.bury(cell, item, "dropped_newest")
+        elif policy == Overflow.DROP_OLDEST:
+            self.sent += 1
+            oldest = box.pop_oldest()
+            box.push(item)
+            self.bury(cell, oldest, "dropped_oldest")
+        else:
+            self.host.refused(cell)
+
+    def _admit(self, cell: Cell, box: Mailbox) -> None:
+        """Room has come: let in whoever has waited longest and still does."""
+        waiting = box.waiting
+        while waiting and box.count < box.limit:
+            item, reply = waiting.popleft()
+            if reply.state != _WAITING:
+                continue
+            box.push(item)
+            self.sent += 1
+            if reply is not item:
+                self.settle(reply, _ANSWERED, None)
+        if not waiting:
+            box.waiting = None
+
+    # the heap of ready cells, by virtual run time and then by arrival
+
+    def _tick(self) -> int:
+        if self._fixed_ns:
+            self._spent_ns += self._fixed_ns
+        else:
+            self._spent_ns = _clock.perf_counter_ns()
+        return self._spent_ns
+
+    def _rise(self, cell: Cell, place: int) -> None:
+        heap = self._heap
+        while place > 0:
+            above_place = (place - 1) >> 1
+            above = heap[above_place]
+            # Whoever arrives has the latest order: it stays behind its equals.
+            if above.virtual_ns <= cell.virtual_ns:
+                break
+            heap[place] = above
+            place = above_place
+        heap[place] = cell
+
+    def _pop_ready(self) -> Cell:
+        heap = self._heap
+        first = heap[0]
+        cell = heap.pop()
+        size = len(heap)
+        if size > 0:
+            place = 0
+            while True:
+                below_place = 2 * place + 1
+                if below_place >= size:
+                    break
+                below = heap[below_place]
+                if below_place + 1 < size:
+                    other = heap[below_place + 1]
+                    if other.virtual_ns < below.virtual_ns or (
+                        other.virtual_ns == below.virtual_ns and other.order < below.order
+                    ):
+                        below = other
+                        below_place += 1
+                if cell.virtual_ns < below.virtual_ns or (
+                    cell.virtual_ns == below.virtual_ns and cell.order < below.order
+                ):
+                    break
+                heap[place] = below
+                place = below_place
+            heap[place] = cell
+        first.is_ready = False
+        if first.virtual_ns > self._floor_ns:
+            self._floor_ns = first.virtual_ns
+        return first

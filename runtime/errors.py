@@ -1,0 +1,81 @@
+"""What can go wrong with actors.
+
+    ActorError
+    ├── MailboxFull          slow down, `send` instead of `tell`, or choose another overflow policy
+    ├── ActorStopped         nobody is there any more; `tell` makes a dead letter of it instead
+    ├── NameTaken            a living sibling has that name
+    ├── NotHandlingAsk       `take_reply` where no question is being handled
+    ├── SystemNotRunning     the `async with ActorSystem()` block has not begun, or is over
+    ├── AskError
+    │   ├── AskTimedOut      no answer in time; one that still comes is dropped and counted
+    │   ├── AskDropped       the question was dropped by the mailbox's overflow policy
+    │   └── HandlerFailed    the handler raised; `__cause__` is what it raised
+    └── ChildFailed          a child failed more often than its supervision allows; the parent fails with it
+
+An answer that is an error, given by `reply.fail(error)`, is raised as it is.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ActorError",
+    "ActorStopped",
+    "AskDropped",
+    "AskError",
+    "AskTimedOut",
+    "ChildFailed",
+    "HandlerFailed",
+    "MailboxFull",
+    "NameTaken",
+    "NotHandlingAsk",
+    "SystemNotRunning",
+]
+
+
+class ActorError(Exception):
+    """Something went wrong with actors."""
+
+
+class MailboxFull(ActorError):
+    """The mailbox is at its limit; the message was not taken."""
+
+    def __init__(self, message: str, *, path: str, messages_max: int) -> None:
+        super().__init__(message)
+        self.path = path
+        self.messages_max = messages_max
+
+
+class ActorStopped(ActorError):
+    """The actor asked, or told to do something, has stopped."""
+
+
+class NameTaken(ActorError):
+    """A living sibling has that name."""
+
+
+class NotHandlingAsk(ActorError):
+    """There is no question to answer: the message came by `tell`, or its reply was taken before."""
+
+
+class SystemNotRunning(ActorError):
+    """The system has not started, is stopping, or has stopped."""
+
+
+class AskError(ActorError):
+    """A question got no answer."""
+
+
+class AskTimedOut(AskError, TimeoutError):
+    """No answer came in time."""
+
+
+class AskDropped(AskError):
+    """The question was dropped by the mailbox's overflow policy."""
+
+
+class HandlerFailed(AskError):
+    """The handler raised; `__cause__` is what it raised."""
+
+
+class ChildFailed(ActorError):
+    """A child failed more often than its supervision allows; `__cause__` is its last error."""

@@ -1,0 +1,77 @@
+"""What the runtime itself says: to actors as messages, to observers as events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from .core.mailbox import Overflow
+
+if TYPE_CHECKING:
+    from .ref import ActorRef
+    from .supervision import Directive
+
+__all__ = ["DeadLetter", "DeadLetterReason", "Failure", "MailboxSettings", "StopReason", "Terminated"]
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxSettings:
+    """How many user messages may wait for an actor, and what happens to the next."""
+
+    messages_max: int = 1024  # a handler of 10 us is then at most 10 ms behind
+    overflow: Overflow = Overflow.FAIL
+
+    def __post_init__(self) -> None:
+        if self.messages_max < 1:
+            raise ValueError(f"messages_max is {self.messages_max}; a mailbox needs room for at least 1 message")
+
+
+class StopReason(Enum):
+    """Why an actor, or one instance of it, ended."""
+
+    STOPPED = "stopped"  # somebody asked it to, or it did itself
+    FAILED = "failed"  # it raised, and is not restarted
+    RESTARTED = "restarted"  # it raised; another instance takes its place (only `on_stop` sees this)
+    PARENT = "parent"  # its parent stopped or restarted
+    SYSTEM = "system"  # the system stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Terminated:
+    """An actor that was watched has ended.  It arrives ahead of all user messages."""
+
+    ref: ActorRef[Any]
+    reason: StopReason
+    error: BaseException | None = None
+
+
+class DeadLetterReason(Enum):
+    """Why nobody will handle a message."""
+
+    STOPPED = "stopped"  # the actor has ended, or ended before its turn came
+    DROPPED_NEWEST = "dropped_newest"
+    DROPPED_OLDEST = "dropped_oldest"
+    TIMER_REFUSED = "timer_refused"  # a timer's message met a full mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that nobody will handle."""
+
+    ref: ActorRef[Any]
+    message: Any
+    reason: DeadLetterReason
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A handler, hook or task of an actor raised."""
+
+    ref: ActorRef[Any]
+    path: str
+    message_type: str  # of the message in handling; "" outside of one
+    where: str  # "receive", "on_start", "on_stop", "task" or "child"
+    error: BaseException
+    directive: Directive
+

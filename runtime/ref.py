@@ -1,0 +1,79 @@
+"""ActorRef: the one thing of an actor that is passed around."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from .core.cell import STOPPED
+from .core.handle import Handle
+from .messages import StopReason
+
+if TYPE_CHECKING:
+    from .core.reply import Reply
+
+__all__ = ["ActorRef"]
+
+M = TypeVar("M", contravariant=True)
+
+
+class ActorRef(Handle, Generic[M]):
+    """An actor that takes messages of type M.
+
+    Belongs to one event loop: every call comes from that loop's thread, from a
+    handler, a task or a callback.  Equal only to itself; a restart keeps it.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # at run time these are Handle's, which are compiled
+
+        def tell(self, message: M) -> None:
+            """Put a message into the mailbox.  MailboxFull at once if that is the policy; never waits.
+
+            To an actor that has stopped it is a dead letter, and no error.
+            """
+
+        def ask(self, message: M, *, timeout_s: float = 5.0) -> Reply:
+            """Put a question into the mailbox now; await the returned Reply for the answer.
+
+            AskTimedOut, HandlerFailed, AskDropped, ActorStopped, or what the
+            handler gave to `reply.fail`; MailboxFull is raised here, at the call.
+            """
+
+        async def send(self, message: M) -> None:
+            """As `tell`, but wait for room in a full mailbox, whatever its policy; first come, first served.
+
+            Cancelled while it waits, the message was not sent.
+            """
+
+    @property
+    def name(self) -> str:
+        """Given at `spawn`, or "$" and a number."""
+        name = self.cell.name
+        return name if isinstance(name, str) else f"${name}"
+
+    @property
+    def path(self) -> str:
+        """Names from the top, as in "/session/peer-3"."""
+        names: list[str] = []
+        cell = self.cell
+        while cell.parent is not None:
+            names.append(cell.name if isinstance(cell.name, str) else f"${cell.name}")
+            cell = cell.parent
+        return "/" + "/".join(reversed(names))
+
+    @property
+    def is_alive(self) -> bool:
+        """False once the actor has stopped for good."""
+        return self.cell.state != STOPPED
+
+    def stop(self) -> None:
+        """Ask the actor to stop, ahead of all waiting messages, which become dead letters.
+
+        Its handler in mid-await is cancelled, then its children stop, then its
+        tasks, then `on_stop` runs.
+        """
+        self.scheduler.host.stop(self.cell, StopReason.STOPPED)
+
+    def __repr__(self) -> str:
+        return f"<ActorRef {self.path}>"

@@ -1,0 +1,154 @@
+"""ActorSystem: the tree of actors on one event loop.
+
+    async with ActorSystem() as system:
+        greeter = system.spawn(Greeter)
+        print(await greeter.ask("world"))
+
+Nothing outside the block is touched: no loop policy, no signal handlers, no
+global state; several systems may share a loop.  Leaving the block stops all
+actors, children before parents and last started first; what has not stopped by
+the deadline is cut off, and named in the log.  Afterwards nothing of the system
+is left in the loop.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from .actor import Actor
+from .core.cell import STOPPED
+from .core.reply import Reply
+from .drivers.base import Driver
+from .life import Life
+from .messages import DeadLetter, Failure, MailboxSettings
+from .ref import ActorRef
+from .statistics import Counters, LoopDelay, Snapshot
+from .streams import Stream
+from .supervision import Restart, Supervision
+
+__all__ = ["ActorSystem"]
+
+N = TypeVar("N")
+
+
+class ActorSystem:
+    """Actors that live and die together."""
+
+    def __init__(
+        self,
+        *,
+        driver: Driver | None = None,
+        turn_budget_us: int = 250,
+        batch_messages_max: int = 64,
+        slice_us: int = 50,
+        fixed_cost_ns: int = 0,
+        stop_timeout_s: float = 5.0,
+        mailbox: MailboxSettings | None = None,
+        supervision: Supervision | None = None,
+        loop_delay_interval_us: int | None = 20_000,
+    ) -> None:
+        """
+        `turn_budget_us`: what the loop's other callbacks wait for at most, while actors are busy, as long as each
+        handler is short.  `slice_us` and `batch_messages_max`: what one actor gets before others do.
+        `fixed_cost_ns`: charge each message this much instead of measured time, so that runs repeat.
+        `mailbox`: for actors spawned without one.  `supervision`: of top-level actors.
+        `loop_delay_interval_us`: how often `loop_delay` is sampled; None for never.
+        """
+        self._driver = driver
+        self._loop_delay_interval_us = loop_delay_interval_us
+        self._stop_timeout_us = int(stop_timeout_s * 1e6)
+        self.loop_delay = LoopDelay()
+        self._life = Life(
+            self,
+            turn_budget_us=turn_budget_us,
+            batch=batch_messages_max,
+            slice_us=slice_us,
+            fixed_cost_ns=fixed_cost_ns,
+            mailbox=mailbox or MailboxSettings(),
+            supervision=supervision or Supervision(),
+        )
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        driver = self._driver
+        assert driver is not None, "start made one"
+        fatal = self._life.fatal
+        interrupted = fatal is not None and driver.was_interrupted(error)
+        await self.stop()
+        fatal = self._life.fatal
+        if fatal is not None and (error is None or interrupted):
+            raise fatal
+
+    def start(self) -> None:
+        """Begin; `async with` does this.  Without a driver given, the running asyncio loop is used."""
+        if self._driver is None:
+            from .drivers.asyncio_loop import AsyncioDriver
+
+            self._driver = AsyncioDriver()
+        self._life.start(self._driver)
+        if self._loop_delay_interval_us is not None:
+            self._driver.sample_delay(self.loop_delay, self._loop_delay_interval_us)
+
+    def begin_stop(self, *, timeout_s: float | None = None) -> Reply:
+        """Begin to stop everything; the Reply comes when all is over, at the deadline at the latest."""
+        timeout_us = self._stop_timeout_us if timeout_s is None else int(timeout_s * 1e6)
+        return self._life.begin_stop_all(timeout_us)
+
+    async def stop(self, *, timeout_s: float | None = None) -> None:
+        """Stop everything and wait for it; `async with` does this.  A second call waits with the first."""
+        try:
+            await self.begin_stop(timeout_s=timeout_s)
+        finally:
+            if self._life.root.state == STOPPED:
+                self._life.close()
+
+    def spawn(
+        self,
+        actor_class: type[Actor[N]],
+        *args: Any,
+        name: str | None = None,
+        mailbox: MailboxSettings | None = None,
+        restart: Restart = Restart.TRANSIENT,
+        **kwargs: Any,
+    ) -> ActorRef[N]:
+        """Start a top-level actor.  As `Actor.spawn`; SystemNotRunning outside the block."""
+        return self._life.spawn(self._life.root, actor_class, args, kwargs, name, mailbox, restart)
+
+    def find(self, name: str) -> ActorRef[Any] | None:
+        """The living actor of that path, as in "session/peer-3", if it was given a name; else None."""
+        return self._life.registry.find(name)
+
+    @property
+    def now_us(self) -> int:
+        """The driver's monotonic clock."""
+        return self._life.now_us()
+
+    @property
+    def dead_letters(self) -> Stream[DeadLetter]:
+        """Every message that nobody will handle, as it happens."""
+        return self._life.dead_letters
+
+    @property
+    def failures(self) -> Stream[Failure]:
+        """Everything an actor raised, as it happens; each is logged once besides."""
+        return self._life.failures
+
+    @property
+    def counters(self) -> Counters:
+        """What happened to all messages so far.  Cost: linear in the number of living actors."""
+        return self._life.counters()
+
+    def snapshot(self) -> Snapshot:
+        """Counters, the loop's delay, and a line for each living actor, parents before children."""
+        return Snapshot(
+            now_us=self.now_us,
+            counters=self._life.counters(),
+            actors=self._life.actor_snapshots(),
+            loop_delay=self.loop_delay.snapshot(),
+        )
