@@ -1,0 +1,137 @@
+"""A WebTorrent tracker for players of one event, lab or company: WebSockets around tracker_core.py.
+
+    tracker = Tracker()
+    port = await tracker.start("127.0.0.1", 8000)
+    ...
+    await tracker.aclose()
+
+Every path is the tracker's; a request that is no WebSocket handshake gets 426.
+A client that does not read what it is sent is closed: the queue for each has a
+limit.  A client that vanished is noticed by pings.  No TLS: put a server that
+has it in front, and raise `sockets_per_address_max`, since all come from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+import time
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from shoal.transports.errors import ConnectFailed
+
+from .tracker_core import TrackerCore, TrackerLimits, TrackerStatistics
+
+__all__ = ["Tracker"]
+
+QUEUE_MESSAGES_MAX = 256  # for one client: several intervals' worth of offers from a swarm of hundreds
+HEARTBEAT_S = 30.0  # a dead client stays in its swarms for this long, and half as long again
+
+
+class _Client:
+    """One socket, and what waits to be sent over it."""
+
+    def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
+        self.socket = socket
+        self.request = request
+        self.queue: asyncio.Queue[str] = asyncio.Queue(QUEUE_MESSAGES_MAX)
+
+    async def write(self) -> None:
+        with contextlib.suppress(ConnectionError):  # the reader notices too, and ends
+            while True:
+                await self.socket.send_str(await self.queue.get())
+
+    async def close(self, why: bytes) -> None:
+        # aiohttp waits for the client's close frame; a client that sends none is left after a second.
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(1.0):
+                await self.socket.close(code=WSCloseCode.GOING_AWAY, message=why)
+
+    def abort(self) -> None:
+        """Drop the connection, which ends its reader."""
+        if self.request.transport is not None:
+            self.request.transport.abort()
+
+
+class Tracker:
+    """A tracker on one address.  `seed` makes the choice of peers repeatable."""
+
+    def __init__(self, limits: TrackerLimits | None = None, *, seed: int | None = None) -> None:
+        self.limits = limits or TrackerLimits()
+        self._core = TrackerCore(random.Random(seed), self.limits)
+        self._clients: dict[int, _Client] = {}
+        self._numbers = itertools.count(1)
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        """Listen, and return the port (a free one when `port` is 0).  ConnectFailed if it is taken."""
+        if self._runner is not None:
+            raise RuntimeError("the tracker is running; aclose() it first")
+        application = web.Application()
+        application.router.add_get("/{path:.*}", self._serve)
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        try:
+            await self._runner.setup()
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            await self.aclose()
+            message = f"cannot listen on {host}:{port}: {error.strerror}; choose another port, or 0 for a free one"
+            raise ConnectFailed(message) from error
+        return int(self._runner.addresses[0][1])
+
+    async def aclose(self) -> None:
+        """Close every client and stop listening.  Does nothing the second time."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        await asyncio.gather(*(client.close(b"tracker stops") for client in list(self._clients.values())))
+        await runner.cleanup()
+
+    def stats(self) -> TrackerStatistics:
+        return self._core.statistics()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(
+            heartbeat=HEARTBEAT_S,
+            max_msg_size=self.limits.message_bytes_max,
+            compress=False,  # descriptions hardly repeat, and inflating is a cost that strangers choose
+        )
+        if not socket.can_prepare(request).ok:
+            return web.Response(status=426, headers={"Upgrade": "websocket"}, text="This is a WebSocket tracker.\n")
+        number = next(self._numbers)
+        refusal = self._core.opened(number, request.remote or "?")
+        if refusal is not None:
+            return web.Response(status=503, headers={"Retry-After": "60"}, text=refusal + "\n")
+        client = self._clients[number] = _Client(socket, request)
+        writer: asyncio.Task[None] | None = None
+        try:
+            await socket.prepare(request)
+            writer = asyncio.create_task(client.write(), name=f"tracker-writer-{number}")
+            async for message in socket:
+                if message.type is not WSMsgType.TEXT:
+                    await client.close(b"text messages only")
+                    break
+                for to, text in self._core.receive(number, message.data, time.monotonic_ns() // 1000):
+                    self._post(to, text)
+        finally:
+            self._core.closed(number)
+            del self._clients[number]
+            if writer is not None:
+                writer.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await writer
+        return socket
+
+    def _post(self, number: int, text: str) -> None:
+        client = self._clients.get(number)
+        if client is None:
+            return
+        try:
+            client.queue.put_nowait(text)
+        except asyncio.QueueFull:
+            # It has not read for so long that what waits is of no use to it.
+            self._core.closed(number)
+            client.abort()

@@ -1,0 +1,176 @@
+"""The tracker on real sockets."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from shoal.app import tracker as tracker_module
+from shoal.app.tracker import Tracker
+from shoal.app.tracker_core import TrackerLimits
+from shoal.transports.errors import ConnectFailed
+
+pytestmark = pytest.mark.real
+
+SWARM = "A" * 20
+
+
+class Client:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+
+    async def say(self, **message: Any) -> None:
+        await self.socket.send_str(json.dumps({"action": "announce", "info_hash": SWARM} | message))
+
+    async def hear(self) -> Any:
+        return json.loads(await asyncio.wait_for(self.socket.receive_str(), 5))
+
+
+class Meeting:
+    """A running tracker, and clients that connect to it."""
+
+    def __init__(self, tracker: Tracker, port: int, session: aiohttp.ClientSession) -> None:
+        self.tracker, self.port, self.session = tracker, port, session
+
+    async def client(self) -> Client:
+        return Client(await self.session.ws_connect(f"http://127.0.0.1:{self.port}/announce"))
+
+
+@asynccontextmanager
+async def meeting(limits: TrackerLimits | None = None) -> AsyncIterator[Meeting]:
+    tracker = Tracker(limits, seed=1)
+    port = await tracker.start()
+    async with aiohttp.ClientSession() as session:
+        try:
+            yield Meeting(tracker, port, session)
+        finally:
+            await tracker.aclose()
+
+
+def run(story: Callable[[Meeting], Awaitable[None]], limits: TrackerLimits | None = None) -> None:
+    async def whole() -> None:
+        async with asyncio.timeout(20):
+            async with meeting(limits) as place:
+                await story(place)
+
+    asyncio.run(whole())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def test_an_offer_and_its_answer_cross_between_two_clients() -> None:
+    async def story(place: Meeting) -> None:
+        first, second = await place.client(), await place.client()
+        await first.say(peer_id="1" * 20)
+        assert (await first.hear())["incomplete"] == 1
+        offer_id = bytes(range(128, 148)).decode("latin-1")
+        offer = {"offer": {"type": "offer", "sdp": "v=0"}, "offer_id": offer_id}
+        await second.say(peer_id="2" * 20, offers=[offer], numwant=1)
+        heard = await first.hear()
+        assert (heard["peer_id"], heard["offer_id"], heard["offer"]["sdp"]) == ("2" * 20, offer_id, "v=0")
+        assert (await second.hear())["incomplete"] == 2
+        answer = {"type": "answer", "sdp": "v=1"}
+        await first.say(peer_id="1" * 20, to_peer_id="2" * 20, offer_id=offer_id, answer=answer)
+        assert (await second.hear())["answer"] == answer
+
+    run(story)
+
+
+def test_a_client_that_goes_away_leaves_its_swarms() -> None:
+    async def story(place: Meeting) -> None:
+        client = await place.client()
+        await client.say(peer_id="1" * 20)
+        await client.hear()
+        assert place.tracker.stats().peers == 1
+        await client.socket.close()
+        await until(lambda: place.tracker.stats().sockets == 0)
+        assert place.tracker.stats().peers == 0
+
+    run(story)
+
+
+def test_a_plain_request_is_told_what_this_is() -> None:
+    async def story(place: Meeting) -> None:
+        async with place.session.get(f"http://127.0.0.1:{place.port}/") as response:
+            assert response.status == 426
+            assert "WebSocket" in await response.text()
+
+    run(story)
+
+
+def test_more_clients_than_allowed_are_refused_until_one_leaves() -> None:
+    async def story(place: Meeting) -> None:
+        client = await place.client()
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            await place.client()
+        assert caught.value.status == 503
+        await client.socket.close()
+        await until(lambda: place.tracker.stats().sockets == 0)
+        await place.client()
+
+    run(story, TrackerLimits(sockets_max=1))
+
+
+@pytest.mark.parametrize("kind", ["binary", "too large"])
+def test_a_client_that_sends_no_such_texts_is_closed(kind: str) -> None:
+    async def story(place: Meeting) -> None:
+        client = await place.client()
+        if kind == "binary":
+            await client.socket.send_bytes(b"{}")
+        else:
+            await client.socket.send_str("x" * 2000)
+        message = await asyncio.wait_for(client.socket.receive(), 5)
+        assert message.type is aiohttp.WSMsgType.CLOSE
+        await until(lambda: place.tracker.stats().sockets == 0)
+
+    run(story, TrackerLimits(message_bytes_max=1000))
+
+
+def test_a_client_that_does_not_read_is_cut_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracker_module, "QUEUE_MESSAGES_MAX", 4)
+
+    async def story(place: Meeting) -> None:
+        deaf, other = await place.client(), await place.client()
+        await deaf.say(peer_id="1" * 20)
+        await deaf.hear()
+        assert deaf.socket._response.connection is not None
+        transport = deaf.socket._response.connection.transport
+        assert isinstance(transport, asyncio.ReadTransport)
+        transport.pause_reading()
+        offer = {"offer": {"type": "offer", "sdp": "v" * 16_000}, "offer_id": "o" * 20}
+        for _ in range(2000):  # the kernel's buffers take a few megabytes first
+            await other.say(peer_id="2" * 20, offers=[offer])
+            if (await other.hear())["incomplete"] == 1:
+                break
+        assert place.tracker.stats().peers == 1
+        await until(lambda: place.tracker.stats().sockets == 1)
+
+    run(story, TrackerLimits(messages_per_second_max=100_000, messages_burst=100_000))
+
+
+def test_closing_says_goodbye_and_frees_the_port() -> None:
+    async def whole() -> None:
+        tracker = Tracker()
+        port = await tracker.start()
+        async with aiohttp.ClientSession() as session:
+            socket = await session.ws_connect(f"http://127.0.0.1:{port}/")
+            closing = asyncio.create_task(tracker.aclose())
+            message = await asyncio.wait_for(socket.receive(), 5)
+            assert message.type is aiohttp.WSMsgType.CLOSE
+            await closing
+            await tracker.aclose()
+        again = Tracker()
+        assert await again.start(port=port) == port
+        with pytest.raises(ConnectFailed, match="choose another port"):
+            await Tracker().start(port=port)
+        await again.aclose()
+
+    asyncio.run(whole())
