@@ -80,9 +80,10 @@ class Child:
             except TimeoutError:
                 pass
         self.signal(signal.SIGKILL)  # and whatever else is in its group
+        with contextlib.suppress(TimeoutError):
+            # With the whole group gone its output ends; what is still in the pipe are its last words.
+            await asyncio.wait_for(self._listener, _END_TIMEOUT_S)
         await self._process.wait()
-        self._listener.cancel()
-        await asyncio.gather(self._listener, return_exceptions=True)
         self._log.close()
         return self.last
 
