@@ -21,13 +21,12 @@ import base64
 import enum
 import hashlib
 import math
-import random
 import re
 from typing import Protocol
 
 import msgspec
 
-__all__ = ["SCHEMES", "Scheme", "Scheme22", "Scheme23", "Stream", "StreamType", "swarm_id_of_manifest"]
+__all__ = ["SCHEMES", "RandomSource", "Scheme", "Scheme22", "Scheme23", "Stream", "StreamType", "swarm_id_of_manifest"]
 
 PEER_ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -67,6 +66,12 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     position: int = 0  # zero-based place in the multivariant playlist
 
 
+class RandomSource(Protocol):
+    """As much of `random.Random` as a peer id needs."""
+
+    def choices(self, population: str, *, k: int) -> list[str]: ...
+
+
 class Scheme(Protocol):
     """One agreement on names."""
 
@@ -80,7 +85,7 @@ class Scheme(Protocol):
         """20 ASCII characters, which are the 20 bytes that a tracker calls the info hash."""
         ...
 
-    def peer_id(self, source: random.Random) -> str:
+    def peer_id(self, source: RandomSource) -> str:
         """20 ASCII characters."""
         ...
 
@@ -101,7 +106,7 @@ class Scheme23:
     def info_hash(self, stream_swarm_id: str) -> str:
         return base64.b64encode(_sha1(stream_swarm_id)[:15]).decode("ascii")
 
-    def peer_id(self, source: random.Random) -> str:
+    def peer_id(self, source: RandomSource) -> str:
         return self.peer_id_prefix + "".join(source.choices(PEER_ID_ALPHABET, k=12))
 
 
