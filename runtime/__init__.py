@@ -13,6 +13,7 @@ from .actor import Actor
 from .clock import Clock, ManualClock, SystemClock
 from .core.mailbox import Overflow
 from .core.reply import Reply
+from .drivers.base import TaskHandle
 from .errors import (
     ActorError,
     ActorStopped,
@@ -68,5 +69,6 @@ __all__ = [
     "Supervision",
     "SystemClock",
     "SystemNotRunning",
+    "TaskHandle",
     "Terminated",
 ]

@@ -15,7 +15,7 @@ awaited once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -74,8 +74,8 @@ class Reply:
         """Let the asker's `await` raise `error`.  False when it is too late."""
         return bool(self.scheduler.settle(self, FAILED, error))
 
-    def __await__(self) -> Reply:
-        return self
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self  # type: ignore[return-value]  # it has the generator's methods that await uses
 
     def __iter__(self) -> Reply:
         return self

@@ -23,7 +23,7 @@ import msgspec
 from shoal.balancer.errors import PlaylistMalformed, PlaylistTooLarge
 from shoal.balancer.model import ByteRange
 
-from .tokenizer import Limits, Line, shorten
+from .tokenizer import BLANKS, Limits, Line, shorten
 
 __all__ = [
     "Attribute",
@@ -40,7 +40,7 @@ INTEGER_MAX = 2**64 - 1  # decimal-integer, 4.2
 OFFSET_MAX = 2**63 - 1  # the end of a range must fit a file system
 
 # Possessive, so that no input makes the matcher go back over it.
-_ATTRIBUTE = re.compile(r' *+([A-Z0-9-]++) *+= *+(?:"([^"]*+)"|([^", ]++)) *+(,|\Z)')
+_ATTRIBUTE = re.compile(r'[ \t]*+([A-Z0-9-]++)[ \t]*+=[ \t]*+(?:"([^"]*+)"|([^", \t]++))[ \t]*+(,|\Z)')
 _INTEGER = re.compile(r"[0-9]{1,20}")
 _FLOAT = re.compile(r"(-?)([0-9]{1,20})(?:\.([0-9]{0,30}))?|(-?)()\.([0-9]{1,30})")
 _RESOLUTION = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
@@ -72,7 +72,7 @@ class AttributeList:
     def __init__(self, line: Line, limits: Limits) -> None:
         self.line = line
         self._attributes: dict[str, Attribute] = {}
-        text, position = line.text.rstrip(" "), line.value_start
+        text, position = line.text.rstrip(BLANKS), line.value_start
         comma = ","
         while comma:
             match = _ATTRIBUTE.match(text, position)

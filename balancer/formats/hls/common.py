@@ -11,7 +11,7 @@ from shoal.balancer.model import ByteRange
 
 from .attributes import Attribute, AttributeList, decimal_integer, duration_us
 from .playlist import Key, Layout, Reference, Start, UnknownTag, UriKind
-from .tokenizer import Limits, Line, shorten
+from .tokenizer import BLANKS, Limits, Line, shorten
 
 __all__ = ["Common"]
 
@@ -113,34 +113,34 @@ class Common:
 
     def line_uri(self, line: Line, kind: UriKind) -> str:
         """The absolute URI of a URI line."""
-        return self._absolute(line, line.text.strip(" "), kind)
+        return self._absolute(line, line.text.strip(BLANKS), kind)
 
     def refer(self, line: Line, kind: UriKind, uri: str, byte_range: ByteRange | None = None) -> None:
         """Note the URI of a URI line for the rewriter."""
         text = line.text
-        start, stop = len(text) - len(text.lstrip(" ")), len(text.rstrip(" "))
+        start, stop = len(text) - len(text.lstrip(BLANKS)), len(text.rstrip(BLANKS))
         self._references.append(Reference(kind, uri, byte_range, line.number - 1, start, stop))
 
     def _absolute(self, line: Line, text: str, kind: UriKind) -> str:
         """`text` resolved against the playlist's URL (RFC 3986, 5.2); of other schemes than http(s) as it is."""
+        text = text.strip(BLANKS)
         if not text:
             raise PlaylistMalformed(f"{line.name or 'the URI'} has an empty URI; give one", line=line.number)
+        if "\t" in text:  # URL parsers drop it, each in its own way
+            raise PlaylistMalformed(f"URI {shorten(text)} has a tab; write %09", line=line.number)
         scheme = _SCHEME.match(text)
-        is_http = scheme is None or scheme[0].lower() in {"http:", "https:"}
-        if not is_http:
+        if scheme is not None and scheme[0].lower() not in {"http:", "https:"}:
             if kind in _FETCHED:
                 raise PlaylistUnsupported(
-                    f"URI {shorten(text)} of a {kind} is of scheme {scheme[0] if scheme else ''!r}; use http or https",
-                    line=line.number,
+                    f"URI {shorten(text)} of a {kind} has scheme {scheme[0]!r}; use http or https", line=line.number
                 )
             return text
         try:
             uri = urljoin(self.url, text)
-            has_host = bool(urlsplit(uri).hostname)
+            parts = urlsplit(uri)
+            is_right = bool(parts.hostname) and parts.scheme in {"http", "https"}
         except ValueError as error:
-            raise PlaylistMalformed(
-                f"URI {shorten(text)} cannot be read ({error}); mend it", line=line.number
-            ) from None
-        if not has_host:
+            raise PlaylistMalformed(f"URI {shorten(text)} cannot be read ({error}); mend it", line=line.number) from None
+        if not is_right:
             raise PlaylistMalformed(f"URI {shorten(text)} has no host; give one", line=line.number)
-        return uri
+        return parts.scheme + uri[len(parts.scheme) :]  # in lower case

@@ -17,7 +17,7 @@ from shoal.balancer.model import ByteRange
 from .attributes import OFFSET_MAX, byte_range, closed_byte_range, date_time_us, decimal_integer, duration_us
 from .common import Common
 from .playlist import InitSection, Key, MediaPlaylist, MediaSegment, UriKind
-from .tokenizer import Line, shorten
+from .tokenizer import BLANKS, Line, shorten
 
 __all__ = ["MEDIA_TAGS", "MediaParser"]
 
@@ -166,8 +166,8 @@ class MediaParser:
             )
         duration, _, title = line.value.partition(",")
         self._next.duration = line
-        self._next.duration_us = self._duration(line, duration.strip(" "))
-        self._next.title = title.strip(" ")
+        self._next.duration_us = self._duration(line, duration.strip(BLANKS))
+        self._next.title = title.strip(BLANKS)
 
     def _duration(self, line: Line, value: str) -> int:
         duration = duration_us(value, line, line.name)

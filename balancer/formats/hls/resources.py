@@ -110,7 +110,7 @@ class Catalogue:
         if segment.map is not None:
             self._note(Kind.INIT, segment.map.uri, segment.map.byte_range, start_us, inits)
         for key in segment.keys:
-            if key.uri[:8].lower().startswith(("http://", "https://")):
+            if key.uri.startswith(("http://", "https://")):
                 self._note(Kind.KEY, key.uri, None, start_us, keys)
 
     def _note(

@@ -91,7 +91,7 @@ def _with(line: Line, text: str | None) -> Line:
 
 def _renamed(text: str, references: list[Reference], name: Namer) -> str:
     for reference in sorted(references, key=lambda reference: reference.start, reverse=True):
-        if not reference.uri[:8].lower().startswith(("http://", "https://")):
+        if not reference.uri.startswith(("http://", "https://")):
             continue
         new = name(reference.kind, reference.uri, reference.byte_range)
         if _UNFIT.search(new):

@@ -6,8 +6,9 @@ whatever the bytes; time and memory are linear in the size.
 
 Accepted: UTF-8, LF or CR LF, a last line without ending.  Refused, as the RFC
 demands: a byte order mark (players refuse it after us anyhow), other encodings,
-control characters, a CR alone, a first line other than #EXTM3U.  Blanks at either
-end of a line, which the RFC forbids and every player accepts, are let through.
+control characters, a CR alone, a first line other than #EXTM3U.  Two things that the
+RFC forbids too are let through, since every player accepts them: blanks at either end
+of a line, and tabs, which Apple's own segmenter wrote after the comma of EXTINF.
 
 Left to others: what tags mean (`parser.py`), attribute lists (`attributes.py`).
 """
@@ -23,7 +24,10 @@ from shoal.balancer.errors import NotAPlaylist, PlaylistMalformed, PlaylistTooLa
 
 from .sniff import what_instead
 
-__all__ = ["Limits", "Line", "join", "shorten", "tokenize"]
+__all__ = ["BLANKS", "Limits", "Line", "join", "shorten", "tokenize"]
+
+
+BLANKS = " \t"
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +55,7 @@ class Line(msgspec.Struct, frozen=True):
     @property
     def value(self) -> str:
         """What follows the colon of a tag, without blanks at its ends; "" if nothing does."""
-        return self.text[self.value_start :].strip(" ")
+        return self.text[self.value_start :].strip(BLANKS)
 
     @property
     def value_start(self) -> int:
@@ -61,11 +65,11 @@ class Line(msgspec.Struct, frozen=True):
     @property
     def is_uri(self) -> bool:
         """Whether it is neither tag, comment nor blank."""
-        return not self.text.startswith("#") and bool(self.text.strip(" "))
+        return not self.text.startswith("#") and bool(self.text.strip(BLANKS))
 
 
-# U+0000..1F and U+007F..9F (4.1) without LF, and CR where no LF follows.
-_FORBIDDEN = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
+# U+0000..1F and U+007F..9F (4.1) without tab and LF, and CR where no LF follows.
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
 
 
 def shorten(value: str, chars_max: int = 80) -> str:
@@ -87,7 +91,7 @@ def tokenize(data: bytes, limits: Limits | None = None) -> list[Line]:
             f"has {len(data)} bytes, {limits.playlist_bytes_max} are allowed; "
             "is it a playlist?  Raise playlist_bytes_max if so"
         )
-    if not re.match(rb"#EXTM3U[ ]*(?:\r?\n|\Z)", data):
+    if not re.match(rb"#EXTM3U[ \t]*(?:\r?\n|\Z)", data):
         what, then = what_instead(data)
         raise NotAPlaylist(f"{what}; {then}", line=1)
     text = _decode(data)
@@ -134,5 +138,5 @@ def _line(number: int, whole: str, limits: Limits) -> Line:
         )
     name = text[1:].partition(":")[0] if text.startswith("#EXT") else ""
     if len(name) + 1 == len(text):
-        name = name.rstrip(" ")  # a flag with a blank after it
+        name = name.rstrip(BLANKS)  # a flag with a blank after it
     return Line(number, text, whole[len(text) :], name)

@@ -1,0 +1,74 @@
+"""shoal play: libav plays the proxy's URL in real time, without a window."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import Any
+
+import msgspec
+
+from shoal.transports.errors import TransportMissing
+
+from ..console import Console
+from ..options import add_stream_options, stream_options
+from ..proxy import Proxy
+from ..session import open_session
+
+EXAMPLE = "shoal play https://a.example/hls/stream.m3u8 --cdn b=https://b.example/hls/stream.m3u8"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_stream_options(parser)
+
+
+async def run(args: argparse.Namespace, console: Console) -> int:
+    options = stream_options(args)
+    _require_libav()
+    async with open_session(options) as session, Proxy(session) as proxy:
+        await session.playlist()  # says what is wrong with the stream before a player does
+        result = await _play(proxy.url, console)
+        report = await session.report()
+    sources = {source.name: source.used_bytes for source in report.sources if source.used_bytes}
+    console.event(
+        "ended",
+        f"start-up {result.get('startup_ms') or 0:.0f} ms, rebuffering {result.get('rebuffer_s', 0):.2f} s, "
+        + ", ".join(f"{name} {count / 1e6:.1f} MB" for name, count in sources.items()),
+        **result,
+        bytes_by_source=sources,
+        hashes=report.hashes,
+    )
+    if report.dropped.get("wrong_bytes_read"):
+        return 4
+    return 0 if result.get("ok") else 1
+
+
+def _require_libav() -> None:
+    try:
+        import av  # noqa: F401
+    except ImportError as error:
+        raise TransportMissing('playing needs libav: pip install "shoal[media]"') from error
+
+
+async def _play(url: str, console: Console) -> dict[str, Any]:
+    """Run the player as a process of its own, pass on its progress, and return its last line."""
+    player = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "shoal.app.demo.player", url, "--json", stdout=asyncio.subprocess.PIPE
+    )
+    last: dict[str, Any] = {}
+    try:
+        assert player.stdout is not None
+        async for line in player.stdout:
+            try:
+                last = msgspec.json.decode(line, type=dict[str, Any])
+            except msgspec.DecodeError:
+                continue
+            if "ok" not in last and "position_s" in last:
+                console.event("playing", f"at {last['position_s']:.0f} s", **last)
+        await player.wait()
+    finally:
+        if player.returncode is None:
+            player.kill()
+            await player.wait()
+    return last

@@ -1,0 +1,119 @@
+"""The options that say what to play and from where, shared by the commands."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from shoal.balancer.config import BalancerConfig, UnknownSetting, load
+from shoal.balancer.errors import ConfigurationError
+
+from .session import SessionOptions
+
+__all__ = ["add_stream_options", "stream_options"]
+
+
+def add_stream_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("url", metavar="URL", help="an HLS playlist, http or https")
+    stream = parser.add_argument_group("sources")
+    stream.add_argument(
+        "--cdn",
+        action="append",
+        default=[],
+        metavar="NAME=URL",
+        help="the same playlist on another CDN (or its folder, with a slash at the end); may be repeated",
+    )
+    stream.add_argument(
+        "--weight", action="append", default=[], metavar="NAME=X", help="business preference of a CDN (1 by default)"
+    )
+    stream.add_argument(
+        "--tracker", action="append", default=[], metavar="URL", help="WebTorrent tracker (ws or wss); enables peers"
+    )
+    stream.add_argument("--swarm-id", metavar="TEXT", help="swarm name, as p2p-media-loader's swarmId (the URL)")
+    stream.add_argument(
+        "--hashes",
+        default="auto",
+        metavar="URL",
+        help="sidecar of SHA-256 hashes; auto looks for shoal-hashes.json beside the playlist, none does without",
+    )
+    stream.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="sent to every CDN")
+    limits = parser.add_argument_group("limits")
+    limits.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="also fetch from this host when a playlist names it",
+    )
+    limits.add_argument(
+        "--allow-private", action="store_true", help="fetch from loopback, private and link-local addresses too"
+    )
+    limits.add_argument("--config", metavar="FILE", help="settings of the balancer, TOML or JSON")
+
+
+def stream_options(args: argparse.Namespace) -> SessionOptions:
+    """SessionOptions of parsed arguments; ConfigurationError names the argument that is wrong."""
+    return SessionOptions(
+        url=args.url,
+        cdns=_pairs("--cdn", args.cdn),
+        weights={name: _number("--weight", value) for name, value in _pairs("--weight", args.weight).items()},
+        trackers=tuple(_tracker(url) for url in args.tracker),
+        swarm_id=args.swarm_id,
+        hashes=args.hashes,
+        headers=tuple(_header(header) for header in args.header),
+        allowed_hosts=frozenset(host.lower() for host in args.allow_host),
+        allow_private=args.allow_private,
+        config=_config(args.config),
+    )
+
+
+def _pairs(option: str, rows: list[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for row in rows:
+        name, is_there, value = row.partition("=")
+        if not (name and is_there and value):
+            raise ConfigurationError(f"{option} {row!r} is not of the form NAME=VALUE")
+        if name in pairs:
+            raise ConfigurationError(f"{option} {name} is given twice")
+        pairs[name] = value
+    return pairs
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e6:
+        raise ConfigurationError(f"{option} {text!r} is not a number above 0")
+    return number
+
+
+def _tracker(url: str) -> str:
+    if not url.startswith(("ws://", "wss://")):
+        raise ConfigurationError(f"--tracker {url!r} is not a ws or wss URL")
+    return url
+
+
+def _header(row: str) -> tuple[str, str]:
+    name, is_there, value = row.partition(":")
+    if not (is_there and name.strip()):
+        raise ConfigurationError(f"--header {row!r} is not of the form NAME:VALUE")
+    return name.strip(), value.strip()
+
+
+def _config(path: str | None) -> BalancerConfig:
+    if path is None:
+        return BalancerConfig()
+    try:
+        text = Path(path).read_text("utf-8")
+        values = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
+        return load(values)
+    except OSError as error:
+        raise ConfigurationError(f"--config {path} cannot be read: {error.strerror}") from error
+    except (ValueError, UnknownSetting, msgspec.ValidationError) as error:
+        raise ConfigurationError(f"--config {path}: {error}") from error

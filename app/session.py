@@ -1,0 +1,201 @@
+"""One stream, put together: transports are resolved, actors are started, and a
+handle comes back that a proxy, a player or a follower reads from.
+
+    async with open_session(SessionOptions(url="https://cdn.example/live/stream.m3u8")) as session:
+        playlist = await session.playlist()
+        async for piece in session.read(key):
+            ...
+
+This is the only place where the three rooms below meet.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import cast
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+
+from shoal.balancer.actors import CdnSource, Session, SessionParts
+from shoal.balancer.actors.messages import Delivered, GetPlaylist, GetReport, Open, Piece, PlaylistText, Read, Release
+from shoal.balancer.config import BalancerConfig
+from shoal.balancer.errors import ConfigurationError
+from shoal.balancer.model import ResourceKey
+from shoal.balancer.report import SessionReport
+from shoal.runtime import ActorRef, ActorSystem
+from shoal.transports import registry
+from shoal.transports.interface import AddressPolicy, Connector, Fetcher, Hasher, Signaling
+
+__all__ = ["SIDECAR_NAME", "SessionOptions", "StreamSession", "Transports", "open_session"]
+
+SIDECAR_NAME = "shoal-hashes.json"
+
+# A read is answered when bytes come, or when the policy gives up, which it does
+# long before this; the limit is there for our own mistakes.
+READ_TIMEOUT_S = 120.0
+PLAYLIST_TIMEOUT_S = 30.0
+
+
+class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What to play and from where.
+
+    `url` is a multivariant or media playlist.  `cdns` names where else the same
+    stream lies: the URL of the same playlist there, or of its folder (with a
+    slash at the end).  `hashes` is the URL of the sidecar, relative to `url`;
+    "auto" looks for one beside the playlist, and "none" does without.
+    """
+
+    url: str
+    cdns: Mapping[str, str] = {}
+    weights: Mapping[str, float] = {}
+    trackers: tuple[str, ...] = ()
+    swarm_id: str | None = None
+    hashes: str = "auto"
+    headers: tuple[tuple[str, str], ...] = ()
+    allowed_hosts: frozenset[str] = frozenset()
+    allow_private: bool = False
+    config: BalancerConfig = msgspec.field(default_factory=BalancerConfig)
+    seed: int | None = None  # None: from the system's randomness
+
+
+class Transports(msgspec.Struct, kw_only=True):
+    """The implementations that a session runs on.  Whoever makes one closes it."""
+
+    fetcher: Fetcher
+    hasher: Hasher
+    connector: Connector | None = None
+    signaling: Signaling | None = None
+
+
+class StreamSession:
+    """A running session.  Every method may be called from any task of the loop that opened it."""
+
+    def __init__(self, ref: ActorRef[object], system: ActorSystem, options: SessionOptions) -> None:
+        self._ref = ref
+        self.system = system
+        self.options = options
+
+    async def playlist(self, rendition: int | None = None) -> PlaylistText:
+        """A playlist as a local player may have it.  BalancerError or TransportError when no CDN gives a good one."""
+        return cast("PlaylistText", await self._ref.ask(GetPlaylist(rendition), timeout_s=PLAYLIST_TIMEOUT_S))
+
+    async def read(self, key: ResourceKey) -> AsyncGenerator[Piece, None]:
+        """Verified bytes in order, from the first on.  UnknownResource, NoSource, WrongBytes."""
+        await self._ref.ask(Open(key), timeout_s=PLAYLIST_TIMEOUT_S)
+        try:
+            offset = 0
+            while True:
+                piece = cast("Piece", await self._ref.ask(Read(key, offset), timeout_s=READ_TIMEOUT_S))
+                offset += len(piece.data)
+                yield piece
+                if piece.is_last:
+                    return
+        finally:
+            self._ref.tell(Release(key))
+
+    def delivered(self, key: ResourceKey, byte_count: int) -> None:
+        """Bytes of `key` went to a player."""
+        self._ref.tell(Delivered(key, byte_count))
+
+    async def report(self) -> SessionReport:
+        return cast("SessionReport", await self._ref.ask(GetReport(), timeout_s=5.0))
+
+
+@asynccontextmanager
+async def open_session(
+    options: SessionOptions,
+    *,
+    transports: Transports | None = None,
+    system: ActorSystem | None = None,
+    tamper: Callable[[ResourceKey, bytes], bytes] | None = None,
+) -> AsyncIterator[StreamSession]:
+    """Start the actors of one stream; leaving the block stops them and closes what was opened here.
+
+    Nothing is fetched before the first read.  `tamper` changes what is uploaded to
+    peers: it is how tests and the demo make a peer that serves wrong bytes.
+    ConfigurationError for options that make no sense, TransportMissing for a
+    transport whose package is not installed.
+    """
+    cdns = _cdn_sources(options)
+    hosts = {_host(options.url), *(_host(cdn.base_url) for cdn in cdns), *options.allowed_hosts}
+    if options.hashes not in {"auto", "none"}:
+        hosts.add(_host(urljoin(options.url, options.hashes)))
+    async with AsyncExitStack() as stack:
+        if transports is None:
+            policy = AddressPolicy(allowed_hosts=frozenset(hosts), allow_private=options.allow_private)
+            transports = await _resolve(stack, policy, with_peers=bool(options.trackers))
+        if system is None:
+            system = await stack.enter_async_context(ActorSystem())
+        parts = SessionParts(
+            url=options.url,
+            primary_url=_folder(options.url),
+            cdns=cdns,
+            config=options.config,
+            fetcher=transports.fetcher,
+            hasher=transports.hasher,
+            connector=transports.connector,
+            signaling=transports.signaling,
+            trackers=options.trackers,
+            swarm_id=options.swarm_id,
+            sidecar_url=None if options.hashes == "none" else urljoin(options.url, _sidecar(options)),
+            is_sidecar_required=options.hashes not in {"auto", "none"},
+            headers=options.headers,
+            seed=secrets.randbits(63) if options.seed is None else options.seed,
+            random_bytes=secrets.token_bytes,
+            tamper=tamper,
+        )
+        ref = system.spawn(Session, parts, name="session")
+        try:
+            yield StreamSession(ref, system, options)
+        finally:
+            ref.stop()
+
+
+async def _resolve(stack: AsyncExitStack, policy: AddressPolicy, *, with_peers: bool) -> Transports:
+    fetcher = registry.resolve_fetcher()(policy)
+    stack.push_async_callback(fetcher.aclose)
+    hasher = registry.resolve_hasher()()
+    stack.push_async_callback(hasher.aclose)
+    transports = Transports(fetcher=fetcher, hasher=hasher)
+    if with_peers:
+        transports.connector = registry.resolve_connector()()
+        stack.push_async_callback(transports.connector.aclose)
+        transports.signaling = registry.resolve_signaling()()
+        stack.push_async_callback(transports.signaling.aclose)
+    return transports
+
+
+def _cdn_sources(options: SessionOptions) -> tuple[CdnSource, ...]:
+    """The CDNs in the order given; the one that `url` names is added, first, unless it is among them."""
+    primary = _folder(options.url)
+    named = {name: _folder(urljoin(options.url, url)) for name, url in options.cdns.items()}
+    if primary not in named.values():
+        if "origin" in named:
+            raise ConfigurationError(
+                f"the CDN called origin is {named['origin']}, not where {options.url} lies; call it something else"
+            )
+        named = {"origin": primary, **named}
+    unknown = set(options.weights) - set(named)
+    if unknown:
+        raise ConfigurationError(f"a weight is given for {sorted(unknown)}, and the CDNs are {sorted(named)}")
+    return tuple(
+        CdnSource(name=name, base_url=base, weight=options.weights.get(name, 1.0)) for name, base in named.items()
+    )
+
+
+def _folder(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigurationError(f"{url!r} is not an http or https URL; give the full URL of a playlist")
+    return parts._replace(path=parts.path.rpartition("/")[0] + "/", query="", fragment="").geturl()
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").lower()
+
+
+def _sidecar(options: SessionOptions) -> str:
+    return SIDECAR_NAME if options.hashes == "auto" else options.hashes

@@ -1,0 +1,15 @@
+"""Runs the decisions as actors: the only room of the balancer that knows refs, timers and transports.
+
+session.py    carries out what the policy decides, answers readers
+playlist.py   loads, refreshes and rewrites playlists; loads the sidecar
+cdn.py        one per CDN: transfers and documents
+peer.py       one per peer: its protocol, both ways
+swarm.py      one per rendition: trackers and new channels
+hashing.py    digests
+storage.py    whole resources
+reporter.py   what happened
+"""
+
+from .session import CdnSource, Session, SessionParts
+
+__all__ = ["CdnSource", "Session", "SessionParts"]

@@ -1,0 +1,167 @@
+"""One CDN: fetches what it is told to, from the offset it is told to.
+
+Decides nothing.  A transfer's events go to the session in order, each piece of
+a body after the one before was taken in: a session which is behind slows the
+socket down instead of piling up bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shoal.runtime import Actor, ActorRef, Reply, TaskHandle
+from shoal.transports.errors import BodyChanged, BodyTooLarge, BodyTruncated, StatusError, TransportError
+from shoal.transports.interface import Fetcher, FetchRequest, FetchResponse
+
+from ..config import BalancerConfig
+from ..events import TransferEnded, TransferFailed, TransferStarted
+from .messages import TAKE_IN_TIMEOUT_S, Cancel, Document, Fetch, FetchDocument, TransferData
+
+__all__ = ["Cdn"]
+
+
+class Cdn(Actor[Any]):
+    """`base_url` is where this CDN keeps what the primary keeps at `primary_url`; both end with a slash.
+
+    A resource outside `primary_url` is known to the primary CDN only: the others
+    fail it with the reason `elsewhere`, without asking anybody.
+    """
+
+    def __init__(
+        self,
+        session: ActorRef[Any],
+        fetcher: Fetcher,
+        config: BalancerConfig,
+        *,
+        cdn: str,
+        base_url: str,
+        primary_url: str,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self._session = session
+        self._fetcher = fetcher
+        self._config = config
+        self._name = cdn
+        self._base_url = base_url
+        self._primary_url = primary_url
+        self._headers = headers
+        self._running: dict[int, TaskHandle] = {}
+
+    def receive(self, message: Any) -> None:
+        match message:
+            case Fetch():
+                self._running[message.transfer] = self.start_task(self._transfer(message))
+            case Cancel(transfer):
+                task = self._running.pop(transfer, None)
+                if task is not None:
+                    task.cancel()
+            case FetchDocument():
+                self.start_task(self._document(message, self.take_reply()))
+            case _:
+                raise TypeError(f"a CDN actor was sent {type(message).__name__}")
+
+    def _translate(self, url: str) -> str | None:
+        """The same resource here; None when only the primary CDN can have it."""
+        if url.startswith(self._primary_url):
+            return self._base_url + url[len(self._primary_url) :]
+        return url if self._base_url == self._primary_url else None
+
+    # -- segments
+
+    async def _transfer(self, fetch: Fetch) -> None:
+        try:
+            outcome = await self._stream(fetch)
+        except TransportError as error:
+            outcome = TransferFailed(
+                transfer=fetch.transfer,
+                reason=error.reason,
+                status=getattr(error, "status", None),
+                retry_after_us=getattr(error, "retry_after_us", None),
+            )
+        finally:
+            self._running.pop(fetch.transfer, None)
+        await self._session.send(outcome)
+
+    async def _stream(self, fetch: Fetch) -> TransferEnded | TransferFailed:
+        url = self._translate(fetch.segment.uri)
+        if url is None:
+            return TransferFailed(transfer=fetch.transfer, reason="elsewhere", status=404)
+        part = fetch.segment.byte_range
+        response = await self._fetcher.open(
+            FetchRequest(
+                url=url,
+                headers=self._headers,
+                first_byte=fetch.first_byte + (part.offset if part else 0),
+                last_byte=part.offset + part.length - 1 if part else None,
+                if_range=fetch.etag if fetch.first_byte or part else None,
+                body_bytes_max=self._config.segment_bytes_max,
+            )
+        )
+        try:
+            skip, total = _place(fetch, response)
+            await self._session.send(TransferStarted(transfer=fetch.transfer, total_bytes=total, etag=response.etag))
+            left = None if total is None else total - fetch.first_byte
+            async for piece in response:
+                data = piece
+                if skip:
+                    # The server ignored the range: what we have already is read past, not used twice.
+                    skipped = min(skip, len(data))
+                    skip -= skipped
+                    data = data[skipped:]
+                if left is not None:
+                    data = data[:left]  # a whole file, when only a range of it was wanted
+                    left -= len(data)
+                if data:
+                    # Asked, not told: the next piece is read once this one was taken in, so that one
+                    # piece per transfer waits in the session's mailbox, however fast the CDN is.
+                    await self._session.ask(
+                        TransferData(transfer=fetch.transfer, data=data), timeout_s=TAKE_IN_TIMEOUT_S
+                    )
+                if left == 0:
+                    break
+            if left:
+                raise BodyTruncated(f"{url} ended {left} bytes short of {total}")
+        finally:
+            await response.aclose()
+        return TransferEnded(transfer=fetch.transfer)
+
+    # -- playlists and sidecars
+
+    async def _document(self, message: FetchDocument, reply: Reply) -> None:
+        url = self._translate(message.url)
+        try:
+            if url is None:
+                raise StatusError(f"{message.url} is not below {self._primary_url}", status=404)
+            response = await self._fetcher.open(
+                FetchRequest(url=url, headers=self._headers, body_bytes_max=message.bytes_max)
+            )
+            try:
+                if response.total_bytes is not None and response.total_bytes > message.bytes_max:
+                    raise BodyTooLarge(
+                        f"{url} has {response.total_bytes} bytes, and {message.bytes_max} are allowed for a document"
+                    )
+                body = b"".join([piece async for piece in response])
+            finally:
+                await response.aclose()
+        except TransportError as error:
+            reply.fail(error)
+            return
+        landed = response.url
+        if landed.startswith(self._base_url):
+            landed = self._primary_url + landed[len(self._base_url) :]
+        elif self._base_url != self._primary_url:
+            # A mirror that redirects elsewhere must not rename the primary's resources.
+            landed = message.url
+        reply.set(Document(url=landed, body=body))
+
+
+def _place(fetch: Fetch, response: FetchResponse) -> tuple[int, int | None]:
+    """How many body bytes to read past, and how long the whole resource is."""
+    part = fetch.segment.byte_range
+    wanted = fetch.first_byte + (part.offset if part else 0)
+    if response.first_byte > wanted:
+        raise BodyChanged(f"{response.url} sent bytes from {response.first_byte} on, and {wanted} was asked for")
+    total = part.length if part else response.total_bytes
+    if fetch.total_bytes is not None and total is not None and total != fetch.total_bytes:
+        raise BodyChanged(f"{response.url} has {total} bytes here and {fetch.total_bytes} elsewhere")
+    return wanted - response.first_byte, total

@@ -1,0 +1,270 @@
+"""What the balancer's actors say to each other.
+
+Values that cross rooms (events.py) travel as they are; these are the messages
+that exist only between actors.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from shoal.runtime import Reply
+from shoal.transports.interface import Channel
+
+from ..integrity import Sidecar
+from ..model import ResourceKey, Segment
+
+__all__ = [
+    "TAKE_IN_TIMEOUT_S",
+    "Announce",
+    "AnnounceNow",
+    "Cancel",
+    "ChannelOpened",
+    "Close",
+    "Delivered",
+    "Discard",
+    "Document",
+    "Dropped",
+    "Fetch",
+    "FetchDocument",
+    "GetPlaylist",
+    "GetReport",
+    "GetShareable",
+    "HashBlock",
+    "Hashed",
+    "HashesKnown",
+    "Listed",
+    "LoadPlaylist",
+    "Noted",
+    "Open",
+    "PeerGone",
+    "Piece",
+    "PlaylistText",
+    "Put",
+    "Read",
+    "ReadStored",
+    "Release",
+    "Request",
+    "TransferData",
+    "Uploaded",
+]
+
+
+# How long a source waits for the session to take a piece in: it does so in
+# microseconds, and one that needs a minute is broken.
+TAKE_IN_TIMEOUT_S = 60.0
+
+
+# -- between a reader (the proxy, a follower) and the session
+
+
+class Open(msgspec.Struct, frozen=True):
+    """Somebody begins to read a resource; asked, and answered once it is known to exist."""
+
+    key: ResourceKey
+
+
+class Read(msgspec.Struct, frozen=True):
+    """The next verified bytes from `offset` on; answered with a Piece as soon as there is one."""
+
+    key: ResourceKey
+    offset: int
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Bytes that may reach a player.  `total_bytes` is None while no source has said it."""
+
+    data: bytes
+    total_bytes: int | None
+    is_last: bool
+
+
+class Release(msgspec.Struct, frozen=True):
+    """The reader of one Open is done, or gone."""
+
+    key: ResourceKey
+
+
+class GetPlaylist(msgspec.Struct, frozen=True):
+    """A playlist as a local player may have it; `rendition` None is the one that the session was given."""
+
+    rendition: int | None = None
+
+
+class PlaylistText(msgspec.Struct, frozen=True):
+    text: str
+    is_live: bool
+    segments: tuple[Segment, ...]  # of a media playlist; empty for a multivariant one
+    renditions: int  # how many media playlists there are in all
+    best: int = 0  # the rendition of the variant with the highest bandwidth
+
+
+class GetReport(msgspec.Struct, frozen=True):
+    """Asked; answered with a SessionReport."""
+
+
+# -- between the session and its sources
+
+
+class Fetch(msgspec.Struct, frozen=True):
+    """To a CDN: one transfer.  Answered by TransferStarted, TransferData..., TransferEnded or TransferFailed."""
+
+    transfer: int
+    segment: Segment
+    first_byte: int
+    total_bytes: int | None
+    etag: str | None
+
+
+class Request(msgspec.Struct, frozen=True):
+    """To a peer: the same."""
+
+    transfer: int
+    number: int
+    first_byte: int
+    total_bytes: int | None
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    transfer: int
+
+
+class TransferData(msgspec.Struct, frozen=True):
+    transfer: int
+    data: bytes
+
+
+class FetchDocument(msgspec.Struct, frozen=True):
+    """To a CDN: a playlist or a sidecar, whole.  Asked; answered with a Document or a TransportError."""
+
+    url: str  # on the primary CDN
+    bytes_max: int
+
+
+class Document(msgspec.Struct, frozen=True):
+    url: str  # on the primary CDN, after redirects within it
+    body: bytes
+
+
+# -- between the session and its other children
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A media playlist was read (again)."""
+
+    rendition: int
+    segments: tuple[Segment, ...]
+    is_live: bool
+    is_restarted: bool = False  # numbers mean other segments now than before
+    info_hash: str | None = None  # of the rendition's swarm; None where peers have none
+
+
+class LoadPlaylist(msgspec.Struct, frozen=True):
+    """To the playlist actor, which answers `reply` itself with a PlaylistText."""
+
+    rendition: int | None
+    reply: Reply
+
+
+class HashesKnown(msgspec.Struct, frozen=True):
+    """A sidecar was read; sent before the first Listed that it speaks of."""
+
+    sidecar: Sidecar
+
+
+class HashBlock(msgspec.Struct, frozen=True):
+    key: ResourceKey
+    job: object  # assembly.HashJob
+    data: bytes
+
+
+class Hashed(msgspec.Struct, frozen=True):
+    key: ResourceKey
+    job: object
+    digest: bytes
+
+
+class Put(msgspec.Struct, frozen=True):
+    """To the store: a whole resource.  `shareable` ones are right as far as hashes go, and may be uploaded."""
+
+    key: ResourceKey
+    data: bytes
+    shareable: bool
+
+
+class Discard(msgspec.Struct, frozen=True):
+    """To the store: nothing of this rendition is wanted any more."""
+
+    rendition: int
+
+
+class ReadStored(msgspec.Struct, frozen=True):
+    """To the store, which answers `reply` itself: a Piece from `offset` on, at most `bytes_max` long."""
+
+    key: ResourceKey
+    offset: int
+    bytes_max: int
+    reply: Reply
+
+
+class GetShareable(msgspec.Struct, frozen=True):
+    """To the store, from a peer: the whole resource if it may be uploaded.  Asked; bytes, or UnknownResource."""
+
+    key: ResourceKey
+
+
+class Dropped(msgspec.Struct, frozen=True):
+    """From the store: these had to go."""
+
+    keys: tuple[ResourceKey, ...]
+
+
+class ChannelOpened(msgspec.Struct, frozen=True):
+    """From signalling: somebody of this swarm is connected."""
+
+    rendition: int
+    peer_id: str
+    channel: Channel
+
+
+class PeerGone(msgspec.Struct, frozen=True):
+    """To signalling: the channel to this peer is closed, and it may be met again."""
+
+    peer_id: str
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """A notable moment, for the report's log."""
+
+    text: str
+
+
+class AnnounceNow(msgspec.Struct, frozen=True):
+    """To the session itself: the burst of changes is over."""
+
+
+class Announce(msgspec.Struct, frozen=True):
+    """To a peer: tell the other side what we hold and what we are fetching from CDNs."""
+
+    held: tuple[int, ...]
+    fetching: tuple[int, ...]
+
+
+class Close(msgspec.Struct, frozen=True):
+    """To a peer: close the channel, and stop."""
+
+    reason: str
+
+
+class Uploaded(msgspec.Struct, frozen=True):
+    """From a peer: bytes that were sent to it."""
+
+    peer: str
+    byte_count: int
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """From the proxy: bytes that went to the player."""
+
+    key: ResourceKey
+    byte_count: int

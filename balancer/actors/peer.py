@@ -1,0 +1,206 @@
+"""One peer: runs its protocol over its channel, in both directions.
+
+Decides nothing about downloads: the session says what to request.  Uploads are
+answered from the store, one at a time as the protocol has it, and only with
+resources whose hashes were right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from shoal.runtime import Actor, ActorRef, TaskHandle
+from shoal.transports.errors import ChannelClosed, TransportError
+from shoal.transports.interface import Channel
+
+from ..config import BalancerConfig
+from ..errors import UnknownResource
+from ..events import PeerAnnounced, PeerLeft, TransferEnded, TransferFailed, TransferStarted
+from ..model import Kind, ResourceKey
+from ..peer import (
+    Absent,
+    Announced,
+    DataEnded,
+    DataReceived,
+    DataStarted,
+    PeerEvent,
+    PeerLimits,
+    PeerProtocol,
+    ProtocolViolated,
+    UploadCancelled,
+    UploadRequested,
+)
+from .messages import TAKE_IN_TIMEOUT_S, Announce, Cancel, Close, GetShareable, Request, TransferData, Uploaded
+
+__all__ = ["Peer"]
+
+
+class _Received(msgspec.Struct, frozen=True):
+    message: bytes
+
+
+class _Closed(msgspec.Struct, frozen=True):
+    detail: str
+
+
+class Peer(Actor[Any]):
+    def __init__(
+        self,
+        session: ActorRef[Any],
+        storage: ActorRef[Any],
+        config: BalancerConfig,
+        *,
+        peer: str,
+        rendition: int,
+        channel: Channel,
+        tamper: Callable[[ResourceKey, bytes], bytes] | None = None,
+    ) -> None:
+        self._session = session
+        self._storage = storage
+        self._config = config
+        self._peer = peer
+        self._rendition = rendition
+        self._channel = channel
+        self._tamper = tamper
+        self._protocol = PeerProtocol(
+            PeerLimits(segment_bytes_max=config.segment_bytes_max), piece_bytes_max=channel.max_message_bytes
+        )
+        self._transfer: int | None = None  # the one download that the protocol allows
+        self._upload: TaskHandle | None = None
+        self._uploading = asyncio.Lock()
+        self._request_count = 0
+
+    def on_start(self) -> None:
+        self.start_task(self._listen(), name="listen")
+
+    async def on_stop(self, reason: object) -> None:
+        await self._channel.close("stopped")
+
+    async def _listen(self) -> None:
+        try:
+            while True:
+                # Asked, so that the next message is taken from the channel once this one was handled.
+                await self.ref.ask(_Received(await self._channel.receive()), timeout_s=TAKE_IN_TIMEOUT_S)
+        except ChannelClosed as error:
+            await self.ref.send(_Closed(error.detail))
+
+    async def receive(self, message: Any) -> None:
+        match message:
+            case _Received(data):
+                for event in self._protocol.receive(data, self.now_us):
+                    await self._on_event(event)
+            case Announce(held, fetching):
+                await self._send(self._protocol.announce(held, fetching))
+            case Request():
+                await self._request(message)
+            case Cancel(transfer):
+                if transfer == self._transfer:
+                    self._transfer = None
+                    await self._send(self._protocol.cancel_request())
+            case Close(reason):
+                await self._leave(reason)
+            case _Closed(detail):
+                await self._leave(detail)
+            case _:
+                raise TypeError(f"a peer actor was sent {type(message).__name__}")
+
+    async def _request(self, request: Request) -> None:
+        if self._protocol.is_downloading:
+            # The bytes of the last one are complete and right, and its closing command is still on the way.
+            await self._send(self._protocol.cancel_request())
+        self._transfer = request.transfer
+        # Any id below a thousand will do; counting makes a late answer tell itself from the next request's.
+        self._request_count = (self._request_count + 1) % 1000
+        expected = None if request.total_bytes is None else request.total_bytes - request.first_byte
+        await self._send(
+            self._protocol.request(
+                request.number,
+                request.first_byte,
+                self._request_count,
+                self.now_us,
+                expected_bytes=expected,
+            )
+        )
+        self._first_byte = request.first_byte
+
+    async def _on_event(self, event: PeerEvent) -> None:
+        transfer = self._transfer
+        match event:
+            case DataReceived(_, data) if transfer is not None:
+                await self._session.ask(TransferData(transfer=transfer, data=data), timeout_s=TAKE_IN_TIMEOUT_S)
+            case DataStarted(_, remaining) if transfer is not None:
+                total = self._first_byte + remaining
+                await self._session.send(TransferStarted(transfer=transfer, total_bytes=total))
+            case DataEnded() if transfer is not None:
+                self._transfer = None
+                await self._session.send(TransferEnded(transfer=transfer))
+            case Absent() if transfer is not None:
+                self._transfer = None
+                await self._session.send(TransferFailed(transfer=transfer, reason="absent"))
+            case Announced(held, fetching):
+                await self._session.send(
+                    PeerAnnounced(peer=self._peer, held=frozenset(held), fetching=frozenset(fetching))
+                )
+            case UploadRequested():
+                if self._upload is not None:
+                    self._upload.cancel()
+                self._upload = self.start_task(self._serve(event), name="upload")
+            case UploadCancelled():
+                if self._upload is not None:
+                    self._upload.cancel()
+            case ProtocolViolated(reason, detail):
+                await self._leave(f"protocol: {reason}: {detail}")
+            case _:
+                pass  # late news of a transfer that was cancelled
+
+    # -- uploads
+
+    async def _serve(self, request: UploadRequested) -> None:
+        # Not one byte of an upload that was cancelled may follow the header of this one.
+        async with self._uploading:
+            if self._protocol.is_wanted(request):
+                await self._upload_whole(request)
+
+    async def _upload_whole(self, request: UploadRequested) -> None:
+        key = ResourceKey(rendition=self._rendition, kind=Kind.MEDIA, number=request.number)
+        try:
+            data: bytes = await self._storage.ask(GetShareable(key), timeout_s=5.0)
+        except UnknownResource:
+            await self._send(self._protocol.refuse_upload(request))
+            return
+        if self._tamper is not None:
+            data = self._tamper(key, data)
+        body = data[request.first_byte :]
+        sent = 0
+        try:
+            await self._send(self._protocol.begin_upload(request, len(body)))
+            for piece in self._protocol.upload_pieces(request, body):
+                await self._channel.send(piece)
+                sent += len(piece)
+            await self._send(self._protocol.end_upload(request))
+        except ChannelClosed:
+            pass  # the listening task says so to everybody
+        finally:
+            self._session.tell(Uploaded(peer=self._peer, byte_count=sent))
+
+    # -- the channel
+
+    async def _send(self, messages: list[bytes]) -> None:
+        try:
+            for message in messages:
+                await self._channel.send(message)
+        except TransportError as error:
+            self.ref.tell(_Closed(str(error)))
+
+    async def _leave(self, reason: str) -> None:
+        """Close, say so once, and stop; the running transfer fails first, as events.py promises."""
+        transfer, self._transfer = self._transfer, None
+        if transfer is not None:
+            await self._session.send(TransferFailed(transfer=transfer, reason="closed"))
+        await self._session.send(PeerLeft(peer=self._peer, reason=reason))
+        await self._channel.close(reason)
+        self.stop()

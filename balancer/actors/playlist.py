@@ -1,0 +1,356 @@
+"""Playlists: loads them from whichever CDN gives a good one, and rewrites them for the player.
+
+A document that times out, fails, or is not a playlist at all is asked for from
+the next CDN; the one that was good last is asked first.  A live playlist is
+loaded again when a player asks and the last load has aged; while no CDN gives a
+newer one, the old one is served, and that is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from shoal.runtime import Actor, ActorRef, AskTimedOut, Reply
+from shoal.transports.errors import StatusError, TimedOut, TransportError
+
+from .. import identity
+from ..config import BalancerConfig
+from ..errors import BalancerError, PlaylistUnsupported, UnknownResource
+from ..formats.hls import Catalogue, Limits, MediaPlaylist, Multivariant, UriKind, parse, rewrite
+from ..formats.hls import Playlist as AnyPlaylist
+from ..integrity import Sidecar
+from ..model import ByteRange, Kind, ResourceKey, Segment
+from ..paths import path_of, playlist_path
+from .messages import Document, FetchDocument, HashesKnown, Listed, LoadPlaylist, Noted, PlaylistText
+
+__all__ = ["SESSION_RENDITION", "Playlist"]
+
+T = TypeVar("T")
+
+# Keys and data that the multivariant playlist itself names belong to no rendition.
+SESSION_RENDITION = 999_999
+RENDITIONS_MAX = 1_000  # variants, renditions and I-frame lists: a large ladder in forty languages has 500
+
+
+class _Loaded(msgspec.Struct, frozen=True):
+    """From a loading task: what came, or why nothing did."""
+
+    rendition: int | None
+    playlist: AnyPlaylist | None
+    sidecar: Sidecar | None
+    cdn: int
+    error: Exception | None
+
+
+class _Rendition(msgspec.Struct):
+    url: str
+    stream: identity.Stream
+    stream_type: identity.StreamType
+    catalogue: Catalogue
+    variables: dict[str, str] = {}
+    answer: PlaylistText | None = None
+    loaded_us: int = 0
+    fresh_us: int | None = None  # how long after loading it counts as new; None: for ever
+    media_sequence: int = 0
+
+
+class Playlist(Actor[Any]):
+    def __init__(
+        self,
+        session: ActorRef[Any],
+        cdns: tuple[ActorRef[Any], ...],
+        config: BalancerConfig,
+        *,
+        url: str,
+        swarm_id: str | None,
+        sidecar_url: str | None,
+        is_sidecar_required: bool,
+    ) -> None:
+        self._session = session
+        self._cdns = cdns
+        self._config = config
+        self._url = url
+        self._swarm_id = swarm_id
+        self._sidecar_url = sidecar_url
+        self._is_sidecar_required = is_sidecar_required
+        self._sidecar: Sidecar | None = None
+        self._is_sidecar_settled = sidecar_url is None
+        self._good_cdn = 0
+        self._root: PlaylistText | None = None  # of a multivariant playlist
+        self._renditions: list[_Rendition] = []
+        self._waiting: dict[int | None, list[Reply]] = {}
+
+    def receive(self, message: Any) -> None:
+        match message:
+            case LoadPlaylist(rendition, reply):
+                self._serve(rendition, reply)
+            case _Loaded():
+                self._on_loaded(message)
+            case _:
+                raise TypeError(f"the playlist actor was sent {type(message).__name__}")
+
+    # -- answering
+
+    def _serve(self, rendition: int | None, reply: Reply) -> None:
+        if rendition is None and self._renditions and self._root is None:
+            rendition = 0  # the session's URL is a media playlist
+        if rendition is None:
+            if self._root is not None:
+                reply.set(self._root)
+                return
+        elif rendition >= len(self._renditions):
+            reply.fail(UnknownResource(f"there is no rendition {rendition}; there are {len(self._renditions)}"))
+            return
+        else:
+            known = self._renditions[rendition]
+            if known.answer is not None and self._is_fresh(known):
+                reply.set(known.answer)
+                return
+        waiting = self._waiting.setdefault(rendition, [])
+        waiting.append(reply)
+        if len(waiting) == 1:
+            self.start_task(self._load(rendition), name=f"load-{rendition}")
+
+    def _is_fresh(self, known: _Rendition) -> bool:
+        return known.fresh_us is None or self.now_us - known.loaded_us < known.fresh_us
+
+    def _reply(self, asked: int | None, answer: PlaylistText | Exception) -> None:
+        for reply in self._waiting.pop(asked, []):
+            if isinstance(answer, Exception):
+                reply.fail(answer)
+            else:
+                reply.set(answer)
+
+    # -- loading
+
+    async def _load(self, rendition: int | None) -> None:
+        """Fetch and parse; what became of it comes back as a message, so that state changes in one place."""
+        sidecar, playlist, cdn, failure = self._sidecar, None, self._good_cdn, None
+        url = self._url if rendition is None else self._renditions[rendition].url
+        variables = {} if rendition is None else self._renditions[rendition].variables
+        try:
+            if not self._is_sidecar_settled:
+                sidecar = await self._load_sidecar()
+            limits = Limits(playlist_bytes_max=self._config.playlist_bytes_max)
+            playlist, cdn = await self._first_good(
+                url,
+                self._config.playlist_bytes_max,
+                lambda document: parse(document.body, document.url, variables=variables, limits=limits),
+            )
+        except (TransportError, BalancerError) as error:
+            failure = error
+        await self.ref.send(_Loaded(rendition=rendition, playlist=playlist, sidecar=sidecar, cdn=cdn, error=failure))
+
+    async def _first_good(self, url: str, bytes_max: int, read: Callable[[Document], T]) -> tuple[T, int]:
+        """What `read` makes of the document from the first CDN that has a good one, and which that was."""
+        failure: Exception | None = None
+        for step in range(len(self._cdns)):
+            place = (self._good_cdn + step) % len(self._cdns)
+            try:
+                document = await self._cdns[place].ask(
+                    FetchDocument(url, bytes_max), timeout_s=self._config.document_timeout_us / 1e6
+                )
+                return read(document), place
+            except AskTimedOut as error:
+                failure = failure or TimedOut(
+                    f"{url} did not come within {self._config.document_timeout_us / 1e6} s from any CDN",
+                    phase="first_byte",
+                    timeout_us=self._config.document_timeout_us,
+                )
+                failure.__cause__ = error
+            except (TransportError, BalancerError) as error:
+                # The first failure is the one to show: the others are often "elsewhere".
+                failure = failure or error
+        assert failure is not None, "a session has at least one CDN"
+        raise failure
+
+    async def _load_sidecar(self) -> Sidecar | None:
+        assert self._sidecar_url is not None
+        try:
+            sidecar, _ = await self._first_good(
+                self._sidecar_url,
+                self._config.sidecar_bytes_max,
+                lambda document: Sidecar.parse(document.body, document.url),
+            )
+        except (TransportError, BalancerError) as error:
+            if self._is_sidecar_required:
+                raise
+            is_absent = isinstance(error, StatusError) and error.status in {403, 404, 410}
+            await self._session.send(
+                Noted(
+                    "no hashes were found: bytes of CDNs are not verified, peers are not used"
+                    if is_absent
+                    else f"hashes cannot be used, so nothing is verified: {error}"
+                )
+            )
+            return None
+        return sidecar
+
+    # -- what was loaded
+
+    def _on_loaded(self, loaded: _Loaded) -> None:
+        self._good_cdn = loaded.cdn
+        if loaded.error is not None:
+            self._on_failed(loaded.rendition, loaded.error)
+            return
+        self._is_sidecar_settled = True
+        if loaded.sidecar is not self._sidecar and loaded.sidecar is not None:
+            self._sidecar = loaded.sidecar
+            self._session.tell(HashesKnown(loaded.sidecar))
+        try:
+            match loaded.playlist:
+                case Multivariant() if loaded.rendition is None:
+                    self._root = self._on_multivariant(loaded.playlist)
+                    self._reply(None, self._root)
+                case MediaPlaylist():
+                    if loaded.rendition is None:
+                        self._renditions = [self._rendition(0, self._url, identity.Stream(), {})]
+                    self._reply(loaded.rendition, self._on_media(loaded.rendition or 0, loaded.playlist))
+                case _:
+                    raise PlaylistUnsupported("a multivariant playlist stands where a media playlist should be")
+        except BalancerError as error:
+            self._reply(loaded.rendition, error)
+
+    def _on_failed(self, rendition: int | None, error: Exception) -> None:
+        old = self._renditions[rendition].answer if rendition is not None else None
+        if old is None:
+            self._reply(rendition, error)
+            return
+        self._session.tell(Noted(f"the playlist of rendition {rendition} could not be loaded again: {error}"))
+        self._reply(rendition, old)
+
+    def _rendition(
+        self,
+        number: int,
+        url: str,
+        stream: identity.Stream,
+        variables: dict[str, str],
+        stream_type: identity.StreamType = identity.StreamType.MAIN,
+    ) -> _Rendition:
+        return _Rendition(
+            url=url, stream=stream, stream_type=stream_type, catalogue=Catalogue(number), variables=variables
+        )
+
+    def _on_multivariant(self, playlist: Multivariant) -> PlaylistText:
+        numbers: dict[str, int] = {}
+        for url, stream, stream_type in _streams(playlist):
+            if url not in numbers and len(numbers) < RENDITIONS_MAX:
+                numbers[url] = len(self._renditions)
+                self._renditions.append(
+                    self._rendition(len(self._renditions), url, stream, dict(playlist.variables), stream_type)
+                )
+        named: dict[tuple[Kind, str], Segment] = {}
+
+        def name(kind: UriKind, uri: str, _: ByteRange | None) -> str:
+            if uri in numbers and kind in {UriKind.VARIANT, UriKind.RENDITION, UriKind.I_FRAMES}:
+                return playlist_path(numbers[uri], uri)
+            if kind not in {UriKind.SESSION_KEY, UriKind.SESSION_DATA}:
+                return uri
+            what = Kind.KEY if kind is UriKind.SESSION_KEY else Kind.DATA
+            segment = named.setdefault(
+                (what, uri), Segment(key=ResourceKey(SESSION_RENDITION, what, len(named)), uri=uri)
+            )
+            return path_of(segment.key, uri)
+
+        rewritten = rewrite(playlist, name)
+        self._note_dropped(rewritten.dropped)
+        if named:
+            self._session.tell(Listed(SESSION_RENDITION, tuple(named.values()), is_live=False))
+        best = max(playlist.variants, key=lambda variant: variant.bandwidth, default=None)
+        return PlaylistText(
+            text=rewritten.data.decode(),
+            is_live=False,
+            segments=(),
+            renditions=len(self._renditions),
+            best=numbers[best.uri] if best is not None else 0,
+        )
+
+    def _on_media(self, rendition: int, playlist: MediaPlaylist) -> PlaylistText:
+        known = self._renditions[rendition]
+        if known.answer is not None and playlist.media_sequence < known.media_sequence and playlist.is_live:
+            # A CDN that lags behind the one before must not turn the player's time back.
+            self._session.tell(Noted(f"a playlist of rendition {rendition} was older than the one before"))
+            known.loaded_us = self.now_us
+            return known.answer
+        resources = known.catalogue.update(playlist)
+        paths: dict[tuple[Kind, str, ByteRange | None], str] = {}
+        every = (*resources.inits, *resources.keys, *resources.media)
+        for segment in every:
+            paths.setdefault((segment.key.kind, segment.uri, segment.byte_range), path_of(segment.key, segment.uri))
+        kinds = {UriKind.SEGMENT: Kind.MEDIA, UriKind.MAP: Kind.INIT, UriKind.KEY: Kind.KEY}
+
+        def name(kind: UriKind, uri: str, byte_range: ByteRange | None) -> str:
+            what = kinds.get(kind)
+            return uri if what is None else paths.get((what, uri, byte_range), uri)
+
+        rewritten = rewrite(playlist, name)
+        self._note_dropped(rewritten.dropped)
+        swarm_id = self._swarm_id or identity.swarm_id_of_manifest(self._url)
+        scheme = identity.Scheme23()
+        self._session.tell(
+            Listed(
+                rendition=rendition,
+                segments=every,
+                is_live=playlist.is_live,
+                is_restarted=resources.is_restarted,
+                info_hash=scheme.info_hash(
+                    scheme.stream_swarm_id(swarm_id, known.stream_type, scheme.stream_index(known.stream))
+                ),
+            )
+        )
+        known.loaded_us, known.media_sequence = self.now_us, playlist.media_sequence
+        share = self._config.live_reload_share
+        known.fresh_us = int(playlist.target_duration_us * share) if playlist.is_live else None
+        known.answer = PlaylistText(
+            text=rewritten.data.decode(),
+            is_live=playlist.is_live,
+            segments=resources.media,
+            renditions=len(self._renditions),
+        )
+        return known.answer
+
+    def _note_dropped(self, dropped: dict[str, int]) -> None:
+        if dropped:
+            tags = ", ".join(sorted(dropped))
+            self._session.tell(Noted(f"the player does not see {tags}, which this proxy does not serve"))
+
+
+def _streams(playlist: Multivariant) -> list[tuple[str, identity.Stream, identity.StreamType]]:
+    """Every media playlist that is named, with the attributes under which peers know it."""
+    rows = []
+    for place, variant in enumerate(playlist.variants):
+        size = variant.resolution
+        stream = identity.Stream(
+            bandwidth=variant.bandwidth,
+            codecs=_video_codecs(variant.codecs or ""),
+            width=size.width if size else None,
+            height=size.height if size else None,
+            frame_rate=variant.frame_rate,
+            video_range=variant.video_range or "",
+            position=place,
+        )
+        rows.append((variant.uri, stream, identity.StreamType.MAIN))
+    for rendition in playlist.renditions:
+        if rendition.uri is not None:
+            stream = identity.Stream(
+                language=rendition.language or "", channels=rendition.channels or "", name=rendition.name
+            )
+            rows.append((rendition.uri, stream, identity.StreamType.SECONDARY))
+    rows.extend(
+        (stream.uri, identity.Stream(bandwidth=stream.bandwidth), identity.StreamType.SECONDARY)
+        for stream in playlist.i_frame_streams
+    )
+    return rows
+
+
+# What hls.js calls a video codec, of those that HLS allows.
+_VIDEO = ("avc", "hvc", "hev", "dvh", "dva", "av01", "vp09", "vp08", "mp4v")
+
+
+def _video_codecs(codecs: str) -> str:
+    """The video codec alone, since players of p2p-media-loader name a stream by that."""
+    rows = [codec.strip() for codec in codecs.split(",")]
+    return ",".join([codec for codec in rows if codec.lower().startswith(_VIDEO)] or rows)

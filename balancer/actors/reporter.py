@@ -1,0 +1,261 @@
+"""Writes down what happened, and gives it out as a SessionReport.
+
+Everything is told, nothing is asked of others: a slow reader of reports cannot
+hold up a delivery.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from shoal.runtime import Actor, Reply
+
+from ..config import BalancerConfig
+from ..model import ResourceKey, Segment
+from ..report import PartStory, SegmentStory, SessionReport, SourceState
+from .messages import Delivered
+
+__all__ = [
+    "Accounts",
+    "Completed",
+    "Failed",
+    "GetReport",
+    "Happened",
+    "Lost",
+    "PartBegan",
+    "PartEnded",
+    "PartGrew",
+    "Polluted",
+    "Reporter",
+    "Requested",
+]
+
+
+class Requested(msgspec.Struct, frozen=True):
+    """A reader opened the resource."""
+
+    segment: Segment
+    at_us: int
+
+
+class PartBegan(msgspec.Struct, frozen=True):
+    transfer: int
+    segment: Segment
+    source: str
+    first_byte: int
+    why: str
+    at_us: int
+
+
+class PartGrew(msgspec.Struct, frozen=True):
+    transfer: int
+    byte_count: int
+    at_us: int
+
+
+class PartEnded(msgspec.Struct, frozen=True):
+    transfer: int
+    outcome: str
+    reason: str
+    at_us: int
+
+
+class Polluted(msgspec.Struct, frozen=True):
+    """Wrong bytes of `source` were caught."""
+
+    key: ResourceKey
+    source: str
+    at_us: int
+
+
+class Completed(msgspec.Struct, frozen=True):
+    key: ResourceKey
+    byte_count: int
+    verified: str
+    at_us: int
+
+
+class Accounts(msgspec.Struct, frozen=True):
+    """What each source brought of a completed resource: bytes used, bytes wasted."""
+
+    key: ResourceKey
+    bytes_by_source: dict[str, tuple[int, int]]
+
+
+class Failed(msgspec.Struct, frozen=True):
+    key: ResourceKey
+    error: str
+    at_us: int
+
+
+class Happened(msgspec.Struct, frozen=True):
+    """A line for the log."""
+
+    text: str
+    at_us: int
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """Something was dropped, and why."""
+
+    reason: str
+    count: int = 1
+
+
+class GetReport(msgspec.Struct, frozen=True):
+    """The session adds what it alone knows; `reply` gets a SessionReport."""
+
+    sources: list[SourceState]
+    hashes: str
+    is_live: bool
+    now_us: int
+    reply: Reply
+
+
+class Reporter(Actor[Any]):
+    def __init__(self, config: BalancerConfig, url: str) -> None:
+        self._config = config
+        self._url = url
+        self._began_us: int | None = None
+        self._segments: dict[ResourceKey, SegmentStory] = {}
+        self._running: dict[int, tuple[SegmentStory, PartStory]] = {}
+        self._used: Counter[str] = Counter()
+        self._wasted: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._log: list[str] = []
+
+    def on_start(self) -> None:
+        if self._began_us is None:
+            self._began_us = self.now_us
+
+    def _since(self, at_us: int) -> int:
+        return at_us - (self._began_us or 0)
+
+    def receive(self, message: Any) -> None:
+        match message:
+            case PartGrew(transfer, byte_count, at_us):
+                running = self._running.get(transfer)
+                if running is not None:
+                    part = running[1]
+                    part.byte_count += byte_count
+                    if part.first_byte_us is None:
+                        part.first_byte_us = self._since(at_us)
+            case PartBegan():
+                self._part_began(message)
+            case PartEnded(transfer, outcome, reason, at_us):
+                running = self._running.pop(transfer, None)
+                if running is not None:
+                    part = running[1]
+                    part.outcome, part.reason, part.ended_us = outcome, reason, self._since(at_us)
+            case Requested(segment, at_us):
+                asked = self._story(segment)
+                if asked.requested_us is None:
+                    asked.requested_us = self._since(at_us)
+            case Completed(key, byte_count, verified, at_us):
+                if (story := self._segments.get(key)) is not None:
+                    story.byte_count, story.verified, story.completed_us = byte_count, verified, self._since(at_us)
+            case Polluted(key, source, at_us):
+                self._polluted(key, source, at_us)
+            case Delivered(key, byte_count):
+                if (story := self._segments.get(key)) is not None:
+                    story.delivered_bytes += byte_count
+            case Accounts(_, accounts):
+                for source, (used, wasted) in accounts.items():
+                    self._used[source] += used
+                    self._wasted[source] += wasted
+            case Failed(key, error, at_us):
+                if (story := self._segments.get(key)) is not None:
+                    story.error = error
+                self._note(f"{_name(key)} failed: {error}", at_us)
+            case Happened(text, at_us):
+                self._note(text, at_us)
+            case Lost(reason, count):
+                self._dropped[reason] += count
+            case GetReport():
+                message.reply.set(self._report(message))
+            case _:
+                raise TypeError(f"the reporter was sent {type(message).__name__}")
+
+    def _story(self, segment: Segment) -> SegmentStory:
+        story = self._segments.get(segment.key)
+        if story is None:
+            if len(self._segments) >= self._config.report_segments_max:
+                # A live session may last for days: the oldest stories go, and are counted.
+                del self._segments[next(iter(self._segments))]
+                self._dropped["report_segment"] += 1
+            key = segment.key
+            story = SegmentStory(
+                rendition=key.rendition,
+                kind=key.kind.value,
+                number=key.number,
+                uri=segment.uri,
+                duration_us=segment.duration_us,
+            )
+            self._segments[key] = story
+        return story
+
+    def _part_began(self, message: PartBegan) -> None:
+        story = self._story(message.segment)
+        before = [part for part in story.parts if part.source != message.source]
+        if before and any(part.outcome in {"failed", "cancelled", "wrong"} for part in before):
+            if not story.failed_over:
+                last = before[-1]
+                self._note(
+                    f"{_name(message.segment.key)} goes on at byte {message.first_byte} from {message.source}"
+                    f" after {last.source} ({last.reason})",
+                    message.at_us,
+                )
+            story.failed_over = True
+            story.failed_over_in_body = story.failed_over_in_body or any(part.byte_count for part in before)
+        part = PartStory(
+            source=message.source,
+            first_byte=message.first_byte,
+            started_us=self._since(message.at_us),
+            why=message.why,
+        )
+        story.parts.append(part)
+        self._running[message.transfer] = (story, part)
+
+    def _polluted(self, key: ResourceKey, source: str, at_us: int) -> None:
+        story = self._segments.get(key)
+        if story is not None:
+            story.polluted = True
+            for part in reversed(story.parts):
+                if part.source == source:
+                    part.outcome, part.reason = "wrong", "wrong bytes"
+                    break
+        self._note(f"{_name(key)}: wrong bytes from {source} were caught", at_us)
+
+    def _note(self, text: str, at_us: int) -> None:
+        self._log.append(f"{self._since(at_us) / 1e6:8.3f} {text}")
+        if len(self._log) > self._config.report_log_lines_max:
+            del self._log[0]
+            self._dropped["report_log_line"] += 1
+
+    def _report(self, message: GetReport) -> SessionReport:
+        delay = self.system.loop_delay.snapshot()
+        for source in message.sources:
+            source.used_bytes, source.wasted_bytes = self._used[source.name], self._wasted[source.name]
+        return SessionReport(
+            url=self._url,
+            elapsed_us=self._since(message.now_us),
+            is_live=message.is_live,
+            hashes=message.hashes,
+            segments=[
+                msgspec.structs.replace(story, parts=[msgspec.structs.replace(part) for part in story.parts])
+                for story in self._segments.values()
+            ],
+            sources=message.sources,
+            loop_delay_p50_us=delay.p50_us,
+            loop_delay_p99_us=delay.p99_us,
+            loop_delay_max_us=delay.max_us,
+            dropped=dict(self._dropped),
+            log=list(self._log),
+        )
+
+
+def _name(key: ResourceKey) -> str:
+    return f"{key.kind.value} {key.rendition}/{key.number}"

@@ -1,0 +1,658 @@
+"""The session: runs the policy's actions, keeps the bytes under way, answers readers.
+
+    readers  --Open, Read, Release-->  Session  --Fetch, Cancel-->    Cdn x n
+                                         |      --Request, Cancel-->  Peer x n
+    Playlist --Listed-->                 |      --HashBlock-->        Hashing
+    Swarm    --ChannelOpened-->          |      --Put, ReadStored-->  Storage
+                                         |      --what happened-->    Reporter
+                                         v
+                      Policy (which source)   Assembly (which bytes are right)
+
+It decides nothing itself: every event goes to the policy, every byte to the
+resource's assembly, and what they answer is carried out here.  Its handlers
+never wait, so that a slow source or reader holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from shoal.runtime import Actor, ActorRef, MailboxSettings, Overflow, Reply
+from shoal.transports.interface import Connector, Fetcher, Hasher, Signaling
+
+from .. import identity
+from ..assembly import Assembly, Blamed, Completed, Discarded, HashJob, Refused, Step, Verified
+from ..config import BalancerConfig
+from ..errors import NoSource, UnknownResource, WrongBytes
+from ..events import (
+    Action,
+    BanPeer,
+    BytesDiscarded,
+    CancelTransfer,
+    CdnAdded,
+    DropPartial,
+    Event,
+    FetchFromCdn,
+    GiveUp,
+    PeerAnnounced,
+    PeerJoined,
+    PeerLeft,
+    RequestFromPeer,
+    ResourceCompleted,
+    ResourceDropped,
+    ResourceReleased,
+    ResourceRequested,
+    SegmentsListed,
+    SourceBlamed,
+    TimePassed,
+    TransferEnded,
+    TransferFailed,
+    TransferProgressed,
+    TransferStarted,
+    WakeAt,
+)
+from ..integrity import Sidecar
+from ..model import ByteRange, Kind, ResourceKey, Segment, SourceKind, source_label
+from ..policy import Policy
+from ..store import Store
+from . import messages as m
+from . import reporter as r
+from .cdn import Cdn
+from .hashing import Hashing
+from .peer import Peer
+from .playlist import Playlist
+from .storage import Storage
+from .swarm import Swarm
+
+__all__ = ["CdnSource", "Session", "SessionParts"]
+
+
+# Stories may be lost, with a count; a delivery must not fail because of them.
+REPORTER_MAILBOX = MailboxSettings(messages_max=16_384, overflow=Overflow.DROP_NEWEST)
+# A segment of 64 MiB that comes at once has 1024 blocks; four of them.
+HASHING_MAILBOX = MailboxSettings(messages_max=4_096)
+
+
+class CdnSource(msgspec.Struct, frozen=True):
+    """`base_url` is the folder that holds there what the primary's folder holds."""
+
+    name: str
+    base_url: str
+    weight: float = 1.0
+
+
+class SessionParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session is made of; an application puts it together."""
+
+    url: str
+    primary_url: str  # folder of `url`; ends with a slash
+    cdns: tuple[CdnSource, ...]
+    config: BalancerConfig
+    fetcher: Fetcher
+    hasher: Hasher
+    connector: Connector | None = None  # without connector, signaling or trackers there are no peers
+    signaling: Signaling | None = None
+    trackers: tuple[str, ...] = ()
+    swarm_id: str | None = None
+    sidecar_url: str | None = None
+    is_sidecar_required: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    seed: int = 0
+    random_bytes: Callable[[int], bytes]
+    tamper: Callable[[ResourceKey, bytes], bytes] | None = None
+
+
+class _Transfer(msgspec.Struct):
+    key: ResourceKey
+    source: str  # label
+    worker: ActorRef[Any]
+    offset: int  # of the next byte
+
+
+class _Waiting(msgspec.Struct):
+    offset: int
+    reply: Reply
+
+
+class Session(Actor[Any]):
+    def __init__(self, parts: SessionParts) -> None:
+        self._parts = parts
+        self._config = parts.config
+        self._policy = Policy(parts.config, seed=parts.seed)
+        self._sidecar: Sidecar | None = None
+        self._is_live = False
+        self._segments: dict[ResourceKey, Segment] = {}
+        self._listed: dict[int, tuple[ResourceKey, ...]] = {}  # per rendition
+        self._assemblies: dict[ResourceKey, Assembly] = {}
+        self._transfers: dict[int, _Transfer] = {}
+        self._waiting: dict[ResourceKey, list[_Waiting]] = {}
+        self._readers: dict[ResourceKey, int] = {}
+        self._held: dict[ResourceKey, int] = {}  # in the store: byte count
+        self._shareable: dict[int, set[int]] = {}  # per rendition: media numbers that may be uploaded
+        self._cdns: dict[str, ActorRef[Any]] = {}
+        self._peers: dict[str, tuple[int, ActorRef[Any]]] = {}
+        self._swarms: dict[int, list[ActorRef[Any]]] = {}  # per rendition, one for each tracker
+        self._info_hashes: dict[int, str] = {}  # per rendition
+        self._sent_bytes: dict[str, int] = {}
+
+    def on_start(self) -> None:
+        parts, config = self._parts, self._config
+        self._reporter = self.spawn(r.Reporter, config, parts.url, name="reporter", mailbox=REPORTER_MAILBOX)
+        self._storage = self.spawn(Storage, self.ref, Store(bytes_max=config.store_bytes_max), name="storage")
+        self._hashing = self.spawn(Hashing, self.ref, parts.hasher, name="hashing", mailbox=HASHING_MAILBOX)
+        for cdn in parts.cdns:
+            self._cdns[cdn.name] = self.spawn(
+                Cdn,
+                self.ref,
+                parts.fetcher,
+                config,
+                name=f"cdn-{cdn.name}",
+                cdn=cdn.name,
+                base_url=cdn.base_url,
+                primary_url=parts.primary_url,
+                headers=parts.headers,
+            )
+            self._decide(CdnAdded(cdn=cdn.name, weight=cdn.weight))
+        self._playlist = self.spawn(
+            Playlist,
+            self.ref,
+            tuple(self._cdns.values()),
+            config,
+            name="playlist",
+            url=parts.url,
+            swarm_id=parts.swarm_id,
+            sidecar_url=parts.sidecar_url,
+            is_sidecar_required=parts.is_sidecar_required,
+        )
+
+    def receive(self, message: Any) -> None:
+        match message:
+            # Most frequent first.
+            case m.TransferData(transfer, data):
+                self._on_data(transfer, data)
+            case m.Hashed(key, job, digest):
+                assembly = self._assemblies.get(key)
+                if assembly is not None and isinstance(job, HashJob):
+                    self._follow(key, assembly.hashed(job, digest))
+            case m.Read():
+                self._on_read(message)
+            case TransferStarted() | TransferEnded() | TransferFailed():
+                self._on_transfer(message)
+            case m.Delivered():
+                self._reporter.tell(message)
+            case PeerAnnounced(peer):
+                if peer in self._peers:
+                    self._decide(message)
+            case m.Open(key):
+                self._on_open(key)
+            case m.Release(key):
+                self._on_release(key)
+            case m.GetPlaylist():
+                self._playlist.tell(m.LoadPlaylist(message.rendition, self.take_reply()))
+            case m.Listed():
+                self._on_listed(message)
+            case m.HashesKnown(sidecar):
+                self._sidecar = sidecar
+            case m.ChannelOpened():
+                self._on_channel(message)
+            case PeerLeft(peer, reason):
+                self._on_peer_left(peer, reason)
+            case m.Dropped(keys):
+                self._on_dropped(keys)
+            case m.Uploaded(peer, byte_count):
+                label = source_label(SourceKind.PEER, peer)
+                self._sent_bytes[label] = self._sent_bytes.get(label, 0) + byte_count
+            case m.Noted(text):
+                self._note(text)
+            case m.AnnounceNow():
+                self._announce()
+            case TimePassed():
+                self._decide(message)
+            case m.GetReport():
+                self._on_report(self.take_reply())
+            case _:
+                raise TypeError(f"the session was sent {type(message).__name__}")
+
+    # -- readers
+
+    def _on_open(self, key: ResourceKey) -> None:
+        reply = self.take_reply()
+        segment = self._segments.get(key)
+        if segment is None:
+            reply.fail(
+                UnknownResource(f"{key} is in no playlist of this session; it may have left a live one", key=key)
+            )
+            return
+        self._readers[key] = self._readers.get(key, 0) + 1
+        self._reporter.tell(r.Requested(segment, self.now_us))
+        self._join_swarm(key)
+        self._decide(ResourceRequested(key=key))
+        reply.set(None)
+
+    def _on_read(self, read: m.Read) -> None:
+        reply = self.take_reply()
+        if read.key in self._held:
+            self._storage.tell(m.ReadStored(read.key, read.offset, self._config.piece_bytes_max, reply))
+            return
+        if read.key not in self._readers:
+            reply.fail(UnknownResource(f"{read.key} is read without having been opened", key=read.key))
+            return
+        assembly = self._assembly(read.key)
+        if read.offset > assembly.end_bytes:
+            # What this reader was given was wrong, and is gone: its response must end short.
+            reply.fail(self._wrong(read.key, assembly.end_bytes))
+            return
+        self._waiting.setdefault(read.key, []).append(_Waiting(read.offset, reply))
+        self._decide(ResourceRequested(key=read.key))
+        self._answer(read.key, assembly)
+
+    def _on_release(self, key: ResourceKey) -> None:
+        left = self._readers.get(key, 0) - 1
+        if left > 0:
+            self._readers[key] = left
+            return
+        self._readers.pop(key, None)
+        self._waiting.pop(key, None)
+        self._decide(ResourceReleased(key=key))
+
+    def _answer(self, key: ResourceKey, assembly: Assembly) -> None:
+        """Give whoever waits for `key` what may be read now."""
+        waiting = self._waiting.get(key)
+        if not waiting:
+            return
+        readable = assembly.readable_bytes
+        still = []
+        for one in waiting:
+            if not one.reply.is_waiting:
+                continue
+            if readable > one.offset or assembly.completed:
+                data = assembly.read(one.offset, self._config.piece_bytes_max)
+                is_last = assembly.completed and one.offset + len(data) >= assembly.end_bytes
+                one.reply.set(m.Piece(data=data, total_bytes=assembly.total_bytes, is_last=is_last))
+            else:
+                still.append(one)
+        if still:
+            self._waiting[key] = still
+        else:
+            self._waiting.pop(key, None)
+
+    def _fail_readers(self, key: ResourceKey, error: Exception, *, beyond: int = -1) -> None:
+        """Fail those who wait at an offset above `beyond`."""
+        waiting = self._waiting.pop(key, [])
+        for one in waiting:
+            if one.offset > beyond:
+                one.reply.fail(error)
+        still = [one for one in waiting if one.offset <= beyond]
+        if still:
+            self._waiting[key] = still
+
+    # -- what a playlist names
+
+    def _on_listed(self, listed: m.Listed) -> None:
+        rendition = listed.rendition
+        self._is_live = listed.is_live
+        if listed.info_hash is not None:
+            self._info_hashes[rendition] = listed.info_hash
+        if listed.is_restarted:
+            self._forget(rendition)
+        now = tuple(segment.key for segment in listed.segments)
+        # A reader may still be at a segment that has just left a live window.
+        gone = set(self._listed.get(rendition, ())) - set(now) - self._readers.keys() - self._held.keys()
+        for key in gone:
+            self._segments.pop(key, None)
+        self._segments.update((segment.key, segment) for segment in listed.segments)
+        self._listed[rendition] = (*now, *(self._readers.keys() & set(self._listed.get(rendition, ()))))
+        media = tuple(segment for segment in listed.segments if segment.key.kind is Kind.MEDIA)
+        self._decide(
+            SegmentsListed(
+                rendition=rendition,
+                segments=media,
+                is_live=listed.is_live,
+                shareable=self._sidecar is not None,
+            )
+        )
+
+    def _forget(self, rendition: int) -> None:
+        """The stream began anew under the same numbers: what is held or on its way is of the old one."""
+        self._note(f"rendition {rendition} began anew; what was held of it is void")
+        error = UnknownResource(f"rendition {rendition} began anew; load its playlist again")
+        for key in [key for key in self._segments if key.rendition == rendition]:
+            for transfer, running in list(self._transfers.items()):
+                if running.key == key:
+                    running.worker.tell(m.Cancel(transfer))
+                    self._end_transfer(TransferFailed(transfer=transfer, reason="restarted"))
+            self._fail_readers(key, error)
+            self._settle(key, wasted=True)
+            del self._segments[key]
+        self._storage.tell(m.Discard(rendition))
+        self._on_dropped([key for key in self._held if key.rendition == rendition])
+
+    def _assembly(self, key: ResourceKey) -> Assembly:
+        assembly = self._assemblies.get(key)
+        if assembly is None:
+            segment = self._segments[key]
+            digests = self._sidecar.digests(segment.uri, segment.byte_range) if self._sidecar is not None else None
+            assembly = Assembly(
+                digests,
+                segment_bytes_max=self._config.segment_bytes_max,
+                hold_back_bytes=self._config.hold_back_bytes,
+            )
+            self._assemblies[key] = assembly
+        return assembly
+
+    # -- transfers
+
+    def _on_data(self, transfer: int, data: bytes) -> None:
+        running = self._transfers.get(transfer)
+        if running is None:
+            self._reporter.tell(r.Lost("late_transfer_bytes", len(data)))
+            return
+        key, offset = running.key, running.offset
+        running.offset += len(data)
+        self._reporter.tell(r.PartGrew(transfer, len(data), self.now_us))
+        assembly = self._assembly(key)
+        before = assembly.end_bytes
+        steps = assembly.add(running.source, data, offset)
+        if assembly.end_bytes > before:
+            self._decide(TransferProgressed(transfer=transfer, byte_count=assembly.end_bytes - before))
+        self._follow(key, steps)
+
+    def _on_transfer(self, event: TransferStarted | TransferEnded | TransferFailed) -> None:
+        running = self._transfers.get(event.transfer)
+        if running is None:
+            return  # cancelled meanwhile
+        assembly = self._assembly(running.key)
+        match event:
+            case TransferStarted():
+                self._decide(event)
+                self._follow(running.key, assembly.begin(running.source, event.total_bytes, event.etag))
+            case TransferEnded():
+                steps = assembly.end(running.source)
+                if any(isinstance(step, Refused) for step in steps):
+                    self._follow(running.key, steps)
+                    return
+                del self._transfers[event.transfer]
+                self._reporter.tell(r.PartEnded(event.transfer, "ended", "", self.now_us))
+                self._decide(event)
+                self._follow(running.key, steps)
+            case TransferFailed():
+                self._end_transfer(event)
+
+    def _end_transfer(self, failure: TransferFailed) -> None:
+        del self._transfers[failure.transfer]
+        reason = failure.reason if failure.status is None else f"{failure.reason} {failure.status}"
+        self._reporter.tell(r.PartEnded(failure.transfer, "failed", reason, self.now_us))
+        self._decide(failure)
+
+    def _stop_transfers(self, key: ResourceKey, source: str, reason: str) -> None:
+        """Stop what `source` is sending for `key`, and tell the policy that it failed."""
+        for transfer, running in list(self._transfers.items()):
+            if running.key == key and running.source == source:
+                running.worker.tell(m.Cancel(transfer))
+                self._end_transfer(TransferFailed(transfer=transfer, reason=reason))
+
+    # -- what assemblies say
+
+    def _follow(self, key: ResourceKey, steps: Sequence[Step]) -> None:
+        assembly = self._assemblies.get(key)
+        for step in steps:
+            match step:
+                case HashJob():
+                    self._hashing.tell(m.HashBlock(key=key, job=step, data=step.data))
+                case Verified():
+                    pass
+                case Discarded():
+                    self._on_discarded(key, step)
+                case Blamed(source, reason):
+                    self._blame(key, source, reason)
+                case Refused(source, reason):
+                    self._stop_transfers(key, source, reason)
+                case Completed(byte_count, verified):
+                    self._on_completed(key, byte_count, verified)
+        if assembly is not None:
+            self._answer(key, assembly)
+
+    def _on_discarded(self, key: ResourceKey, step: Discarded) -> None:
+        if step.breaks_readers:
+            self._reporter.tell(r.Lost("wrong_bytes_read"))
+            self._fail_readers(key, self._wrong(key, step.keep_bytes), beyond=step.keep_bytes)
+        for source in (step.blamed,) if step.blamed is not None else step.suspects:
+            self._reporter.tell(r.Polluted(key, source, self.now_us))
+        if step.blamed is not None:
+            self._decide(SourceBlamed(key=key, source=step.blamed, keep_bytes=step.keep_bytes))
+        else:
+            self._decide(BytesDiscarded(key=key, suspects=step.suspects, keep_bytes=step.keep_bytes))
+
+    def _blame(self, key: ResourceKey, source: str, reason: str) -> None:
+        self._note(f"{source} is to blame ({reason}) at {key.kind} {key.rendition}/{key.number}")
+        self._stop_transfers(key, source, "changed" if reason == "length" else "wrong")
+        if reason != "length":
+            self._reporter.tell(r.Polluted(key, source, self.now_us))
+        self._decide(SourceBlamed(key=key, source=source, keep_bytes=self._assembly(key).end_bytes))
+
+    def _on_completed(self, key: ResourceKey, byte_count: int, verified: str) -> None:
+        assembly = self._assemblies[key]
+        is_shareable = verified != "unverified" and key.kind is Kind.MEDIA
+        self._answer(key, assembly)
+        self._storage.tell(m.Put(key=key, data=assembly.take(), shareable=is_shareable))
+        self._held[key] = byte_count
+        for transfer, running in list(self._transfers.items()):
+            if running.key == key:
+                # Its end is on the way, and says nothing new; cancelling would only cost a connection.
+                del self._transfers[transfer]
+                self._reporter.tell(r.PartEnded(transfer, "ended", "", self.now_us))
+        self._reporter.tell(r.Completed(key, byte_count, verified, self.now_us))
+        self._settle(key)
+        self._decide(ResourceCompleted(key=key, byte_count=byte_count))
+        if is_shareable:
+            self._shareable.setdefault(key.rendition, set()).add(key.number)
+            self._announce_soon()
+
+    def _settle(self, key: ResourceKey, *, wasted: bool = False) -> None:
+        """The bytes of `key` leave its assembly: into the store, or (`wasted`) nowhere."""
+        assembly = self._assemblies.pop(key, None)
+        if assembly is not None and assembly.sources():
+            accounts = {
+                label: (0, account.used_bytes + account.wasted_bytes)
+                if wasted
+                else (account.used_bytes, account.wasted_bytes)
+                for label, account in assembly.sources().items()
+            }
+            self._reporter.tell(r.Accounts(key, accounts))
+
+    def _on_dropped(self, keys: Sequence[ResourceKey]) -> None:
+        for key in keys:
+            self._held.pop(key, None)
+            self._shareable.get(key.rendition, set()).discard(key.number)
+            self._decide(ResourceDropped(key=key))
+        self._announce_soon()
+
+    @staticmethod
+    def _wrong(key: ResourceKey, keep_bytes: int) -> WrongBytes:
+        return WrongBytes(
+            f"bytes of {key.kind} {key.number} from {keep_bytes} on were wrong after they had gone out; ask again",
+            key=key,
+            source="",
+            wrong=ByteRange(keep_bytes, 0),
+        )
+
+    # -- the policy
+
+    def _decide(self, event: Event) -> None:
+        for action in self._policy.handle(event, self.now_us):
+            self._act(action)
+
+    def _act(self, action: Action) -> None:
+        match action:
+            case FetchFromCdn():
+                source = source_label(SourceKind.CDN, action.cdn)
+                worker = self._cdns[action.cdn]
+                assembly = self._begin(action, source, worker)
+                worker.tell(
+                    m.Fetch(
+                        transfer=action.transfer,
+                        segment=self._segments[action.key],
+                        first_byte=action.first_byte,
+                        total_bytes=assembly.total_bytes,
+                        # None where hashes decide whether two CDNs have the same file: ETags of honest CDNs differ.
+                        etag=assembly.etag,
+                    )
+                )
+                self._announce_soon()
+            case RequestFromPeer():
+                source = source_label(SourceKind.PEER, action.peer)
+                worker = self._peers[action.peer][1]
+                assembly = self._begin(action, source, worker)
+                worker.tell(
+                    m.Request(
+                        transfer=action.transfer,
+                        number=action.key.number,
+                        first_byte=action.first_byte,
+                        total_bytes=assembly.total_bytes,
+                    )
+                )
+            case CancelTransfer(transfer, reason):
+                running = self._transfers.pop(transfer, None)
+                if running is not None:
+                    running.worker.tell(m.Cancel(transfer))
+                    self._reporter.tell(r.PartEnded(transfer, "cancelled", reason, self.now_us))
+            case BanPeer(peer, reason):
+                self._note(f"{peer} is banned: {reason}")
+                if peer in self._peers:
+                    self._peers[peer][1].tell(m.Close(reason))
+            case GiveUp(key, reason):
+                error = NoSource(
+                    f"no source is left for {key.kind} {key.rendition}/{key.number}: {reason}", key=key, reasons={}
+                )
+                self._fail_readers(key, error)
+                self._settle(key, wasted=True)
+                self._reporter.tell(r.Failed(key, reason, self.now_us))
+            case DropPartial(key):
+                self._settle(key, wasted=True)
+            case WakeAt(time_us):
+                self.start_timer("policy", TimePassed(), delay_us=max(0, time_us - self.now_us))
+
+    def _begin(self, action: FetchFromCdn | RequestFromPeer, source: str, worker: ActorRef[Any]) -> Assembly:
+        """Note a transfer that is about to start.  The policy counts bytes as the assembly does."""
+        assembly = self._assembly(action.key)
+        assert action.first_byte == assembly.end_bytes, f"{action} while {assembly.end_bytes} bytes are held"
+        self._transfers[action.transfer] = _Transfer(action.key, source, worker, action.first_byte)
+        self._reporter.tell(
+            r.PartBegan(action.transfer, self._segments[action.key], source, action.first_byte, action.why, self.now_us)
+        )
+        return assembly
+
+    # -- peers
+
+    def _join_swarm(self, key: ResourceKey) -> None:
+        """Join the swarm of a rendition when its first segment is wanted."""
+        parts = self._parts
+        rendition = key.rendition
+        info_hash = self._info_hashes.get(rendition)
+        if key.kind is not Kind.MEDIA or info_hash is None or rendition in self._swarms or self._sidecar is None:
+            return
+        if parts.connector is None or parts.signaling is None or not parts.trackers:
+            return
+        source = random.Random(int.from_bytes(parts.random_bytes(16)))
+        peer_id = identity.Scheme23().peer_id(source)
+        self._swarms[rendition] = [
+            self.spawn(
+                Swarm,
+                self.ref,
+                parts.connector,
+                parts.signaling,
+                self._config,
+                name=f"swarm-{rendition}-{place}",
+                rendition=rendition,
+                tracker=tracker,
+                info_hash=info_hash,
+                peer_id=peer_id,
+                random_bytes=parts.random_bytes,
+            )
+            for place, tracker in enumerate(parts.trackers)
+        ]
+
+    def _on_channel(self, opened: m.ChannelOpened) -> None:
+        peer = opened.peer_id
+        if peer in self._peers or len(self._peers) >= self._config.peers_max:
+            # The same peer twice, or one too many: the one that is here stays.
+            reason = "already connected" if peer in self._peers else "peers_max"
+            self._reporter.tell(r.Lost(f"peer_{reason.replace(' ', '_')}"))
+            self.start_task(opened.channel.close(reason), name="refuse")
+            return
+        ref = self.spawn(
+            Peer,
+            self.ref,
+            self._storage,
+            self._config,
+            name=f"peer-{opened.rendition}-{peer}",
+            peer=peer,
+            rendition=opened.rendition,
+            channel=opened.channel,
+            tamper=self._parts.tamper,
+        )
+        self._peers[peer] = (opened.rendition, ref)
+        self._note(f"{peer} joined ({opened.channel.remote_address})")
+        ref.tell(self._holdings(opened.rendition))
+        self._decide(
+            PeerJoined(
+                peer=peer,
+                rendition=opened.rendition,
+                fingerprint=opened.channel.fingerprint,
+                address=opened.channel.remote_address,
+            )
+        )
+
+    def _on_peer_left(self, peer: str, reason: str) -> None:
+        known = self._peers.pop(peer, None)
+        if known is not None:
+            for swarm in self._swarms.get(known[0], ()):
+                swarm.tell(m.PeerGone(peer))
+            self._note(f"{peer} left: {reason}")
+            for transfer, running in list(self._transfers.items()):
+                if running.source == source_label(SourceKind.PEER, peer):
+                    self._end_transfer(TransferFailed(transfer=transfer, reason="closed"))
+            self._decide(PeerLeft(peer=peer, reason=reason))
+
+    def _announce_soon(self) -> None:
+        """Changes come in bursts; peers are told once for all of them."""
+        if self._peers:
+            self.start_timer("announce", m.AnnounceNow(), delay_us=self._config.announce_delay_us)
+
+    def _announce(self) -> None:
+        for rendition, ref in self._peers.values():
+            ref.tell(self._holdings(rendition))
+
+    def _holdings(self, rendition: int) -> m.Announce:
+        fetching = {
+            running.key.number
+            for running in self._transfers.values()
+            if running.key.rendition == rendition
+            and running.key.kind is Kind.MEDIA
+            and running.source.startswith(f"{SourceKind.CDN}:")
+        }
+        return m.Announce(
+            held=tuple(sorted(self._shareable.get(rendition, ()))),
+            fetching=tuple(sorted(fetching)),
+        )
+
+    # -- the report
+
+    def _note(self, text: str) -> None:
+        self._reporter.tell(r.Happened(text, self.now_us))
+
+    def _hashes(self) -> str:
+        if self._sidecar is None:
+            return "none"
+        return "blocks" if self._sidecar.has_blocks else "segments"
+
+    def _on_report(self, reply: Reply) -> None:
+        sources = self._policy.source_states(self.now_us)
+        for state in sources:
+            state.sent_bytes = self._sent_bytes.get(state.name, 0)
+        hashes = self._hashes()
+        self._reporter.tell(r.GetReport(sources, hashes, self._is_live, self.now_us, reply))

@@ -1,0 +1,256 @@
+"""One swarm at one tracker: finds peers, connects to them, hands their channels to the session.
+
+The rules are those of `transports/sansio/signaling.py`; here are the socket, the
+descriptions and the attempts.  A tracker that fails is asked again, later each
+time; nothing that a tracker or a stranger does ends the session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+
+from shoal.runtime import Actor, ActorRef, TaskHandle
+from shoal.transports.errors import TransportError
+from shoal.transports.interface import Channel, Connector, IncomingChannel, OutgoingOffer, Signaling, TextSocket
+from shoal.transports.sansio.signaling import (
+    AnnounceDue,
+    AnswerReceived,
+    LinkDropped,
+    OfferDropped,
+    OfferReceived,
+    SignalingEvent,
+    SignalingLimits,
+    SwarmCounted,
+    TrackerClient,
+    TrackerFailed,
+    offer_id_of,
+)
+
+from ..config import BalancerConfig
+from .messages import ChannelOpened, Noted, PeerGone
+
+__all__ = ["Swarm"]
+
+
+class _Connected(msgspec.Struct, frozen=True):
+    socket: TextSocket
+
+
+class _Disconnected(msgspec.Struct, frozen=True):
+    why: str
+
+
+class _Text(msgspec.Struct, frozen=True):
+    text: str
+
+
+class _Tick(msgspec.Struct, frozen=True):
+    pass
+
+
+class _OffersMade(msgspec.Struct, frozen=True):
+    offers: dict[str, OutgoingOffer]
+
+
+class _AnswerMade(msgspec.Struct, frozen=True):
+    peer_id: str
+    offer_id: str
+    incoming: IncomingChannel
+
+
+class _Opened(msgspec.Struct, frozen=True):
+    peer_id: str
+    offer_id: str
+    channel: Channel
+
+
+class _Failed(msgspec.Struct, frozen=True):
+    peer_id: str
+    offer_id: str
+
+
+class Swarm(Actor[Any]):
+    def __init__(
+        self,
+        session: ActorRef[Any],
+        connector: Connector,
+        signaling: Signaling,
+        config: BalancerConfig,
+        *,
+        rendition: int,
+        tracker: str,
+        info_hash: str,
+        peer_id: str,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._session = session
+        self._connector = connector
+        self._signaling = signaling
+        self._config = config
+        self._rendition = rendition
+        self._tracker = tracker
+        self._random_bytes = random_bytes
+        limits = SignalingLimits(
+            offers_max=config.offers_open_max,
+            offer_lifetime_us=config.offer_lifetime_us,
+            links_max=config.peers_max,
+        )
+        self._client = TrackerClient(info_hash, peer_id, limits)
+        self._socket: TextSocket | None = None
+        self._offers: dict[str, OutgoingOffer] = {}
+        self._attempts: dict[str, TaskHandle] = {}  # by offer id
+        self._links: dict[str, str] = {}  # open ones: peer id -> offer id
+
+    def on_start(self) -> None:
+        self.start_task(self._keep_connected(), name="socket")
+
+    async def on_stop(self, reason: object) -> None:
+        if self._socket is not None:
+            try:
+                await self._socket.send(self._client.stop())
+            except TransportError:
+                pass  # the tracker has noticed already
+            await self._socket.close()
+        for offer in self._offers.values():
+            await offer.close()
+
+    async def receive(self, message: Any) -> None:
+        now_us = self.now_us
+        match message:
+            case _Text(text):
+                self._follow(self._client.receive(text, now_us))
+            case _Tick():
+                self._follow(self._client.tick(now_us))
+            case _Connected(socket):
+                self._socket = socket
+                self._follow(self._client.connected(now_us))
+            case _Disconnected(why):
+                self._socket = None
+                self._client.disconnected()
+                self._session.tell(Noted(f"tracker {self._tracker}: {why}"))
+            case _OffersMade(offers):
+                self._offers |= offers
+                described = {offer_id: offer.description for offer_id, offer in offers.items()}
+                await self._say(self._client.announce(described, now_us))
+            case _AnswerMade():
+                await self._answer(message)
+            case _Opened():
+                await self._on_opened(message)
+            case _Failed(peer_id, offer_id):
+                self._attempts.pop(offer_id, None)
+                self._client.link_closed(peer_id, offer_id)
+            case PeerGone(peer_id):
+                self._client.link_closed(peer_id, self._links.pop(peer_id, ""))
+            case _:
+                raise TypeError(f"the swarm was sent {type(message).__name__}")
+        self._wake_later()
+
+    def _wake_later(self) -> None:
+        wake_at_us = self._client.wake_at_us
+        if wake_at_us is not None:
+            self.start_timer("tick", _Tick(), delay_us=max(0, wake_at_us - self.now_us))
+
+    def _follow(self, events: list[SignalingEvent]) -> None:
+        for event in events:
+            match event:
+                case AnnounceDue(offer_count):
+                    self.start_task(self._make_offers(offer_count), name="offers")
+                case OfferReceived():
+                    self._attempt(event, self._make_answer(event))
+                case AnswerReceived(_, offer_id, sdp):
+                    offer = self._offers.pop(offer_id, None)
+                    if offer is not None:
+                        self._attempt(event, self._open(event, offer.accept(sdp)))
+                case OfferDropped(offer_id, _):
+                    dropped = self._offers.pop(offer_id, None)
+                    if dropped is not None:
+                        self.start_task(dropped.close(), name="drop")
+                case LinkDropped(_, offer_id, _):
+                    attempt = self._attempts.pop(offer_id, None)
+                    if attempt is not None:
+                        attempt.cancel()
+                case TrackerFailed(reason):
+                    self._session.tell(Noted(f"tracker {self._tracker} says: {reason}"))
+                case SwarmCounted():
+                    pass
+
+    # -- the socket
+
+    async def _keep_connected(self) -> None:
+        config, delay_us = self._config, self._config.tracker_retry_us
+        while True:
+            try:
+                socket = await self._signaling.connect(self._tracker)
+                try:
+                    await self.ref.send(_Connected(socket))
+                    while True:
+                        text = await socket.receive()
+                        delay_us = config.tracker_retry_us
+                        await self.ref.send(_Text(text))
+                finally:
+                    await socket.close()
+            except TransportError as error:
+                await self.ref.send(_Disconnected(str(error)))
+            # Between half the delay and all of it, so that a tracker that comes back is not met by everybody at once.
+            share = (128 + self._random_bytes(1)[0] / 2) / 256
+            await asyncio.sleep(delay_us * share / 1e6)
+            delay_us = min(delay_us * 2, config.tracker_retry_us_max)
+
+    async def _say(self, text: str) -> None:
+        if self._socket is not None:
+            try:
+                await self._socket.send(text)
+            except TransportError:
+                pass  # the receiving side of the socket ends with the reason
+
+    # -- descriptions and channels
+
+    async def _make_offers(self, count: int) -> None:
+        offers = {}
+        for _ in range(count):
+            try:
+                offer = await self._connector.offer(self._random_bytes(20).hex())
+            except TransportError as error:
+                await self._session.send(Noted(f"no offer could be made: {error}"))
+                break
+            offers[offer_id_of(self._random_bytes(20))] = offer
+        await self.ref.send(_OffersMade(offers))
+
+    def _attempt(self, event: OfferReceived | AnswerReceived, work: Coroutine[Any, Any, None]) -> None:
+        self._attempts[event.offer_id] = self.start_task(self._try(event, work), name="connect")
+
+    async def _try(self, event: OfferReceived | AnswerReceived, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except TransportError as error:
+            await self._session.send(Noted(f"{event.peer_id} could not be connected: {error}"))
+            await self.ref.send(_Failed(event.peer_id, event.offer_id))
+
+    async def _make_answer(self, event: OfferReceived) -> None:
+        incoming = await self._connector.answer(event.sdp)
+        await self.ref.send(_AnswerMade(event.peer_id, event.offer_id, incoming))
+
+    async def _answer(self, made: _AnswerMade) -> None:
+        text = self._client.answer(made.peer_id, made.offer_id, made.incoming.description)
+        if text is None:
+            await made.incoming.close()
+            return
+        event = OfferReceived(made.peer_id, made.offer_id, "")
+        self._attempt(event, self._open(event, made.incoming.channel()))
+        await self._say(text)
+
+    async def _open(self, event: OfferReceived | AnswerReceived, opening: Coroutine[Any, Any, Channel]) -> None:
+        channel = await opening
+        await self.ref.send(_Opened(event.peer_id, event.offer_id, channel))
+
+    async def _on_opened(self, opened: _Opened) -> None:
+        self._attempts.pop(opened.offer_id, None)
+        if not self._client.link_opened(opened.peer_id, opened.offer_id, self.now_us):
+            await opened.channel.close("another channel is open")
+            return
+        self._links[opened.peer_id] = opened.offer_id
+        self._session.tell(ChannelOpened(self._rendition, opened.peer_id, opened.channel))

@@ -1,0 +1,208 @@
+"""What follows from the state of things: moves, sources for those who wait, prefetches.
+
+`Decisions.take` is run after each event that may have changed something, and when
+the time comes that it asked for.  It looks at everything running and wanted, in
+that order: what is freed by a move can be used at once.
+"""
+
+from __future__ import annotations
+
+from .events import GiveUp
+from .ledger import Ledger
+from .mixing import share
+from .model import ResourceKey
+from .selection import Selection
+from .transfers import Phase, Transfer, Want
+from .windows import Timeline
+
+__all__ = ["Decisions"]
+
+_LONELY_PATIENCE = 4  # times the limit, when there is nowhere else to go; then the same source is asked anew
+_SLICE_US_MIN = 200_000  # a shorter slice measures bursts, not a source
+_PROJECTION_US_MIN = 400_000  # from a shorter stretch of body no finish is projected
+
+
+class Decisions:
+    def __init__(self, book: Ledger) -> None:
+        self._book = book
+        self._select = Selection(
+            book.config,
+            seed=book.seed,
+            cdns=book.cdns,
+            peers=book.peers,
+            availability=book.availability,
+            reputation=book.reputation,
+        )
+
+    def take(self, now_us: int) -> None:
+        """Act on everything that is due; `wake_us` of the ledger is then the next moment to look."""
+        self._book.wake_us = None
+        for transfer in tuple(self._book.transfers.values()):
+            self._supervise(transfer, now_us)
+        for key in tuple(self._book.open):
+            want = self._book.wants[key]
+            if want.urgent and want.phase is Phase.WANTED:
+                self._serve(want, now_us)
+        self._prefetch(now_us)
+
+    def _supervise(self, transfer: Transfer, now_us: int) -> None:
+        """Move a transfer that is silent, or too slow while another source would do better."""
+        want = self._book.wants[transfer.key]
+        due_us = transfer.silence_due_us()
+        if now_us >= due_us:
+            lonely_us = due_us + (_LONELY_PATIENCE - 1) * transfer.silence_limit_us()
+            if now_us >= lonely_us or self._alternative_us(transfer, want, now_us, any_peer=True) is not None:
+                self._move(transfer, "stalled", now_us)
+                return
+            self._book.later(min(lonely_us, now_us + self._book.config.check_interval_us), now_us)
+        else:
+            self._book.later(due_us, now_us)
+        if transfer.first_byte_us is None:
+            return
+        if now_us - transfer.slice_start_us >= _SLICE_US_MIN:
+            transfer.close_slice(now_us, self._book.estimate_of(transfer))
+        target_us = self._target_us(want)
+        if target_us is None:
+            return
+        self._book.later(now_us + self._book.config.check_interval_us, now_us)
+        if transfer.bytes_per_s is None or now_us - transfer.first_byte_us < _PROJECTION_US_MIN:
+            return
+        needed_us = int(self._book.size_bytes(want) * 1_000_000 / max(1.0, transfer.bytes_per_s))
+        if now_us + needed_us <= target_us:
+            return
+        other_us = self._alternative_us(transfer, want, now_us, any_peer=False)
+        if other_us is not None and other_us < self._book.config.move_gain * needed_us:
+            self._move(transfer, "slow", now_us)
+
+    def _alternative_us(self, transfer: Transfer, want: Want, now_us: int, *, any_peer: bool) -> int | None:
+        """How long another source would need for the rest; None if there is no other."""
+        return self._select.alternative_us(
+            want,
+            self._book.timelines.get(want.key.rendition),
+            transfer,
+            self._book.size_bytes(want),
+            now_us,
+            any_peer=any_peer,
+        )
+
+    def _target_us(self, want: Want) -> int | None:
+        """When it has to be there."""
+        deadline_us = self._book.deadline_us(want.key)
+        if deadline_us is None and want.urgent:
+            return want.urgent_since_us + self._book.config.startup_patience_us
+        return deadline_us
+
+    def _move(self, transfer: Transfer, reason: str, now_us: int) -> None:
+        want = self._book.cancel(transfer, reason, now_us)
+        want.moves += 1
+        want.mark(transfer.label).failed(reason, now_us, self._book.config)
+        estimate = self._book.estimate_of(transfer)
+        if reason == "stalled":
+            estimate.failed(now_us, reason)
+            if transfer.first_byte_us is None:
+                estimate.first_byte(now_us - transfer.started_us)
+            if not transfer.is_peer:
+                self._book.cdns[transfer.label].circuit.failed(now_us)
+        if transfer.is_peer:
+            self._book.peers[transfer.label.removeprefix("peer:")].failed(now_us, self._book.config)
+        self._book.want_again(want)
+
+    def _serve(self, want: Want, now_us: int) -> None:
+        """Find a source for what somebody waits for, or a time to look again, or give up."""
+        if want.attempts >= self._book.config.attempts_max:
+            self._give_up(want, f"{want.attempts} attempts brought nothing: {want.failures()}")
+            return
+        deadline_us = self._book.deadline_us(want.key)
+        slack_us = None if deadline_us is None else deadline_us - now_us
+        choice = self._select.urgent(
+            want, self._book.timelines.get(want.key.rendition), self._book.size_bytes(want), slack_us, now_us
+        )
+        if choice.source is not None:
+            why = "failover" if want.fails_over else choice.why
+            self._book.start(want, choice.source, why, now_us)
+        elif choice.again_us is not None:
+            self._book.later(choice.again_us, now_us)
+        else:
+            self._give_up(want, f"no source is left: {want.failures() or 'there is none'}")
+
+    def _give_up(self, want: Want, reason: str) -> None:
+        self._book.actions.append(GiveUp(want.key, reason))
+        want.urgent = False
+        want.received_bytes = 0
+        self._book.leave(want)
+
+    def _prefetch(self, now_us: int) -> None:
+        """Start what will be wanted soon, and stop what will not be."""
+        window = {s.key: t for _, t in sorted(self._book.timelines.items()) for s in t.ahead(now_us)}
+        for key in tuple(self._book.open):
+            want = self._book.wants[key]
+            if want.urgent or key in window:
+                continue
+            if want.transfer is None:
+                self._book.leave(want)
+            elif not self._book.is_mostly_there(want):
+                self._book.leave(self._book.cancel(self._book.transfers[want.transfer], "released", now_us))
+        idle = [t for t in self._book.transfers.values() if not self._book.wants[t.key].urgent]
+        peer_room = self._book.config.peer_transfers_max - sum(t.is_peer for t in idle)
+        cdn_room = self._book.config.cdn_transfers_max - sum(not t.is_peer for t in idle)
+        for key, timeline in self._in_order(window, now_us):
+            want = self._book.wants.get(key) or Want(key)
+            if want.phase is not Phase.WANTED or want.urgent:
+                continue
+            deadline_us = timeline.deadline_us(key)
+            slack_us = None if deadline_us is None else deadline_us - now_us
+            size_bytes = self._book.size_bytes(want)
+            if peer_room > 0:
+                peer = self._select.prefetch_peer(want, timeline, size_bytes, slack_us, now_us)
+                if peer is not None:
+                    peer_room -= 1
+                    self._book.start(want, peer, "failover" if want.fails_over else "prefetch", now_us)
+                    continue
+            if slack_us is None or deadline_us is None:
+                continue
+            lead_us = self._cdn_lead_us(want, timeline)
+            if slack_us > lead_us:
+                self._book.later(deadline_us - lead_us, now_us)
+            elif cdn_room > 0:
+                found = self._select.ready_cdn(want, size_bytes, slack_us, now_us)
+                if found is not None:
+                    cdn_room -= 1
+                    near = slack_us <= self._book.config.cdn_prefetch_deadline_us
+                    why = (
+                        "failover" if want.fails_over else "explore" if found[1] else "deadline" if near else "prefetch"
+                    )
+                    self._book.start(want, found[0], why, now_us)
+                else:
+                    self._book.later(now_us + self._book.config.retry_backoff_us, now_us)
+
+    def _in_order(self, window: dict[ResourceKey, Timeline], now_us: int) -> list[tuple[ResourceKey, Timeline]]:
+        """What is due soon by its deadline; then what few peers hold, while they are still here."""
+
+        def order(item: tuple[int, tuple[ResourceKey, Timeline]]) -> tuple[int, int, int]:
+            place, (key, timeline) = item
+            deadline_us = timeline.deadline_us(key)
+            if deadline_us is not None and deadline_us - now_us <= self._book.config.cdn_prefetch_deadline_us:
+                return (0, deadline_us, place)
+            return (1, len(self._book.availability.holders(key.rendition, key.number)), place)
+
+        return [item for _, item in sorted(enumerate(window.items()), key=order)]
+
+    def _cdn_lead_us(self, want: Want, timeline: Timeline) -> int:
+        """How long before its deadline a CDN is asked for it.
+
+        Where a swarm has nobody who holds it or is fetching it, the viewers take
+        turns by chance: the one with the longest lead fetches, announces so, and the
+        others wait for it.
+        """
+        near_us = self._book.config.cdn_prefetch_deadline_us
+        key = want.key
+        if (
+            not timeline.shareable
+            or not self._book.availability.peer_count(key.rendition)
+            or self._book.availability.holders(key.rendition, key.number)
+            or self._book.availability.is_being_fetched(key.rendition, key.number)
+        ):
+            return near_us
+        return near_us + int(
+            share(self._book.seed, key.rendition, key.number) * max(0, self._book.config.prefetch_us - near_us)
+        )

@@ -1,0 +1,256 @@
+"""All that the policy knows, and the steps that change it in one piece.
+
+A transfer starts here and closes here, so that a want, its transfer and its source
+never disagree.  Actions gather in `actions`, the next moment to look in `wake_us`.
+When to take which step is decided in policy.py (by events) and decisions.py.
+"""
+
+from __future__ import annotations
+
+from .availability import Availability
+from .bandwidth import Estimate
+from .cdn_choice import Cdn
+from .config import BalancerConfig
+from .events import Action, CancelTransfer, DropPartial, FetchFromCdn, RequestFromPeer
+from .model import Kind, ResourceKey
+from .peer_choice import Peer
+from .report import SourceState
+from .reputation import Reputation
+from .transfers import Phase, Transfer, Want
+from .windows import Timeline
+
+__all__ = ["Ledger"]
+
+_WAKE_US_MIN = 1_000  # after now: a limit that is due and could not be acted on must not spin
+_PAST_PEERS_MAX = 256  # left or banned ones that the report still shows
+_PREFETCH_PATIENCE = 3  # times the limits of an urgent transfer
+
+
+class Ledger:
+    def __init__(self, config: BalancerConfig, seed: int) -> None:
+        self.config = config
+        self.seed = seed
+        self.availability = Availability()
+        self.reputation = Reputation(
+            ban_records_max=config.ban_records_max, address_offenders_max=config.address_offenders_max
+        )
+        self.cdns: dict[str, Cdn] = {}  # by label
+        self.peers: dict[str, Peer] = {}  # by name
+        self.past_peers: dict[str, SourceState] = {}
+        self.timelines: dict[int, Timeline] = {}
+        self.wants: dict[ResourceKey, Want] = {}
+        self.open: dict[ResourceKey, None] = {}  # wants in WANTED or RUNNING
+        self.transfers: dict[int, Transfer] = {}
+        self.transfer_count = 0
+        self.media_bytes_per_s: dict[int, float] = {}  # by rendition, of media time
+        self.actions: list[Action] = []
+        self.wake_us: int | None = None
+
+    def close(self, transfer: Transfer, now_us: int, *, succeeded: bool) -> None:
+        """The transfer runs no more; its source is free and has one more measurement."""
+        del self.transfers[transfer.number]
+        want = self.wants[transfer.key]
+        want.transfer = None
+        if transfer.received_bytes >= self.config.attempt_free_bytes:
+            want.attempts = max(0, want.attempts - 1)
+        estimate = self.estimate_of(transfer)
+        if transfer.received_bytes or transfer.first_byte_us is not None:
+            transfer.close_slice(now_us, estimate)
+        if transfer.is_peer:
+            peer = self.peers[transfer.label.removeprefix("peer:")]
+            peer.transfer = None
+            if succeeded:
+                peer.failures = 0
+        else:
+            cdn = self.cdns[transfer.label]
+            cdn.running_count -= 1
+            if transfer.is_probe:
+                cdn.circuit.probing = False
+            if succeeded:
+                cdn.circuit.succeeded(now_us)
+        if succeeded:
+            estimate.succeeded(now_us)
+
+    def cancel(self, transfer: Transfer, reason: str, now_us: int) -> Want:
+        self.close(transfer, now_us, succeeded=False)
+        self.actions.append(CancelTransfer(transfer.number, reason))
+        return self.wants[transfer.key]
+
+    def want_again(self, want: Want) -> None:
+        want.phase = Phase.WANTED
+        want.fails_over = True
+        self.open[want.key] = None
+        if not want.urgent and want.attempts >= self.config.prefetch_attempts_max:
+            self.leave(want)
+
+    def leave(self, want: Want) -> None:
+        """Nobody wants it now.  What came of it goes."""
+        if want.received_bytes or want.suspects:
+            self.actions.append(DropPartial(want.key))
+        want.start_anew()
+        want.phase = Phase.LEFT
+        self.settle(want)
+
+    def settle(self, want: Want) -> None:
+        self.open.pop(want.key, None)
+        for peer in self.peers.values():
+            peer.unverified.pop(want.key, None)
+
+    def start(self, want: Want, source: Cdn | Peer, why: str, now_us: int) -> None:
+        self.wants[want.key] = want
+        self.transfer_count += 1
+        number = self.transfer_count
+        first_byte_limit_us, stall_limit_us = self.limits(want, source.estimate, now_us)
+        transfer = Transfer(
+            number=number,
+            key=want.key,
+            label=source.label,
+            is_peer=isinstance(source, Peer),
+            started_us=now_us,
+            first_byte_limit_us=first_byte_limit_us,
+            stall_limit_us=stall_limit_us,
+        )
+        self.transfers[number] = transfer
+        want.transfer = number
+        want.phase = Phase.RUNNING
+        want.attempts += 1
+        want.fails_over = False
+        self.open[want.key] = None
+        source.transfer_count += 1
+        if isinstance(source, Peer):
+            source.transfer = number
+            source.last_used = number
+            source.unverified[want.key] = None
+            self.actions.append(RequestFromPeer(number, source.name, want.key, want.received_bytes, why))
+        else:
+            source.running_count += 1
+            if why == "explore":
+                source.explored_us = now_us
+            if source.circuit.state(now_us) == "half-open":
+                transfer.is_probe = source.circuit.probing = True
+            self.actions.append(
+                FetchFromCdn(
+                    transfer=number,
+                    cdn=source.name,
+                    key=want.key,
+                    first_byte=want.received_bytes,
+                    total_bytes=want.total_bytes if want.received_bytes else None,
+                    etag=want.etag if want.received_bytes and not self.is_hashed(want.key) else None,
+                    why=why,
+                )
+            )
+        self.later(transfer.silence_due_us(), now_us)
+
+    def limits(self, want: Want, estimate: Estimate, now_us: int) -> tuple[int, int]:
+        """How long the source may be silent before its first byte, and later.
+
+        Less when the deadline is nearer, more for a source that is known to answer
+        late, and twice as much after each move: where all are slow, patience wins.
+        """
+        config = self.config
+        first_us = config.first_byte_limit_us
+        deadline_us = self.deadline_us(want.key)
+        if deadline_us is not None:
+            first_us = min(first_us, max(config.first_byte_limit_us_min, (deadline_us - now_us) // 3))
+        if estimate.first_byte_us is not None and estimate.good_count:
+            first_us = max(first_us, min(int(2 * estimate.first_byte_us), 2 * config.first_byte_limit_us))
+        patience = (1 if want.urgent else _PREFETCH_PATIENCE) << min(want.moves, 8)
+        return (
+            min(config.limit_us_max, first_us * patience),
+            min(config.limit_us_max, config.stall_limit_us * patience),
+        )
+
+    def later(self, time_us: int, now_us: int) -> None:
+        time_us = max(time_us, now_us + _WAKE_US_MIN)
+        if self.wake_us is None or time_us < self.wake_us:
+            self.wake_us = time_us
+
+    def deadline_us(self, key: ResourceKey) -> int | None:
+        """When the player will play it, as far as its requests tell."""
+        timeline = self.timelines.get(key.rendition)
+        return timeline.deadline_us(key) if timeline is not None and key.kind is Kind.MEDIA else None
+
+    def estimate(self) -> Estimate:
+        config = self.config
+        return Estimate(
+            fast_half_life_us=config.fast_half_life_us,
+            slow_half_life_us=config.slow_half_life_us,
+            error_half_life_us=config.error_half_life_us,
+        )
+
+    def estimate_of(self, transfer: Transfer) -> Estimate:
+        if transfer.is_peer:
+            return self.peers[transfer.label.removeprefix("peer:")].estimate
+        return self.cdns[transfer.label].estimate
+
+    def is_hashed(self, key: ResourceKey) -> bool:
+        """With hashes another CDN's ETag does not matter; without, it is all there is."""
+        timeline = self.timelines.get(key.rendition)
+        return key.kind is Kind.MEDIA and timeline is not None and timeline.shareable
+
+    def size_bytes(self, want: Want) -> int:
+        """Bytes still to come, guessed from the rendition's other segments when nobody said."""
+        total_bytes = want.total_bytes
+        if total_bytes is None:
+            timeline = self.timelines.get(want.key.rendition)
+            segment = timeline.find(want.key) if timeline is not None else None
+            rate = self.media_bytes_per_s.get(want.key.rendition)
+            if segment is not None and rate is not None:
+                total_bytes = int(rate * segment.duration_us / 1_000_000)
+            else:
+                total_bytes = self.config.segment_bytes_guess
+        return max(1, total_bytes - want.received_bytes)
+
+    def is_mostly_there(self, want: Want) -> bool:
+        return want.received_bytes > self.config.released_share_kept * self.size_bytes(want)
+
+    def source_states(self, now_us: int) -> list[SourceState]:
+        """Each CDN and peer as it looks now; bytes are counted elsewhere and left at 0."""
+        states = [self.cdn_state(cdn, now_us) for cdn in self.cdns.values()]
+        states += self.past_peers.values()
+        states += [self.peer_state(peer) for peer in self.peers.values()]
+        return states
+
+    def cdn_state(self, cdn: Cdn, now_us: int) -> SourceState:
+        circuit = cdn.circuit.state(now_us)
+        if circuit == "open":
+            state = "open"
+        elif circuit == "half-open" or cdn.estimate.error_rate(now_us) > 0.25:
+            state = "suspect"
+        else:
+            state = "healthy" if cdn.estimate.good_count else "new"
+        return _source_state(cdn.label, state, cdn.estimate, cdn.transfer_count)
+
+    def peer_state(self, peer: Peer) -> SourceState:
+        if self.reputation.is_suspect(peer.address) or peer.failures:
+            state = "suspect"
+        else:
+            state = "healthy" if peer.estimate.good_count else "new"
+        shown = _source_state(peer.label, state, peer.estimate, peer.transfer_count)
+        shown.held_count = self.availability.held_count(peer.name)
+        return shown
+
+    def forget_peer(self, peer: Peer, state: str) -> None:
+        past = self.peer_state(peer)
+        past.state = state
+        self.past_peers[peer.name] = past
+        if len(self.past_peers) > _PAST_PEERS_MAX:
+            del self.past_peers[next(iter(self.past_peers))]
+        self.availability.leave(peer.name)
+        del self.peers[peer.name]
+
+    def is_gone(self, key: ResourceKey) -> bool:
+        timeline = self.timelines.get(key.rendition)
+        return key.kind is Kind.MEDIA and timeline is not None and timeline.find(key) is None
+
+
+def _source_state(name: str, state: str, estimate: Estimate, transfer_count: int) -> SourceState:
+    return SourceState(
+        name=name,
+        state=state,
+        throughput_bytes_per_s=estimate.bytes_per_s,
+        first_byte_us=estimate.first_byte_us,
+        transfer_count=transfer_count,
+        error_count=estimate.error_count,
+        errors=dict(estimate.errors),
+    )

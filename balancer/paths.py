@@ -1,0 +1,51 @@
+"""The paths under which a local player finds a session's resources.
+
+    /playlist/2/hd.m3u8          a media playlist: the rendition's number
+    /media/2/17/hd_017.m4s       a segment: rendition, number
+    /init/2/0/hd_init.mp4        likewise for the other kinds
+
+The numbers name the resource; the last part is the origin's own file name, for
+the sake of players that look at extensions and of people who read logs.  What no
+playlist named has no path, which is why the proxy cannot be made to fetch it.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, urlsplit
+
+from .model import Kind, ResourceKey
+
+__all__ = ["MULTIVARIANT", "key_of", "path_of", "playlist_path", "rendition_of"]
+
+MULTIVARIANT = "/stream.m3u8"
+
+# Six and twelve digits hold any rendition and any live sequence number that we accept.
+_PLAYLIST = re.compile(r"/playlist/(\d{1,6})/[^/]*")
+_RESOURCE = re.compile(r"/(media|init|key|data)/(\d{1,6})/(\d{1,12})/[^/]*")
+_NAME_CHARACTERS_MAX = 120  # a long signed path must not make a line that players refuse
+
+
+def path_of(key: ResourceKey, uri: str) -> str:
+    return f"/{key.kind.value}/{key.rendition}/{key.number}/{_name(uri)}"
+
+
+def playlist_path(rendition: int, uri: str) -> str:
+    return f"/playlist/{rendition}/{_name(uri)}"
+
+
+def key_of(path: str) -> ResourceKey | None:
+    found = _RESOURCE.fullmatch(path)
+    if found is None:
+        return None
+    return ResourceKey(rendition=int(found[2]), kind=Kind(found[1]), number=int(found[3]))
+
+
+def rendition_of(path: str) -> int | None:
+    found = _PLAYLIST.fullmatch(path)
+    return int(found[1]) if found else None
+
+
+def _name(uri: str) -> str:
+    last = urlsplit(uri).path.rpartition("/")[2]
+    return quote(last, safe="%")[-_NAME_CHARACTERS_MAX:] or "resource"

@@ -1,0 +1,37 @@
+"""Says which leg runs, and refuses to test an old build.
+
+fast      the package installed in the virtual environment (compiled)
+checked   build/legs/checked (compiled, with checks)
+pure      src (the source as it is)
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import shoal
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(shoal.__file__).resolve().parent
+LEG = os.environ.get("SHOAL_LEG", "fast")
+
+
+def pytest_report_header() -> str:
+    return f"leg: {LEG}, shoal from {os.path.relpath(PACKAGE, ROOT)}"
+
+
+def pytest_sessionstart() -> None:
+    is_source = PACKAGE.parent == ROOT / "src"
+    if is_source != (LEG == "pure"):
+        pytest.exit(f"SHOAL_LEG is {LEG}, but shoal comes from {PACKAGE}; run: make {LEG}", returncode=2)
+    if is_source:
+        return
+    # A compiled or copied module hides every later edit of its source.
+    for room in ("runtime", "balancer", "transports", "app"):
+        for source in sorted((ROOT / room).glob("**/*.py")):
+            built = PACKAGE / source.relative_to(ROOT)
+            if not built.exists() or built.read_bytes() != source.read_bytes():
+                pytest.exit(f"the {LEG} leg is older than {source.relative_to(ROOT)}; run: make {LEG}", returncode=2)

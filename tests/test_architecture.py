@@ -1,0 +1,112 @@
+"""Imports point down only, and a platform is known in one place."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("runtime", "balancer", "transports", "app")
+
+# Longest prefix first: what a module may import of shoal, besides its own folder.
+MAY_IMPORT = {
+    "runtime/core": {"runtime/core"},
+    "runtime": {"runtime"},
+    "transports/native": {
+        "transports/native",
+        "transports/interface",
+        "transports/errors",
+        "transports/sansio",
+        "runtime",
+    },
+    "transports/browser": {
+        "transports/browser",
+        "transports/interface",
+        "transports/errors",
+        "transports/sansio",
+        "runtime",
+    },
+    "transports/sansio": {"transports/sansio", "transports/errors"},
+    "transports": {"transports", "runtime"},
+    "balancer/actors": {"balancer", "runtime", "transports/interface", "transports/errors", "transports/sansio"},
+    "balancer": {"balancer", "runtime", "transports/interface", "transports/errors"},
+    "app": {"app", "balancer", "transports", "runtime"},
+}
+# The decisions: state, event and time in, actions out.
+SANS_IO = sorted(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("balancer/*.py", "balancer/formats/**/*.py", "transports/sansio/*.py")
+    for path in ROOT.glob(pattern)
+)
+CLOCKS_AND_CHANCE = {"time", "random", "asyncio", "secrets", "threading", "socket", "datetime.datetime.now"}
+
+
+def modules() -> list[Path]:
+    return sorted(path for room in ROOMS for path in (ROOT / room).glob("**/*.py"))
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Every module that `path` imports, by its full dotted name."""
+    package = ("shoal", *path.relative_to(ROOT).parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield name.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            stem = ".".join((*base, *([node.module] if node.module else [])))
+            yield stem, node.lineno
+            for name in node.names:
+                yield f"{stem}.{name.name}", node.lineno
+
+
+def identity(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", modules(), ids=identity)
+def test_imports_point_down_only(path: Path) -> None:
+    place = identity(path)
+    rule = next(prefix for prefix in sorted(MAY_IMPORT, key=len, reverse=True) if place.startswith(prefix + "/"))
+    for name, line in imports(path):
+        if not name.startswith("shoal."):
+            continue
+        target = name.removeprefix("shoal.").replace(".", "/")
+        allowed = any(
+            target == ok or target.startswith(ok + "/") or ok.startswith(target + "/") for ok in MAY_IMPORT[rule]
+        )
+        assert allowed, f"{place}:{line} imports {name}, which {rule}/ may not know"
+
+
+@pytest.mark.parametrize("path", modules(), ids=identity)
+def test_only_the_browser_side_knows_the_browser(path: Path) -> None:
+    place = identity(path)
+    if place.startswith("transports/browser/") or place == "runtime/drivers/browser_loop.py":
+        return
+    found = [(name, line) for name, line in imports(path) if name.split(".")[0] in {"js", "pyodide", "pyodide_js"}]
+    assert not found, f"{place} imports {found}"
+
+
+@pytest.mark.parametrize("place", SANS_IO)
+def test_a_decision_has_no_clock_no_chance_and_no_await(place: str) -> None:
+    path = ROOT / place
+    found = [(name, line) for name, line in imports(path) if name in CLOCKS_AND_CHANCE]
+    assert not found, f"{place} imports {found}; time and randomness come in as arguments"
+    waits = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Await | ast.AsyncFunctionDef)
+    ]
+    assert not waits, f"{place} waits at lines {waits}"
+
+
+@pytest.mark.parametrize("path", [p for p in modules() if p.parts[-2] == "core" or "runtime" in p.parts], ids=identity)
+def test_the_runtime_needs_the_standard_library_only(path: Path) -> None:
+    import sys
+
+    for name, line in imports(path):
+        root = name.split(".")[0]
+        assert root in {"shoal", "uvloop"} or root in sys.stdlib_module_names, f"{identity(path)}:{line} imports {name}"
