@@ -29,7 +29,7 @@ MAY_IMPORT = {
         "transports/sansio",
         "runtime",
     },
-    "transports/sansio": {"transports/sansio", "transports/errors"},
+    "transports/sansio": {"transports/sansio", "transports/interface", "transports/errors"},
     "transports": {"transports", "runtime"},
     "balancer/actors": {"balancer", "runtime", "transports/interface", "transports/errors", "transports/sansio"},
     "balancer": {"balancer", "runtime", "transports/interface", "transports/errors"},
