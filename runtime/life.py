@@ -238,6 +238,7 @@ class Life:
         where = "on_start"
         if state in (RUNNING, SUSPENDED):
             where = "receive"
+            cell.state = RUNNING  # the handler has ended: the end need not cancel it
             self.scheduler.lost += 1
             reply = cell.reply
             if reply is not None:
@@ -378,6 +379,8 @@ class Life:
     def _begin_end_record(self, cell: Cell, reason: StopReason, *, restarting: bool) -> None:
         belongings = belongings_of(cell)
         belongings.reason = reason
+        if reason not in (StopReason.FAILED, StopReason.RESTARTED):
+            belongings.error = None
         belongings.is_restarting = restarting
         cell.is_open = restarting
 

@@ -1,4 +1,5 @@
 cimport cython
+from libc.stdint cimport int64_t
 from .mailbox cimport Mailbox
 from .reply cimport Reply
 
@@ -11,8 +12,8 @@ cdef class Cell:
     cdef public bint is_ready
     cdef public bint is_urgent
     cdef public bint is_resumable
-    cdef public long long virtual_ns
-    cdef public long long order
+    cdef public int64_t virtual_ns
+    cdef public int64_t order
     cdef public object function
     cdef public object actor
     cdef public object handle
@@ -31,7 +32,7 @@ cdef class Cell:
     cdef public object recipe
     cdef public object extras
 
-    cpdef int adopt(self, Cell child) except -1
-    cpdef int disown(self, Cell child) except -1
+    cpdef void adopt(self, Cell child) except *
+    cpdef void disown(self, Cell child) except *
     @cython.locals(child=Cell, found=list)
     cpdef list children(self)

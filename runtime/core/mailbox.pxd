@@ -18,9 +18,9 @@ cdef class Mailbox:
     cpdef object pop(self)
     @cython.locals(head=Py_ssize_t)
     cpdef object pop_oldest(self)
-    cpdef int push_control(self, object item) except -1
+    cpdef void push_control(self, object item) except *
     cpdef bint has_messages(self) except -1
     cpdef bint is_bare(self) except -1
-    cpdef int reuse(self, Py_ssize_t limit) except -1
+    cpdef void reuse(self, Py_ssize_t limit) except *
     @cython.locals(old=list, ring=list, i=Py_ssize_t)
-    cdef int _resize(self, Py_ssize_t capacity) except -1
+    cdef void _resize(self, Py_ssize_t capacity) except *

@@ -1,4 +1,5 @@
 cimport cython
+from libc.stdint cimport int64_t
 from . cimport _ticks as _clock
 from .cell cimport Cell
 from .mailbox cimport Mailbox
@@ -21,20 +22,20 @@ cdef class Scheduler:
     cdef public object host
     cdef readonly Timers timers
     cdef public Py_ssize_t batch
-    cdef public long long now_us
+    cdef public int64_t now_us
     cdef public bint in_turn
-    cdef public long long sent
-    cdef public long long taken
-    cdef public long long handled
-    cdef public long long lost
-    cdef public long long dead
-    cdef public long long late_replies
-    cdef public long long turns
-    cdef long long _slice_ns
-    cdef long long _fixed_ns
-    cdef long long _spent_ns
-    cdef long long _floor_ns
-    cdef long long _orders
+    cdef public int64_t sent
+    cdef public int64_t taken
+    cdef public int64_t handled
+    cdef public int64_t lost
+    cdef public int64_t dead
+    cdef public int64_t late_replies
+    cdef public int64_t turns
+    cdef int64_t _slice_ns
+    cdef int64_t _fixed_ns
+    cdef int64_t _spent_ns
+    cdef int64_t _floor_ns
+    cdef int64_t _orders
     cdef bint _is_awake
     cdef list _heap
     cdef object _urgent
@@ -42,45 +43,45 @@ cdef class Scheduler:
     cdef list _pool
 
     @cython.locals(box=Mailbox)
-    cpdef int post(self, Cell cell, object item) except -1
+    cpdef void post(self, Cell cell, object item) except *
     @cython.locals(box=Mailbox)
-    cpdef int post_control(self, Cell cell, object message) except -1
+    cpdef void post_control(self, Cell cell, object message) except *
     @cython.locals(box=Mailbox)
     cpdef bint post_or_wait(self, Cell cell, object item, Reply reply) except -1
-    @cython.locals(reply=Reply, now_us="long long")
-    cpdef Reply ask(self, Cell cell, object message, long long timeout_us)
+    @cython.locals(reply=Reply, now_us=int64_t)
+    cpdef Reply ask(self, Cell cell, object message, int64_t timeout_us)
     @cython.locals(reply=Reply)
     cpdef Reply send(self, Cell cell, object message)
-    cpdef int bury(self, Cell cell, object item, object reason) except -1
+    cpdef void bury(self, Cell cell, object item, object reason) except *
     cpdef bint settle(self, Reply reply, int state, object value) except -1
-    cpdef int need_turn(self) except -1
-    @cython.locals(floor_ns="long long")
-    cpdef int ready(self, Cell cell) except -1
-    cpdef int resume(self, Cell cell) except -1
-    cpdef int signal(self, Cell cell, object signal) except -1
-    cpdef int activate(self, Cell cell) except -1
-    @cython.locals(end_ns="long long", cell=Cell, more=bint)
-    cpdef bint turn(self, long long budget_us, long long now_us) except -1
+    cpdef void need_turn(self) except *
+    @cython.locals(floor_ns=int64_t)
+    cpdef void ready(self, Cell cell) except *
+    cpdef void resume(self, Cell cell) except *
+    cpdef void signal(self, Cell cell, object signal) except *
+    cpdef void activate(self, Cell cell) except *
+    @cython.locals(end_ns=int64_t, cell=Cell, more=bint)
+    cpdef bint turn(self, int64_t budget_us, int64_t now_us) except -1
     cpdef bint has_work(self) except -1
-    @cython.locals(start_ns="long long", now_ns="long long", left=Py_ssize_t, box=Mailbox, reply=Reply)
-    cdef int _run(self, Cell cell, long long end_ns) except -1
+    @cython.locals(start_ns=int64_t, now_ns=int64_t, left=Py_ssize_t, box=Mailbox, reply=Reply)
+    cdef void _run(self, Cell cell, int64_t end_ns) except *
     @cython.locals(box=Mailbox)
-    cdef int _rest(self, Cell cell) except -1
-    cdef int _finish(self, Cell cell, object result, object message) except -1
-    cdef int _advance(self, Cell cell) except -1
+    cdef void _rest(self, Cell cell) except *
+    cdef void _finish(self, Cell cell, object result, object message) except *
+    cdef void _advance(self, Cell cell) except *
     @cython.locals(reply=Reply)
-    cdef int _answer(self, Cell cell, object value) except -1
-    @cython.locals(reply=Reply, i=Py_ssize_t)
-    cdef int _wake_askers(self) except -1
+    cdef void _answer(self, Cell cell, object value) except *
+    @cython.locals(reply=Reply)
+    cdef void _wake_askers(self) except *
     @cython.locals(timer=Timer)
-    cdef int _expire(self, long long now_us) except -1
+    cdef void _expire(self, int64_t now_us) except *
     @cython.locals(box=Mailbox)
     cdef Mailbox _lease(self, Cell cell)
-    cdef int _overflow(self, Cell cell, Mailbox box, object item) except -1
+    cdef void _overflow(self, Cell cell, Mailbox box, object item) except *
     @cython.locals(reply=Reply)
-    cdef int _admit(self, Cell cell, Mailbox box) except -1
-    cdef long long _tick(self) except -1
+    cdef void _admit(self, Cell cell, Mailbox box) except *
+    cdef int64_t _tick(self) except -1
     @cython.locals(heap=list, above=Cell, above_place=Py_ssize_t)
-    cdef int _rise(self, Cell cell, Py_ssize_t place) except -1
+    cdef void _rise(self, Cell cell, Py_ssize_t place) except *
     @cython.locals(heap=list, first=Cell, cell=Cell, below=Cell, other=Cell, size=Py_ssize_t, place=Py_ssize_t, below_place=Py_ssize_t)
     cdef Cell _pop_ready(self)
