@@ -56,7 +56,9 @@ class WebRtcConnector:
         self._closed = False
 
     async def offer(self, label: str) -> OutgoingOffer:
-        """As Connector.offer.  ConnectFailed when `connections_max` are open."""
+        """As Connector.offer.  ConnectFailed when `connections_max` are open, ValueError for a label beyond ASCII."""
+        if not label.isascii():
+            raise ValueError(f"label {label!r} is not ASCII; aiortc would cut it, counting characters for bytes")
         link = self._new_link()
         try:
             link.attach(link.connection.createDataChannel(label))

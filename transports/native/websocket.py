@@ -73,7 +73,7 @@ class WebSocketSignaling:
                     target,
                     heartbeat=self._heartbeat_us / _SECOND_US,
                     max_msg_size=message_bytes_max,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+                    timeout=aiohttp.ClientWSTimeout(ws_close=1.0),  # pyright: ignore[reportCallIssue] - made by attrs
                     compress=0,
                 )
         except TimeoutError as error:

@@ -1,0 +1,81 @@
+"""The contract of transports, over the in-memory network and in virtual time."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from shoal.transports.memory import (
+    InlineHasher,
+    MemoryConnector,
+    MemoryFetcher,
+    MemoryServer,
+    MemorySignaling,
+    Network,
+    listen_text,
+)
+
+from .contract import ChannelContract, FetcherContract, HasherContract, SignalingContract
+from .virtual_loop import run_virtual
+
+
+class MemoryWorld:
+    """Everything of one test on one network; the two ends of a channel are two hosts."""
+
+    def __init__(self) -> None:
+        self.network = Network(seed=1)
+        self.near = self.network.host("near")
+        self.connectors = 0
+
+    def run(self, main):
+        return run_virtual(main)
+
+    def fetcher(self, policy=None):
+        return MemoryFetcher(self.near, policy)
+
+    def server(self):
+        return MemoryServer(self.near)
+
+    def connector(self, *, connect_timeout_us=10_000_000):
+        self.connectors += 1
+        return MemoryConnector(self.network.host(f"peer-{self.connectors}"), connect_timeout_us=connect_timeout_us)
+
+    def signaling(self):
+        return MemorySignaling(self.near)
+
+    def hasher(self):
+        return InlineHasher()
+
+    @contextlib.asynccontextmanager
+    async def echo_tracker(self):
+        async def echo(socket):
+            while (text := await socket.receive()) != "bye":
+                await socket.send("x" * 1000 if text == "big" else text)
+
+        listener = listen_text(self.network.host("tracker.example"), echo)
+        try:
+            yield f"ws://tracker.example:{listener.port}/announce"
+        finally:
+            await listener.aclose()
+
+
+@pytest.fixture
+def world():
+    return MemoryWorld()
+
+
+class TestFetcherInMemory(FetcherContract):
+    pass
+
+
+class TestChannelsInMemory(ChannelContract):
+    pass
+
+
+class TestSignalingInMemory(SignalingContract):
+    pass
+
+
+class TestHasherInline(HasherContract):
+    pass
