@@ -4,10 +4,11 @@ tokenizer     bytes to lines, within limits
 attributes    attribute lists and the values in them
 variables     EXT-X-DEFINE
 parser        `parse`: the whole way to a Multivariant or a MediaPlaylist (playlist.py)
-resources     media playlists to the balancer's Segments, with numbers and times
+catalogue     media playlists to the balancer's Segments, with numbers and times
 rewrite       the same playlist with other URIs
 """
 
+from .catalogue import Catalogue, Resources, resources
 from .parser import parse
 from .playlist import (
     IFrameStream,
@@ -21,7 +22,6 @@ from .playlist import (
     UriKind,
     Variant,
 )
-from .resources import Catalogue, Resources, resources
 from .rewrite import Namer, Rewritten, rewrite
 from .tokenizer import Limits
 

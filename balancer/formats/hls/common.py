@@ -140,7 +140,7 @@ class Common:
             parts = urlsplit(uri)
             is_right = bool(parts.hostname) and parts.scheme in {"http", "https"}
         except ValueError as error:
-            raise PlaylistMalformed(f"URI {shorten(text)} cannot be read ({error}); mend it", line=line.number) from None
+            raise PlaylistMalformed(f"URI {shorten(text)} cannot be read ({error})", line=line.number) from None
         if not is_right:
             raise PlaylistMalformed(f"URI {shorten(text)} has no host; give one", line=line.number)
         return parts.scheme + uri[len(parts.scheme) :]  # in lower case

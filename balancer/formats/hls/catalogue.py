@@ -55,12 +55,12 @@ class Catalogue:
         numbered = [(segment.sequence if self._was_live else segment.place, segment) for segment in playlist.segments]
         is_restarted = self._is_restarted(numbered)
         start_us = self._start_us(numbered, playlist.target_duration_us, is_restarted=is_restarted)
-        self._known = {}
+        known: dict[int, tuple[str, int]] = {}
         media: list[Segment] = []
         inits: dict[int, Segment] = {}
         keys: dict[int, Segment] = {}
         for number, segment in numbered:
-            self._known[number] = (_identity(segment), start_us)
+            known[number] = (_identity(segment), start_us)
             if not segment.is_gap:
                 media.append(
                     Segment(
@@ -73,7 +73,8 @@ class Catalogue:
                 )
                 self._note_others(segment, start_us, inits, keys)
             start_us += segment.duration_us
-        if numbered:
+        if numbered:  # an empty load says nothing of those that follow
+            self._known = known
             self._end = (numbered[-1][0] + 1, start_us)
         self._forget(len(inits) + len(keys))
         return Resources(
