@@ -425,8 +425,11 @@ def parsed_or_refused(data):
     try:
         parse(data, URL)
     except PlaylistError as error:
-        assert error.url == "https://cdn.example/show/main.m3u8"
-        assert error.message
+        refused = error
+    else:
+        return
+    assert refused.url == "https://cdn.example/show/main.m3u8"
+    assert refused.message
 
 
 TAGS = sorted({line.partition(":")[0] for text in PLAYLISTS for line in text.splitlines() if line.startswith("#")})

@@ -109,11 +109,10 @@ def test_a_long_value_is_shortened_in_messages():
 def test_any_bytes_are_lines_that_join_to_them_or_a_playlist_error(data):
     try:
         lines = tokenize(data)
-    except PlaylistError as error:
-        assert str(error)
-    else:
-        assert join(lines) == data
-        assert [line.number for line in lines] == list(range(1, len(lines) + 1))
+    except PlaylistError:
+        return
+    assert join(lines) == data
+    assert [line.number for line in lines] == list(range(1, len(lines) + 1))
 
 
 @given(st.text(st.characters(codec="utf-8") | st.sampled_from('\r\n#:,"='), max_size=200))

@@ -1,0 +1,207 @@
+"""The sidecar of hashes: written, read back, looked up, and refused when it is not what it should be."""
+
+import hashlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoal.balancer.errors import ConfigurationError, SidecarError, SidecarMalformed, SidecarTooLarge
+from shoal.balancer.integrity import Digests, Sidecar, SidecarLimits, sidecar
+from shoal.balancer.model import ByteRange
+
+URL = "https://cdn.example/show/hashes.json?sig=1"
+KIB = 1024
+HASH = "ab" * 32
+
+
+def document(files=None, **changes):
+    return json.dumps({"version": 1, "block_bytes": 65536, "files": files or {}} | changes).encode()
+
+
+def refusal(data, kind=SidecarMalformed, **options):
+    with pytest.raises(kind) as caught:
+        Sidecar.parse(data, URL, **options)
+    return str(caught.value)
+
+
+def test_a_written_sidecar_gives_the_digests_of_what_was_written():
+    files = {"hd/000.m4s": b"a" * 150_000, "init.mp4": b"i", "empty": b""}
+    read = Sidecar.parse(sidecar(files.items()), URL)
+    assert len(read) == 3
+    assert read.has_blocks
+    for name, data in files.items():
+        assert read.digests(f"https://cdn.example/show/{name}") == Digests.of(data)
+
+
+def test_the_format_is_the_documented_one():
+    digest = hashlib.sha256(b"abc").hexdigest()
+    assert json.loads(sidecar([("a.m4s", b"abc")])) == {
+        "version": 1,
+        "block_bytes": 65536,
+        "files": {"a.m4s": {"bytes": 3, "sha256": digest, "blocks": [digest]}},
+    }
+
+
+def test_digests_are_of_the_whole_and_of_each_block():
+    data = bytes(range(256)) * 160  # 40 KiB
+    digests = Digests.of(data, block_bytes=16 * KIB)
+    assert digests.byte_count == 40 * KIB
+    assert digests.sha256 == hashlib.sha256(data).digest()
+    assert digests.blocks == tuple(hashlib.sha256(data[at : at + 16 * KIB]).digest() for at in (0, 16 * KIB, 32 * KIB))
+
+
+@given(st.lists(st.integers(0, 40_000), max_size=8))
+def test_digests_do_not_depend_on_the_pieces(sizes):
+    pieces = [bytes([n]) * size for n, size in enumerate(sizes)]
+    assert Digests.of(pieces, block_bytes=16 * KIB) == Digests.of(b"".join(pieces), block_bytes=16 * KIB)
+    assert len(Digests.of(pieces, block_bytes=16 * KIB).blocks) == -(-sum(sizes) // (16 * KIB))
+
+
+def test_queries_count_for_nothing():
+    read = Sidecar.parse(sidecar([("a.m4s", b"abc")]), URL)
+    found = read.digests("https://cdn.example/show/a.m4s?sig=of-this-session")
+    assert found is not None
+    assert found == read.digests("https://cdn.example/show/a.m4s#t=1")
+
+
+def test_a_byte_range_is_a_resource_of_its_own():
+    read = Sidecar.parse(sidecar([("a.mp4@10+3", b"abc")]), URL)
+    uri = "https://cdn.example/show/a.mp4"
+    assert read.digests(uri, ByteRange(10, 3)) == Digests.of(b"abc")
+    assert read.digests(uri) is None
+    assert read.digests(uri, ByteRange(10, 4)) is None
+
+
+def test_what_is_not_named_has_no_digests():
+    read = Sidecar.parse(sidecar([("a.m4s", b"abc")]), URL)
+    for uri in ("https://cdn.example/a.m4s", "https://other.example/show/a.m4s", "http://cdn.example/show/a.m4s"):
+        assert read.digests(uri) is None
+
+
+def test_blocks_may_be_left_out():
+    read = Sidecar.parse(sidecar([("a.m4s", b"abc")], has_blocks=False), URL)
+    assert not read.has_blocks
+    assert read.digests("https://cdn.example/show/a.m4s") == Digests(3, hashlib.sha256(b"abc").digest())
+
+
+def test_fields_that_a_later_version_may_add_are_ignored():
+    files = {"a": {"bytes": 1, "sha256": HASH, "note": "x"}}
+    assert len(Sidecar.parse(document(files, made_by="x"), URL)) == 1
+
+
+NAMES = [
+    ("/a", "not relative"),
+    ("//evil.example/a", "not relative"),
+    ("https://evil.example/a", "not relative"),
+    ("../a", "'..'"),
+    ("a/../../b", "'..'"),
+    ("a/%2E%2e/b", "'..'"),
+    ("a%2F..%2Fb", "'..'"),
+    ("./a", "'.'"),
+    ("a//b", "empty step"),
+    ("a/", "empty step"),
+    ("a\\b", "backslash"),
+    ("a?x=1", "query"),
+    ("a#x", "query"),
+    ("a\nb", "control character"),
+    (".\t./a", "control character"),
+    (" a", "blank"),
+    ("x" * 2000 + "@" * 49, "expected"),
+    ("http://[", "URI"),
+]
+
+
+@pytest.mark.parametrize(("name", "words"), NAMES[:-2])
+def test_a_name_that_leaves_the_folder_or_cannot_be_compared_is_refused(name, words):
+    assert words in refusal(document({name: {"bytes": 1, "sha256": HASH}}))
+    with pytest.raises(ConfigurationError, match="name"):
+        sidecar([(name, b"x")])
+
+
+@pytest.mark.parametrize("name", [name for name, _ in NAMES[-2:]])
+def test_a_name_that_is_no_uri_or_too_long_is_refused(name):
+    assert refusal(document({name: {"bytes": 1, "sha256": HASH}}))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "not JSON"),
+        (b"<!doctype html><title>404", "'<!doctype html><title>404'"),
+        (b"\xff\xfe{}", "not JSON"),
+        (b"[]", "Expected `object`"),
+        (b'{"x":' * 100_000, "not JSON"),
+        (document(version=2), "$.version"),
+        (document(block_bytes=65537), "power of two"),
+        (document(block_bytes=8192), "power of two"),
+        (document(block_bytes=8 * KIB * KIB), "power of two"),
+        (document(block_bytes=-65536), "power of two"),
+        (document({"": {"bytes": 1, "sha256": HASH}}), "length >= 1"),
+        (document({"a": {"bytes": -1, "sha256": HASH}}), "bytes"),
+        (document({"a": {"bytes": 2**63, "sha256": HASH}}), "bytes"),
+        (document({"a": {"bytes": 1, "sha256": HASH[1:]}}), "sha256"),
+        (document({"a": {"bytes": 1, "sha256": HASH + "\n"}}), "sha256"),
+        (document({"a": {"bytes": 1, "sha256": "g" * 64}}), "sha256"),
+        (document({"a": {"bytes": 1}}), "sha256"),
+        (document({"a": {"bytes": 1, "sha256": HASH, "blocks": []}}), "0 blocks, and its 1 bytes make 1 of 65536"),
+        (document({"a": {"bytes": 65536, "sha256": HASH, "blocks": [HASH] * 2}}), "make 1 of 65536"),
+        (document({"a@0+5": {"bytes": 4, "sha256": HASH}}), "the range's length"),
+    ],
+)
+def test_what_is_no_sidecar_is_refused_and_says_why(data, words):
+    assert words in refusal(data)
+
+
+def test_limits_hold_and_are_named():
+    data = document({name: {"bytes": 1, "sha256": HASH} for name in "ab"})
+    assert "sidecar_bytes_max" in refusal(data, SidecarTooLarge, limits=SidecarLimits(sidecar_bytes_max=10))
+    assert "files_max" in refusal(data, SidecarTooLarge, limits=SidecarLimits(files_max=1))
+
+
+def test_limits_are_on_by_default():
+    assert "sidecar_bytes_max" in refusal(b" " * (16 * KIB * KIB + 1), SidecarTooLarge)
+
+
+def test_wrong_arguments_are_refused_where_they_are_given():
+    with pytest.raises(ConfigurationError, match="power of two"):
+        Digests.of(b"", block_bytes=1000)
+    with pytest.raises(ConfigurationError, match="power of two"):
+        sidecar([], block_bytes=0)
+    with pytest.raises(ConfigurationError, match="given twice"):
+        sidecar([("a", b"1"), ("a", b"2")])
+    with pytest.raises(ConfigurationError, match="bytes of the range"):
+        sidecar([("a@0+5", b"1")])
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "a", "../a", "a@0+1", HASH]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["bytes", "sha256", "blocks", "a", "../a"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.binary(max_size=60) | st.builds(lambda files: document(files), json_values.filter(bool)))
+def test_any_bytes_are_a_sidecar_or_a_sidecar_error(data):
+    try:
+        read = Sidecar.parse(data, URL)
+    except SidecarError:
+        return
+    assert all(uri.startswith("https://cdn.example/show/") for uri, _ in read)
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=12), st.binary(max_size=20), max_size=4), st.booleans())
+def test_whatever_can_be_written_can_be_read_back(files, has_blocks):
+    try:
+        data = sidecar(files.items(), has_blocks=has_blocks)
+    except ConfigurationError:
+        return
+    read = Sidecar.parse(data, URL)
+    assert len(read) == len(files)
+    assert {digests.sha256 for digests in (read.digests(*name) for name in read) if digests} == {
+        hashlib.sha256(content).digest() for content in files.values()
+    }
