@@ -16,6 +16,7 @@ class Availability:
         # rendition -> peer -> held, fetching
         self._peers: dict[int, dict[str, tuple[frozenset[int], frozenset[int]]]] = {}
         self._renditions: dict[str, int] = {}
+        self._told: dict[str, None] = {}  # peers that announced anything, were it nothing
 
     def join(self, peer: str, rendition: int) -> None:
         self.leave(peer)
@@ -24,6 +25,7 @@ class Availability:
 
     def leave(self, peer: str) -> None:
         """Forget a peer; unknown ones are none of our business."""
+        self._told.pop(peer, None)
         rendition = self._renditions.pop(peer, None)
         if rendition is not None:
             del self._peers[rendition][peer]
@@ -33,6 +35,7 @@ class Availability:
         rendition = self._renditions.get(peer)
         if rendition is not None:
             self._peers[rendition][peer] = (held, fetching)
+            self._told[peer] = None
 
     def lacks(self, peer: str, number: int) -> None:
         """The peer was asked and does not have it, whatever it announced."""
@@ -42,7 +45,8 @@ class Availability:
             self._peers[rendition][peer] = (held - {number}, fetching - {number})
 
     def peer_count(self, rendition: int) -> int:
-        return len(self._peers.get(rendition, ()))
+        """Peers whose holdings are known; one that has just joined may hold all or nothing."""
+        return sum(peer in self._told for peer in self._peers.get(rendition, ()))
 
     def holds(self, peer: str, number: int) -> bool:
         rendition = self._renditions.get(peer)

@@ -160,7 +160,7 @@ class Decisions:
                     continue
             if slack_us is None or deadline_us is None:
                 continue
-            lead_us = self._cdn_lead_us(want, timeline)
+            lead_us = self._cdn_lead_us(key, timeline)
             if slack_us > lead_us:
                 self._book.later(deadline_us - lead_us, now_us)
             elif cdn_room > 0:
@@ -176,18 +176,20 @@ class Decisions:
                     self._book.later(now_us + self._book.config.retry_backoff_us, now_us)
 
     def _in_order(self, window: dict[ResourceKey, Timeline], now_us: int) -> list[tuple[ResourceKey, Timeline]]:
-        """What is due soon by its deadline; then what few peers hold, while they are still here."""
+        """What is due soon, by its deadline; then what few peers hold, while they are still here; equals by turn."""
 
         def order(item: tuple[int, tuple[ResourceKey, Timeline]]) -> tuple[int, int, int]:
             place, (key, timeline) = item
             deadline_us = timeline.deadline_us(key)
             if deadline_us is not None and deadline_us - now_us <= self._book.config.cdn_prefetch_deadline_us:
                 return (0, deadline_us, place)
-            return (1, len(self._book.availability.holders(key.rendition, key.number)), place)
+            holders = len(self._book.availability.holders(key.rendition, key.number))
+            turn = place if deadline_us is None or holders else deadline_us - self._cdn_lead_us(key, timeline)
+            return (1, holders, turn)
 
         return [item for _, item in sorted(enumerate(window.items()), key=order)]
 
-    def _cdn_lead_us(self, want: Want, timeline: Timeline) -> int:
+    def _cdn_lead_us(self, key: ResourceKey, timeline: Timeline) -> int:
         """How long before its deadline a CDN is asked for it.
 
         Where a swarm has nobody who holds it or is fetching it, the viewers take
@@ -195,7 +197,6 @@ class Decisions:
         others wait for it.
         """
         near_us = self._book.config.cdn_prefetch_deadline_us
-        key = want.key
         if (
             not timeline.shareable
             or not self._book.availability.peer_count(key.rendition)

@@ -1,0 +1,508 @@
+"""What the policy does after each thing that can happen: one rule a test."""
+
+from __future__ import annotations
+
+from shoal.balancer.config import BalancerConfig
+from shoal.balancer.events import (
+    BanPeer,
+    BytesDiscarded,
+    CancelTransfer,
+    CdnAdded,
+    DropPartial,
+    FetchFromCdn,
+    GiveUp,
+    PeerAnnounced,
+    PeerJoined,
+    PeerLeft,
+    RequestFromPeer,
+    ResourceCompleted,
+    ResourceDropped,
+    ResourceReleased,
+    ResourceRequested,
+    SegmentsListed,
+    SourceBlamed,
+    TimePassed,
+    TransferEnded,
+    TransferFailed,
+    TransferProgressed,
+    TransferStarted,
+    WakeAt,
+)
+from shoal.balancer.model import Kind, ResourceKey, Segment
+from shoal.balancer.policy import Policy
+
+SECOND = 1_000_000
+SIZE = 1_000_000
+
+
+def media(number: int, rendition: int = 0) -> ResourceKey:
+    return ResourceKey(rendition, Kind.MEDIA, number)
+
+
+class Table:
+    """A policy, a clock, and the actions of the last step without wake-ups."""
+
+    def __init__(
+        self, *cdns: str, segments: int = 20, shareable: bool = True, config: BalancerConfig | None = None
+    ) -> None:
+        self.policy = Policy(config or BalancerConfig(), seed=1)
+        self.now_us = 0
+        self.wake_us: int | None = None
+        for cdn in cdns:
+            self.feed(CdnAdded(cdn))
+        self.list_segments(range(segments), shareable=shareable)
+
+    def list_segments(self, numbers: range, *, shareable: bool = True, is_live: bool = False) -> list:
+        segments = tuple(
+            Segment(key=media(n), uri=f"{n}.m4s", start_us=n * 4 * SECOND, duration_us=4 * SECOND) for n in numbers
+        )
+        return self.feed(SegmentsListed(0, segments, is_live, shareable))
+
+    def feed(self, event: object, *, after_us: int = 0) -> list:
+        self.now_us += after_us
+        actions = self.policy.handle(event, self.now_us)
+        for action in actions:
+            if isinstance(action, WakeAt):
+                assert action.time_us > self.now_us
+                self.wake_us = action.time_us
+        return [action for action in actions if not isinstance(action, WakeAt)]
+
+    def until(self, time_us: int) -> list:
+        """Wake the policy whenever it asked for it; all actions up to then."""
+        seen = []
+        while self.wake_us is not None and self.wake_us <= time_us:
+            self.now_us, self.wake_us = self.wake_us, None
+            seen += self.feed(TimePassed())
+        self.now_us = time_us
+        return seen
+
+    def join(self, peer: str, held: range = range(20), **details: str) -> list:
+        actions = self.feed(PeerJoined(peer, 0, **details))
+        return actions + self.feed(PeerAnnounced(peer, frozenset(held), frozenset()))
+
+    def deliver(self, transfer: int, key: ResourceKey, *, byte_count: int = SIZE) -> list:
+        """The whole of it, in half a second."""
+        actions = self.feed(TransferStarted(transfer, SIZE), after_us=50_000)
+        for _ in range(10):
+            actions += self.feed(TransferProgressed(transfer, byte_count // 10), after_us=50_000)
+        actions += self.feed(TransferEnded(transfer))
+        return actions + self.feed(ResourceCompleted(key, SIZE))
+
+    def playing(self, *, until: int = 0) -> list:
+        """Segments 0 to `until` were asked for and came, from a CDN; the player has a buffer of 4 s for each."""
+        seen = []
+        for number in range(until + 1):
+            seen += self.feed(ResourceRequested(media(number)))
+            asked = [a.transfer for a in seen if isinstance(a, FetchFromCdn) and a.key == media(number)]
+            seen += self.deliver(asked[-1], media(number))
+        return seen
+
+
+def only(actions: list) -> object:
+    assert len(actions) == 1, actions
+    return actions[0]
+
+
+# --- who waits is served ---
+
+
+def test_a_request_is_sent_to_a_cdn_at_once():
+    action = only(Table("a").feed(ResourceRequested(media(0))))
+    assert action == FetchFromCdn(1, "a", media(0), 0, None, None, "start")
+
+
+def test_a_second_request_for_the_same_starts_nothing():
+    table = Table("a", "b")
+    table.feed(ResourceRequested(media(0)))
+    assert table.feed(ResourceRequested(media(0))) == []
+
+
+def test_without_any_source_a_request_is_given_up():
+    assert only(Table().feed(ResourceRequested(media(0)))) == GiveUp(media(0), "no source is left: there is none")
+
+
+def test_a_key_or_init_section_is_fetched_from_cdns_only():
+    table = Table("a")
+    key = ResourceKey(0, Kind.INIT, 0)
+    table.join("p")
+    assert only(table.feed(ResourceRequested(key))).cdn == "a"
+
+
+def test_a_failure_goes_on_with_another_cdn_from_the_byte_reached():
+    table = Table("a", "b")
+    first = only(table.feed(ResourceRequested(media(0))))
+    table.feed(TransferStarted(1, SIZE, "e"))
+    table.feed(TransferProgressed(1, 300_000))
+    action = only(table.feed(TransferFailed(1, "closed")))
+    assert (action.cdn, action.first_byte, action.total_bytes) == ("b" if first.cdn == "a" else "a", 300_000, SIZE)
+    assert action.why == "failover"
+
+
+def test_a_resume_names_the_etag_only_where_no_hashes_decide():
+    for shareable, etag in ((True, None), (False, "e")):
+        table = Table("a", "b", shareable=shareable)
+        table.feed(ResourceRequested(media(0)))
+        table.feed(TransferStarted(1, SIZE, "e"))
+        table.feed(TransferProgressed(1, 300_000))
+        assert only(table.feed(TransferFailed(1, "closed"))).etag == etag
+
+
+def test_missing_everywhere_is_given_up_after_one_question_each():
+    table = Table("a", "b")
+    table.feed(ResourceRequested(media(0)))
+    table.feed(TransferFailed(1, "status", 404))
+    action = only(table.feed(TransferFailed(2, "status", 404)))
+    assert isinstance(action, GiveUp)
+    assert "status 404" in action.reason
+    assert "cdn:a" in action.reason
+    assert "cdn:b" in action.reason
+
+
+def test_what_was_given_up_is_tried_anew_when_asked_again():
+    table = Table("a")
+    table.feed(ResourceRequested(media(0)))
+    table.feed(TransferFailed(1, "status", 404))
+    assert only(table.feed(ResourceRequested(media(0)))).first_byte == 0
+
+
+def test_the_only_source_is_asked_again_after_a_back_off_that_grows_until_the_budget_is_spent():
+    table = Table("a")
+    table.feed(ResourceRequested(media(0)))
+    transfer, waits = 1, []
+    while True:
+        failed_us = table.now_us
+        actions = table.feed(TransferFailed(transfer, "connect"))
+        while not actions:
+            actions = table.until(table.wake_us)
+        if isinstance(actions[0], GiveUp):
+            break
+        transfer = actions[0].transfer
+        waits.append(table.now_us - failed_us)
+    assert transfer == 12
+    assert waits[:4] == [SECOND // 2, SECOND, 2 * SECOND, 4 * SECOND]
+    assert max(waits) == 8 * SECOND
+
+
+def test_retry_after_is_obeyed_even_by_who_waits():
+    table = Table("a")
+    table.feed(ResourceRequested(media(0)))
+    assert table.feed(TransferFailed(1, "status", 503, retry_after_us=3 * SECOND)) == []
+    assert table.until(3 * SECOND - 1) == []
+    assert only(table.until(3 * SECOND)).cdn == "a"
+
+
+def test_fewer_bytes_than_announced_are_a_failure():
+    table = Table("a", "b")
+    table.feed(ResourceRequested(media(0)))
+    table.feed(TransferStarted(1, SIZE))
+    table.feed(TransferProgressed(1, 10))
+    assert only(table.feed(TransferEnded(1))).first_byte == 10
+
+
+# --- silence and slowness ---
+
+
+def test_no_answer_within_a_second_moves_the_transfer():
+    table = Table("a", "b")
+    table.feed(ResourceRequested(media(0)))
+    actions = table.until(SECOND)
+    assert actions[0] == CancelTransfer(1, "stalled")
+    assert actions[1].why == "failover"
+
+
+def test_a_drip_is_moved_within_a_second_with_or_without_a_known_length():
+    for total_bytes in (SIZE, None):
+        table = Table("a", "b")
+        table.feed(ResourceRequested(media(0)))
+        table.feed(TransferStarted(1, total_bytes), after_us=20_000)
+        table.feed(TransferProgressed(1, 1))
+        actions = table.until(SECOND)
+        assert isinstance(actions[0], CancelTransfer)
+        assert actions[1].first_byte == 1
+
+
+def test_silence_in_the_body_moves_the_transfer_to_go_on_where_it_was():
+    table = Table("a", "b")
+    table.feed(ResourceRequested(media(0)))
+    table.feed(TransferStarted(1, SIZE))
+    table.feed(TransferProgressed(1, 400_000), after_us=100_000)
+    actions = table.until(SECOND)
+    assert actions[0].reason in {"stalled", "slow"}
+    assert actions[1].first_byte == 400_000
+
+
+def test_a_silent_only_source_is_waited_for_longer_and_then_asked_anew():
+    table = Table("a")
+    table.feed(ResourceRequested(media(0)))
+    assert table.until(4 * SECOND - 1) == []
+    assert table.until(4 * SECOND) == [CancelTransfer(1, "stalled")]
+    assert only(table.until(5 * SECOND)).cdn == "a"
+
+
+def test_patience_doubles_with_each_move_of_a_resource():
+    table = Table("a", "b")
+    table.feed(ResourceRequested(media(0)))
+    table.until(SECOND)
+    assert table.until(3 * SECOND - 1) == []
+    assert table.until(3 * SECOND)[0] == CancelTransfer(2, "stalled")
+
+
+def test_events_of_a_cancelled_transfer_count_for_nothing():
+    table = Table("a", "b")
+    table.feed(ResourceRequested(media(0)))
+    table.until(SECOND)
+    assert table.feed(TransferProgressed(1, 100)) == []
+    assert table.feed(TransferFailed(1, "closed")) == []
+    assert table.feed(TransferEnded(1)) == []
+    assert only(table.feed(TransferFailed(2, "status", 404)) or table.until(SECOND * 2)).first_byte == 0
+
+
+def test_a_steady_transfer_is_left_alone():
+    table = Table("a", "b")
+    table.feed(ResourceRequested(media(0)))
+    assert [a for a in table.deliver(1, media(0)) if not isinstance(a, FetchFromCdn)] == []
+
+
+# --- prefetch ---
+
+
+def test_a_peer_prefetches_what_it_announced_while_a_cdn_serves_who_waits():
+    table = Table("a")
+    table.join("p", range(3, 5))
+    actions = table.feed(ResourceRequested(media(0)))
+    assert isinstance(actions[0], FetchFromCdn)
+    assert isinstance(actions[1], RequestFromPeer)
+    assert actions[1].key.number in {3, 4}
+    assert len(actions) == 2  # one request at a time goes to a peer
+
+
+def test_peers_are_not_asked_for_what_has_no_hashes():
+    table = Table("a", shareable=False)
+    table.join("p")
+    assert len(table.feed(ResourceRequested(media(0)))) == 1
+
+
+def test_no_more_peers_prefetch_at_once_than_configured():
+    table = Table("a", config=BalancerConfig(peer_transfers_max=2))
+    for peer in "pqrs":
+        table.join(peer)
+    actions = table.feed(ResourceRequested(media(0)))
+    assert sum(isinstance(action, RequestFromPeer) for action in actions) == 2
+
+
+def test_a_cdn_prefetches_only_when_the_deadline_is_near():
+    table = Table("a")
+    table.playing(until=1)
+    played_us = table.policy.deadline_us(media(2))
+    assert table.until(played_us - 6 * SECOND - 1) == []
+    action = only(table.until(played_us - 6 * SECOND))
+    assert (action.key, action.why) == (media(2), "deadline")
+
+
+def test_viewers_of_a_swarm_take_turns_to_bring_in_what_it_lacks():
+    firsts = []
+    for seed in range(8):
+        table = Table("a")
+        table.policy = Policy(BalancerConfig(), seed)
+        table.feed(CdnAdded("a"))
+        table.list_segments(range(20))
+        table.join("p", range(0))
+        early = [a.key.number for a in table.playing() if isinstance(a, FetchFromCdn) and a.why == "prefetch"]
+        firsts.append(early[0] if early else None)
+    assert len(set(firsts)) >= 3
+
+
+def test_what_a_peer_is_fetching_already_is_left_to_it_until_the_deadline_is_near():
+    table = Table("a")
+    table.feed(PeerJoined("p", 0))
+    table.feed(PeerAnnounced("p", frozenset(), frozenset(range(20))))
+    table.playing(until=1)
+    assert table.until(table.policy.deadline_us(media(2)) - 6 * SECOND - 1) == []
+
+
+def test_a_prefetch_that_becomes_urgent_goes_on():
+    table = Table("a")
+    table.join("p", range(1, 2))
+    table.feed(ResourceRequested(media(0)))
+    assert table.feed(ResourceRequested(media(1))) == []
+
+
+def test_a_seek_stops_prefetches_of_what_is_no_longer_ahead():
+    table = Table("a")
+    table.join("p", range(1, 3))
+    table.feed(ResourceRequested(media(0)))
+    actions = table.feed(ResourceRequested(media(15)))
+    assert CancelTransfer(2, "released") in actions
+
+
+def test_segments_that_slid_out_of_a_live_playlist_are_no_longer_prefetched():
+    table = Table("a")
+    table.list_segments(range(20), is_live=True)
+    table.join("p", range(1, 2))
+    table.feed(ResourceRequested(media(0)))
+    assert table.list_segments(range(5, 25), is_live=True)[0] == CancelTransfer(2, "gone")
+
+
+def test_what_the_store_dropped_is_not_prefetched_again_but_fetched_on_request():
+    table = Table("a")
+    table.join("p", range(1, 2))
+    table.feed(ResourceRequested(media(0)))
+    table.deliver(2, media(1))
+    assert table.feed(ResourceDropped(media(1))) == []
+    assert only(table.feed(ResourceRequested(media(1)))).key == media(1)
+
+
+# --- nobody waits any more ---
+
+
+def test_a_released_transfer_that_is_mostly_done_goes_on():
+    table = Table("a")
+    table.feed(ResourceRequested(media(0)))
+    table.feed(TransferStarted(1, SIZE))
+    table.feed(TransferProgressed(1, 600_000))
+    assert table.feed(ResourceReleased(media(0))) == []
+
+
+def test_a_released_transfer_that_has_hardly_begun_is_cancelled_and_its_bytes_dropped():
+    table = Table("a")
+    table.feed(ResourceRequested(media(0)))
+    table.feed(TransferStarted(1, SIZE))
+    table.feed(TransferProgressed(1, 100_000))
+    assert table.feed(ResourceReleased(media(0))) == [CancelTransfer(1, "released"), DropPartial(media(0))]
+    assert table.feed(TimePassed(), after_us=SECOND) == []
+
+
+# --- wrong bytes ---
+
+
+def test_a_peer_with_wrong_bytes_is_banned_once_and_its_segment_wanted_from_the_kept_byte():
+    table = Table("a")
+    table.join("p", range(1, 2))
+    table.feed(ResourceRequested(media(0)))
+    table.feed(ResourceRequested(media(1)))
+    table.feed(TransferStarted(2, SIZE))
+    table.feed(TransferProgressed(2, 200_000))
+    actions = table.feed(SourceBlamed(media(1), "peer:p", 65_536))
+    assert actions[0] == CancelTransfer(2, "blamed")
+    assert actions[1] == BanPeer("p", "wrong bytes")
+    assert (actions[2].cdn, actions[2].first_byte) == ("a", 65_536)
+    assert table.feed(SourceBlamed(media(1), "peer:p", 65_536)) == []
+
+
+def test_a_banned_id_and_a_banned_certificate_are_cut_when_they_come_back():
+    table = Table("a")
+    table.join("p", fingerprint="f", address="127.0.0.1")
+    table.feed(SourceBlamed(media(1), "peer:p", 0))
+    table.feed(PeerLeft("p", "banned"))
+    assert table.feed(PeerJoined("p", 0, "g", "127.0.0.1")) == [BanPeer("p", "banned id")]
+    assert table.feed(PeerJoined("q", 0, "f", "127.0.0.1")) == [BanPeer("q", "banned certificate")]
+    assert table.feed(PeerJoined("r", 0, "g", "127.0.0.1")) == []
+
+
+def test_a_peer_at_an_offenders_address_is_asked_last_and_for_no_second_before_the_first_is_verified():
+    table = Table("a")
+    table.join("bad", address="10.0.0.1")
+    table.feed(SourceBlamed(media(19), "peer:bad", 0))
+    table.join("suspect", range(1, 9), address="10.0.0.1")
+    table.join("clean", range(1, 2), address="10.0.0.2")
+    actions = table.feed(ResourceRequested(media(0)))
+    asked = {a.peer: a for a in actions if isinstance(a, RequestFromPeer)}
+    assert asked["clean"].key == media(1)
+    suspects = asked["suspect"]
+    table.feed(TransferStarted(suspects.transfer, SIZE))
+    table.feed(TransferProgressed(suspects.transfer, SIZE))
+    assert table.feed(TransferEnded(suspects.transfer)) == []
+    assert only(table.feed(ResourceCompleted(suspects.key, SIZE))).peer == "suspect"
+
+
+def test_a_cdn_with_wrong_bytes_is_left_for_a_minute():
+    table = Table("a", "b")
+    wrong = only(table.feed(ResourceRequested(media(0)))).cdn
+    table.feed(TransferStarted(1, SIZE))
+    table.feed(TransferProgressed(1, 100_000))
+    actions = table.feed(SourceBlamed(media(0), f"cdn:{wrong}", 0))
+    assert actions[0] == CancelTransfer(1, "blamed")
+    assert actions[1].cdn != wrong
+    states = {state.name: state.state for state in table.policy.source_states(table.now_us + 59 * SECOND)}
+    assert states[f"cdn:{wrong}"] == "open"
+
+
+def test_a_block_of_several_sources_is_fetched_anew_from_none_of_them():
+    table = Table("a", "b", "c")
+    first = only(table.feed(ResourceRequested(media(0)))).cdn
+    table.feed(TransferStarted(1, SIZE))
+    table.feed(TransferProgressed(1, 100_000))
+    second = only(table.feed(TransferFailed(1, "closed")))
+    table.feed(TransferProgressed(second.transfer, 100_000))
+    actions = table.feed(BytesDiscarded(media(0), (f"cdn:{first}", f"cdn:{second.cdn}"), 65_536))
+    assert actions[0] == CancelTransfer(second.transfer, "blamed")
+    assert actions[1].cdn not in {first, second.cdn}
+    assert actions[1].first_byte == 65_536
+
+
+def test_a_culprit_found_by_comparison_throws_nothing_away():
+    table = Table("a")
+    table.join("p", range(5, 6))
+    table.feed(ResourceRequested(media(0)))
+    table.feed(TransferStarted(1, SIZE))
+    table.feed(TransferProgressed(1, 100_000))
+    actions = table.feed(SourceBlamed(media(0), "peer:p", 100_000))
+    assert CancelTransfer(1, "blamed") not in actions
+    assert BanPeer("p", "wrong bytes") in actions
+
+
+def test_wrong_bytes_found_after_the_transfer_ended_are_wanted_again():
+    table = Table("a", "b")
+    table.feed(ResourceRequested(media(0)))
+    table.feed(TransferStarted(1, SIZE))
+    table.feed(TransferProgressed(1, SIZE))
+    table.feed(TransferEnded(1))
+    assert only(table.feed(SourceBlamed(media(0), "cdn:a", 131_072))).first_byte == 131_072
+
+
+# --- peers come and go ---
+
+
+def test_a_peer_that_leaves_takes_its_transfer_along():
+    table = Table("a")
+    table.join("p", range(1, 2))
+    table.feed(ResourceRequested(media(0)))
+    table.feed(ResourceRequested(media(1)))
+    assert only(table.feed(PeerLeft("p", "closed"))).cdn == "a"
+    assert {s.name: s.state for s in table.policy.source_states(table.now_us)}["peer:p"] == "left"
+
+
+def test_a_peer_without_what_it_announced_is_not_asked_for_it_again():
+    table = Table("a")
+    table.join("p", range(1, 2))
+    table.feed(ResourceRequested(media(0)))
+    assert table.feed(TransferFailed(2, "absent")) == []
+    assert table.until(3 * SECOND) is not None
+    assert not [a for a in table.until(20 * SECOND) if isinstance(a, RequestFromPeer)]
+
+
+def test_a_measured_peer_that_is_in_time_serves_even_who_waits():
+    table = Table("a", config=BalancerConfig(peer_transfers_max=0))
+    table.playing(until=3)
+    table.join("p")
+    assert isinstance(only(table.feed(ResourceRequested(media(4)))), FetchFromCdn)  # unmeasured
+    table.policy._book.peers["p"].estimate.sample(SECOND, SIZE, table.now_us)
+    action = only(table.feed(ResourceRequested(media(5))))
+    assert (action.peer, action.why) == ("p", "offload")
+
+
+def test_a_measured_peer_that_would_be_late_is_not_asked_by_who_waits():
+    table = Table("a", config=BalancerConfig(peer_transfers_max=0))
+    table.playing(until=3)
+    table.join("p")
+    table.policy._book.peers["p"].estimate.sample(SECOND, SIZE // 30, table.now_us)
+    assert only(table.feed(ResourceRequested(media(4)))).cdn == "a"
+
+
+def test_source_states_count_errors_by_reason():
+    table = Table("a", "b")
+    table.feed(ResourceRequested(media(0)))
+    table.feed(TransferFailed(1, "status", 503))
+    failed = next(s for s in table.policy.source_states(table.now_us) if s.error_count)
+    assert failed.errors == {"status 503": 1}
+    assert failed.transfer_count == 1

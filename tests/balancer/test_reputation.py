@@ -1,0 +1,63 @@
+import pytest
+
+from shoal.balancer.reputation import Reputation
+
+
+def reputation(*, ban_records_max: int = 100) -> Reputation:
+    return Reputation(ban_records_max=ban_records_max, address_offenders_max=3)
+
+
+def test_id_and_certificate_of_an_offender_are_banned_at_once():
+    known = reputation()
+    known.blame("p", "f", "8.8.8.8")
+    assert known.ban_reason("p", "g", None) == "banned id"
+    assert known.ban_reason("q", "f", None) == "banned certificate"
+    assert known.ban_reason("q", "g", "8.8.8.8") is None
+    assert known.ban_reason("q", None, None) is None
+
+
+def test_an_address_with_one_offender_makes_its_peers_suspects():
+    known = reputation()
+    known.blame("p", "f", "8.8.8.8")
+    assert known.is_suspect("8.8.8.8")
+    assert not known.is_suspect("8.8.4.4")
+    assert not known.is_suspect(None)
+
+
+@pytest.mark.parametrize(
+    ("address", "banned"),
+    [
+        ("8.8.8.8", True),
+        ("2001:4860:4860::8888", True),
+        ("127.0.0.1", False),
+        ("192.168.1.9", False),
+        ("10.0.0.1", False),
+        ("fe80::1%eth0", False),
+        ("::1", False),
+        ("not an address", False),
+    ],
+)
+def test_an_address_is_banned_after_three_distinct_offenders_unless_many_share_it_by_nature(address, banned):
+    known = reputation()
+    for offender in "abc":
+        assert known.ban_reason("x", "y", address) is None
+        known.blame(offender, f"f{offender}", address)
+    assert (known.ban_reason("x", "y", address) is not None) == banned
+    assert known.is_suspect(address)
+
+
+def test_one_offender_many_times_is_one_offender():
+    known = reputation()
+    for count in range(5):
+        known.blame(f"id{count}", "same certificate", "8.8.8.8")
+    assert known.offender_count("8.8.8.8") == 1
+
+
+def test_records_are_bounded_and_the_oldest_are_forgotten():
+    known = reputation(ban_records_max=2)
+    for number in range(3):
+        known.blame(f"p{number}", f"f{number}", f"8.8.8.{number}")
+    assert known.ban_reason("p0", "f0", "8.8.8.0") is None
+    assert not known.is_suspect("8.8.8.0")
+    assert known.ban_reason("p2", None, None) == "banned id"
+    assert known.ban_reason("x", "f1", None) == "banned certificate"
