@@ -438,6 +438,14 @@ async def read_all(channel: interface.Channel) -> tuple[list[bytes], str]:
             return messages, error.detail
 
 
+async def flood(channel: interface.Channel) -> None:
+    """60 MB: far above the 8 MiB that may be unread."""
+    for _ in range(1000):
+        await channel.send(bytes(60_000))
+        assert channel.buffered_bytes < 1_000_000
+        await asyncio.sleep(0)
+
+
 class ChannelContract:
     """A Connector and its channels."""
 
@@ -533,10 +541,7 @@ class ChannelContract:
         async def main():
             async with two_channels(world) as (one, other):
                 with pytest.raises(ChannelClosed):
-                    for _ in range(1000):  # 60 MB: far above the 8 MiB that may be unread
-                        await one.send(bytes(60_000))
-                        assert one.buffered_bytes < 1_000_000
-                        await asyncio.sleep(0)
+                    await flood(one)
                 messages, detail = await read_all(other)
                 assert "flooded" in detail
                 assert sum(map(len, messages)) <= 8 * 1024 * 1024
