@@ -21,6 +21,12 @@ _FETCHED = frozenset(
 )
 # RFC 3986, 3.1: what makes a reference absolute.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+# Nearly all URIs of a large playlist are one of these, for which urljoin() is known to add nothing or the folder;
+# it and urlsplit() take most of the time otherwise.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.~-]*+")
+_PLAIN_URL = re.compile(
+    r"https?://[A-Za-z0-9-][A-Za-z0-9.-]*+(?::[0-9]{1,4})?/[A-Za-z0-9_./%~-]*+(?:\?[A-Za-z0-9_./%~&=+-]++)?"
+)
 # Named in tags that only the player understands, but relative to a URL that the player no longer sees.
 _OTHER_URIS = {
     "EXT-X-DATERANGE": ("X-ASSET-URI", "X-ASSET-LIST"),
@@ -35,6 +41,7 @@ class Common:
         self.lines = lines
         self.url = url
         self.limits = limits
+        self._folder = urljoin(url, ".")
         self.version = 1
         self.start: Start | None = None
         self.is_independent = False
@@ -83,9 +90,10 @@ class Common:
         if not line.name:
             return  # a comment
         self.unknown_tags.append(UnknownTag(line.name, line.value, line.number))
-        if line.name in _OTHER_URIS:
+        names = [name for name in _OTHER_URIS.get(line.name, ()) if name in line.text]
+        if names:  # else the list is the player's to read, and to refuse
             attributes = self.attributes(line)
-            for name in _OTHER_URIS[line.name]:
+            for name in names:
                 if name in attributes:
                     self.attribute_uri(line, attributes[name], UriKind.OTHER)
 
@@ -124,6 +132,10 @@ class Common:
     def _absolute(self, line: Line, text: str, kind: UriKind) -> str:
         """`text` resolved against the playlist's URL (RFC 3986, 5.2); of other schemes than http(s) as it is."""
         text = text.strip(BLANKS)
+        if _PLAIN_NAME.fullmatch(text):
+            return self._folder + text
+        if _PLAIN_URL.fullmatch(text):
+            return text
         if not text:
             raise PlaylistMalformed(f"{line.name or 'the URI'} has an empty URI; give one", line=line.number)
         if "\t" in text:  # URL parsers drop it, each in its own way

@@ -150,6 +150,9 @@ class MediaParser:
                 self.has_end = True
             case "EXT-X-I-FRAMES-ONLY":
                 self.is_i_frames_only = True
+            case "EXT-X-SERVER-CONTROL":
+                self.common.attributes(line)  # so that rewrite.py, which takes some of them out, can read it
+                self.common.keep_unknown(line)
             case "EXT-X-SKIP":
                 raise PlaylistUnsupported(
                     "EXT-X-SKIP: a delta update, which leaves segments out; ask without _HLS_skip", line=line.number

@@ -1,8 +1,10 @@
 """Playlists to values: the examples of RFC 8216, section 8, the rules that players depend on, and hostile input."""
 
+import contextlib
 import sys
 import tracemalloc
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from shoal.balancer.errors import (
     PlaylistTooLarge,
     PlaylistUnsupported,
 )
-from shoal.balancer.formats.hls import Limits, MediaPlaylist, Multivariant, parse
+from shoal.balancer.formats.hls import Limits, MediaPlaylist, Multivariant, parse, rewrite
 from shoal.balancer.formats.hls.attributes import Resolution
 from shoal.balancer.formats.hls.playlist import InitSection, Key, Start, UnknownTag
 from shoal.balancer.model import ByteRange
@@ -421,9 +423,20 @@ def test_the_url_of_a_playlist_must_be_absolute(url):
         parse(SIMPLE.encode(), url)
 
 
+@given(st.from_regex(r"(https?://[a-z0-9.]{1,3}(:8)?/?)?[ab0~_.:;%/?=&+-]{1,8}", fullmatch=True))
+def test_plain_uris_are_resolved_as_all_others(written):
+    with contextlib.suppress(PlaylistError):
+        assert media(of("#EXTINF:4,", written)).segments[0].uri == urljoin(URL, written)
+
+
+def test_server_control_must_be_readable_since_some_of_it_is_taken_out():
+    assert refusal(of("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD")).line == 3
+
+
 def parsed_or_refused(data):
+    """What is read can also be rewritten."""
     try:
-        parse(data, URL)
+        rewrite(parse(data, URL), lambda *_: "name")
     except PlaylistError as error:
         refused = error
     else:
@@ -443,6 +456,7 @@ MORE_TAGS = [
     "#EXT-X-PROGRAM-DATE-TIME",
     "#EXT-X-START",
     "#EXT-X-DATERANGE",
+    "#EXT-X-SERVER-CONTROL",
 ]
 
 
