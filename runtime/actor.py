@@ -147,3 +147,8 @@ class Actor(Generic[M]):
     def _life(self) -> Life:
         life: Life = self._cell.handle.scheduler.host
         return life
+
+
+# An actor without hooks of its own starts without a turn: `life` looks for this mark.
+Actor.on_start.is_hook_of_base = True  # type: ignore[attr-defined]
+Actor.on_stop.is_hook_of_base = True  # type: ignore[attr-defined]

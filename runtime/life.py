@@ -75,7 +75,7 @@ class Life:
         self.failures: Stream[Failure] = Stream()
         self.fatal: BaseException | None = None
         self.loop: Any = None
-        self.root = Cell(None, "", mailbox, None)
+        self.root = Cell(None, "", 0, mailbox, None)
         self.root.handle = ActorRef(self.scheduler, self.root)
         self._driver: Driver | None = None
         self._budget_us = turn_budget_us
@@ -145,15 +145,17 @@ class Life:
         restart: Restart,
     ) -> ActorRef[Any]:
         if parent.state in (STOPPING, STOPPED):
-            raise ActorStopped(f"{_path(parent)} is {STATE_NAMES[parent.state]} and can have no new children")
+            raise ActorStopped(f"{parent.path()} is {STATE_NAMES[parent.state]} and can have no new children")
         if self._driver is None:
             raise SystemNotRunning("the system has not started; spawn inside its `async with` block")
         if name is not None and not _is_name(name):
             raise ValueError(f"actor name {name!r}; use 1 to {_NAME_LENGTH_MAX} characters without / and not $ first")
         if name is None:
             self._serial += 1
-        recipe = (actor_class, args, kwargs, restart) if args or kwargs else (actor_class, None, None, restart)
-        cell = Cell(parent, self._serial if name is None else name, mailbox or self._mailbox, recipe)
+        recipe: Any = actor_class  # the usual case needs no tuple of its own
+        if args or kwargs or restart is not Restart.TRANSIENT:
+            recipe = (actor_class, args, kwargs, restart)
+        cell = Cell(parent, name, self._serial, mailbox or self._mailbox, recipe)
         ref: ActorRef[Any] = ActorRef(self.scheduler, cell)
         cell.handle = ref
         if name is not None:
@@ -172,13 +174,14 @@ class Life:
         return ref
 
     def _make(self, cell: Cell) -> None:
-        actor_class, args, kwargs, _ = cell.recipe
+        recipe = cell.recipe
+        actor_class = recipe[0] if type(recipe) is tuple else recipe
         actor = actor_class.__new__(actor_class)
         actor._cell = cell  # noqa: SLF001, before __init__, so that self.ref works there
-        if args is None:
-            actor.__init__()
+        if type(recipe) is tuple:
+            actor.__init__(*recipe[1], **recipe[2])
         else:
-            actor.__init__(*args, **kwargs)
+            actor.__init__()
         cell.actor = actor
         cell.function = actor_class.receive
 
@@ -243,7 +246,7 @@ class Life:
             reply = cell.reply
             if reply is not None:
                 cell.reply = None
-                failure = HandlerFailed(f"{_path(cell)} failed on {_type_name(message)}: {error!r}")
+                failure = HandlerFailed(f"{cell.path()} failed on {_type_name(message)}: {error!r}")
                 failure.__cause__ = error
                 self.scheduler.settle(reply, FAILED, failure)
         cell.message = None
@@ -282,7 +285,8 @@ class Life:
         supervision = self._supervision
         if parent is not None and parent.actor is not None:
             supervision = parent.actor.supervision
-        return decide(cell.recipe[3], supervision, belongings.history, self.now_us(), failed=failed)
+        restart = cell.recipe[3] if type(cell.recipe) is tuple else Restart.TRANSIENT
+        return decide(restart, supervision, belongings.history, self.now_us(), failed=failed)
 
     def _carry_out(self, cell: Cell, directive: Directive, error: BaseException | None) -> None:
         belongings = belongings_of(cell)
@@ -297,7 +301,7 @@ class Life:
         self, cell: Cell, error: BaseException, where: str, message_type: str, directive: Directive
     ) -> None:
         self._failures += 1
-        path = _path(cell)
+        path = cell.path()
         _log.error(
             "%s failed in %s%s: %r; directive: %s",
             path,
@@ -354,7 +358,7 @@ class Life:
             self._end(cell)
 
     def _cut_off_late(self) -> None:
-        late = [_path(cell) for cell in self._cells() if cell.parent is not None]
+        late = [cell.path() for cell in self._cells() if cell.parent is not None]
         _log.error("%d actors had not stopped in time and were cut off: %s", len(late), ", ".join(late[:20]))
         self.cut_off()
 
@@ -449,8 +453,8 @@ class Life:
         parent = cell.parent
         ref = cell.handle
         self._cancel_timers(belongings)
-        if isinstance(cell.name, str) and parent is not None:
-            self.registry.remove(_path(cell))
+        if cell.name is not None and parent is not None:
+            self.registry.remove(cell.path())
         self._bury_mailbox(cell)
         for watched in belongings.watches or ():
             if watched.extras is not None and watched.extras.watched_by is not None:
@@ -464,7 +468,7 @@ class Life:
             if parent.state == STOPPING:
                 self.scheduler.signal(parent, (_on_go_on_signal, None))
             elif belongings.is_escalating and parent.actor is not None:
-                failure = ChildFailed(f"{_path(cell)} failed more often than {_path(parent)} allows its children")
+                failure = ChildFailed(f"{cell.path()} failed more often than {parent.path()} allows its children")
                 failure.__cause__ = belongings.error
                 self.scheduler.signal(parent, (_on_child_failed_signal, failure))
         for callback in belongings.when_ended or ():
@@ -497,9 +501,9 @@ class Life:
         self._refused += 1
         limit = cell.settings.messages_max
         raise MailboxFull(
-            f"mailbox of {_path(cell)} is full ({limit} messages); slow the sender, `await ref.send(...)`, "
+            f"mailbox of {cell.path()} is full ({limit} messages); slow the sender, `await ref.send(...)`, "
             "or raise messages_max",
-            path=_path(cell),
+            path=cell.path(),
             messages_max=limit,
         )
 
@@ -513,20 +517,20 @@ class Life:
                 self.scheduler.settle(item, FAILED, _stopped(cell))
             else:
                 limit = cell.settings.messages_max
-                dropped = AskDropped(f"mailbox of {_path(cell)} is full ({limit} messages) and dropped the question")
+                dropped = AskDropped(f"mailbox of {cell.path()} is full ({limit} messages) and dropped the question")
                 self.scheduler.settle(item, FAILED, dropped)
         if self.dead_letters.has_subscribers:
             ref = cell.handle or ActorRef(self.scheduler, cell)
             self.dead_letters.publish(DeadLetter(ref, message, DeadLetterReason(reason)))
 
     def timed_out(self, reply: Reply) -> BaseException:
-        asked = "the actor asked" if reply.cell is None else _path(reply.cell)
+        asked = "the actor asked" if reply.cell is None else reply.cell.path()
         return AskTimedOut(f"no answer from {asked} to {_type_name(reply.message)} in time; it may still be working")
 
     def take_reply(self, cell: Cell) -> Reply:
         reply = cell.reply
         if reply is None:
-            raise NotHandlingAsk(f"{_path(cell)} is not handling an ask; it came by tell, or its reply was taken before")
+            raise NotHandlingAsk(f"{cell.path()} is not handling an ask; it came by tell, or its reply was taken before")
         cell.reply = None
         return reply
 
@@ -563,7 +567,7 @@ class Life:
         if delay_us < 0 or (interval_us is not None and interval_us < 1):
             raise ValueError(f"delay_us is {delay_us}, interval_us {interval_us}; use 0 or more, and 1 or more")
         if cell.state == STOPPED:
-            raise ActorStopped(f"{_path(cell)} has stopped and can have no timers")
+            raise ActorStopped(f"{cell.path()} has stopped and can have no timers")
         self.cancel_timer(cell, key)
         belongings = belongings_of(cell)
         if belongings.timers is None:
@@ -606,7 +610,7 @@ class Life:
     def start_task(self, cell: Cell, coroutine: Coroutine[Any, Any, object], name: str | None) -> TaskHandle:
         if cell.state in (STOPPING, STOPPED):
             coroutine.close()
-            raise ActorStopped(f"{_path(cell)} is {STATE_NAMES[cell.state]} and can have no new tasks")
+            raise ActorStopped(f"{cell.path()} is {STATE_NAMES[cell.state]} and can have no new tasks")
         assert self._driver is not None, "an actor lives after start"
         belongings = belongings_of(cell)
         if belongings.tasks is None:
@@ -621,7 +625,7 @@ class Life:
             elif cell.state == STOPPING:
                 self.scheduler.signal(cell, (_on_go_on_signal, None))
 
-        handle = self._driver.start_task(coroutine, name or f"shoal {_path(cell)}", on_end)
+        handle = self._driver.start_task(coroutine, name or f"shoal {cell.path()}", on_end)
         tasks[handle] = False
         return handle
 
@@ -650,7 +654,7 @@ class Life:
     def actor_snapshots(self) -> tuple[ActorSnapshot, ...]:
         return tuple(
             ActorSnapshot(
-                path=_path(cell),
+                path=cell.path(),
                 state=STATE_NAMES[cell.state],
                 queued=0 if cell.mailbox is None else cell.mailbox.count,
                 run_time_us=cell.virtual_ns // 1000,
@@ -705,22 +709,12 @@ def _on_task_failed_signal(life: Life, cell: Cell, error: BaseException) -> None
         life._supervise(cell, error, "task", "")  # noqa: SLF001
 
 
-def _path(cell: Cell) -> str:
-    names: list[str] = []
-    while cell.parent is not None:
-        names.append(cell.name if isinstance(cell.name, str) else f"${cell.name}")
-        cell = cell.parent
-    return "/" + "/".join(reversed(names))
-
-
 def _is_name(name: str) -> bool:
     return 0 < len(name) <= _NAME_LENGTH_MAX and "/" not in name and not name.startswith("$")
 
 
 def _is_overridden(actor_class: type[Any], hook: str) -> bool:
-    from .actor import Actor
-
-    return getattr(actor_class, hook) is not getattr(Actor, hook)
+    return not hasattr(getattr(actor_class, hook), "is_hook_of_base")
 
 
 def _is_cancellation(error: BaseException) -> bool:
@@ -733,4 +727,4 @@ def _type_name(message: Any) -> str:
 
 
 def _stopped(cell: Cell) -> ActorStopped:
-    return ActorStopped(f"{_path(cell)} has stopped; nobody will answer")
+    return ActorStopped(f"{cell.path()} has stopped; nobody will answer")

@@ -49,18 +49,12 @@ class ActorRef(Handle, Generic[M]):
     @property
     def name(self) -> str:
         """Given at `spawn`, or "$" and a number."""
-        name = self.cell.name
-        return name if isinstance(name, str) else f"${name}"
+        return self.cell.label()
 
     @property
     def path(self) -> str:
         """Names from the top, as in "/session/peer-3"."""
-        names: list[str] = []
-        cell = self.cell
-        while cell.parent is not None:
-            names.append(cell.name if isinstance(cell.name, str) else f"${cell.name}")
-            cell = cell.parent
-        return "/" + "/".join(reversed(names))
+        return self.cell.path()
 
     @property
     def is_alive(self) -> bool:

@@ -29,6 +29,7 @@ cdef class Cell:
     cdef public Cell previous_sibling
     cdef public Cell next_sibling
     cdef public object name
+    cdef public int64_t serial
     cdef public object recipe
     cdef public object extras
 
@@ -36,3 +37,6 @@ cdef class Cell:
     cpdef void disown(self, Cell child) except *
     @cython.locals(child=Cell, found=list)
     cpdef list children(self)
+    @cython.locals(cell=Cell, names=list)
+    cpdef object path(self)
+    cpdef object label(self)

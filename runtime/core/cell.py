@@ -56,13 +56,14 @@ class Cell:
         "previous_sibling",
         "recipe",
         "reply",
+        "serial",
         "settings",
         "signals",
         "state",
         "virtual_ns",
     )
 
-    def __init__(self, parent: Cell | None, name: Any, settings: Any, recipe: Any) -> None:
+    def __init__(self, parent: Cell | None, name: str | None, serial: int, settings: Any, recipe: Any) -> None:
         self.state = 0
         self.is_open = True  # takes messages; False from the moment the actor ends for good
         # A new message need not queue this cell: it is queued, running, or waiting for something else.
@@ -86,8 +87,9 @@ class Cell:
         self.last_child: Cell | None = None
         self.previous_sibling: Cell | None = None
         self.next_sibling: Cell | None = None
-        self.name = name  # a string, or the serial number that stands for "$number"
-        self.recipe = recipe  # (class, arguments, restart): how to make the actor again
+        self.name = name  # None: "$" and the serial number, put together when asked for
+        self.serial = serial
+        self.recipe = recipe  # how to make the actor again; `life` knows its shapes
         self.extras: Any = None
 
     def adopt(self, child: Cell) -> None:
@@ -116,3 +118,16 @@ class Cell:
             found.append(child)
             child = child.previous_sibling
         return found
+
+    def path(self) -> str:
+        """Names from the top, as in "/session/peer-3"."""
+        names: list[str] = []
+        cell = self
+        while cell.parent is not None:
+            names.append(cell.label())
+            cell = cell.parent
+        return "/" + "/".join(reversed(names))
+
+    def label(self) -> str:
+        """The name, or what stands for it."""
+        return self.name if self.name is not None else f"${self.serial}"
