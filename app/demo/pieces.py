@@ -13,7 +13,19 @@ from typing import NamedTuple
 
 from shoal.balancer.report import PartStory, SegmentStory, SourceState
 
-__all__ = ["MISSING", "OTHER", "WRONG", "Piece", "cells_of", "clean", "marks_of", "notes_on", "pieces_of", "seconds_of"]
+__all__ = [
+    "MISSING",
+    "OTHER",
+    "WRONG",
+    "Piece",
+    "cells_of",
+    "clean",
+    "is_blamed",
+    "marks_of",
+    "notes_on",
+    "pieces_of",
+    "seconds_of",
+]
 
 MISSING = "·"  # did not come (yet)
 WRONG = "✗"  # came, was wrong, and was not replaced (yet)
@@ -53,14 +65,14 @@ def pieces_of(segment: SegmentStory) -> list[Piece]:
     Later transfers replace what earlier ones brought, and wrong bytes give way to
     all others.  Cost: square of the number of parts, which is a handful.
     """
-    parts = sorted(segment.parts, key=lambda part: (part.outcome != "wrong", part.started_us))
+    parts = sorted(segment.parts, key=lambda part: (not is_blamed(part), part.started_us))
     total = segment.byte_count or max((_end(part) for part in parts), default=0)
     borders = sorted({0, total, *(min(total, edge) for part in parts for edge in (part.first_byte, _end(part)))})
     pieces: list[Piece] = []
     for first, end in itertools.pairwise(borders):
         owner = next((part for part in reversed(parts) if part.first_byte <= first and end <= _end(part)), None)
         # In a completed segment all that was kept is right, also what came before the wrong block of a transfer.
-        is_wrong = owner is not None and owner.outcome == "wrong" and segment.completed_us is None
+        is_wrong = owner is not None and is_blamed(owner) and segment.completed_us is None
         piece = Piece(first, end, owner.source if owner else None, is_wrong)
         if pieces and pieces[-1][2:] == piece[2:]:
             piece = piece._replace(first_byte=pieces.pop().first_byte)
@@ -81,6 +93,11 @@ def cells_of(segment: SegmentStory, marks: dict[str, str], count: int) -> list[t
         else:
             cells.append((WRONG if piece.is_wrong else marks.get(piece.source, OTHER), piece.source))
     return cells
+
+
+def is_blamed(part: PartStory) -> bool:
+    """Whether the transfer brought wrong bytes."""
+    return part.outcome == "wrong" or part.reason == "blamed"
 
 
 def seconds_of(segment: SegmentStory) -> float | None:

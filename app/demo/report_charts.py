@@ -12,7 +12,7 @@ from typing import Any
 
 from shoal.balancer.report import PartStory, SegmentStory, SessionReport, SourceState
 
-from .pieces import clean, pieces_of, seconds_of
+from .pieces import clean, is_blamed, pieces_of, seconds_of
 from .table import file_name
 
 __all__ = ["bar", "chart_data", "classes_of", "timeline"]
@@ -127,7 +127,7 @@ def _row(segment: SegmentStory, top: int, x: Any, classes: dict[str, str]) -> st
         left = x(part.started_us)
         right = x(part.ended_us) if part.ended_us is not None else left
         look = classes.get(part.source, "none")
-        if part.outcome == "wrong":
+        if is_blamed(part):
             look += " hollow"
         elif part.outcome in {"cancelled", "failed"}:
             look += " faint"

@@ -2,9 +2,12 @@
 
     good     a healthy CDN
     slow     150 kB/s a response, less than the video needs
-    flaky    healthy for 10 s, then 503s, then bodies that stop half way
-    4 peers  watch the same video some seconds ahead; the second one serves wrong bytes
+    flaky    preferred, as a cheap one would be; healthy for 10 s, then 503s, then bodies that stop half way
+    4 peers  hold the same video; the second one serves wrong bytes; after 12 s they leave
     viewer   a session and its proxy in this process; libav plays the proxy's URL through the judge
+
+The peers leave so that the end of the video has to come from CDNs while one of
+them fails: in a swarm this small nobody would ask a CDN any more.
 
 Everything else is a process of its own.  The figures and the exit code follow from
 what the player, the judge and the session say at the end (figures.py).
@@ -29,10 +32,12 @@ import msgspec
 
 from shoal.app.proxy import Proxy
 from shoal.app.session import SessionOptions, StreamSession, open_session
+from shoal.balancer.config import BalancerConfig
 from shoal.balancer.report import SessionReport
 
 from .children import Child, Children
 from .figures import Figures, figures_of, verdict_on
+from .origin import Fault, parse_fault
 from .report_html import write_report
 from .stream import Stream, StreamOptions, make_stream
 from .table import LiveTable, PlainLog, View, open_view
@@ -55,7 +60,15 @@ class DemoOptions:
     peer_delay_s: float = 1.2  # between two peers' starts
     good_bytes_per_s: int = 3_000_000
     slow_bytes_per_s: int = 150_000
-    flaky_faults: tuple[str, ...] = ("10:503", "14:truncate@*.m4s")
+    flaky_faults: tuple[str, ...] = ("10:503", "20:truncate@*.m4s")
+    flaky_weight: float = 3.0  # without a preference for it, it would hardly be asked and its failing not be seen
+    leave_after_s: float = 12.0  # of playing
+    # With the player's own 12 s this makes 18 s: half the video is still to be fetched when things begin to fail.
+    prefetch_s: float = 6.0
+
+    @property
+    def faults(self) -> list[Fault]:
+        return [parse_fault(text) for text in self.flaky_faults]
 
 
 class _Stage:
@@ -135,11 +148,31 @@ async def _run(options: DemoOptions, stage: _Stage) -> tuple[SessionReport, dict
             cdns, tracker = await _start_servers(children, stream, options)
         playlists = {name: f"{url}/{stream.playlist}" for name, url in cdns.items()}
         async with stage.phase("peers", f"{options.peers} peers join, one of them a liar"):
-            await _start_peers(children, playlists, tracker, options)
-        settings = SessionOptions(url=playlists["good"], cdns=playlists, trackers=(tracker,), allow_private=True)
-        async with stage.phase("viewer", "playing: the third CDN fails after 10 s"), open_session(settings) as session:
+            peers = await _start_peers(children, playlists, tracker, options)
+        settings = SessionOptions(
+            url=playlists["good"],
+            cdns=playlists,
+            weights={"flaky": options.flaky_weight},
+            trackers=(tracker,),
+            allow_private=True,
+            config=BalancerConfig(prefetch_us=int(options.prefetch_s * 1e6)),
+        )
+        async with stage.phase("viewer", "playing"), open_session(settings) as session, Proxy(session) as proxy:
+            player, judge = await _start_viewer(children, proxy, stream, stage)
             await asyncio.to_thread(_start_clocks, list(cdns.values()))
-            return await _watch(children, session, stream, options, stage)
+            story = asyncio.create_task(_tell_story(peers, options, stage))
+            try:
+                await _watch(player, session, options, stage)
+            finally:
+                story.cancel()
+                await asyncio.gather(story, return_exceptions=True)
+            # One that is stuck is ended here, and its last words then lack "ok".
+            player_said = await player.end()
+            report = await session.report()
+            judge_said = await judge.end()
+            stage.shown.phase = "the end"
+            stage.show(report)
+    return report, _last_words(player_said), _last_words(judge_said)
 
 
 async def _start_servers(children: Children, stream: Stream, options: DemoOptions) -> tuple[dict[str, str], str]:
@@ -159,7 +192,9 @@ async def _start_servers(children: Children, stream: Stream, options: DemoOption
     return urls, str((await tracker.ready())["url"])
 
 
-async def _start_peers(children: Children, playlists: dict[str, str], tracker: str, options: DemoOptions) -> None:
+async def _start_peers(
+    children: Children, playlists: dict[str, str], tracker: str, options: DemoOptions
+) -> list[Child]:
     sources = [word for name, url in playlists.items() for word in ("--cdn", f"{name}={url}")]
     common = [playlists["good"], *sources, "--tracker", tracker, "--allow-private", "--json"]
     peers: list[Child] = []
@@ -173,35 +208,36 @@ async def _start_peers(children: Children, playlists: dict[str, str], tracker: s
     for peer in peers:
         await peer.ready()
     await asyncio.sleep(_SETTLE_S)
+    return peers
 
 
-async def _watch(
-    children: Children, session: StreamSession, stream: Stream, options: DemoOptions, stage: _Stage
-) -> tuple[SessionReport, dict[str, Any], dict[str, Any]]:
-    """Play through proxy and judge until the player ends; what session, player and judge say then."""
-    async with Proxy(session) as proxy:
-        address, path = proxy.url.removeprefix("http://").split("/", 1)
-        judge = await children.start("judge", "shoal.app.demo.judge", "--root", str(stream.folder), "--target", address)
-        tap = (await judge.ready())["port"]
-        player = await children.start(
-            "player",
-            "shoal.app.demo.player",
-            f"http://127.0.0.1:{tap}/{path}",
-            "--json",
-            "--realtime",
-            hear=stage.hear_player,
-        )
-        deadline_s = time.monotonic() + options.seconds + _PATIENCE_S
-        while player.exit_code is None and time.monotonic() < deadline_s:
-            stage.show(await session.report())
-            await asyncio.sleep(_REFRESH_S)
-        # One that is stuck is ended here, and its last words then lack "ok".
-        player_said = await player.end()
-        report = await session.report()
-        judge_said = await judge.end()
-        stage.shown.phase = "the end"
-        stage.show(report)
-    return report, _last_words(player_said), _last_words(judge_said)
+async def _start_viewer(children: Children, proxy: Proxy, stream: Stream, stage: _Stage) -> tuple[Child, Child]:
+    """The player, with the judge between it and the proxy."""
+    address, path = proxy.url.removeprefix("http://").split("/", 1)
+    judge = await children.start("judge", "shoal.app.demo.judge", "--root", str(stream.folder), "--target", address)
+    url = f"http://127.0.0.1:{(await judge.ready())['port']}/{path}"
+    player = await children.start("player", "shoal.app.demo.player", url, "--json", hear=stage.hear_player)
+    return player, judge
+
+
+async def _watch(player: Child, session: StreamSession, options: DemoOptions, stage: _Stage) -> None:
+    """Show the session until the player has ended, or should have."""
+    deadline_s = time.monotonic() + options.seconds + _PATIENCE_S
+    while player.exit_code is None and time.monotonic() < deadline_s:
+        stage.show(await session.report())
+        await asyncio.sleep(_REFRESH_S)
+
+
+async def _tell_story(peers: list[Child], options: DemoOptions, stage: _Stage) -> None:
+    """Say when a CDN begins to fail, and make the peers leave."""
+    began_s = time.monotonic()
+    moments = [(fault.at_s, f"playing: the third CDN has begun to fail ({fault.kind})") for fault in options.faults]
+    moments.append((options.leave_after_s, "playing: the peers leave"))
+    for at_s, text in sorted(moments):
+        await asyncio.sleep(max(0.0, began_s + at_s - time.monotonic()))
+        stage.shown.phase = text
+        if at_s == options.leave_after_s:
+            await asyncio.gather(*(peer.end() for peer in peers))
 
 
 def _last_words(event: dict[str, Any]) -> dict[str, Any]:
