@@ -182,7 +182,7 @@ def packets(monkeypatch):
     genuine = socket.getaddrinfo
 
     def resolve(host, port, *args, **kwargs):
-        if host == "localhost":
+        if host.lower() in {"localhost", "localhost."}:
             host = "127.0.0.1"
         return genuine(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
 

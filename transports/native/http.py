@@ -168,7 +168,8 @@ class HttpFetcher:
         except aiohttp.InvalidURL as error:
             raise AddressRefused(f"{str(url)[:200]!r} refused: {error}") from error
         except aiohttp.ClientResponseError as error:
-            raise TransportError(f"{url.host} answered what is not HTTP: {error.message[:200]}") from error
+            why = " ".join(error.message.split())[:200]  # it quotes the server, over several lines
+            raise TransportError(f"{url.host} answered what is not HTTP: {why}; try another") from error
         except (aiohttp.ClientError, OSError) as error:
             how = "before it answered" if phase.name == "first_byte" else "while connecting"
             raise ConnectFailed(f"{url.host} port {url.port} failed {how}: {error or type(error).__name__}") from error
