@@ -1,0 +1,247 @@
+"""The HTTP server against clients that speak raw bytes; what is common to all servers is in contract.py."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from shoal.transports.interface import ServerRequest, ServerResponse
+from shoal.transports.native.server import HttpServer
+
+from .contract import Site, assert_nothing_left, until
+
+pytestmark = pytest.mark.real
+
+
+def serve(client, handler=None, **options):
+    """Run `client(port, site)` against a server; returns its answer."""
+
+    async def main():
+        async with asyncio.timeout(30):
+            server, site = HttpServer(**options), Site()
+            port = await server.start(handler or site.handle, host="127.0.0.1", port=0)
+            try:
+                return await client(port, site)
+            finally:
+                await server.aclose()
+                await server.aclose()
+                await assert_nothing_left()
+
+    return asyncio.run(main())
+
+
+@contextlib.asynccontextmanager
+async def connected(port):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+def get(path="/file", *, method="GET", host="127.0.0.1", more=""):
+    return f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n".encode()
+
+
+async def exchange(port, request):
+    """The whole answer to one request, as bytes; b"" for a connection that was cut."""
+    async with connected(port) as (reader, writer):
+        writer.write(request)
+        try:
+            return await reader.read()
+        except ConnectionError:
+            return b""
+
+
+def answer(request, **options):
+    return serve(lambda port, _: exchange(port, request), **options)
+
+
+def test_head_has_the_headers_and_no_body():
+    head, _, body = answer(get(method="HEAD")).partition(b"\r\n\r\n")
+    assert b"Content-Length: 256000" in head
+    assert body == b""
+
+
+def test_head_of_a_body_in_pieces_asks_for_none_and_closes_it():
+    async def client(port, site):
+        reply = await exchange(port, get("/endless", method="HEAD"))
+        assert reply.startswith(b"HTTP/1.1 200")
+        assert site.sent_pieces == 0
+
+    serve(client)
+
+
+def test_head_keeps_the_length_that_the_handler_gives():
+    async def handler(request: ServerRequest) -> ServerResponse:
+        return ServerResponse(206, {"content-length": "77", "content-range": "bytes 0-76/100"})
+
+    assert b"content-length: 77\r\n" in answer(get(method="HEAD"), handler=handler).lower()
+
+
+def test_a_path_is_decoded_and_a_query_is_not():
+    seen = []
+
+    async def handler(request: ServerRequest) -> ServerResponse:
+        seen.append(request)
+        return ServerResponse(200, {}, b"")
+
+    answer(get("/a%20b/c?d=%20e"), handler=handler)
+    assert (seen[0].path, seen[0].query, seen[0].remote) == ("/a b/c", "d=%20e", "127.0.0.1")
+
+
+def test_a_handler_that_raises_is_told_to_us_and_not_to_the_client():
+    told = []
+    reply = answer(get("/failing"), on_error=lambda request, error: told.append((request.path, str(error))))
+    assert reply.startswith(b"HTTP/1.1 500")
+    assert b"secret" not in reply
+    assert b"Traceback" not in reply
+    assert told == [("/failing", "secret detail")]
+
+
+def test_a_body_that_raises_has_no_clean_end():
+    assert not answer(get("/raising")).endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("pieces", [[b"a" * 9], [b"a" * 11], []])
+def test_a_body_of_another_length_than_announced_cuts_the_connection(pieces):
+    told = []
+
+    async def handler(request: ServerRequest) -> ServerResponse:
+        return ServerResponse(200, {"content-length": "10"}, Site._pieces(pieces))
+
+    reply = answer(get(), handler=handler, on_error=lambda _, error: told.append(str(error)))
+    assert len(reply.partition(b"\r\n\r\n")[2]) < 10
+    assert "Content-Length of 10" in told[0]
+
+
+def test_a_client_that_goes_away_closes_the_body():
+    async def client(port, site):
+        async with connected(port) as (reader, writer):
+            writer.write(get("/stalling"))
+            await reader.readuntil(b"\r\n\r\n")
+        await until(lambda: site.closed_bodies == 1)
+
+    serve(client)
+
+
+def test_a_client_that_goes_away_cancels_a_handler():
+    cancelled = []
+
+    async def handler(request: ServerRequest) -> ServerResponse:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            cancelled.append(request.path)
+            raise
+        raise AssertionError("unreachable")
+
+    async def client(port, _):
+        async with connected(port) as (_, writer):
+            writer.write(get("/wait"))
+            await writer.drain()
+            await asyncio.sleep(0.05)
+        await until(lambda: cancelled == ["/wait"])
+
+    serve(client, handler)
+
+
+def test_a_client_that_does_not_read_stops_the_body():
+    async def client(port, site):
+        async with connected(port) as (_, writer):
+            writer.write(get("/endless"))
+            await asyncio.sleep(0.3)
+            before = site.sent_pieces
+            await asyncio.sleep(0.2)
+            assert site.sent_pieces == before < 500
+
+    serve(client)
+
+
+def test_headers_that_drip_are_cut():
+    async def client(port, _):
+        async with connected(port) as (reader, writer):
+            writer.write(b"GET / HTTP/1.1\r\n")
+            for _ in range(200):
+                with contextlib.suppress(ConnectionError):
+                    writer.write(b"X: 1\r\n")
+                    await writer.drain()
+                await asyncio.sleep(0.02)
+                if reader.at_eof() or writer.is_closing() or reader.exception():
+                    return True
+        return False
+
+    assert serve(client, header_timeout_us=200_000)
+
+
+def test_a_silent_connection_is_cut():
+    async def client(port, _):
+        async with connected(port) as (reader, _):
+            return await reader.read()
+
+    assert serve(client, header_timeout_us=100_000) == b""
+
+
+def test_connections_above_the_limit_are_turned_away_and_room_is_given_again():
+    async def client(port, _):
+        async with connected(port), connected(port):
+            await asyncio.sleep(0.05)
+            assert await exchange(port, get()) == b""
+        await asyncio.sleep(0.05)
+        assert (await exchange(port, get())).startswith(b"HTTP/1.1 200")
+
+    serve(client, connections_max=2)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8080", "localhost", "LOCALHOST:80", "[::1]:80"])
+def test_hosts_that_can_only_be_this_server_are_served(host):
+    assert answer(get(host=host)).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "[::1", ""])
+def test_other_hosts_are_misdirected(host):
+    assert answer(get(host=host)).startswith((b"HTTP/1.1 421", b"HTTP/1.1 400"))
+
+
+def test_a_host_name_may_be_allowed():
+    assert answer(get(host="tv.local"), host_names=frozenset({"TV.local"})).startswith(b"HTTP/1.1 200")
+
+
+def test_a_request_body_is_refused():
+    assert answer(get(method="POST", more="Content-Length: 1000000\r\n")).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 10_000 + b"\r\n",
+        b"\x16\x03\x01\x02\x00nonsense\r\n\r\n",
+    ],
+    ids=["line", "field", "fields", "not http"],
+)
+def test_a_bomb_of_headers_is_refused(bomb, capsys):
+    reply = answer(bomb)
+    assert reply == b"" or reply.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400"))
+    assert capsys.readouterr().err == ""
+
+
+def test_nothing_tells_which_software_answers():
+    for request in (get(), get("/none"), get(host="evil.example"), get("/endless", method="HEAD")):
+        assert b"aiohttp" not in answer(request).lower()
+
+
+def test_a_server_starts_once():
+    async def client(port, site):
+        server = HttpServer()
+        await server.start(site.handle, host="127.0.0.1", port=0)
+        with pytest.raises(RuntimeError, match="already"):
+            await server.start(site.handle, host="127.0.0.1", port=0)
+        await server.aclose()
+
+    serve(client)

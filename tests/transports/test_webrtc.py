@@ -1,0 +1,240 @@
+"""WebRTC beyond the contract: hostile descriptions and peers, limits, and the back-pressure of a real channel."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from shoal.transports.errors import ChannelClosed, ConnectFailed
+from shoal.transports.native.webrtc import WebRtcConnector
+from shoal.transports.sansio.limits import ChannelLimits
+
+from .contract import assert_nothing_left, read_all
+
+pytestmark = pytest.mark.real
+
+
+def run(main):
+    async def limited():
+        async with asyncio.timeout(60):
+            await main()
+        await assert_nothing_left()
+
+    asyncio.run(limited())
+
+
+async def connect(offering, answering):
+    offer = await offering.offer("p2p")
+    incoming = await answering.answer(offer.description)
+    return await asyncio.gather(offer.accept(incoming.description), incoming.channel())
+
+
+def raw(channel):
+    """aiortc's own channel, to misbehave with."""
+    return channel._raw
+
+
+def test_no_stun_server_is_in_an_offer_and_gathering_is_quick():
+    async def main():
+        connector = WebRtcConnector()
+        async with asyncio.timeout(2):  # with aiortc's default it takes five seconds offline
+            offer = await connector.offer("x")
+        assert "srflx" not in offer.description
+        await connector.aclose()
+
+    run(main)
+
+
+def test_the_fingerprint_is_that_of_the_peers_description():
+    async def main():
+        offering, answering = WebRtcConnector(), WebRtcConnector()
+        offer = await offering.offer("x")
+        incoming = await answering.answer(offer.description)
+        one, other = await asyncio.gather(offer.accept(incoming.description), incoming.channel())
+        for channel, description in ((one, incoming.description), (other, offer.description)):
+            announced = re.search(r"a=fingerprint:sha-256 ([0-9A-F:]+)", description)[1]
+            assert channel.fingerprint == f"sha-256 {announced}"
+        await offering.aclose()
+        await answering.aclose()
+
+    run(main)
+
+
+def test_text_on_a_channel_ends_it():
+    async def main():
+        offering, answering = WebRtcConnector(), WebRtcConnector()
+        one, other = await connect(offering, answering)
+        raw(one).send("text")
+        _, detail = await read_all(other)
+        assert "text" in detail
+        await offering.aclose()
+        await answering.aclose()
+
+    run(main)
+
+
+def test_a_message_above_the_limit_ends_the_channel():
+    async def main():
+        offering = WebRtcConnector()
+        answering = WebRtcConnector(limits=ChannelLimits(incoming_message_bytes_max=1000))
+        one, other = await connect(offering, answering)
+        await one.send(bytes(1001))
+        _, detail = await read_all(other)
+        assert "1001 bytes in one message" in detail
+        await offering.aclose()
+        await answering.aclose()
+
+    run(main)
+
+
+def test_many_small_unread_messages_are_a_flood_too():
+    async def main():
+        offering = WebRtcConnector()
+        answering = WebRtcConnector(limits=ChannelLimits(unread_messages_max=10))
+        one, other = await connect(offering, answering)
+        for _ in range(11):
+            await one.send(b"")
+        messages, detail = await read_all_after_close(other)
+        assert len(messages) == 10
+        assert "flooded" in detail
+        await offering.aclose()
+        await answering.aclose()
+
+    async def read_all_after_close(channel):
+        await asyncio.sleep(0.3)  # unread on purpose
+        return await read_all(channel)
+
+    run(main)
+
+
+def test_a_second_channel_on_one_connection_is_closed():
+    async def main():
+        offering, answering = WebRtcConnector(), WebRtcConnector()
+        one, other = await connect(offering, answering)
+        (link,) = offering._links
+        second = link.connection.createDataChannel("second")
+        async with asyncio.timeout(5):
+            while second.readyState != "closed":
+                await asyncio.sleep(0.01)
+        await one.send(b"first is alive")
+        assert await other.receive() == b"first is alive"
+        await offering.aclose()
+        await answering.aclose()
+
+    run(main)
+
+
+def test_a_peer_whose_process_ends_politely_is_noticed():
+    async def main():
+        offering, answering = WebRtcConnector(), WebRtcConnector()
+        one, _ = await connect(offering, answering)
+        (link,) = answering._links
+        await link.connection.close()
+        with pytest.raises(ChannelClosed, match="peer"):
+            await one.receive()
+        await offering.aclose()
+        await answering.aclose()
+
+    run(main)
+
+
+def test_sending_waits_while_too_much_is_unsent():
+    async def main():
+        offering, answering = WebRtcConnector(), WebRtcConnector()
+        one, other = await connect(offering, answering)
+        reading = asyncio.create_task(read_all(other))
+        highest = 0
+        for _ in range(100):
+            await one.send(bytes(60_000))
+            highest = max(highest, one.buffered_bytes)
+        limits = ChannelLimits()
+        assert highest <= limits.buffered_bytes_high + 60_000
+        await one.close()
+        assert sum(map(len, (await reading)[0])) == 6_000_000
+        await offering.aclose()
+        await answering.aclose()
+
+    run(main)
+
+
+def test_a_sender_that_missed_the_low_mark_looks_again():
+    async def main():
+        offering = WebRtcConnector(limits=ChannelLimits(buffered_recheck_us=20_000))
+        answering = WebRtcConnector()
+        one, other = await connect(offering, answering)
+        raw(one).remove_all_listeners("bufferedamountlow")
+        reading = asyncio.create_task(read_all(other))
+        async with asyncio.timeout(10):
+            for _ in range(50):
+                await one.send(bytes(60_000))
+        await one.close()
+        assert len((await reading)[0]) == 50
+        await offering.aclose()
+        await answering.aclose()
+
+    run(main)
+
+
+def test_connections_are_limited_and_given_back():
+    async def main():
+        connector = WebRtcConnector(connections_max=1)
+        first = await connector.offer("x")
+        with pytest.raises(ConnectFailed, match="connections_max"):
+            await connector.offer("y")
+        await first.close()
+        await (await connector.offer("z")).close()
+        await connector.aclose()
+
+    run(main)
+
+
+def test_a_label_beyond_ascii_is_wrong_use():
+    async def main():
+        connector = WebRtcConnector()
+        with pytest.raises(ValueError, match="ASCII"):
+            await connector.offer("s\u00f6me")
+        await connector.aclose()
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda sdp: sdp.replace("a=fingerprint:sha-256", "a=fingerprint:sha-999"),
+        lambda sdp: sdp.replace("a=ice-ufrag:", "a=nothing:"),
+        lambda sdp: re.sub(r"a=sctp-port:\d+", "a=sctp-port:abc", sdp),
+        lambda sdp: re.sub(r"(?m)^a=candidate:.*$", "a=candidate:nonsense", sdp),
+        lambda sdp: sdp[: len(sdp) // 2],
+        lambda sdp: sdp.replace("v=0", "v=7\x00"),
+        lambda sdp: sdp + "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\n",
+    ],
+)
+def test_a_spoiled_description_fails_and_leaves_nothing(spoil):
+    async def main():
+        offering, answering = WebRtcConnector(), WebRtcConnector(connect_timeout_us=200_000)
+        offer = await offering.offer("x")
+        with pytest.raises(Exception) as caught:
+            await (await answering.answer(spoil(offer.description))).channel()
+        assert caught.type.__module__ == "shoal.transports.errors"
+        await offering.aclose()
+        await answering.aclose()
+
+    run(main)
+
+
+def test_a_wrong_fingerprint_never_becomes_a_channel():
+    async def main():
+        offering, answering = WebRtcConnector(connect_timeout_us=1_000_000), WebRtcConnector()
+        offer = await offering.offer("x")
+        incoming = await answering.answer(offer.description)
+        forged = re.sub(r"(a=fingerprint:sha-256 )[0-9A-F:]+", r"\g<1>" + ":".join(["00"] * 32), incoming.description)
+        with pytest.raises(Exception) as caught:
+            await offer.accept(forged)
+        assert caught.type.__module__ == "shoal.transports.errors"
+        await offering.aclose()
+        await answering.aclose()
+
+    run(main)
