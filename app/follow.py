@@ -17,19 +17,23 @@ FETCHES_AT_ONCE = 2  # more would take from the viewers' share of the CDNs what 
 RELOAD_S = 1.0  # between two looks at a live playlist; the session loads it at most twice per target duration
 
 
-async def follow(session: StreamSession, console: Console, *, every: bool) -> None:
+async def follow(session: StreamSession, console: Console, *, every: bool, lead_s: float | None = None) -> None:
     """Read every segment of the best rendition, or of all; returns when a stream that ends is held.
 
-    A segment that cannot be had is told and passed over.
+    With `lead_s`, at a viewer's pace: a segment is read when it begins at most so
+    long after what somebody who started now would be watching.  Without, as fast
+    as the sources give it.  A segment that cannot be had is told and passed over.
     """
     root = await session.playlist()
     renditions = range(root.renditions) if every and root.renditions else [root.best]
     async with asyncio.TaskGroup() as group:
         for rendition in renditions:
-            group.create_task(_follow_one(session, console, rendition))
+            group.create_task(_follow_one(session, console, rendition, lead_s))
 
 
-async def _follow_one(session: StreamSession, console: Console, rendition: int) -> None:
+async def _follow_one(session: StreamSession, console: Console, rendition: int, lead_s: float | None) -> None:
+    began_us = session.system.now_us
+    first_us: int | None = None  # where the timeline began for us
     room = asyncio.Semaphore(FETCHES_AT_ONCE)
     done = -1  # the highest number that was begun: a live playlist goes on from there
     while True:
@@ -42,6 +46,10 @@ async def _follow_one(session: StreamSession, console: Console, rendition: int) 
         fresh = [segment for segment in playlist.segments if segment.key.number > done]
         async with asyncio.TaskGroup() as group:
             for segment in fresh:
+                first_us = segment.start_us if first_us is None else first_us
+                if lead_s is not None:
+                    due_us = began_us + segment.start_us - first_us - int(lead_s * 1e6)
+                    await asyncio.sleep(max(0, due_us - session.system.now_us) / 1e6)
                 await room.acquire()
                 task = group.create_task(_read(session, console, segment))
                 task.add_done_callback(lambda _: room.release())

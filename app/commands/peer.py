@@ -22,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     peer.add_argument(
         "--renditions", default="best", choices=("best", "all"), help="which renditions to fetch and serve (best)"
     )
+    peer.add_argument(
+        "--lead",
+        type=float,
+        metavar="SECONDS",
+        help="fetch at a viewer's pace, so far ahead (as fast as the sources give it)",
+    )
 
 
 async def run(args: argparse.Namespace, console: Console) -> int:
@@ -31,7 +37,7 @@ async def run(args: argparse.Namespace, console: Console) -> int:
     async with open_session(options) as session:
         await session.playlist()
         console.event("ready", f"serving {options.url} to peers (Ctrl-C ends it)", url=options.url)
-        follower = asyncio.create_task(follow(session, console, every=args.renditions == "all"))
+        follower = asyncio.create_task(follow(session, console, every=args.renditions == "all", lead_s=args.lead))
         stopper = asyncio.create_task(until_stopped())
         try:
             await asyncio.wait({follower, stopper}, return_when=asyncio.FIRST_COMPLETED)
