@@ -136,7 +136,8 @@ class Assembly:
         self._digests = digests
         self._segment_bytes_max = segment_bytes_max
         self._hold_back_bytes = hold_back_bytes
-        self._blocks: tuple[bytes, ...] | None = digests.blocks if digests is not None else None
+        # None without block hashes: then the whole is hashed.
+        self._blocks = (digests.blocks or None) if digests is not None else None
         self._block_bytes = (digests.block_bytes or 0) if digests is not None else 0
         if digests is not None and self._blocks is not None:
             assert self._block_bytes > 0, "block hashes need a block length"
