@@ -63,7 +63,9 @@ def colours_of(sources: Sequence[SourceState]) -> dict[str, str]:
 
 def render(view: View, *, height: int = 30) -> RenderableType:
     """One screen of at most `height` lines."""
-    title = Text.assemble(("shoal ", "bold"), (f"{view.elapsed_s:5.1f} s  ", "dim"), clean(view.phase, 80))
+    title = Text.assemble(("shoal ", "bold"), (f"{view.elapsed_s:5.1f} s  ", "dim"), clean(view.phase, 70))
+    if view.player.get("position_s") is not None:
+        title.append(f"  at {float(view.player['position_s']):.1f} s of the video", style="dim")
     report = view.report
     if report is None:
         return title
@@ -88,7 +90,6 @@ def _figures_line(view: View, report: SessionReport) -> Text:
     rebuffer_s = float(player.get("rebuffer_s") or 0.0)
     pairs = [
         ("from peers", f"{offload_of(report):.0%}", "green"),
-        ("at", f"{float(player.get('position_s') or 0.0):.1f} s", ""),
         ("buffer", f"{float(player.get('buffered_s') or 0.0):.1f} s", ""),
         ("rebuffer", f"{rebuffer_s:.1f} s", "bold red" if rebuffer_s else "green"),
         ("start-up", startup, ""),

@@ -76,3 +76,10 @@ def test_on_a_terminal_the_table_is_drawn():
     with LiveTable(Console(file=stream, force_terminal=True, width=100, height=30)) as view:
         view.show(View(phase="playing", report=full_report()))
     assert "hd_039.m4s" in stream.getvalue()
+
+
+def test_all_figures_are_on_the_screen_with_their_widest_values():
+    player = {"startup_ms": 12345.6, "position_s": 1234.5, "buffered_s": 12.0, "rebuffer_s": 123.4}
+    lines = screen(View(phase="playing", report=full_report(), player=player))
+    assert "at 1234.5 s of the video" in lines[0]
+    assert lines[1].rstrip().endswith("caught 1  in-body failovers 1")
