@@ -82,6 +82,7 @@ class Playlist(Actor[Any]):
         self._root: PlaylistText | None = None  # of a multivariant playlist
         self._renditions: list[_Rendition] = []
         self._waiting: dict[int | None, list[Reply]] = {}
+        self._early: list[LoadPlaylist] = []  # for renditions, before it is known which there are
 
     def receive(self, message: Any) -> None:
         match message:
@@ -95,6 +96,11 @@ class Playlist(Actor[Any]):
     # -- answering
 
     def _serve(self, rendition: int | None, reply: Reply) -> None:
+        if rendition is not None and not self._renditions and self._root is None:
+            self._early.append(LoadPlaylist(rendition, reply))
+            if None not in self._waiting:
+                self._begin_load(None)
+            return
         if rendition is None and self._renditions and self._root is None:
             rendition = 0  # the session's URL is a media playlist
         if rendition is None:
@@ -109,10 +115,13 @@ class Playlist(Actor[Any]):
             if known.answer is not None and self._is_fresh(known):
                 reply.set(known.answer)
                 return
-        waiting = self._waiting.setdefault(rendition, [])
-        waiting.append(reply)
-        if len(waiting) == 1:
-            self.start_task(self._load(rendition), name=f"load-{rendition}")
+        if rendition not in self._waiting:
+            self._begin_load(rendition)
+        self._waiting[rendition].append(reply)
+
+    def _begin_load(self, rendition: int | None) -> None:
+        self._waiting[rendition] = []
+        self.start_task(self._load(rendition), name=f"load-{rendition}")
 
     def _is_fresh(self, known: _Rendition) -> bool:
         return known.fresh_us is None or self.now_us - known.loaded_us < known.fresh_us
@@ -123,6 +132,12 @@ class Playlist(Actor[Any]):
                 reply.fail(answer)
             else:
                 reply.set(answer)
+        early, self._early = self._early, []
+        for message in early:
+            if isinstance(answer, Exception):
+                message.reply.fail(answer)
+            else:
+                self._serve(message.rendition, message.reply)
 
     # -- loading
 
