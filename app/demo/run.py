@@ -102,21 +102,32 @@ class _Stage:
 
 
 async def run_demo(options: DemoOptions) -> int:
-    """Run it all.  0: everything held; 1: something did not; 4: wrong bytes reached the player.
+    """Run it all.  0: everything held; 1: something did not; 4: wrong bytes reached the player; 143: SIGTERM.
 
     Ctrl-C and SIGTERM end every process that was started before they end this one.
     """
     task = asyncio.current_task()
     assert task is not None
     loop = asyncio.get_running_loop()
+    terminated = asyncio.Event()
+
+    def terminate() -> None:
+        terminated.set()
+        task.cancel()
+
     with contextlib.suppress(NotImplementedError, ValueError):
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        loop.add_signal_handler(signal.SIGTERM, terminate)
     # For machines stdout is the result's alone; for people the table is on it.
     screen = sys.stderr if options.json else sys.stdout
     try:
         with open_view(screen) as view:
             stage = _Stage(view)
             report, player, judge = await _run(options, stage)
+    except asyncio.CancelledError:
+        if not terminated.is_set():
+            raise
+        task.uncancel()
+        return 128 + signal.SIGTERM
     finally:
         with contextlib.suppress(NotImplementedError, ValueError):
             loop.remove_signal_handler(signal.SIGTERM)

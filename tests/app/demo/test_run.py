@@ -1,0 +1,42 @@
+"""Whatever ends the demo, nothing that it started stays behind."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from shoal.app.demo.stream import Stream
+
+pytestmark = pytest.mark.real
+
+
+def told_in(log: Path, seconds: float) -> dict:
+    """The first line of a child's log, once it is there."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if log.exists() and "\n" in (text := log.read_text()):
+            return json.loads(text.splitlines()[0])
+        time.sleep(0.05)  # another process writes it, and tells nobody
+    pytest.fail(f"{log.name} stayed empty for {seconds} s")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "Ctrl-C"])
+def test_a_demo_that_is_stopped_ends_its_processes_and_says_so(stream: Stream, tmp_path, number, code):
+    pytest.importorskip("aiortc", reason="the demo's peers need WebRTC: pip install 'shoal[webrtc]'")
+    command = [sys.executable, "-m", "shoal.app.cli", "demo", "--json", "--seconds", str(stream.seconds)]
+    command += ["--folder", str(stream.folder.parent), "--out", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as demo:
+        port = told_in(tmp_path / "logs" / "good.log", 30)["port"]
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        demo.send_signal(number)
+        out, err = demo.communicate(timeout=30)
+    assert demo.returncode == code
+    assert out == b""
+    assert b"Traceback" not in err
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
