@@ -354,7 +354,10 @@ class Life:
             self._begin_end_record(cell, StopReason.SYSTEM, restarting=False)
             if cell.continuation is not None:
                 self._close_continuation(cell)
-            belongings_of(cell).tasks = None
+            belongings = belongings_of(cell)
+            for task in belongings.tasks or ():
+                task.cancel()
+            belongings.tasks = None
             self._end(cell)
 
     def _cut_off_late(self) -> None:

@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from .actor import Actor
-from .core.cell import STOPPED
 from .core.reply import Reply
 from .drivers.base import Driver
 from .life import Life
@@ -101,12 +100,17 @@ class ActorSystem:
         return self._life.begin_stop_all(timeout_us)
 
     async def stop(self, *, timeout_s: float | None = None) -> None:
-        """Stop everything and wait for it; `async with` does this.  A second call waits with the first."""
+        """Stop everything and wait for it; `async with` does this.  A second call waits with the first.
+
+        Cancelled while it waits, it cuts off at once what has not stopped.
+        """
         try:
             await self.begin_stop(timeout_s=timeout_s)
+        except BaseException:
+            self._life.cut_off()
+            raise
         finally:
-            if self._life.root.state == STOPPED:
-                self._life.close()
+            self._life.close()
 
     def spawn(
         self,

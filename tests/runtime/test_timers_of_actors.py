@@ -1,0 +1,107 @@
+"""Timers that send an actor messages."""
+
+import pytest
+from shoal.runtime import Actor, MailboxSettings
+from shoal.runtime.testing import ManualSystem
+
+
+class Ticking(Actor):
+    def __init__(self, log):
+        self.log = log
+
+    def receive(self, message):
+        if callable(message):
+            return message(self)
+        self.log.append((self.now_us, message))
+        return None
+
+
+@pytest.fixture
+def system():
+    system = ManualSystem()
+    yield system
+    system.shut_down()
+
+
+def ticking(system, start, **options):
+    log = []
+    ref = system.spawn(Ticking, log, **options)
+    ref.tell(start)
+    system.run_until_idle()
+    return ref, log
+
+
+def test_a_timer_sends_its_message_after_the_delay(system):
+    _, log = ticking(system, lambda actor: actor.start_timer("k", "tick", delay_us=500))
+    system.advance_us(499)
+    assert log == []
+    system.advance_us(10_000)
+    assert log == [(500, "tick")]
+
+
+def test_an_interval_repeats_from_the_first_delay_on(system):
+    _, log = ticking(system, lambda actor: actor.start_timer("k", "tick", delay_us=5, interval_us=100))
+    system.advance_us(250)
+    assert log == [(5, "tick"), (105, "tick"), (205, "tick")]
+
+
+def test_intervals_missed_while_the_loop_was_late_are_skipped(system):
+    _, log = ticking(system, lambda actor: actor.start_timer("k", "tick", delay_us=100, interval_us=100))
+    system.driver.clock.advance_us(1050)
+    system.advance_us(0)
+    assert log == [(1050, "tick")]
+    system.advance_us(60)
+    assert log[1:] == [(1100, "tick")]
+
+
+def test_a_timer_of_the_same_key_is_replaced(system):
+    def start(actor):
+        actor.start_timer("k", "old", delay_us=100)
+        actor.start_timer("k", "new", delay_us=200)
+        actor.start_timer("other", "other", delay_us=300)
+
+    _, log = ticking(system, start)
+    system.advance_us(1000)
+    assert [message for _, message in log] == ["new", "other"]
+
+
+def test_a_cancelled_timer_sends_nothing(system):
+    ref, log = ticking(system, lambda actor: actor.start_timer("k", "tick", delay_us=100, interval_us=100))
+    answers = [ref.ask(lambda actor: actor.cancel_timer("k")) for _ in range(2)]
+    system.advance_us(1000)
+    assert [answer.result() for answer in answers] == [True, False]
+    assert log == []
+
+
+def test_timers_end_with_their_actor(system):
+    ref, log = ticking(system, lambda actor: actor.start_timer("k", "tick", delay_us=100, interval_us=100))
+    ref.stop()
+    system.advance_us(1000)
+    assert log == []
+    assert len(system._life.scheduler.timers) == 0
+
+
+def test_a_timer_that_meets_a_full_mailbox_makes_a_dead_letter(system):
+    ref, _ = ticking(
+        system,
+        lambda actor: actor.start_timer("k", "tick", delay_us=100),
+        mailbox=MailboxSettings(messages_max=1),
+    )
+    system.driver.clock.advance_us(100)
+    ref.tell("first")
+    system.advance_us(0)
+    assert system.counters.dead_letters == {"timer_refused": 1}
+
+
+@pytest.mark.parametrize(("delay_us", "interval_us"), [(-1, None), (0, 0), (0, -5)])
+def test_times_that_make_no_sense_are_refused_at_the_call(system, delay_us, interval_us):
+    errors = []
+
+    def start(actor):
+        try:
+            actor.start_timer("k", "tick", delay_us=delay_us, interval_us=interval_us)
+        except ValueError as error:
+            errors.append(error)
+
+    ticking(system, start)
+    assert len(errors) == 1

@@ -1,0 +1,53 @@
+"""A mailbox beside a model of ten lines."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from shoal.runtime.core.mailbox import Mailbox
+
+
+class MailboxMachine(RuleBasedStateMachine):
+    """Two lists: what must come out first, and what waits."""
+
+    @initialize(limit=st.integers(1, 40))
+    def make(self, limit):
+        self.box, self.limit = Mailbox(limit), limit
+        self.control, self.users, self.serial = [], [], 0
+
+    @rule(count=st.integers(1, 30))
+    def push(self, count):
+        for _ in range(count):
+            self.serial += 1
+            assert self.box.push(self.serial) == (len(self.users) < self.limit)
+            if len(self.users) < self.limit:
+                self.users.append(self.serial)
+
+    @rule()
+    def push_control(self):
+        self.serial += 1
+        self.box.push_control(self.serial)
+        self.control.append(self.serial)
+
+    @rule(count=st.integers(1, 30))
+    def pop(self, count):
+        for _ in range(count):
+            wanted = self.control.pop(0) if self.control else self.users.pop(0) if self.users else None
+            assert self.box.pop() == wanted
+
+    @rule()
+    def pop_oldest(self):
+        assert self.box.pop_oldest() == (self.users.pop(0) if self.users else None)
+
+    @rule(limit=st.integers(1, 40))
+    def reuse_when_empty(self, limit):
+        if not self.control and not self.users:
+            self.box.reuse(limit)
+            self.limit = limit
+
+    @invariant()
+    def counts_agree(self):
+        if hasattr(self, "box"):
+            assert self.box.count == len(self.users)
+            assert self.box.has_messages() == bool(self.users or self.control)
+
+
+TestMailbox = MailboxMachine.TestCase

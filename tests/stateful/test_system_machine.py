@@ -1,0 +1,166 @@
+"""Whole systems under crashes, stops, restarts, overflow and time: no message is ever unaccounted for.
+
+After every step, sent == handled + lost + dead-lettered + queued + in handling,
+where the left side and each term of the right are counted in different places.
+The model beside it counts what the test itself sent and what handlers saw.
+"""
+
+import logging
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from shoal.runtime import Actor, ActorStopped, MailboxFull, MailboxSettings, Overflow, Restart, Supervision
+from shoal.runtime.testing import ManualSystem
+
+LOG = logging.getLogger("shoal.runtime")
+
+
+class Worker(Actor):
+    """Does what a message says; `seen` outlives its restarts."""
+
+    supervision = Supervision(restarts_max=2, period_us=1000)
+
+    def __init__(self, seen, gate):
+        self.seen, self.gate = seen, gate
+
+    def receive(self, message):
+        self.seen.append(message)
+        if message == "crash":
+            raise ValueError(message)
+        if message == "stop":
+            self.stop()
+        if message == "wait":
+            return self.wait()
+        if message == "step":
+            return self.step()
+        if message == "timer":
+            self.start_timer("t", "tick", delay_us=7, interval_us=11)
+        if message == "defer":
+            self.take_reply_if_any()
+        return message
+
+    def take_reply_if_any(self):
+        if self._cell.reply is not None:
+            self.take_reply()
+
+    async def wait(self):
+        return await self.gate.ask("?", timeout_s=0.000_05)
+
+    def step(self):
+        yield
+        yield
+        return "stepped"
+
+
+class Gate(Actor):
+    """Never answers, so that who asks is in handling until its time is up."""
+
+    def receive(self, message):
+        self.take_reply()
+
+
+class SystemMachine(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        LOG.disabled = True  # thousands of crashes that are meant
+
+    @initialize(budget_us=st.integers(1, 60))
+    def make(self, budget_us):
+        self.system = ManualSystem(turn_budget_us=budget_us)
+        self.gate = self.system.spawn(Gate)
+        self.refs, self.seen, self.letters, self.replies = [], [], [], []
+        self.told = self.refused = 0
+        self.system.dead_letters.subscribe(self.letters.append)
+
+    @rule(
+        overflow=st.sampled_from(Overflow),
+        messages_max=st.integers(1, 4),
+        restart=st.sampled_from(Restart),
+    )
+    def spawn(self, overflow, messages_max, restart):
+        settings_ = MailboxSettings(messages_max, overflow)
+        self.refs.append(self.system.spawn(Worker, self.seen, self.gate, mailbox=settings_, restart=restart))
+
+    @precondition(lambda self: getattr(self, "refs", None))
+    @rule(data=st.data(), message=st.sampled_from(["x", "crash", "stop", "wait", "step", "timer", "defer"]))
+    def tell(self, data, message):
+        ref = data.draw(st.sampled_from(self.refs))
+        try:
+            ref.tell(message)
+            self.told += 1
+        except MailboxFull:
+            self.refused += 1
+
+    @precondition(lambda self: getattr(self, "refs", None))
+    @rule(data=st.data(), message=st.sampled_from(["x", "crash", "wait", "step", "defer"]))
+    def ask(self, data, message):
+        ref = data.draw(st.sampled_from(self.refs))
+        try:
+            self.replies.append(ref.ask(message, timeout_s=0.000_1))
+        except MailboxFull:
+            self.refused += 1
+
+    @precondition(lambda self: getattr(self, "refs", None))
+    @rule(data=st.data())
+    def stop(self, data):
+        data.draw(st.sampled_from(self.refs)).stop()
+
+    @precondition(lambda self: getattr(self, "refs", None))
+    @rule(data=st.data())
+    def watch(self, data):
+        one, other = (data.draw(st.sampled_from(self.refs)) for _ in range(2))
+        if one.is_alive:
+            self.system._life.watch(one.cell, other.cell)
+
+    @rule()
+    def one_turn(self):
+        driver = self.system.driver
+        if driver._is_awake:
+            driver._is_awake = False
+            driver._turn()
+
+    @rule(delay_us=st.integers(0, 200))
+    def pass_time(self, delay_us):
+        self.system.advance_us(delay_us)
+
+    @invariant()
+    def every_message_is_in_one_place(self):
+        if not hasattr(self, "system"):
+            return
+        counters = self.system.counters
+        assert counters.handling >= 0
+        assert counters.handling <= len(self.refs) + 1
+        assert counters.sent == (
+            counters.handled + counters.lost + sum(counters.dead_letters.values()) + counters.queued + counters.handling
+        )
+        assert counters.refused == self.refused
+        assert sum(counters.dead_letters.values()) == len(self.letters)
+        assert counters.sent >= self.told
+
+    def teardown(self):
+        try:
+            self.everything_ends()
+        finally:
+            LOG.disabled = False
+
+    def everything_ends(self):
+        if not hasattr(self, "system"):
+            return
+        self.system.advance_us(1000)
+        self.system.shut_down()
+        counters = self.system.counters
+        assert counters.queued == 0
+        assert counters.handling == 0
+        assert counters.sent == counters.handled + counters.lost + len(self.letters)
+        assert counters.actors == 0
+        assert not any(ref.is_alive for ref in self.refs)
+        assert not any(reply.is_waiting for reply in self.replies)
+        assert len(self.system._life.scheduler.timers) == 0
+        with pytest.raises(ActorStopped):
+            self.system.spawn(Gate)
+
+
+SystemMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestSystem = SystemMachine.TestCase
