@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from types import TracebackType
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from shoal.transports.errors import AddressRefused, BodyTruncated, ConnectFailed, TimedOut
@@ -335,9 +336,11 @@ class _limit:  # noqa: N801 - used as a verb in a with statement
     async def __aenter__(self) -> None:
         await self._timer.__aenter__()
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
-            await self._timer.__aexit__(kind, error, trace)  # type: ignore[arg-type]
+            await self._timer.__aexit__(kind, error, trace)
         except TimeoutError as expired:
             raise TimedOut(
                 f"{self._where} did not get past {self._phase} within {self._timeout_us / _SECOND_US:g} s; try another",

@@ -71,8 +71,8 @@ class Path:
         self._pipes[self._pipes_made] = pipe
 
     def pipes(self) -> list[Any]:
-        """Those still in use that are not over, oldest first."""
-        return [pipe for pipe in self._pipes.values() if not pipe.is_over]
+        """Those still in use that are not finished, oldest first."""
+        return [pipe for pipe in self._pipes.values() if not pipe.is_finished]
 
     def latency_s(self) -> float:
         """One way, drawn anew."""

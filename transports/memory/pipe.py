@@ -61,8 +61,9 @@ class Pipe(Generic[T]):
         return len(self._items)
 
     @property
-    def is_over(self) -> bool:
-        return self._broken is not None or self._end is not None
+    def is_finished(self) -> bool:
+        """Over, and nothing of it is still on the way."""
+        return self._broken is not None or (self._end is not None and not self._items)
 
     def buffered_bytes(self) -> int:
         """Sent and still at the writer: behind the bandwidth, or behind a blocked path."""
@@ -75,7 +76,7 @@ class Pipe(Generic[T]):
         """Put on the way; never waits (`wait_below` does).  PipeEnded once it is over."""
         self._raise_if_over()
         if self.path.breaks():
-            self.break_off("the connection was lost")
+            self._end_after("the connection was lost", is_clean=False)  # what was sent before still arrives
             self._raise_if_over()
         left_at, arrives_at = self.path.schedule(size, _now())
         self._last_arrival = max(self._last_arrival, arrives_at)
@@ -138,9 +139,12 @@ class Pipe(Generic[T]):
 
     def close(self, detail: str) -> None:
         """End after what was sent."""
-        if not self.is_over:
+        self._end_after(detail, is_clean=True)
+
+    def _end_after(self, detail: str, *, is_clean: bool) -> None:
+        if self._broken is None and self._end is None:
             self._ends_at = max(self._last_arrival, _now() + self.path.latency_s())
-            self._end = PipeEnded(detail, is_clean=True)
+            self._end = PipeEnded(detail, is_clean=is_clean)
             self.wake()
 
     def break_off(self, detail: str) -> None:
