@@ -61,9 +61,9 @@ class KnownDigests(Protocol):
     @property
     def sha256(self) -> bytes: ...
     @property
-    def block_bytes(self) -> int | None: ...
+    def block_bytes(self) -> int: ...
     @property
-    def blocks(self) -> tuple[bytes, ...] | None: ...
+    def blocks(self) -> tuple[bytes, ...]: ...
 
 
 class HashJob(msgspec.Struct, frozen=True):
@@ -138,7 +138,7 @@ class Assembly:
         self._hold_back_bytes = hold_back_bytes
         # None without block hashes: then the whole is hashed.
         self._blocks = (digests.blocks or None) if digests is not None else None
-        self._block_bytes = (digests.block_bytes or 0) if digests is not None else 0
+        self._block_bytes = digests.block_bytes if digests is not None else 0
         if digests is not None and self._blocks is not None:
             assert self._block_bytes > 0, "block hashes need a block length"
             count = -(-digests.byte_count // self._block_bytes)
@@ -286,8 +286,6 @@ class Assembly:
             return [Refused(source, "truncated")]
         if self._digests is None:
             self._announced_bytes = len(self._data)
-            return self._complete()
-        if total == 0 and self._blocks is not None:  # no block will ever be hashed
             return self._complete()
         return list(self._cut())
 

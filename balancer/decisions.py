@@ -128,7 +128,8 @@ class Decisions:
     def _give_up(self, want: Want, reason: str) -> None:
         self._book.actions.append(GiveUp(want.key, reason))
         want.urgent = False
-        want.received_bytes = 0
+        want.received_bytes = 0  # GiveUp says so already
+        want.suspects = ()
         self._book.leave(want)
 
     def _prefetch(self, now_us: int) -> None:

@@ -26,7 +26,9 @@ from .events import (
     BanPeer,
     BytesDiscarded,
     CdnAdded,
+    DropPartial,
     Event,
+    GiveUp,
     PeerAnnounced,
     PeerJoined,
     PeerLeft,
@@ -130,6 +132,8 @@ class Policy:
             case TransferProgressed():
                 raise AssertionError("taken in before")
 
+    # --- transfers
+
     def _started(self, event: TransferStarted, now_us: int) -> None:
         transfer = self._book.transfers.get(event.transfer)
         if transfer is None:
@@ -189,15 +193,17 @@ class Policy:
                 cdn.circuit.failed(now_us)
         self._book.want_again(want)
 
+    # --- resources
+
     def _requested(self, key: ResourceKey, now_us: int) -> None:
         timeline = self._book.timelines.get(key.rendition)
-        if timeline is not None:
-            if not timeline.is_active(now_us) and not timeline.is_live:
-                self._take_over_clock(timeline)
-            timeline.requested(key, now_us)
+        if timeline is not None and not timeline.is_live and not timeline.is_active(now_us):
+            self._take_over_clock(timeline)
         want = self._book.wants.get(key)
         if want is None:
             want = self._book.wants[key] = Want(key)
+        if timeline is not None and not want.urgent:  # else it is known where the player is
+            timeline.requested(key, now_us)
         if want.phase is Phase.DONE:
             if timeline is not None:
                 timeline.delivered(key, now_us)
@@ -277,8 +283,10 @@ class Policy:
 
     def _listed(self, event: SegmentsListed, now_us: int) -> None:
         timeline = self._book.timelines.get(event.rendition)
-        if timeline is None:
+        if timeline is None or event.is_restarted:
             timeline = self._book.timelines[event.rendition] = Timeline(self._book.config)
+        if event.is_restarted:
+            self._restart(event.rendition, now_us)
         timeline.replace(event.segments, is_live=event.is_live, shareable=event.shareable)
         for want in [
             w for k, w in self._book.wants.items() if k.rendition == event.rendition and self._book.is_gone(k)
@@ -290,6 +298,20 @@ class Policy:
             if want.phase is not Phase.LEFT:
                 self._book.leave(want)
             del self._book.wants[want.key]
+
+    def _restart(self, rendition: int, now_us: int) -> None:
+        """Nothing of what was wanted or held of this rendition exists any more."""
+        for want in [w for k, w in self._book.wants.items() if k.rendition == rendition]:
+            if want.transfer is not None:
+                self._book.cancel(self._book.transfers[want.transfer], "gone", now_us)
+            if want.urgent:
+                self._book.actions.append(GiveUp(want.key, "the stream began anew"))
+            elif want.phase not in {Phase.DONE, Phase.LEFT}:
+                self._book.actions.append(DropPartial(want.key))
+            self._book.settle(want)
+            del self._book.wants[want.key]
+
+    # --- wrong bytes
 
     def _blamed(self, event: SourceBlamed, now_us: int) -> None:
         want = self._book.wants.get(event.key)
@@ -329,6 +351,8 @@ class Policy:
             self._book.want_again(self._book.cancel(self._book.transfers[want.transfer], "blamed", now_us))
         elif want.phase is Phase.VERIFYING:
             self._book.want_again(want)
+
+    # --- peers
 
     def _joined(self, event: PeerJoined, now_us: int) -> None:
         reason = self._book.reputation.ban_reason(event.peer, event.fingerprint, event.address)

@@ -20,7 +20,7 @@ from .model import Kind, ResourceKey, Segment
 
 __all__ = ["Timeline"]
 
-_STEP_MAX = 2  # segments; a request this far ahead is no seek (players skip a gap, or ask for two at once)
+_STEP_MAX = 2  # segments; a request this near is no seek (players skip a gap, ask for two at once, or again)
 _IDLE_US = 1_000_000  # a player that asks this long after the last delivery had enough until then
 
 
@@ -57,7 +57,7 @@ class Timeline:
         self.requested_us = now_us
         if self.newest is not None:
             step = key.number - self.newest.key.number
-            if step in {0, -1}:
+            if -_STEP_MAX <= step <= 0:
                 return
             if not 0 < step <= _STEP_MAX:
                 self.origin_us = None

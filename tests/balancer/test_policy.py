@@ -343,6 +343,31 @@ def test_segments_that_slid_out_of_a_live_playlist_are_no_longer_prefetched():
     assert table.list_segments(range(5, 25), is_live=True)[0] == CancelTransfer(2, "gone")
 
 
+def test_a_stream_that_began_anew_voids_all_that_was_wanted_and_held_of_it():
+    table = Table("a")
+    table.join("p", range(1, 3))
+    table.feed(ResourceRequested(media(0)))
+    table.deliver(2, media(1))
+    segments = tuple(Segment(key=media(n), uri=f"new{n}.m4s", duration_us=SECOND) for n in range(3))
+    actions = table.feed(SegmentsListed(0, segments, is_live=True, shareable=True, is_restarted=True))
+    assert actions == [
+        CancelTransfer(1, "gone"),
+        GiveUp(media(0), "the stream began anew"),
+        CancelTransfer(3, "gone"),
+        DropPartial(media(2)),
+    ]
+    assert table.feed(ResourceRequested(media(1)))[0].first_byte == 0
+
+
+def test_two_readers_at_neighbouring_segments_are_no_seeks():
+    table = Table("a")
+    table.playing(until=1)
+    due_us = table.policy.deadline_us(media(9))
+    for number in (2, 4, 2, 4, 2):
+        table.feed(ResourceRequested(media(number)))
+    assert table.policy.deadline_us(media(9)) == due_us
+
+
 def test_what_the_store_dropped_is_not_prefetched_again_but_fetched_on_request():
     table = Table("a")
     table.join("p", range(1, 2))

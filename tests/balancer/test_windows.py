@@ -87,12 +87,13 @@ def test_a_seek_starts_the_clock_anew():
     assert line.deadline_us(key(3)) is None
 
 
-def test_asking_again_for_the_newest_or_the_one_before_is_no_seek():
+def test_asking_again_for_the_newest_or_one_just_before_is_no_seek():
     line = timeline()
     ask(line, 0, 0)
     ask(line, 1, 1)
-    line.requested(key(0), 2)
-    line.requested(key(1), 3)
+    ask(line, 2, 1)
+    for number in (0, 1, 2):
+        line.requested(key(number), 2)
     assert line.deadline_us(key(1)) == LENGTH
 
 

@@ -26,8 +26,8 @@ class AssemblyMachine(RuleBasedStateMachine):
     def begin(self, size: int, blocks: bool) -> None:
         self.right = bytes(i * 7 % 251 for i in range(size))
         cut = tuple(hashlib.sha256(self.right[i : i + BLOCK]).digest() for i in range(0, size, BLOCK))
-        self.has_blocks = blocks
-        known = Digests(size, hashlib.sha256(self.right).digest(), BLOCK if blocks else None, cut if blocks else None)
+        self.has_blocks = blocks and size > 0  # nothing has no blocks
+        known = Digests(size, hashlib.sha256(self.right).digest(), BLOCK, cut if blocks else ())
         self.resource = Assembly(known, segment_bytes_max=100, hold_back_bytes=3)
         self.jobs: list[HashJob] = []
         self.blamed: set[str] = set()

@@ -66,7 +66,7 @@ def body(number: int) -> bytes:
 def digests(number: int, *, blocks: bool) -> Digests:
     data = body(number)
     cut = tuple(hashlib.sha256(data[i : i + BLOCK]).digest() for i in range(0, SIZE, BLOCK))
-    return Digests(SIZE, hashlib.sha256(data).digest(), BLOCK if blocks else None, cut if blocks else None)
+    return Digests(SIZE, hashlib.sha256(data).digest(), BLOCK, cut if blocks else ())
 
 
 def script(behaviour: str, number: int, first_byte: int) -> Iterator[tuple[int, object]]:
