@@ -35,6 +35,7 @@ test:
 
 .stamps/fast: .stamps/venv $(SOURCES)
 	@echo "building the compiled core (fast)" >&2
+	@find build/fast -path '*/lib*' -name '*.py' -delete 2>/dev/null || true # a module that is gone must not linger
 	@SHOAL_BUILD=fast $(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
 	@touch $@
 
@@ -65,7 +66,7 @@ bench-%: .stamps/fast
 	$(BIN)/python benchmarks/$*.py $(ARGS)
 
 soak: .stamps/fast .stamps/checked
-	@tools/run-soak
+	@tools/run-soak $(ARGS)
 
 clean:
 	rm -rf build .stamps .venv .venv-* out

@@ -11,12 +11,18 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import shoal
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path(shoal.__file__).resolve().parent
 LEG = os.environ.get("SHOAL_LEG", "fast")
+
+# No deadline: these machines are noisy, and a slow example is not a wrong one.
+settings.register_profile("test", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("soak", settings.get_profile("test"), max_examples=5_000)
+settings.load_profile("test")
 
 
 def pytest_report_header() -> str:
