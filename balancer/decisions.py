@@ -50,7 +50,8 @@ class Decisions:
         want = self._book.wants[transfer.key]
         due_us = transfer.silence_due_us()
         if now_us >= due_us:
-            lonely_us = due_us + (_LONELY_PATIENCE - 1) * transfer.silence_limit_us()
+            extra_us = (_LONELY_PATIENCE - 1) * transfer.silence_limit_us()
+            lonely_us = due_us + min(extra_us, self._book.config.limit_us_max)
             if now_us >= lonely_us or self._alternative_us(transfer, want, now_us, any_peer=True) is not None:
                 self._move(transfer, "stalled", now_us)
                 return
@@ -111,6 +112,10 @@ class Decisions:
         """Find a source for what somebody waits for, or a time to look again, or give up."""
         if want.attempts >= self._book.config.attempts_max:
             self._give_up(want, f"{want.attempts} attempts brought nothing: {want.failures()}")
+            return
+        waited_us = now_us - want.urgent_since_us
+        if waited_us > self._book.config.patience_us_max and want.attempts > 2:  # progress is not counted as attempts
+            self._give_up(want, f"nothing came within {waited_us // 1_000_000} s: {want.failures()}")
             return
         deadline_us = self._book.deadline_us(want.key)
         slack_us = None if deadline_us is None else deadline_us - now_us

@@ -166,7 +166,7 @@ def test_what_was_given_up_is_tried_anew_when_asked_again():
 
 
 def test_the_only_source_is_asked_again_after_a_back_off_that_grows_until_the_budget_is_spent():
-    table = Table("a")
+    table = Table("a", config=BalancerConfig(patience_us_max=600 * SECOND))
     table.feed(ResourceRequested(media(0)))
     transfer, waits = 1, []
     while True:
@@ -237,6 +237,14 @@ def test_a_silent_only_source_is_waited_for_longer_and_then_asked_anew():
     assert table.until(4 * SECOND - 1) == []
     assert table.until(4 * SECOND) == [CancelTransfer(1, "stalled")]
     assert only(table.until(5 * SECOND)).cdn == "a"
+
+
+def test_a_source_that_stays_silent_is_given_up_after_a_minute_or_so():
+    table = Table("a")
+    table.feed(ResourceRequested(media(0)))
+    assert not [a for a in table.until(60 * SECOND) if isinstance(a, GiveUp)]
+    given_up = [a for a in table.until(90 * SECOND) if isinstance(a, GiveUp)]
+    assert "cdn:a stalled" in only(given_up).reason
 
 
 def test_patience_doubles_with_each_move_of_a_resource():
