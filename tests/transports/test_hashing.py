@@ -76,3 +76,21 @@ def test_a_cancelled_caller_gives_its_place_back(threads):
         await hasher.aclose()
 
     asyncio.run(main())
+
+
+def test_closing_fails_those_who_wait_and_does_not_cancel_them(threads):
+    _, gate = threads
+
+    async def main():
+        hasher = ThreadHasher(waiting_max=2)
+        tasks = [asyncio.create_task(hasher.sha256(bytes(5000))) for _ in range(4)]
+        await asyncio.sleep(0.02)
+        closing = asyncio.create_task(hasher.aclose())
+        await asyncio.sleep(0.02)
+        gate.set()
+        await closing
+        under_way, *waiting = await asyncio.gather(*tasks, return_exceptions=True)
+        assert under_way == hashlib.sha256(bytes(5000)).digest()
+        assert [type(error) for error in waiting] == [RuntimeError] * 3
+
+    asyncio.run(main())

@@ -352,6 +352,21 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch):
     assert fetch(sends(OK + b"Content-Length: 2\r\n\r\nok"))[1] == b"ok"
 
 
+def test_proxies_of_the_environment_are_used_when_asked_for(monkeypatch):
+    async def main():
+        proxy = RawServer(sends(OK + b"Content-Length: 2\r\n\r\nok"))
+        async with proxy.running() as base:
+            monkeypatch.setenv("http_proxy", base)
+            fetcher = HttpFetcher(environment_proxies=True)
+            assert await read(await fetcher.open(FetchRequest(url="http://cdn.example/a"))) == b"ok"
+            with pytest.raises(AddressRefused):
+                await fetcher.open(FetchRequest(url="http://169.254.169.254/"))
+            await fetcher.aclose()
+        assert [request.split()[1] for request in proxy.requests] == [b"http://cdn.example/a"]
+
+    asyncio.run(main())
+
+
 def test_a_good_connection_is_used_again():
     async def main():
         connections = 0

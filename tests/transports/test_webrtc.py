@@ -190,6 +190,18 @@ def test_connections_are_limited_and_given_back():
     run(main)
 
 
+def test_a_machine_with_only_loopback_is_told_so_at_once(monkeypatch):
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: [])
+
+    async def main():
+        connector = WebRtcConnector()
+        with pytest.raises(ConnectFailed, match="loopback"):
+            await connector.offer("x")
+        await connector.aclose()
+
+    run(main)
+
+
 def test_a_label_beyond_ascii_is_wrong_use():
     async def main():
         connector = WebRtcConnector()

@@ -102,8 +102,7 @@ class Path:
 class Network:
     """Everything that the hosts of one simulation share.
 
-    Make it inside a running loop.  The same seed, conditions and order of calls
-    give the same network.
+    The same seed, conditions and order of calls give the same network.
     """
 
     def __init__(self, *, seed: int = 0, conditions: Conditions | None = None) -> None:

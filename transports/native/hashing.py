@@ -28,17 +28,28 @@ class ThreadHasher:
 
     async def sha256(self, data: bytes) -> bytes:
         """32 bytes.  A cancelled caller's digest is dropped if it has not begun.  RuntimeError after `aclose`."""
-        if self._closed:
-            raise RuntimeError("this hasher is closed; make another")
+        self._check_open()
         if len(data) <= self._inline_bytes_max:
             return hashlib.sha256(data).digest()
         async with self._places:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, _sha256, data)
+            self._check_open()
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._pool, _sha256, data)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                self._check_open()  # `aclose` dropped the digest, and nobody cancelled the caller
+                raise
 
     async def aclose(self) -> None:
-        """Finish the digest under way, drop those waiting, end the thread.  Takes at most one digest's time."""
+        """Finish the digest under way, fail those waiting, end the thread.  Takes at most one digest's time."""
         self._closed = True
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this hasher is closed; make another")
 
 
 def _sha256(data: bytes) -> bytes:

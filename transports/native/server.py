@@ -32,7 +32,7 @@ __all__ = ["HttpServer"]
 
 _HEADER_BYTES_MAX = 8190
 _HEADERS_MAX = 64  # players send a dozen
-_SHUTDOWN_S = 1.0  # for responses under way; a player notices a closing proxy anyway
+_SHUTDOWN_S = 0.5  # for responses under way, and again for their handlers to end once cancelled
 # aiohttp logs each malformed request with a traceback; here that is the client's affair, so its log ends nowhere.
 _QUIET = logging.Logger("shoal.quiet", level=logging.CRITICAL + 1)  # noqa: LOG001 - unattached on purpose
 

@@ -64,7 +64,7 @@ class WebRtcConnector:
             link.attach(link.connection.createDataChannel(label))
             await link.connection.setLocalDescription(await link.connection.createOffer())
             enlarge_receive_buffers(link.connection)
-            return _Offer(link, link.connection.localDescription.sdp, self._connect_timeout_us)
+            return _Offer(link, link.local_description(), self._connect_timeout_us)
         except BaseException:
             await link.close("the offer was not finished")
             raise
@@ -75,10 +75,10 @@ class WebRtcConnector:
         link = self._new_link()
         try:
             link.connection.on("datachannel", link.attach)
-            await link.set_remote(description, "offer")
+            await link.set_remote(description, "offer", self._connect_timeout_us)
             await link.connection.setLocalDescription(await link.connection.createAnswer())
             enlarge_receive_buffers(link.connection)
-            return _Answer(link, link.connection.localDescription.sdp, self._connect_timeout_us)
+            return _Answer(link, link.local_description(), self._connect_timeout_us)
         except BaseException:
             await link.close("the answer was not finished")
             raise
@@ -133,11 +133,20 @@ class _Link:
         if state in {"failed", "closed"}:
             self._start_closing("no path to the peer is left" if state == "failed" else "the peer closed")
 
-    async def set_remote(self, description: str, kind: str) -> None:
+    async def set_remote(self, description: str, kind: str, timeout_us: int) -> None:
+        """ConnectFailed.  Names of browsers (`.local`) are asked for on the local network, a second or so."""
         try:
-            await self.connection.setRemoteDescription(RTCSessionDescription(sdp=description, type=kind))
+            async with asyncio.timeout(timeout_us / _SECOND_US):
+                await self.connection.setRemoteDescription(RTCSessionDescription(sdp=description, type=kind))
         except Exception as error:  # aiortc's parser raises whatever a stranger's text makes it raise
             raise ConnectFailed(f"the {kind} is not a description we can use: {error!r}") from error
+
+    def local_description(self) -> str:
+        """ConnectFailed when it names no address: nobody could ever connect."""
+        description: str = self.connection.localDescription.sdp
+        if "a=candidate:" not in description:
+            raise ConnectFailed("this machine has no address but loopback, which WebRTC leaves out; add an interface")
+        return description
 
     async def opened(self, timeout_us: int) -> Channel:
         """The channel, once it is open; the link is closed if that fails or is cancelled."""
@@ -192,7 +201,7 @@ class _Offer:
     async def accept(self, answer: str) -> Channel:
         """As OutgoingOffer.accept; an answer that cannot be used ends the offer."""
         try:
-            await self._link.set_remote(bounded_description(answer), "answer")
+            await self._link.set_remote(bounded_description(answer), "answer", self._timeout_us)
         except TransportError:
             await self._link.close("its answer could not be used")
             raise
