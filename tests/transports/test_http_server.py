@@ -10,7 +10,8 @@ import pytest
 from shoal.transports.interface import ServerRequest, ServerResponse
 from shoal.transports.native.server import HttpServer
 
-from .contract import Site, assert_nothing_left, until
+from .contract import assert_nothing_left, until
+from .contract_http import Site
 
 pytestmark = pytest.mark.real
 

@@ -16,7 +16,8 @@ from shoal.transports.memory import (
     listen_text,
 )
 
-from .contract import ChannelContract, FetcherContract, HasherContract, SignalingContract
+from .contract import ChannelContract, HasherContract, SignalingContract
+from .contract_http import FetcherContract
 from .virtual_loop import run_virtual
 
 

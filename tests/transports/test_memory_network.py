@@ -14,7 +14,8 @@ from shoal.transports.memory import Conditions, MemoryConnector, MemoryFetcher, 
 from shoal.transports.memory.network import Path
 from shoal.transports.memory.pipe import Pipe, PipeEnded
 
-from .contract import Site, assert_nothing_left, read
+from .contract import assert_nothing_left, read
+from .contract_http import Site
 from .virtual_loop import run_virtual
 
 URL = "http://cdn.example/file"

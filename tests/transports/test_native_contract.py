@@ -14,7 +14,8 @@ from shoal.transports.native.server import HttpServer
 from shoal.transports.native.webrtc import WebRtcConnector
 from shoal.transports.native.websocket import WebSocketSignaling
 
-from .contract import ChannelContract, FetcherContract, HasherContract, SignalingContract
+from .contract import ChannelContract, HasherContract, SignalingContract
+from .contract_http import FetcherContract
 
 pytestmark = pytest.mark.real
 
