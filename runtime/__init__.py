@@ -1,12 +1,12 @@
 """Actors, mailboxes and schedulers; knows nothing of video, HTTP or browsers.
 
-    actor, ref, system      what users write and hold
-    supervision, errors     what becomes of failures
-    messages, statistics    what the runtime says of itself
-    life, belongings        how actors begin and end
-    core/                   what runs for every message; compiled
-    drivers/                who calls it: one module for each event loop
-    testing                 virtual time and probes
+actor, ref, system      what users write and hold
+supervision, errors     what becomes of failures
+messages, statistics    what the runtime says of itself
+life, belongings        how actors begin and end
+core/                   what runs for every message; compiled
+drivers/                who calls it: one module for each event loop
+testing                 virtual time and probes
 """
 
 from .actor import Actor

@@ -101,7 +101,7 @@ class Actor(Generic[M]):
         Raises what `actor_class(*args, **kwargs)` raises, and NameTaken;
         ActorStopped when this actor is stopping.
         """
-        return self._life.spawn(self._cell, actor_class, args, kwargs, name, mailbox, restart)
+        return self._life.spawn(self._cell, actor_class, args, kwargs, name=name, mailbox=mailbox, restart=restart)
 
     def watch(self, ref: ActorRef[Any]) -> None:
         """Get `Terminated(ref, ...)` when that actor has ended, at once if it has; once, however often asked for."""

@@ -6,14 +6,14 @@ a cell without one costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .core.cell import Cell
 from .messages import StopReason
 from .supervision import FailureHistory
 
 if TYPE_CHECKING:
+    from .core.reply import Reply
     from .core.timers import Timer
     from .drivers.base import TaskHandle
 
@@ -45,7 +45,7 @@ class Belongings:
         self.watches: dict[Cell, None] | None = None  # dicts, because sets have no order and runs must repeat
         self.watched_by: dict[Cell, None] | None = None
         self.history: FailureHistory | None = None
-        self.when_ended: list[Callable[[], None]] | None = None
+        self.when_ended: list[Reply] | None = None  # of `system.stop`
         # How the present instance ends.
         self.reason = StopReason.STOPPED
         self.error: BaseException | None = None

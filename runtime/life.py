@@ -14,38 +14,22 @@ Nothing here is called for an ordinary message.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from .belongings import Belongings, belongings_of
 from .core.cell import RUNNING, STARTING, STATE_NAMES, STOPPED, STOPPING, SUSPENDED, Cell
-from .core.mailbox import Overflow
 from .core.reply import FAILED, Reply
-from .core.scheduler import Scheduler
-from .core.timers import Timer
-from .errors import (
-    ActorStopped,
-    AskDropped,
-    AskTimedOut,
-    ChildFailed,
-    HandlerFailed,
-    MailboxFull,
-    NotHandlingAsk,
-    SystemNotRunning,
-)
-from .messages import DeadLetter, DeadLetterReason, Failure, MailboxSettings, StopReason, Terminated
+from .errors import ActorStopped, ChildFailed, HandlerFailed, SystemNotRunning
+from .ground import stopped, type_name
+from .keeping import Keeping
+from .messages import Failure, MailboxSettings, StopReason, Terminated
 from .ref import ActorRef
-from .registry import Registry
-from .statistics import ActorSnapshot, Counters
-from .streams import Stream
-from .supervision import Directive, FailureHistory, Restart, Supervision, decide
+from .supervision import Directive, FailureHistory, Restart, decide
 
 if TYPE_CHECKING:
     from .actor import Actor
-    from .core.host import Fiber
-    from .drivers.base import Driver, TaskHandle
-    from .system import ActorSystem
 
 __all__ = ["Life"]
 
@@ -54,83 +38,8 @@ _log = logging.getLogger("shoal.runtime")
 _NAME_LENGTH_MAX = 200  # names are part of log lines
 
 
-class Life:
+class Life(Keeping):
     """One system's life-cycle; the scheduler's host."""
-
-    def __init__(
-        self,
-        system: ActorSystem,
-        *,
-        turn_budget_us: int,
-        batch: int,
-        slice_us: int,
-        fixed_cost_ns: int,
-        mailbox: MailboxSettings,
-        supervision: Supervision,
-    ) -> None:
-        self.system = system
-        self.scheduler = Scheduler(self, batch=batch, slice_us=slice_us, fixed_cost_ns=fixed_cost_ns)
-        self.registry = Registry()
-        self.dead_letters: Stream[DeadLetter] = Stream()
-        self.failures: Stream[Failure] = Stream()
-        self.fatal: BaseException | None = None
-        self.loop: Any = None
-        self.root = Cell(None, "", 0, mailbox, None)
-        self.root.handle = ActorRef(self.scheduler, self.root)
-        self._driver: Driver | None = None
-        self._budget_us = turn_budget_us
-        self._mailbox = mailbox
-        self._supervision = supervision
-        self._serial = 0
-        self._is_closed = False
-        self._actors = 0
-        self._restarts = 0
-        self._failures = 0
-        self._refused = 0
-        self._dead_by_reason: dict[str, int] = {}
-        self._stop_deadline: Timer | None = None
-
-    # the driver's side
-
-    def start(self, driver: Driver) -> None:
-        if self._driver is not None:
-            raise SystemNotRunning("this system was started before; make a new ActorSystem for each run")
-        self._driver = driver
-        self.loop = driver.loop
-        self.root.state = RUNNING
-        driver.start(self.turn)
-
-    def close(self) -> None:
-        if not self._is_closed and self._driver is not None:
-            self._is_closed = True
-            self._driver.close()
-
-    def turn(self) -> None:
-        """One slice of work; what a driver calls."""
-        assert self._driver is not None, "a driver calls turn after start"
-        more = True
-        try:
-            more = self.scheduler.turn(self._budget_us, self._driver.now_us())
-        finally:
-            if more:
-                self._driver.wake()
-            deadline_us = self.scheduler.timers.next_deadline_us()
-            if deadline_us >= 0:
-                self._driver.wake_at(deadline_us)
-
-    def wake(self) -> None:
-        if self._driver is not None:
-            self._driver.wake()
-
-    def now_us(self) -> int:
-        if self._driver is None:
-            raise SystemNotRunning("the system has no clock before it starts; enter `async with` first")
-        return self._driver.now_us()
-
-    def fiber(self, cell: Cell) -> Fiber:
-        assert self._driver is not None, "no handler runs before start"
-        scheduler = self.scheduler
-        return self._driver.fiber(lambda: scheduler.resume(cell))
 
     # beginning
 
@@ -140,6 +49,7 @@ class Life:
         actor_class: type[Actor[Any]],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
+        *,
         name: str | None,
         mailbox: MailboxSettings | None,
         restart: Restart,
@@ -173,7 +83,7 @@ class Life:
             self.scheduler.activate(cell)
         return ref
 
-    def _make(self, cell: Cell) -> None:
+    def _make(self, cell: Cell) -> Any:
         recipe = cell.recipe
         actor_class = recipe[0] if type(recipe) is tuple else recipe
         actor = actor_class.__new__(actor_class)
@@ -184,20 +94,22 @@ class Life:
             actor.__init__()
         cell.actor = actor
         cell.function = actor_class.receive
+        return actor
 
     def _start(self, cell: Cell) -> None:
         """The instance is made or remade: run its hooks, then its messages."""
         if cell.state != STARTING:
             return
-        error = None if cell.extras is None else cell.extras.error
         try:
-            if cell.actor is None:
-                self._make(cell)
-                if error is not None:
-                    cell.extras.error = None
-                    cell.actor.on_restart(error)
-            self._run_hook(cell, cell.actor.on_start())
-        except BaseException as raised:  # noqa: BLE001, the supervisor decides
+            actor = cell.actor
+            if actor is None:
+                actor = self._make(cell)
+                belongings = belongings_of(cell)
+                if belongings.error is not None:
+                    error, belongings.error = belongings.error, None
+                    actor.on_restart(error)
+            self._run_hook(cell, actor.on_start())
+        except BaseException as raised:  # the supervisor decides
             self.failed(cell, raised, None)
             return
         if cell.continuation is None:
@@ -228,8 +140,14 @@ class Life:
         if belongings.is_in_handler:
             belongings.is_in_handler = False
             self.scheduler.handled += 1
-            self._refuse_answer(cell)
+            self.refuse_answer(cell)
         self._go_on_ending(cell)
+
+    def task_ended(self, cell: Cell, error: BaseException | None) -> None:
+        if error is not None:
+            self.scheduler.signal(cell, (_on_task_failed_signal, error))
+        elif cell.state == STOPPING:
+            self.scheduler.signal(cell, (_on_go_on_signal, None))
 
     # failing
 
@@ -246,20 +164,20 @@ class Life:
             reply = cell.reply
             if reply is not None:
                 cell.reply = None
-                failure = HandlerFailed(f"{cell.path()} failed on {_type_name(message)}: {error!r}")
+                failure = HandlerFailed(f"{cell.path()} failed on {type_name(message)}: {error!r}")
                 failure.__cause__ = error
                 self.scheduler.settle(reply, FAILED, failure)
         cell.message = None
-        self._supervise(cell, error, where, _type_name(message) if where == "receive" else "")
+        self._supervise(cell, error, where, type_name(message) if where == "receive" else "")
 
     def _failed_while_ending(self, cell: Cell, error: BaseException) -> None:
         belongings = belongings_of(cell)
         if belongings.is_in_handler:
             belongings.is_in_handler = False
             self.scheduler.lost += 1
-            self._refuse_answer(cell)
+            self.refuse_answer(cell)
             if not _is_cancellation(error):
-                self._report(cell, error, "receive", _type_name(cell.message), Directive.STOP)
+                self._report(cell, error, "receive", type_name(cell.message), Directive.STOP)
             cell.message = None
         elif not belongings.is_stop_hook_done:
             if not _is_cancellation(error):
@@ -297,9 +215,7 @@ class Life:
         else:
             self._begin_end(cell, StopReason.STOPPED if error is None else StopReason.FAILED)
 
-    def _report(
-        self, cell: Cell, error: BaseException, where: str, message_type: str, directive: Directive
-    ) -> None:
+    def _report(self, cell: Cell, error: BaseException, where: str, message_type: str, directive: Directive) -> None:
         self._failures += 1
         path = cell.path()
         _log.error(
@@ -339,7 +255,7 @@ class Life:
         belongings = belongings_of(self.root)
         if belongings.when_ended is None:
             belongings.when_ended = []
-        belongings.when_ended.append(lambda: done.set(None))
+        belongings.when_ended.append(done)
         if self._stop_deadline is None:
             self._stop_deadline = self.scheduler.timers.set(self.now_us() + timeout_us, self._cut_off_late)
             self.stop(self.root, StopReason.SYSTEM)
@@ -348,7 +264,7 @@ class Life:
 
     def cut_off(self) -> None:
         """End everything now, waiting for nobody."""
-        for cell in reversed(list(self._cells())):
+        for cell in reversed(list(self.cells())):
             if cell.state == STOPPED:
                 continue
             self._begin_end_record(cell, StopReason.SYSTEM, restarting=False)
@@ -361,7 +277,7 @@ class Life:
             self._end(cell)
 
     def _cut_off_late(self) -> None:
-        late = [cell.path() for cell in self._cells() if cell.parent is not None]
+        late = [cell.path() for cell in self.cells() if cell.parent is not None]
         _log.error("%d actors had not stopped in time and were cut off: %s", len(late), ", ".join(late[:20]))
         self.cut_off()
 
@@ -401,12 +317,12 @@ class Life:
                 continuation.abandon()
             else:
                 continuation.close()
-        except BaseException as error:  # noqa: BLE001, reported like any other
-            self._report(cell, error, "receive", _type_name(cell.message), Directive.STOP)
+        except BaseException as error:  # reported like any other
+            self._report(cell, error, "receive", type_name(cell.message), Directive.STOP)
         if belongings.is_in_handler or cell.state == SUSPENDED:
             belongings.is_in_handler = False
             self.scheduler.lost += 1
-            self._refuse_answer(cell)
+            self.refuse_answer(cell)
         cell.message = None
 
     def _go_on_ending(self, cell: Cell) -> None:
@@ -425,13 +341,13 @@ class Life:
                     belongings.tasks[task] = True
                     task.cancel()
             return
-        self._cancel_timers(belongings)
+        self.cancel_timers(belongings)
         if not belongings.is_stop_hook_done:
             belongings.is_stop_hook_done = True
             if cell.actor is not None and _is_overridden(type(cell.actor), "on_stop"):
                 try:
                     self._run_hook(cell, cell.actor.on_stop(belongings.reason))
-                except BaseException as error:  # noqa: BLE001, reported like any other
+                except BaseException as error:  # reported like any other
                     self._report(cell, error, "on_stop", "", Directive.STOP)
                 if cell.continuation is not None or belongings.tasks or cell.last_child is not None:
                     self._go_on_ending(cell)
@@ -455,7 +371,7 @@ class Life:
         cell.is_open = False
         parent = cell.parent
         ref = cell.handle
-        self._cancel_timers(belongings)
+        self.cancel_timers(belongings)
         if cell.name is not None and parent is not None:
             self.registry.remove(cell.path())
         self._bury_mailbox(cell)
@@ -474,8 +390,8 @@ class Life:
                 failure = ChildFailed(f"{cell.path()} failed more often than {parent.path()} allows its children")
                 failure.__cause__ = belongings.error
                 self.scheduler.signal(parent, (_on_child_failed_signal, failure))
-        for callback in belongings.when_ended or ():
-            callback()
+        for done in belongings.when_ended or ():
+            done.set(None)
         # What others may still hold is the ref: let go of the rest.
         cell.actor = None
         cell.function = None
@@ -496,185 +412,7 @@ class Life:
         while box.has_messages():
             self.scheduler.bury(cell, box.pop(), "stopped")
         for _item, reply in waiting or ():
-            self.scheduler.settle(reply, FAILED, _stopped(cell))
-
-    # messages that nobody handles, questions that nobody answers
-
-    def refused(self, cell: Cell) -> None:
-        self._refused += 1
-        limit = cell.settings.messages_max
-        raise MailboxFull(
-            f"mailbox of {cell.path()} is full ({limit} messages); slow the sender, `await ref.send(...)`, "
-            "or raise messages_max",
-            path=cell.path(),
-            messages_max=limit,
-        )
-
-    def dead_letter(self, cell: Cell, item: Any, reason: str) -> None:
-        self._dead_by_reason[reason] = self._dead_by_reason.get(reason, 0) + 1
-        message = item
-        if isinstance(item, Reply) and item.is_question:
-            message = item.message
-            item.is_question = False
-            if reason == "stopped":
-                self.scheduler.settle(item, FAILED, _stopped(cell))
-            else:
-                limit = cell.settings.messages_max
-                dropped = AskDropped(f"mailbox of {cell.path()} is full ({limit} messages) and dropped the question")
-                self.scheduler.settle(item, FAILED, dropped)
-        if self.dead_letters.has_subscribers:
-            ref = cell.handle or ActorRef(self.scheduler, cell)
-            self.dead_letters.publish(DeadLetter(ref, message, DeadLetterReason(reason)))
-
-    def timed_out(self, reply: Reply) -> BaseException:
-        asked = "the actor asked" if reply.cell is None else reply.cell.path()
-        return AskTimedOut(f"no answer from {asked} to {_type_name(reply.message)} in time; it may still be working")
-
-    def take_reply(self, cell: Cell) -> Reply:
-        reply = cell.reply
-        if reply is None:
-            raise NotHandlingAsk(f"{cell.path()} is not handling an ask; it came by tell, or its reply was taken before")
-        cell.reply = None
-        return reply
-
-    def _refuse_answer(self, cell: Cell) -> None:
-        reply = cell.reply
-        if reply is not None:
-            cell.reply = None
-            self.scheduler.settle(reply, FAILED, _stopped(cell))
-
-    # watching
-
-    def watch(self, watcher: Cell, watched: Cell) -> None:
-        if watched.state == STOPPED:
-            ref: ActorRef[Any] = ActorRef(self.scheduler, watched)
-            self.scheduler.post_control(watcher, Terminated(ref, StopReason.STOPPED))
-            return
-        mine, theirs = belongings_of(watcher), belongings_of(watched)
-        if mine.watches is None:
-            mine.watches = {}
-        if theirs.watched_by is None:
-            theirs.watched_by = {}
-        mine.watches[watched] = None
-        theirs.watched_by[watcher] = None
-
-    def unwatch(self, watcher: Cell, watched: Cell) -> None:
-        if watcher.extras is not None and watcher.extras.watches is not None:
-            watcher.extras.watches.pop(watched, None)
-        if watched.extras is not None and watched.extras.watched_by is not None:
-            watched.extras.watched_by.pop(watcher, None)
-
-    # timers and tasks
-
-    def start_timer(self, cell: Cell, key: object, message: Any, delay_us: int, interval_us: int | None) -> None:
-        if delay_us < 0 or (interval_us is not None and interval_us < 1):
-            raise ValueError(f"delay_us is {delay_us}, interval_us {interval_us}; use 0 or more, and 1 or more")
-        if cell.state == STOPPED:
-            raise ActorStopped(f"{cell.path()} has stopped and can have no timers")
-        self.cancel_timer(cell, key)
-        belongings = belongings_of(cell)
-        if belongings.timers is None:
-            belongings.timers = {}
-        timers = self.scheduler.timers
-        belongings.timers[key] = timers.set(self.now_us() + delay_us, cell, (key, message), interval_us or 0)
-        self.scheduler.need_turn()
-
-    def cancel_timer(self, cell: Cell, key: object) -> bool:
-        if cell.extras is None or not cell.extras.timers:
-            return False
-        timer = cell.extras.timers.pop(key, None)
-        return timer is not None and bool(self.scheduler.timers.cancel(timer))
-
-    def fired(self, timer: Timer) -> None:
-        target = timer.target
-        if not isinstance(target, Cell):
-            target()
-            return
-        key, message = timer.payload
-        if timer.interval_us > 0:
-            late_us = self.scheduler.now_us - timer.deadline_us
-            timer.deadline_us += timer.interval_us * (1 + late_us // timer.interval_us)
-            self.scheduler.timers.put(timer)
-        else:
-            target.extras.timers.pop(key, None)
-        box = target.mailbox
-        is_full = box is not None and box.count >= box.limit
-        if is_full and target.settings.overflow in (Overflow.FAIL, Overflow.WAIT):
-            self.scheduler.sent += 1
-            self.scheduler.bury(target, message, "timer_refused")
-        else:
-            self.scheduler.post(target, message)
-
-    def _cancel_timers(self, belongings: Belongings) -> None:
-        for timer in (belongings.timers or {}).values():
-            self.scheduler.timers.cancel(timer)
-        belongings.timers = None
-
-    def start_task(self, cell: Cell, coroutine: Coroutine[Any, Any, object], name: str | None) -> TaskHandle:
-        if cell.state in (STOPPING, STOPPED):
-            coroutine.close()
-            raise ActorStopped(f"{cell.path()} is {STATE_NAMES[cell.state]} and can have no new tasks")
-        assert self._driver is not None, "an actor lives after start"
-        belongings = belongings_of(cell)
-        if belongings.tasks is None:
-            belongings.tasks = {}
-        tasks = belongings.tasks
-        handle: TaskHandle
-
-        def on_end(error: BaseException | None) -> None:
-            tasks.pop(handle, None)
-            if error is not None:
-                self.scheduler.signal(cell, (_on_task_failed_signal, error))
-            elif cell.state == STOPPING:
-                self.scheduler.signal(cell, (_on_go_on_signal, None))
-
-        handle = self._driver.start_task(coroutine, name or f"shoal {cell.path()}", on_end)
-        tasks[handle] = False
-        return handle
-
-    # looking
-
-    def counters(self) -> Counters:
-        scheduler = self.scheduler
-        queued = 0
-        for cell in self._cells():
-            if cell.mailbox is not None:
-                queued += cell.mailbox.count + len(cell.mailbox.control or ())
-        return Counters(
-            sent=scheduler.sent,
-            handled=scheduler.handled,
-            lost=scheduler.lost,
-            queued=queued,
-            handling=scheduler.taken - scheduler.handled - scheduler.lost,
-            refused=self._refused,
-            late_replies=scheduler.late_replies,
-            dead_letters=dict(self._dead_by_reason),
-            actors=self._actors,
-            restarts=self._restarts,
-            failures=self._failures,
-        )
-
-    def actor_snapshots(self) -> tuple[ActorSnapshot, ...]:
-        return tuple(
-            ActorSnapshot(
-                path=cell.path(),
-                state=STATE_NAMES[cell.state],
-                queued=0 if cell.mailbox is None else cell.mailbox.count,
-                run_time_us=cell.virtual_ns // 1000,
-            )
-            for cell in self._cells()
-            if cell.parent is not None
-        )
-
-    def _cells(self) -> list[Cell]:
-        """All living cells, parents before children, the first started first."""
-        found: list[Cell] = []
-        left = [self.root]
-        while left:
-            cell = left.pop()
-            found.append(cell)
-            left.extend(cell.children())
-        return found
+            self.scheduler.settle(reply, FAILED, stopped(cell))
 
 
 # What signals do; a signal is one of these and its value.
@@ -723,11 +461,3 @@ def _is_overridden(actor_class: type[Any], hook: str) -> bool:
 def _is_cancellation(error: BaseException) -> bool:
     """Whether this is asyncio's CancelledError, which this room's decisions do not import."""
     return type(error).__name__ == "CancelledError"
-
-
-def _type_name(message: Any) -> str:
-    return type(message).__name__
-
-
-def _stopped(cell: Cell) -> ActorStopped:
-    return ActorStopped(f"{cell.path()} has stopped; nobody will answer")

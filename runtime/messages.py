@@ -74,4 +74,3 @@ class Failure:
     where: str  # "receive", "on_start", "on_stop", "task" or "child"
     error: BaseException
     directive: Directive
-

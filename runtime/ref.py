@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .core.cell import STOPPED
 from .core.handle import Handle
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ActorRef"]
 
-M = TypeVar("M", contravariant=True)
+M_contra = TypeVar("M_contra", contravariant=True)
 
 
-class ActorRef(Handle, Generic[M]):
+class ActorRef(Handle, Generic[M_contra]):
     """An actor that takes messages of type M.
 
     Belongs to one event loop: every call comes from that loop's thread, from a
@@ -27,24 +27,27 @@ class ActorRef(Handle, Generic[M]):
 
     if TYPE_CHECKING:  # at run time these are Handle's, which are compiled
 
-        def tell(self, message: M) -> None:
+        def tell(self, message: M_contra) -> None:
             """Put a message into the mailbox.  MailboxFull at once if that is the policy; never waits.
 
             To an actor that has stopped it is a dead letter, and no error.
             """
+            ...
 
-        def ask(self, message: M, *, timeout_s: float = 5.0) -> Reply:
+        def ask(self, message: M_contra, *, timeout_s: float = 5.0) -> Reply:
             """Put a question into the mailbox now; await the returned Reply for the answer.
 
             AskTimedOut, HandlerFailed, AskDropped, ActorStopped, or what the
             handler gave to `reply.fail`; MailboxFull is raised here, at the call.
             """
+            ...
 
-        async def send(self, message: M) -> None:
+        async def send(self, message: M_contra) -> None:
             """As `tell`, but wait for room in a full mailbox, whatever its policy; first come, first served.
 
             Cancelled while it waits, the message was not sent.
             """
+            ...
 
     @property
     def name(self) -> str:

@@ -81,7 +81,7 @@ class LoopDelay:
         self._max_us = max(self._max_us, delay_us)
 
     def percentile_us(self, share: float) -> int:
-        """The delay that `share` (0 to 1) of the samples did not exceed, rounded up to its bucket; 0 without samples."""
+        """The delay that `share` (0 to 1) of samples did not exceed, rounded up to its bucket; 0 without any."""
         wanted = share * self._samples
         seen = 0
         for bucket, count in enumerate(self._counts):

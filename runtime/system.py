@@ -122,7 +122,7 @@ class ActorSystem:
         **kwargs: Any,
     ) -> ActorRef[N]:
         """Start a top-level actor.  As `Actor.spawn`; SystemNotRunning outside the block."""
-        return self._life.spawn(self._life.root, actor_class, args, kwargs, name, mailbox, restart)
+        return self._life.spawn(self._life.root, actor_class, args, kwargs, name=name, mailbox=mailbox, restart=restart)
 
     def find(self, name: str) -> ActorRef[Any] | None:
         """The living actor of that path, as in "session/peer-3", if it was given a name; else None."""

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 import shoal
 
 ROOT = Path(__file__).resolve().parent.parent

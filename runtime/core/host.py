@@ -19,12 +19,15 @@ class Fiber(Protocol):
 
     def begin(self, coroutine: Any) -> None:
         """Take a coroutine; nothing of it runs yet."""
+        ...
 
     def step(self) -> bool:
         """Run it until it waits or ends: True at its end.  Raises what it raises."""
+        ...
 
     def cancel(self, msg: object = None) -> bool:
         """Raise CancelledError where the coroutine waits, at its next step."""
+        ...
 
 
 class Host(Protocol):
@@ -34,6 +37,7 @@ class Host(Protocol):
 
     def wake(self) -> None:
         """There is work: call `turn` soon.  Not called again before that."""
+        ...
 
     def now_us(self) -> int: ...
 
@@ -41,20 +45,30 @@ class Host(Protocol):
 
     def signalled(self, cell: Cell) -> None:
         """Work through `cell.signals`."""
+        ...
 
     def failed(self, cell: Cell, error: BaseException, message: Any) -> None:
         """A handler or a life-cycle hook raised."""
+        ...
 
     def finished(self, cell: Cell) -> None:
         """The continuation of a life-cycle hook, or of a handler that was overtaken by the stop, has ended."""
+        ...
+
+    def stop(self, cell: Cell, reason: Any) -> None:
+        """Have the cell end."""
+        ...
 
     def refused(self, cell: Cell) -> None:
         """Raise MailboxFull."""
+        ...
 
     def dead_letter(self, cell: Cell, item: Any, reason: str) -> None: ...
 
     def timed_out(self, reply: Reply) -> BaseException:
         """The error for an asker whose time is up."""
+        ...
 
     def fired(self, timer: Timer) -> None:
         """A timer that is no ask's time-out."""
+        ...

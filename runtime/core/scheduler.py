@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 from .cell import RUNNING, SUSPENDED, Cell
 from .mailbox import Mailbox, Overflow
 from .reply import ABANDONED, ANSWERED, FAILED, WAITING, Reply
-from .timers import Timer, Timers
+from .timers import Timers
 
 if TYPE_CHECKING:
     from .host import Host
@@ -216,7 +216,7 @@ class Scheduler:
             return
         cell.is_ready = True
         floor_ns = self._floor_ns - self._slice_ns
-        if cell.virtual_ns < floor_ns:
+        if cell.virtual_ns < floor_ns:  # noqa: PLR1730, max() would be a call of Python
             cell.virtual_ns = floor_ns
         self._orders += 1
         cell.order = self._orders
@@ -318,7 +318,7 @@ class Scheduler:
                 now_ns = self._tick()
                 if now_ns - start_ns >= self._slice_ns:
                     break
-        except BaseException as error:  # noqa: BLE001, whatever a handler raises is for its supervisor
+        except BaseException as error:  # whatever a handler raises is for its supervisor
             cell.continuation = None
             cell.is_resumable = False
             self.host.failed(cell, error, message)
@@ -394,7 +394,7 @@ class Scheduler:
         """Step the tasks whose answers have come, here and not through the loop: a third of the price."""
         for _ in range(len(self._settled)):
             reply = self._settled.popleft()
-            callback = reply.callback
+            callback: Any = reply.callback
             context = reply.context
             reply.callback = None
             reply.context = None
@@ -501,6 +501,6 @@ class Scheduler:
                 place = below_place
             heap[place] = cell
         first.is_ready = False
-        if first.virtual_ns > self._floor_ns:
+        if first.virtual_ns > self._floor_ns:  # noqa: PLR1730, as in `ready`
             self._floor_ns = first.virtual_ns
         return first

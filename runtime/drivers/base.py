@@ -25,32 +25,42 @@ class Driver(Protocol):
 
     def start(self, turn: Callable[[], None]) -> None:
         """`turn` may be called from now on."""
+        ...
 
     def now_us(self) -> int:
         """Monotonic."""
+        ...
 
     def wake(self) -> None:
         """Call `turn` soon, once, however often this was called meanwhile."""
+        ...
 
     def wake_at(self, deadline_us: int) -> None:
         """Call `turn` at that time and not for an earlier deadline; -1: for none."""
+        ...
 
     def fiber(self, resume: Callable[[], None]) -> Fiber:
         """Something that runs coroutines, and calls `resume` when a waiting one can go on."""
+        ...
 
     def start_task(
         self, coroutine: Coroutine[Any, Any, object], name: str, on_end: Callable[[BaseException | None], None]
     ) -> TaskHandle:
         """Run a coroutine beside the actors.  `on_end` gets its error; None too if it was cancelled."""
+        ...
 
     def interrupt(self) -> None:
         """Cancel the task that started the system; its block then ends with the error that caused this."""
+        ...
 
     def was_interrupted(self, error: BaseException | None) -> bool:
         """Whether `error`, which ended the block, is only what `interrupt` brought about."""
+        ...
 
     def sample_delay(self, into: LoopDelay, interval_us: int) -> None:
         """Record how late a periodic callback comes, until `close`."""
+        ...
 
     def close(self) -> None:
         """`turn` is not called again; nothing stays behind in the loop."""
+        ...

@@ -63,7 +63,9 @@ class ManualFiber:
             self._waits_for = yielded
             yielded.add_done_callback(lambda _: self._resume())
         else:
-            self._throw = RuntimeError(f"a handler awaits {yielded!r}; with ManualDriver it can await refs' replies only")
+            self._throw = RuntimeError(
+                f"a handler awaits {yielded!r}; with ManualDriver it can await refs' replies only"
+            )
             self._resume()
         return False
 
@@ -139,7 +141,9 @@ class ManualDriver:
                 self._turn()
             turns += 1
             if turns > _TURNS_MAX:
-                raise RuntimeError(f"the actors were not idle after {_TURNS_MAX} turns; do two of them tell each other?")
+                raise RuntimeError(
+                    f"the actors were not idle after {_TURNS_MAX} turns; do two of them tell each other?"
+                )
         return turns
 
     def advance_us(self, delay_us: int) -> None:

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 import uvloop
+
 from shoal.runtime import Actor, ActorSystem, AskTimedOut, Terminated
 from shoal.runtime.testing import Probe
 
@@ -85,8 +86,7 @@ def test_other_callbacks_of_the_loop_run_between_turns(run):
             system.spawn(Perpetual).tell(1)
             for _ in range(100):
                 await asyncio.sleep(0)
-            handled = system.counters.handled
-            return handled
+            return system.counters.handled
 
     assert run(main()) > 100
 
@@ -111,7 +111,11 @@ def test_neither_loop_policy_nor_signal_handlers_are_touched():
         before = (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), asyncio.get_event_loop_policy())
         async with ActorSystem() as system:
             system.spawn(Echo)
-            during = (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), asyncio.get_event_loop_policy())
+            during = (
+                signal.getsignal(signal.SIGINT),
+                signal.getsignal(signal.SIGTERM),
+                asyncio.get_event_loop_policy(),
+            )
         assert before == during
 
     asyncio.run(main())

@@ -5,7 +5,8 @@ import contextvars
 import logging
 
 import pytest
-from shoal.runtime import Actor, ActorSystem, HandlerFailed, StopReason
+
+from shoal.runtime import Actor, ActorStopped, ActorSystem, HandlerFailed, StopReason
 from shoal.runtime.testing import ManualSystem, run_virtual
 
 
@@ -180,6 +181,32 @@ def test_a_stop_cancels_a_handler_that_waits_and_lets_it_clean_up():
     assert log == ["cleaned", StopReason.STOPPED]
     assert counters.lost == 1
     assert counters.failures == 0
+
+
+def test_a_stop_closes_a_generator_between_two_steps():
+    log = []
+
+    class Endless(Actor):
+        def receive(self, message):
+            try:
+                while True:
+                    yield
+            finally:
+                log.append("closed")
+
+    system = ManualSystem(turn_budget_us=10)
+    ref = system.spawn(Endless)
+    reply = ref.ask(1)
+    system.driver._is_awake = False
+    system.driver._turn()
+    assert system.counters.handling == 1
+    ref.stop()
+    system.run_until_idle()
+    assert log == ["closed"]
+    assert (system.counters.lost, system.counters.handling) == (1, 0)
+    with pytest.raises(ActorStopped):
+        reply.result()
+    system.shut_down()
 
 
 def test_awaiting_what_nobody_can_await_is_an_error_of_the_handler(caplog):

@@ -6,6 +6,7 @@ import logging
 import weakref
 
 import pytest
+
 from shoal.runtime import (
     Actor,
     ActorStopped,

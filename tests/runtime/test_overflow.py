@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from shoal.runtime import Actor, ActorStopped, ActorSystem, DeadLetterReason, MailboxFull, MailboxSettings, Overflow
 from shoal.runtime.testing import ManualSystem, run_virtual
 

@@ -1,6 +1,9 @@
 """Who runs next, and for how long.  The clock of these tests charges 1 us for each look at it."""
 
+import itertools
+
 import pytest
+
 from shoal.runtime import Actor, ActorSystem, MailboxSettings
 from shoal.runtime.drivers.manual import ManualDriver
 from shoal.runtime.testing import ManualSystem
@@ -51,7 +54,7 @@ def test_no_actor_gets_more_than_its_batch_while_others_wait(system):
     flooded(system, log, 2, 300)
     system.run_until_idle()
     longest = run = 1
-    for (before, _), (name, _) in zip(log, log[1:], strict=False):
+    for (before, _), (name, _) in itertools.pairwise(log):
         run = run + 1 if name == before else 1
         longest = max(longest, run)
     assert longest <= 64

@@ -6,9 +6,9 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shoal.runtime import Actor, LoopDelay
+
+from shoal.runtime import Actor, ActorSystem, LoopDelay
 from shoal.runtime.testing import ManualSystem, run_virtual
-from shoal.runtime import ActorSystem
 
 
 class Parent(Actor):
@@ -55,7 +55,9 @@ def test_the_maximum_is_exact_and_a_reset_forgets_it():
     assert delay.snapshot().samples == 0
 
 
-@given(st.lists(st.integers(min_value=0, max_value=60_000), min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.99]))
+@given(
+    st.lists(st.integers(min_value=0, max_value=60_000), min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.99])
+)
 def test_a_percentile_is_at_most_an_eighth_too_high_and_never_too_low(delays_us, share):
     delay = LoopDelay()
     for delay_us in delays_us:

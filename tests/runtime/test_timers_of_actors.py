@@ -1,6 +1,7 @@
 """Timers that send an actor messages."""
 
 import pytest
+
 from shoal.runtime import Actor, MailboxSettings
 from shoal.runtime.testing import ManualSystem
 

@@ -2,11 +2,12 @@
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
 from shoal.runtime.supervision import Directive, FailureHistory, Restart, Supervision, decide
 
 
 class SupervisionMachine(RuleBasedStateMachine):
-    """The promise: in no window of one period are there more restarts than allowed, and none is refused without need."""
+    """In no period are there more restarts than allowed, and none is refused without need."""
 
     @initialize(restarts_max=st.integers(0, 4), period_us=st.integers(1, 100))
     def make(self, restarts_max, period_us):

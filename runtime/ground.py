@@ -1,0 +1,222 @@
+"""What the life-cycle stands on: the scheduler, the driver, the counts, and messages that reach nobody.
+
+`Ground` is half of the scheduler's host; `life.py` is the other half.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .core.cell import RUNNING, STATE_NAMES, Cell
+from .core.reply import FAILED, Reply
+from .core.scheduler import Scheduler
+from .core.timers import Timer
+from .errors import ActorStopped, AskDropped, AskTimedOut, MailboxFull, NotHandlingAsk, SystemNotRunning
+from .messages import DeadLetter, DeadLetterReason, Failure, MailboxSettings, StopReason
+from .ref import ActorRef
+from .registry import Registry
+from .statistics import ActorSnapshot, Counters
+from .streams import Stream
+from .supervision import Supervision
+
+if TYPE_CHECKING:
+    from .core.host import Fiber
+    from .drivers.base import Driver
+    from .system import ActorSystem
+
+__all__ = ["Ground", "stopped", "type_name"]
+
+
+class Ground:
+    """What one system has, and everything of it that is no part of an actor's life."""
+
+    def __init__(
+        self,
+        system: ActorSystem,
+        *,
+        turn_budget_us: int,
+        batch: int,
+        slice_us: int,
+        fixed_cost_ns: int,
+        mailbox: MailboxSettings,
+        supervision: Supervision,
+    ) -> None:
+        self.system = system
+        self.scheduler = Scheduler(self, batch=batch, slice_us=slice_us, fixed_cost_ns=fixed_cost_ns)
+        self.registry = Registry()
+        self.dead_letters: Stream[DeadLetter] = Stream()
+        self.failures: Stream[Failure] = Stream()
+        self.fatal: BaseException | None = None
+        self.loop: Any = None
+        self.root = Cell(None, "", 0, mailbox, None)
+        self.root.handle = ActorRef(self.scheduler, self.root)
+        self._driver: Driver | None = None
+        self._budget_us = turn_budget_us
+        self._mailbox = mailbox
+        self._supervision = supervision
+        self._serial = 0
+        self._is_closed = False
+        self._actors = 0
+        self._restarts = 0
+        self._failures = 0
+        self._refused = 0
+        self._dead_by_reason: dict[str, int] = {}
+        self._stop_deadline: Timer | None = None
+
+    # the life-cycle's half of being the scheduler's host
+
+    def stop(self, cell: Cell, reason: StopReason) -> None:
+        raise NotImplementedError
+
+    def signalled(self, cell: Cell) -> None:
+        raise NotImplementedError
+
+    def failed(self, cell: Cell, error: BaseException, message: Any) -> None:
+        raise NotImplementedError
+
+    def finished(self, cell: Cell) -> None:
+        raise NotImplementedError
+
+    def fired(self, timer: Timer) -> None:
+        raise NotImplementedError
+
+    # the driver's side
+
+    def start(self, driver: Driver) -> None:
+        if self._driver is not None:
+            raise SystemNotRunning("this system was started before; make a new ActorSystem for each run")
+        self._driver = driver
+        self.loop = driver.loop
+        self.root.state = RUNNING
+        driver.start(self.turn)
+
+    def close(self) -> None:
+        if not self._is_closed and self._driver is not None:
+            self._is_closed = True
+            self._driver.close()
+
+    def turn(self) -> None:
+        """One slice of work; what a driver calls."""
+        assert self._driver is not None, "a driver calls turn after start"
+        more = True
+        try:
+            more = self.scheduler.turn(self._budget_us, self._driver.now_us())
+        finally:
+            if more:
+                self._driver.wake()
+            deadline_us = self.scheduler.timers.next_deadline_us()
+            if deadline_us >= 0:
+                self._driver.wake_at(deadline_us)
+
+    def wake(self) -> None:
+        if self._driver is not None:
+            self._driver.wake()
+
+    def now_us(self) -> int:
+        if self._driver is None:
+            raise SystemNotRunning("the system has no clock before it starts; enter `async with` first")
+        return self._driver.now_us()
+
+    def fiber(self, cell: Cell) -> Fiber:
+        assert self._driver is not None, "no handler runs before start"
+        scheduler = self.scheduler
+        return self._driver.fiber(lambda: scheduler.resume(cell))
+
+    # messages that nobody handles, questions that nobody answers
+
+    def refused(self, cell: Cell) -> None:
+        self._refused += 1
+        limit = cell.settings.messages_max
+        raise MailboxFull(
+            f"mailbox of {cell.path()} is full ({limit} messages); slow the sender, `await ref.send(...)`, "
+            "or raise messages_max",
+            path=cell.path(),
+            messages_max=limit,
+        )
+
+    def dead_letter(self, cell: Cell, item: Any, reason: str) -> None:
+        self._dead_by_reason[reason] = self._dead_by_reason.get(reason, 0) + 1
+        message = item
+        if isinstance(item, Reply) and item.is_question:
+            message = item.message
+            item.is_question = False
+            if reason == "stopped":
+                self.scheduler.settle(item, FAILED, stopped(cell))
+            else:
+                limit = cell.settings.messages_max
+                dropped = AskDropped(f"mailbox of {cell.path()} is full ({limit} messages) and dropped the question")
+                self.scheduler.settle(item, FAILED, dropped)
+        if self.dead_letters.has_subscribers:
+            ref = cell.handle or ActorRef(self.scheduler, cell)
+            self.dead_letters.publish(DeadLetter(ref, message, DeadLetterReason(reason)))
+
+    def timed_out(self, reply: Reply) -> BaseException:
+        asked = "the actor asked" if reply.cell is None else reply.cell.path()
+        return AskTimedOut(f"no answer from {asked} to {type_name(reply.message)} in time; it may still be working")
+
+    def take_reply(self, cell: Cell) -> Reply:
+        reply = cell.reply
+        if reply is None:
+            raise NotHandlingAsk(
+                f"{cell.path()} is not handling an ask; it came by tell, or its reply was taken before"
+            )
+        cell.reply = None
+        return reply
+
+    def refuse_answer(self, cell: Cell) -> None:
+        reply = cell.reply
+        if reply is not None:
+            cell.reply = None
+            self.scheduler.settle(reply, FAILED, stopped(cell))
+
+    # looking
+
+    def counters(self) -> Counters:
+        scheduler = self.scheduler
+        queued = 0
+        for cell in self.cells():
+            if cell.mailbox is not None:
+                queued += cell.mailbox.count + len(cell.mailbox.control or ())
+        return Counters(
+            sent=scheduler.sent,
+            handled=scheduler.handled,
+            lost=scheduler.lost,
+            queued=queued,
+            handling=scheduler.taken - scheduler.handled - scheduler.lost,
+            refused=self._refused,
+            late_replies=scheduler.late_replies,
+            dead_letters=dict(self._dead_by_reason),
+            actors=self._actors,
+            restarts=self._restarts,
+            failures=self._failures,
+        )
+
+    def actor_snapshots(self) -> tuple[ActorSnapshot, ...]:
+        return tuple(
+            ActorSnapshot(
+                path=cell.path(),
+                state=STATE_NAMES[cell.state],
+                queued=0 if cell.mailbox is None else cell.mailbox.count,
+                run_time_us=cell.virtual_ns // 1000,
+            )
+            for cell in self.cells()
+            if cell.parent is not None
+        )
+
+    def cells(self) -> list[Cell]:
+        """All living cells, parents before children, the first started first."""
+        found: list[Cell] = []
+        left = [self.root]
+        while left:
+            cell = left.pop()
+            found.append(cell)
+            left.extend(cell.children())
+        return found
+
+
+def type_name(message: Any) -> str:
+    return type(message).__name__
+
+
+def stopped(cell: Cell) -> ActorStopped:
+    return ActorStopped(f"{cell.path()} has stopped; nobody will answer")

@@ -1,0 +1,114 @@
+"""What an actor keeps beside its mailbox: watches, timers, tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from .belongings import Belongings, belongings_of
+from .core.cell import STATE_NAMES, STOPPED, STOPPING, Cell
+from .core.mailbox import Overflow
+from .core.timers import Timer
+from .errors import ActorStopped
+from .ground import Ground
+from .messages import StopReason, Terminated
+from .ref import ActorRef
+
+if TYPE_CHECKING:
+    from .drivers.base import TaskHandle
+
+__all__ = ["Keeping"]
+
+
+class Keeping(Ground):
+    """Starts and ends what belongs to an actor; the life-cycle says when."""
+
+    def task_ended(self, cell: Cell, error: BaseException | None) -> None:
+        """An actor's task is over."""
+        raise NotImplementedError
+
+    # watching
+
+    def watch(self, watcher: Cell, watched: Cell) -> None:
+        if watched.state == STOPPED:
+            ref: ActorRef[Any] = ActorRef(self.scheduler, watched)
+            self.scheduler.post_control(watcher, Terminated(ref, StopReason.STOPPED))
+            return
+        mine, theirs = belongings_of(watcher), belongings_of(watched)
+        if mine.watches is None:
+            mine.watches = {}
+        if theirs.watched_by is None:
+            theirs.watched_by = {}
+        mine.watches[watched] = None
+        theirs.watched_by[watcher] = None
+
+    def unwatch(self, watcher: Cell, watched: Cell) -> None:
+        if watcher.extras is not None and watcher.extras.watches is not None:
+            watcher.extras.watches.pop(watched, None)
+        if watched.extras is not None and watched.extras.watched_by is not None:
+            watched.extras.watched_by.pop(watcher, None)
+
+    # timers and tasks
+
+    def start_timer(self, cell: Cell, key: object, message: Any, delay_us: int, interval_us: int | None) -> None:
+        if delay_us < 0 or (interval_us is not None and interval_us < 1):
+            raise ValueError(f"delay_us is {delay_us}, interval_us {interval_us}; use 0 or more, and 1 or more")
+        if cell.state == STOPPED:
+            raise ActorStopped(f"{cell.path()} has stopped and can have no timers")
+        self.cancel_timer(cell, key)
+        belongings = belongings_of(cell)
+        if belongings.timers is None:
+            belongings.timers = {}
+        timers = self.scheduler.timers
+        belongings.timers[key] = timers.set(self.now_us() + delay_us, cell, (key, message), interval_us or 0)
+        self.scheduler.need_turn()
+
+    def cancel_timer(self, cell: Cell, key: object) -> bool:
+        if cell.extras is None or not cell.extras.timers:
+            return False
+        timer = cell.extras.timers.pop(key, None)
+        return timer is not None and bool(self.scheduler.timers.cancel(timer))
+
+    def fired(self, timer: Timer) -> None:
+        target = timer.target
+        if not isinstance(target, Cell):
+            target()
+            return
+        key, message = timer.payload
+        if timer.interval_us > 0:
+            late_us = self.scheduler.now_us - timer.deadline_us
+            timer.deadline_us += timer.interval_us * (1 + late_us // timer.interval_us)
+            self.scheduler.timers.put(timer)
+        else:
+            target.extras.timers.pop(key, None)
+        box = target.mailbox
+        is_full = box is not None and box.count >= box.limit
+        if is_full and target.settings.overflow in (Overflow.FAIL, Overflow.WAIT):
+            self.scheduler.sent += 1
+            self.scheduler.bury(target, message, "timer_refused")
+        else:
+            self.scheduler.post(target, message)
+
+    def cancel_timers(self, belongings: Belongings) -> None:
+        for timer in (belongings.timers or {}).values():
+            self.scheduler.timers.cancel(timer)
+        belongings.timers = None
+
+    def start_task(self, cell: Cell, coroutine: Coroutine[Any, Any, object], name: str | None) -> TaskHandle:
+        if cell.state in (STOPPING, STOPPED):
+            coroutine.close()
+            raise ActorStopped(f"{cell.path()} is {STATE_NAMES[cell.state]} and can have no new tasks")
+        assert self._driver is not None, "an actor lives after start"
+        belongings = belongings_of(cell)
+        if belongings.tasks is None:
+            belongings.tasks = {}
+        tasks = belongings.tasks
+        handle: TaskHandle
+
+        def on_end(error: BaseException | None) -> None:
+            tasks.pop(handle, None)
+            self.task_ended(cell, error)
+
+        handle = self._driver.start_task(coroutine, name or f"shoal {cell.path()}", on_end)
+        tasks[handle] = False
+        return handle
