@@ -61,9 +61,7 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     # --- retries ---
     attempts_max: Some = 12  # transfers for one urgent resource; then the waiting get an error and may ask again
-    patience_us_max: Time = (
-        60 * _S
-    )  # a source that is needed after this much waiting is not looked for; players are gone
+    patience_us_max: Time = 60 * _S  # after this much waiting in vain the player is gone; no further source is tried
     prefetch_attempts_max: Some = 3  # for one nobody waits for; it is left until somebody does
     attempt_free_bytes: Size = 256 * _KIB  # a transfer that brought this much is not counted: it was progress
     retry_backoff_us: Time = 500 * _MS  # same source, same resource; doubles
