@@ -125,10 +125,24 @@ class Decisions:
         if choice.source is not None:
             why = "failover" if want.fails_over else choice.why
             self._book.start(want, choice.source, why, now_us)
+        elif choice.again_us is not None and self._is_stuck_between_versions(want):
+            self._give_up(want, f"what came cannot be continued elsewhere; ask again: {want.failures()}")
         elif choice.again_us is not None:
             self._book.later(choice.again_us, now_us)
         else:
             self._give_up(want, f"no source is left: {want.failures() or 'there is none'}")
+
+    def _is_stuck_between_versions(self, want: Want) -> bool:
+        """Without hashes, bytes of one CDN cannot be joined to those of another with another ETag or length.
+
+        Waiting for the first to recover would take a player's whole patience; an
+        error makes it ask again, and then the other CDN delivers all.
+        """
+        return (
+            want.received_bytes > 0
+            and not self._book.is_hashed(want.key)
+            and any("changed" in mark.reasons for mark in want.marks.values())
+        )
 
     def _give_up(self, want: Want, reason: str) -> None:
         self._book.actions.append(GiveUp(want.key, reason))

@@ -191,6 +191,16 @@ def test_retry_after_is_obeyed_even_by_who_waits():
     assert only(table.until(3 * SECOND)).cdn == "a"
 
 
+def test_without_hashes_a_dead_cdn_whose_bytes_no_other_can_continue_is_not_waited_for():
+    table = Table("a", "b", shareable=False)
+    table.feed(ResourceRequested(media(0)))
+    table.feed(TransferStarted(1, SIZE, "e"))
+    table.feed(TransferProgressed(1, 300_000))
+    table.feed(TransferFailed(1, "closed"))
+    assert isinstance(only(table.feed(TransferFailed(2, "changed"))), GiveUp)
+    assert only(table.feed(ResourceRequested(media(0)))).first_byte == 0
+
+
 def test_fewer_bytes_than_announced_are_a_failure():
     table = Table("a", "b")
     table.feed(ResourceRequested(media(0)))
