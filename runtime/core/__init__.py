@@ -4,6 +4,7 @@
     timers      deadlines in microseconds
     reply       one question and its answer
     cell        one actor's life as a table
+    ready       the cells that have something to do, in order
     scheduler   who runs next; the only place where messages leave mailboxes
     handle      the sending end, from which ActorRef is made
     host        what the island asks of the rest of the runtime

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 from . cimport _ticks as _clock
 from .cell cimport Cell
 from .mailbox cimport Mailbox
+from .ready cimport ReadyQueue
 from .reply cimport Reply
 from .timers cimport Timer, Timers
 
@@ -34,10 +35,8 @@ cdef class Scheduler:
     cdef int64_t _slice_ns
     cdef int64_t _fixed_ns
     cdef int64_t _spent_ns
-    cdef int64_t _floor_ns
-    cdef int64_t _orders
     cdef bint _is_awake
-    cdef list _heap
+    cdef ReadyQueue _ready
     cdef object _urgent
     cdef object _settled
     cdef list _pool
@@ -55,7 +54,6 @@ cdef class Scheduler:
     cpdef void bury(self, Cell cell, object item, object reason) except *
     cpdef bint settle(self, Reply reply, int state, object value) except -1
     cpdef void need_turn(self) except *
-    @cython.locals(floor_ns=int64_t)
     cpdef void ready(self, Cell cell) except *
     cpdef void resume(self, Cell cell) except *
     cpdef void signal(self, Cell cell, object signal) except *
@@ -81,7 +79,3 @@ cdef class Scheduler:
     @cython.locals(reply=Reply)
     cdef void _admit(self, Cell cell, Mailbox box) except *
     cdef int64_t _tick(self) except -1
-    @cython.locals(heap=list, above=Cell, above_place=Py_ssize_t)
-    cdef void _rise(self, Cell cell, Py_ssize_t place) except *
-    @cython.locals(heap=list, first=Cell, cell=Cell, below=Cell, other=Cell, size=Py_ssize_t, place=Py_ssize_t, below_place=Py_ssize_t)
-    cdef Cell _pop_ready(self)

@@ -12,10 +12,7 @@ In a turn, until the budget is spent:
     4. the ready actor with the least virtual run time, for one slice: at most
        `batch` messages and `slice_us`
 
-Virtual run time is the time an actor's handlers took.  An actor that slept
-starts one slice behind those that are running: it goes ahead of every flooder,
-and cannot save up time to hold the others up with.  Equal times run in order of
-arrival, so that runs repeat.
+Virtual run time is the time an actor's handlers took (`ready.py` keeps the order).
 
 `fixed_cost_ns` makes every reading of the clock advance by that much instead,
 which makes the order a pure function of the messages.
@@ -33,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from .cell import RUNNING, SUSPENDED, Cell
 from .mailbox import Mailbox, Overflow
+from .ready import ReadyQueue
 from .reply import ABANDONED, ANSWERED, FAILED, WAITING, Reply
 from .timers import Timers
 
@@ -58,11 +56,9 @@ class Scheduler:
 
     __slots__ = (
         "_fixed_ns",
-        "_floor_ns",
-        "_heap",
         "_is_awake",
-        "_orders",
         "_pool",
+        "_ready",
         "_settled",
         "_slice_ns",
         "_spent_ns",
@@ -99,10 +95,8 @@ class Scheduler:
         self._slice_ns = slice_us * 1000
         self._fixed_ns = fixed_cost_ns
         self._spent_ns = 0
-        self._floor_ns = 0
-        self._orders = 0
         self._is_awake = False
-        self._heap: list[Cell] = []
+        self._ready = ReadyQueue(slice_us * 1000)
         self._urgent: deque[Cell] = deque()
         self._settled: deque[Reply] = deque()
         self._pool: list[Mailbox] = []
@@ -214,14 +208,7 @@ class Scheduler:
         cell.is_scheduled = True
         if cell.is_ready:
             return
-        cell.is_ready = True
-        floor_ns = self._floor_ns - self._slice_ns
-        if cell.virtual_ns < floor_ns:  # noqa: PLR1730, max() would be a call of Python
-            cell.virtual_ns = floor_ns
-        self._orders += 1
-        cell.order = self._orders
-        self._heap.append(cell)
-        self._rise(cell, len(self._heap) - 1)
+        self._ready.push(cell)
         if not self._is_awake:
             self._is_awake = True
             self.host.wake()
@@ -267,8 +254,8 @@ class Scheduler:
                     cell = self._urgent.popleft()
                     cell.is_urgent = False
                     self.host.signalled(cell)
-                elif self._heap:
-                    self._run(self._pop_ready(), end_ns)
+                elif self._ready.count > 0:
+                    self._run(self._ready.pop(), end_ns)
                 elif not self._settled:
                     break
                 if self._tick() >= end_ns:
@@ -281,7 +268,7 @@ class Scheduler:
 
     def has_work(self) -> bool:
         """Whether a turn would do something, apart from timers."""
-        return len(self._heap) > 0 or len(self._urgent) > 0 or len(self._settled) > 0
+        return self._ready.count > 0 or len(self._urgent) > 0 or len(self._settled) > 0
 
     def _run(self, cell: Cell, end_ns: int) -> None:
         start_ns = self._spent_ns  # the clock as last read; reading it costs as much as a message
@@ -453,54 +440,9 @@ class Scheduler:
         if not waiting:
             box.waiting = None
 
-    # the heap of ready cells, by virtual run time and then by arrival
-
     def _tick(self) -> int:
         if self._fixed_ns:
             self._spent_ns += self._fixed_ns
         else:
             self._spent_ns = _clock.perf_counter_ns()
         return self._spent_ns
-
-    def _rise(self, cell: Cell, place: int) -> None:
-        heap = self._heap
-        while place > 0:
-            above_place = (place - 1) >> 1
-            above = heap[above_place]
-            # Whoever arrives has the latest order: it stays behind its equals.
-            if above.virtual_ns <= cell.virtual_ns:
-                break
-            heap[place] = above
-            place = above_place
-        heap[place] = cell
-
-    def _pop_ready(self) -> Cell:
-        heap = self._heap
-        first = heap[0]
-        cell = heap.pop()
-        size = len(heap)
-        if size > 0:
-            place = 0
-            while True:
-                below_place = 2 * place + 1
-                if below_place >= size:
-                    break
-                below = heap[below_place]
-                if below_place + 1 < size:
-                    other = heap[below_place + 1]
-                    if other.virtual_ns < below.virtual_ns or (
-                        other.virtual_ns == below.virtual_ns and other.order < below.order
-                    ):
-                        below = other
-                        below_place += 1
-                if cell.virtual_ns < below.virtual_ns or (
-                    cell.virtual_ns == below.virtual_ns and cell.order < below.order
-                ):
-                    break
-                heap[place] = below
-                place = below_place
-            heap[place] = cell
-        first.is_ready = False
-        if first.virtual_ns > self._floor_ns:  # noqa: PLR1730, as in `ready`
-            self._floor_ns = first.virtual_ns
-        return first

@@ -1,0 +1,20 @@
+cimport cython
+from libc.stdint cimport int64_t
+from .cell cimport Cell
+
+
+@cython.final
+cdef class ReadyQueue:
+    cdef readonly Py_ssize_t count
+    cdef int64_t _lead_ns
+    cdef int64_t _floor_ns
+    cdef int64_t _orders
+    cdef list _heap
+
+    @cython.locals(heap=list, above=Cell, place=Py_ssize_t, above_place=Py_ssize_t, floor_ns=int64_t)
+    cpdef void push(self, Cell cell) except *
+    @cython.locals(
+        heap=list, first=Cell, cell=Cell, below=Cell, other=Cell,
+        size=Py_ssize_t, place=Py_ssize_t, below_place=Py_ssize_t,
+    )
+    cpdef Cell pop(self)

@@ -1,0 +1,85 @@
+"""The cells that have something to do, least virtual run time first.
+
+A cell that slept comes in at most one slice behind the one that ran last: it
+goes ahead of every flooder, and cannot save up time to hold the others up with.
+Equal times come out in order of arrival, so that runs repeat.
+
+A binary heap; a cell is in it once at most, and its time does not change while
+it is (`Cell.is_ready`).  A queue of two boosted classes instead let a burst of
+sleepers hold others up for 40 ms; round robin made a sleeper wait for every
+flooder's slice.
+"""
+
+from __future__ import annotations
+
+from .cell import Cell
+
+__all__ = ["ReadyQueue"]
+
+
+class ReadyQueue:
+    """A priority queue of cells."""
+
+    __slots__ = ("_floor_ns", "_heap", "_lead_ns", "_orders", "count")
+
+    def __init__(self, lead_ns: int) -> None:
+        self.count = 0
+        self._lead_ns = lead_ns  # what a sleeper may be behind: one slice
+        self._floor_ns = 0  # virtual run time of the cell that ran last
+        self._orders = 0
+        self._heap: list[Cell] = []
+
+    def push(self, cell: Cell) -> None:
+        """Put in a cell that is not in here."""
+        floor_ns = self._floor_ns - self._lead_ns
+        if cell.virtual_ns < floor_ns:  # noqa: PLR1730, max() would be a call of Python
+            cell.virtual_ns = floor_ns
+        self._orders += 1
+        cell.order = self._orders
+        cell.is_ready = True
+        heap = self._heap
+        place = self.count
+        heap.append(cell)
+        self.count += 1
+        while place > 0:
+            above_place = (place - 1) >> 1
+            above = heap[above_place]
+            # Whoever arrives has the latest order: it stays behind its equals.
+            if above.virtual_ns <= cell.virtual_ns:
+                break
+            heap[place] = above
+            place = above_place
+        heap[place] = cell
+
+    def pop(self) -> Cell:
+        """Take out the first; there must be one."""
+        heap = self._heap
+        first = heap[0]
+        cell = heap.pop()
+        self.count -= 1
+        size = self.count
+        if size > 0:
+            place = 0
+            while True:
+                below_place = 2 * place + 1
+                if below_place >= size:
+                    break
+                below = heap[below_place]
+                if below_place + 1 < size:
+                    other = heap[below_place + 1]
+                    if other.virtual_ns < below.virtual_ns or (
+                        other.virtual_ns == below.virtual_ns and other.order < below.order
+                    ):
+                        below = other
+                        below_place += 1
+                if cell.virtual_ns < below.virtual_ns or (
+                    cell.virtual_ns == below.virtual_ns and cell.order < below.order
+                ):
+                    break
+                heap[place] = below
+                place = below_place
+            heap[place] = cell
+        first.is_ready = False
+        if first.virtual_ns > self._floor_ns:  # noqa: PLR1730, as in `push`
+            self._floor_ns = first.virtual_ns
+        return first
