@@ -204,6 +204,7 @@ class Policy:
             want = self._book.wants[key] = Want(key)
         if timeline is not None and not want.urgent:  # else it is known where the player is
             timeline.requested(key, now_us)
+            self._tell_the_others(timeline, key)
         if want.phase is Phase.DONE:
             if timeline is not None:
                 timeline.delivered(key, now_us)
@@ -218,6 +219,13 @@ class Policy:
                 self._hurry(want, now_us)
         if want.phase is Phase.WANTED:
             self._book.open[key] = None
+
+    def _tell_the_others(self, timeline: Timeline, key: ResourceKey) -> None:
+        segment = timeline.find(key)
+        if segment is not None:
+            for other in self._book.timelines.values():
+                if other is not timeline:
+                    other.requested_elsewhere(segment)
 
     def _hurry(self, want: Want, now_us: int) -> None:
         """A prefetch that somebody waits for now has the limits of an urgent transfer from here on."""

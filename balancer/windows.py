@@ -21,6 +21,7 @@ from .model import Kind, ResourceKey, Segment
 __all__ = ["Timeline"]
 
 _STEP_MAX = 2  # segments; a request this near is no seek (players skip a gap, ask for two at once, or again)
+_ELSEWHERE_SEGMENTS = 3  # of ours: players that fill picture and sound at once take turns more often than that
 _IDLE_US = 1_000_000  # a player that asks this long after the last delivery had enough until then
 
 
@@ -38,6 +39,8 @@ class Timeline:
         self.origin_us: int | None = None  # clock time at which the timeline's 0 plays
         self._delivered_us: int | None = None
         self._usual_lead_us = 0
+        # Per other rendition: playing time that was asked for there since the last request here.
+        self._elsewhere_us: dict[int, int] = {}
 
     def replace(self, segments: tuple[Segment, ...], *, is_live: bool, shareable: bool) -> None:
         self.segments = tuple(s for s in segments if s.key.kind is Kind.MEDIA)
@@ -55,6 +58,7 @@ class Timeline:
         if segment is None:
             return
         self.requested_us = now_us
+        self._elsewhere_us.clear()
         if self.newest is not None:
             step = key.number - self.newest.key.number
             if -_STEP_MAX <= step <= 0:
@@ -80,6 +84,11 @@ class Timeline:
         if self.origin_us is None or self.origin_us + segment.start_us < now_us:
             self.origin_us = now_us - segment.start_us
 
+    def requested_elsewhere(self, segment: Segment) -> None:
+        """The player asked for a segment of another rendition."""
+        rendition = segment.key.rendition
+        self._elsewhere_us[rendition] = self._elsewhere_us.get(rendition, 0) + segment.duration_us
+
     def switched_away(self) -> None:
         """The player gave up its newest request; until the next one nothing is wanted ahead."""
         self.requested_us = None
@@ -94,6 +103,10 @@ class Timeline:
     def is_active(self, now_us: int) -> bool:
         """Whether the player is still with this rendition."""
         if self.newest is None or self.requested_us is None:
+            return False
+        # A player that plays two renditions at once (picture and sound) asks for both in turn; one that only
+        # looked in here (libav opens every variant) has gone on elsewhere.
+        if max(self._elsewhere_us.values(), default=0) > _ELSEWHERE_SEGMENTS * self.newest.duration_us:
             return False
         # Three segments: a player with a full buffer asks once per segment.
         return now_us - self.requested_us <= max(self._config.rendition_idle_us, 3 * self.newest.duration_us)

@@ -134,6 +134,30 @@ def test_a_rendition_that_is_not_asked_for_any_more_wants_nothing():
     assert numbers(line, 20 * SECOND) == []
 
 
+def elsewhere(number: int) -> Segment:
+    return Segment(key=ResourceKey(1, Kind.MEDIA, number), uri=f"b{number}.m4s", duration_us=LENGTH)
+
+
+def test_a_rendition_that_was_only_looked_into_wants_nothing_once_the_player_went_on_in_another():
+    line = timeline()
+    ask(line, 0, 0)
+    for number in range(3):
+        line.requested_elsewhere(elsewhere(number))
+    assert numbers(line, 0)
+    line.requested_elsewhere(elsewhere(3))
+    assert not numbers(line, 0)
+    ask(line, 1, 0)
+    assert numbers(line, 0)
+
+
+def test_two_renditions_that_play_in_turns_are_both_prefetched():
+    line = timeline()
+    for number in range(10):
+        ask(line, number, number * LENGTH)
+        line.requested_elsewhere(elsewhere(number))
+        assert numbers(line, number * LENGTH)
+
+
 def test_a_switch_between_renditions_of_one_timeline_keeps_the_clock():
     line, other = timeline(), timeline()
     ask(line, 0, 0, took_us=SECOND)
