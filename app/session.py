@@ -11,6 +11,7 @@ This is the only place where the three rooms below meet.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -75,6 +76,7 @@ class StreamSession:
 
     def __init__(self, ref: ActorRef[object], system: ActorSystem, options: SessionOptions) -> None:
         self._ref = ref
+        self._readers = itertools.count(1)
         self.system = system
         self.options = options
 
@@ -84,17 +86,18 @@ class StreamSession:
 
     async def read(self, key: ResourceKey) -> AsyncGenerator[Piece, None]:
         """Verified bytes in order, from the first on.  UnknownResource, NoSource, WrongBytes."""
-        await self._ref.ask(Open(key), timeout_s=PLAYLIST_TIMEOUT_S)
+        reader = next(self._readers)
         try:
+            await self._ref.ask(Open(key, reader), timeout_s=PLAYLIST_TIMEOUT_S)
             offset = 0
             while True:
-                piece = cast("Piece", await self._ref.ask(Read(key, offset), timeout_s=READ_TIMEOUT_S))
+                piece = cast("Piece", await self._ref.ask(Read(key, reader, offset), timeout_s=READ_TIMEOUT_S))
                 offset += len(piece.data)
                 yield piece
                 if piece.is_last:
                     return
         finally:
-            self._ref.tell(Release(key))
+            self._ref.tell(Release(key, reader))
 
     def delivered(self, key: ResourceKey, byte_count: int) -> None:
         """Bytes of `key` went to a player."""
@@ -111,11 +114,14 @@ async def open_session(
     transports: Transports | None = None,
     system: ActorSystem | None = None,
     tamper: Callable[[ResourceKey, bytes], bytes] | None = None,
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes,
 ) -> AsyncIterator[StreamSession]:
     """Start the actors of one stream; leaving the block stops them and closes what was opened here.
 
     Nothing is fetched before the first read.  `tamper` changes what is uploaded to
     peers: it is how tests and the demo make a peer that serves wrong bytes.
+    `random_bytes` and `options.seed` are all the randomness that a session uses: a
+    simulation gives its own, and repeats.
     ConfigurationError for options that make no sense, TransportMissing for a
     transport whose package is not installed.
     """
@@ -144,7 +150,7 @@ async def open_session(
             is_sidecar_required=options.hashes not in {"auto", "none"},
             headers=options.headers,
             seed=secrets.randbits(63) if options.seed is None else options.seed,
-            random_bytes=secrets.token_bytes,
+            random_bytes=random_bytes,
             tamper=tamper,
         )
         ref = system.spawn(Session, parts, name="session")

@@ -18,5 +18,5 @@ class Hashing(Actor[HashBlock]):
         self._hasher = hasher
 
     async def receive(self, message: HashBlock) -> None:
-        digest = await self._hasher.sha256(message.data)
-        await self._session.send(Hashed(key=message.key, job=message.job, digest=digest))
+        digest = await self._hasher.sha256(message.job.data)
+        await self._session.send(Hashed(message.key, message.assembly, message.job, digest))

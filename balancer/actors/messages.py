@@ -11,6 +11,7 @@ import msgspec
 from shoal.runtime import Reply
 from shoal.transports.interface import Channel
 
+from ..assembly import Assembly, HashJob
 from ..integrity import Sidecar
 from ..model import ResourceKey, Segment
 
@@ -35,10 +36,12 @@ __all__ = [
     "HashesKnown",
     "Listed",
     "LoadPlaylist",
+    "NotStored",
     "Noted",
     "Open",
     "PeerGone",
     "Piece",
+    "Pin",
     "PlaylistText",
     "Put",
     "Read",
@@ -46,6 +49,7 @@ __all__ = [
     "Release",
     "Request",
     "TransferData",
+    "Unpin",
     "Uploaded",
 ]
 
@@ -59,15 +63,20 @@ TAKE_IN_TIMEOUT_S = 60.0
 
 
 class Open(msgspec.Struct, frozen=True):
-    """Somebody begins to read a resource; asked, and answered once it is known to exist."""
+    """Somebody begins to read a resource; asked, and answered once it is known to exist.
+
+    `reader` is a number that the asker never uses twice: who was given wrong bytes must not be taken for somebody else.
+    """
 
     key: ResourceKey
+    reader: int
 
 
 class Read(msgspec.Struct, frozen=True):
     """The next verified bytes from `offset` on; answered with a Piece as soon as there is one."""
 
     key: ResourceKey
+    reader: int
     offset: int
 
 
@@ -83,6 +92,7 @@ class Release(msgspec.Struct, frozen=True):
     """The reader of one Open is done, or gone."""
 
     key: ResourceKey
+    reader: int
 
 
 class GetPlaylist(msgspec.Struct, frozen=True):
@@ -173,14 +183,17 @@ class HashesKnown(msgspec.Struct, frozen=True):
 
 
 class HashBlock(msgspec.Struct, frozen=True):
+    """`assembly` is the very one that asked: a later one of the same resource must not believe this digest."""
+
     key: ResourceKey
-    job: object  # assembly.HashJob
-    data: bytes
+    assembly: Assembly
+    job: HashJob
 
 
 class Hashed(msgspec.Struct, frozen=True):
     key: ResourceKey
-    job: object
+    assembly: Assembly
+    job: HashJob
     digest: bytes
 
 
@@ -198,13 +211,35 @@ class Discard(msgspec.Struct, frozen=True):
     rendition: int
 
 
-class ReadStored(msgspec.Struct, frozen=True):
-    """To the store, which answers `reply` itself: a Piece from `offset` on, at most `bytes_max` long."""
+class Pin(msgspec.Struct, frozen=True):
+    """To the store: this is being read, and stays if it is there.  Each is followed by one Unpin."""
 
     key: ResourceKey
+
+
+class Unpin(msgspec.Struct, frozen=True):
+    """To the store: nobody reads it any more."""
+
+    key: ResourceKey
+
+
+class ReadStored(msgspec.Struct, frozen=True):
+    """To the store, which answers `reply` itself: a Piece from `offset` on, at most `bytes_max` long.
+
+    What had to go meanwhile is sent back as NotStored.
+    """
+
+    key: ResourceKey
+    reader: int
     offset: int
     bytes_max: int
     reply: Reply
+
+
+class NotStored(msgspec.Struct, frozen=True):
+    """From the store: it is not there any more; `Dropped` was sent before."""
+
+    read: ReadStored
 
 
 class GetShareable(msgspec.Struct, frozen=True):

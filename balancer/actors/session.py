@@ -55,7 +55,7 @@ from ..events import (
     TransferStarted,
     WakeAt,
 )
-from ..integrity import Sidecar
+from ..integrity import Digests, Sidecar
 from ..model import ByteRange, Kind, ResourceKey, Segment, SourceKind, source_label
 from ..policy import Policy
 from ..store import Store
@@ -65,6 +65,7 @@ from .cdn import Cdn
 from .hashing import Hashing
 from .peer import Peer
 from .playlist import Playlist
+from .readers import Readers
 from .storage import Storage
 from .swarm import Swarm
 
@@ -113,11 +114,6 @@ class _Transfer(msgspec.Struct):
     offset: int  # of the next byte
 
 
-class _Waiting(msgspec.Struct):
-    offset: int
-    reply: Reply
-
-
 class Session(Actor[Any]):
     def __init__(self, parts: SessionParts) -> None:
         self._parts = parts
@@ -126,11 +122,9 @@ class Session(Actor[Any]):
         self._sidecar: Sidecar | None = None
         self._is_live = False
         self._segments: dict[ResourceKey, Segment] = {}
-        self._listed: dict[int, tuple[ResourceKey, ...]] = {}  # per rendition
         self._assemblies: dict[ResourceKey, Assembly] = {}
         self._transfers: dict[int, _Transfer] = {}
-        self._waiting: dict[ResourceKey, list[_Waiting]] = {}
-        self._readers: dict[ResourceKey, int] = {}
+        self._readers = Readers()
         self._held: dict[ResourceKey, int] = {}  # in the store: byte count
         self._shareable: dict[int, set[int]] = {}  # per rendition: media numbers that may be uploaded
         self._cdns: dict[str, ActorRef[Any]] = {}
@@ -174,12 +168,11 @@ class Session(Actor[Any]):
             # Most frequent first.
             case m.TransferData(transfer, data):
                 self._on_data(transfer, data)
-            case m.Hashed(key, job, digest):
-                assembly = self._assemblies.get(key)
-                if assembly is not None and isinstance(job, HashJob):
+            case m.Hashed(key, assembly, job, digest):
+                if self._assemblies.get(key) is assembly:  # else of bytes that were dropped meanwhile
                     self._follow(key, assembly.hashed(job, digest))
             case m.Read():
-                self._on_read(message)
+                self._read(message, self.take_reply())
             case TransferStarted() | TransferEnded() | TransferFailed():
                 self._on_transfer(message)
             case m.Delivered():
@@ -187,10 +180,12 @@ class Session(Actor[Any]):
             case PeerAnnounced(peer):
                 if peer in self._peers:
                     self._decide(message)
-            case m.Open(key):
-                self._on_open(key)
-            case m.Release(key):
-                self._on_release(key)
+            case m.Open(key, reader):
+                self._on_open(key, reader)
+            case m.Release(key, reader):
+                self._on_release(key, reader)
+            case m.NotStored(read):
+                self._read(m.Read(read.key, read.reader, read.offset), read.reply)
             case m.GetPlaylist():
                 self._playlist.tell(m.LoadPlaylist(message.rendition, self.take_reply()))
             case m.Listed():
@@ -219,7 +214,7 @@ class Session(Actor[Any]):
 
     # -- readers
 
-    def _on_open(self, key: ResourceKey) -> None:
+    def _on_open(self, key: ResourceKey, reader: int) -> None:
         reply = self.take_reply()
         segment = self._segments.get(key)
         if segment is None:
@@ -227,68 +222,74 @@ class Session(Actor[Any]):
                 UnknownResource(f"{key} is in no playlist of this session; it may have left a live one", key=key)
             )
             return
-        self._readers[key] = self._readers.get(key, 0) + 1
+        if key not in self._readers:
+            self._storage.tell(m.Pin(key))
+        self._readers.open(key, reader)
         self._reporter.tell(r.Requested(segment, self.now_us))
         self._join_swarm(key)
-        self._decide(ResourceRequested(key=key))
+        assembly = self._assemblies.get(key)
+        if key in self._held or assembly is None or not assembly.completed:
+            self._decide(ResourceRequested(key=key))
         reply.set(None)
 
-    def _on_read(self, read: m.Read) -> None:
-        reply = self.take_reply()
-        if read.key in self._held:
-            self._storage.tell(m.ReadStored(read.key, read.offset, self._config.piece_bytes_max, reply))
+    def _read(self, read: m.Read, reply: Reply) -> None:
+        key, offset = read.key, read.offset
+        reader = self._readers.find(key, read.reader)
+        if reader is None:
+            reply.fail(UnknownResource(f"{key} is read without having been opened", key=key))
             return
-        if read.key not in self._readers:
-            reply.fail(UnknownResource(f"{read.key} is read without having been opened", key=read.key))
+        if reader.broken is not None:
+            reply.fail(reader.broken)
             return
-        assembly = self._assembly(read.key)
-        if read.offset > assembly.end_bytes:
-            # What this reader was given was wrong, and is gone: its response must end short.
-            reply.fail(self._wrong(read.key, assembly.end_bytes))
-            return
-        self._waiting.setdefault(read.key, []).append(_Waiting(read.offset, reply))
-        self._decide(ResourceRequested(key=read.key))
-        self._answer(read.key, assembly)
+        reader.offset = offset
+        if key not in self._assemblies:
+            if key in self._held:
+                self._storage.tell(m.ReadStored(key, read.reader, offset, self._config.piece_bytes_max, reply))
+                return
+            if offset and self._digests(key) is None:
+                # It was given up, or the store let it go; what comes now may be another version.
+                reply.fail(
+                    UnknownResource(f"{key} went while it was read, and no hash tells what fits to it; ask again")
+                )
+                return
+        assembly = self._assembly(key)
+        reader.reply = reply
+        if not assembly.completed:
+            self._decide(ResourceRequested(key=key))
+        self._answer(key, assembly)
 
-    def _on_release(self, key: ResourceKey) -> None:
-        left = self._readers.get(key, 0) - 1
-        if left > 0:
-            self._readers[key] = left
+    def _on_release(self, key: ResourceKey, reader: int) -> None:
+        if not self._readers.close(key, reader):
             return
-        self._readers.pop(key, None)
-        self._waiting.pop(key, None)
+        self._storage.tell(m.Unpin(key))
+        assembly = self._assemblies.get(key)
+        if assembly is not None and assembly.completed:
+            del self._assemblies[key]
         self._decide(ResourceReleased(key=key))
+        self._settle_empty(key)
 
     def _answer(self, key: ResourceKey, assembly: Assembly) -> None:
         """Give whoever waits for `key` what may be read now."""
-        waiting = self._waiting.get(key)
-        if not waiting:
-            return
         readable = assembly.readable_bytes
-        still = []
-        for one in waiting:
-            if not one.reply.is_waiting:
-                continue
-            if readable > one.offset or assembly.completed:
-                data = assembly.read(one.offset, self._config.piece_bytes_max)
-                is_last = assembly.completed and one.offset + len(data) >= assembly.end_bytes
-                one.reply.set(m.Piece(data=data, total_bytes=assembly.total_bytes, is_last=is_last))
-            else:
-                still.append(one)
-        if still:
-            self._waiting[key] = still
-        else:
-            self._waiting.pop(key, None)
+        for reader in self._readers.of(key):
+            if reader.is_waiting and (readable > reader.offset or assembly.completed):
+                data = assembly.read(reader.offset, self._config.piece_bytes_max)
+                reader.offset += len(data)
+                is_last = assembly.completed and reader.offset >= assembly.end_bytes
+                reply, reader.reply = reader.reply, None
+                assert reply is not None, "it is waiting"
+                reply.set(m.Piece(data=data, total_bytes=assembly.total_bytes, is_last=is_last))
 
-    def _fail_readers(self, key: ResourceKey, error: Exception, *, beyond: int = -1) -> None:
-        """Fail those who wait at an offset above `beyond`."""
-        waiting = self._waiting.pop(key, [])
-        for one in waiting:
-            if one.offset > beyond:
-                one.reply.fail(error)
-        still = [one for one in waiting if one.offset <= beyond]
-        if still:
-            self._waiting[key] = still
+    def _fail_readers(self, key: ResourceKey, error: Exception) -> None:
+        """Fail those who wait for `key`."""
+        for reader in self._readers.of(key):
+            reader.fail(error)
+
+    def _break_readers(self, key: ResourceKey, error: Exception, *, beyond: int = -1) -> None:
+        """Let nobody go on who has bytes of `key` beyond that."""
+        for reader in self._readers.of(key):
+            if reader.offset > beyond:
+                reader.breaks(error)
 
     # -- what a playlist names
 
@@ -299,13 +300,12 @@ class Session(Actor[Any]):
             self._info_hashes[rendition] = listed.info_hash
         if listed.is_restarted:
             self._forget(rendition)
-        now = tuple(segment.key for segment in listed.segments)
-        # A reader may still be at a segment that has just left a live window.
-        gone = set(self._listed.get(rendition, ())) - set(now) - self._readers.keys() - self._held.keys()
-        for key in gone:
-            self._segments.pop(key, None)
+        now = {segment.key for segment in listed.segments}
+        for key in [key for key in self._segments if key.rendition == rendition and key not in now]:
+            # A reader may still be at a segment that has just left a live window.
+            if key not in self._readers and key not in self._held:
+                del self._segments[key]
         self._segments.update((segment.key, segment) for segment in listed.segments)
-        self._listed[rendition] = (*now, *(self._readers.keys() & set(self._listed.get(rendition, ()))))
         media = tuple(segment for segment in listed.segments if segment.key.kind is Kind.MEDIA)
         self._decide(
             SegmentsListed(
@@ -313,36 +313,41 @@ class Session(Actor[Any]):
                 segments=media,
                 is_live=listed.is_live,
                 shareable=self._sidecar is not None,
+                is_restarted=listed.is_restarted,
             )
         )
 
     def _forget(self, rendition: int) -> None:
-        """The stream began anew under the same numbers: what is held or on its way is of the old one."""
+        """The stream began anew under the same numbers: what is held or on its way is of the old one.
+
+        The policy is told with the new listing, and cancels the transfers.
+        """
         self._note(f"rendition {rendition} began anew; what was held of it is void")
         error = UnknownResource(f"rendition {rendition} began anew; load its playlist again")
         for key in [key for key in self._segments if key.rendition == rendition]:
-            for transfer, running in list(self._transfers.items()):
-                if running.key == key:
-                    running.worker.tell(m.Cancel(transfer))
-                    self._end_transfer(TransferFailed(transfer=transfer, reason="restarted"))
-            self._fail_readers(key, error)
+            self._break_readers(key, error)
             self._settle(key, wasted=True)
+            self._assemblies.pop(key, None)
+            self._held.pop(key, None)
             del self._segments[key]
         self._storage.tell(m.Discard(rendition))
-        self._on_dropped([key for key in self._held if key.rendition == rendition])
+        self._shareable.pop(rendition, None)
+        self._announce_soon()
 
     def _assembly(self, key: ResourceKey) -> Assembly:
         assembly = self._assemblies.get(key)
         if assembly is None:
-            segment = self._segments[key]
-            digests = self._sidecar.digests(segment.uri, segment.byte_range) if self._sidecar is not None else None
             assembly = Assembly(
-                digests,
+                self._digests(key),
                 segment_bytes_max=self._config.segment_bytes_max,
                 hold_back_bytes=self._config.hold_back_bytes,
             )
             self._assemblies[key] = assembly
         return assembly
+
+    def _digests(self, key: ResourceKey) -> Digests | None:
+        segment = self._segments[key]
+        return self._sidecar.digests(segment.uri, segment.byte_range) if self._sidecar is not None else None
 
     # -- transfers
 
@@ -369,7 +374,8 @@ class Session(Actor[Any]):
         match event:
             case TransferStarted():
                 self._decide(event)
-                self._follow(running.key, assembly.begin(running.source, event.total_bytes, event.etag))
+                if event.transfer in self._transfers:
+                    self._follow(running.key, assembly.begin(running.source, event.total_bytes, event.etag))
             case TransferEnded():
                 steps = assembly.end(running.source)
                 if any(isinstance(step, Refused) for step in steps):
@@ -383,10 +389,11 @@ class Session(Actor[Any]):
                 self._end_transfer(event)
 
     def _end_transfer(self, failure: TransferFailed) -> None:
-        del self._transfers[failure.transfer]
+        key = self._transfers.pop(failure.transfer).key
         reason = failure.reason if failure.status is None else f"{failure.reason} {failure.status}"
         self._reporter.tell(r.PartEnded(failure.transfer, "failed", reason, self.now_us))
         self._decide(failure)
+        self._settle_empty(key)
 
     def _stop_transfers(self, key: ResourceKey, source: str, reason: str) -> None:
         """Stop what `source` is sending for `key`, and tell the policy that it failed."""
@@ -401,8 +408,8 @@ class Session(Actor[Any]):
         assembly = self._assemblies.get(key)
         for step in steps:
             match step:
-                case HashJob():
-                    self._hashing.tell(m.HashBlock(key=key, job=step, data=step.data))
+                case HashJob() if assembly is not None:
+                    self._hashing.tell(m.HashBlock(key=key, assembly=assembly, job=step))
                 case Verified():
                     pass
                 case Discarded():
@@ -413,13 +420,13 @@ class Session(Actor[Any]):
                     self._stop_transfers(key, source, reason)
                 case Completed(byte_count, verified):
                     self._on_completed(key, byte_count, verified)
-        if assembly is not None:
+        if assembly is not None and self._assemblies.get(key) is assembly:
             self._answer(key, assembly)
 
     def _on_discarded(self, key: ResourceKey, step: Discarded) -> None:
         if step.breaks_readers:
             self._reporter.tell(r.Lost("wrong_bytes_read"))
-            self._fail_readers(key, self._wrong(key, step.keep_bytes), beyond=step.keep_bytes)
+            self._break_readers(key, self._wrong(key, step.keep_bytes), beyond=step.keep_bytes)
         for source in (step.blamed,) if step.blamed is not None else step.suspects:
             self._reporter.tell(r.Polluted(key, source, self.now_us))
         if step.blamed is not None:
@@ -453,9 +460,16 @@ class Session(Actor[Any]):
             self._announce_soon()
 
     def _settle(self, key: ResourceKey, *, wasted: bool = False) -> None:
-        """The bytes of `key` leave its assembly: into the store, or (`wasted`) nowhere."""
-        assembly = self._assemblies.pop(key, None)
-        if assembly is not None and assembly.sources():
+        """The bytes of `key` leave its assembly: into the store, or (`wasted`) nowhere.
+
+        A completed assembly stays until its readers are done, so that they need not care what the store lets go.
+        """
+        assembly = self._assemblies.get(key)
+        if assembly is None or (wasted and assembly.completed):
+            return
+        if wasted or key not in self._readers:
+            del self._assemblies[key]
+        if assembly.sources():
             accounts = {
                 label: (0, account.used_bytes + account.wasted_bytes)
                 if wasted
@@ -463,6 +477,14 @@ class Session(Actor[Any]):
                 for label, account in assembly.sources().items()
             }
             self._reporter.tell(r.Accounts(key, accounts))
+
+    def _settle_empty(self, key: ResourceKey) -> None:
+        """Nobody waits for `key`, and nothing of it is held or on its way: the policy says no more of it."""
+        assembly = self._assemblies.get(key)
+        if assembly is None or assembly.end_bytes or key in self._readers:
+            return
+        if all(running.key != key for running in self._transfers.values()):
+            self._settle(key, wasted=True)
 
     def _on_dropped(self, keys: Sequence[ResourceKey]) -> None:
         for key in keys:
@@ -520,6 +542,7 @@ class Session(Actor[Any]):
                 if running is not None:
                     running.worker.tell(m.Cancel(transfer))
                     self._reporter.tell(r.PartEnded(transfer, "cancelled", reason, self.now_us))
+                    self._settle_empty(running.key)
             case BanPeer(peer, reason):
                 self._note(f"{peer} is banned: {reason}")
                 if peer in self._peers:

@@ -7,9 +7,9 @@ from typing import Any
 from shoal.runtime import Actor, ActorRef
 
 from ..errors import UnknownResource
-from ..model import ResourceKey
+from ..model import Kind, ResourceKey
 from ..store import Refusal, Store
-from .messages import Discard, Dropped, GetShareable, Piece, Put, ReadStored
+from .messages import Discard, Dropped, GetShareable, NotStored, Piece, Pin, Put, ReadStored, Unpin
 
 __all__ = ["Storage"]
 
@@ -19,8 +19,9 @@ class Storage(Actor[Any]):
         self._session = session
         self._store = store
         self._shareable: set[ResourceKey] = set()
+        self._pinned: set[ResourceKey] = set()  # being read; in the store or still to come
 
-    def receive(self, message: Put | ReadStored | GetShareable) -> None:
+    def receive(self, message: Put | ReadStored | GetShareable | Pin | Unpin | Discard) -> None:
         match message:
             case Put(key, data, shareable):
                 self._put(key, data, shareable=shareable)
@@ -33,6 +34,15 @@ class Storage(Actor[Any]):
                     reply.fail(UnknownResource(f"{key} is not in the store, or may not be uploaded", key=key))
                 else:
                     reply.set(found)
+            case Pin(key):
+                self._pinned.add(key)
+                self._store.pin(key)
+                if key.kind is Kind.MEDIA:
+                    self._store.moved_playhead(key.rendition, key.number)
+            case Unpin(key):
+                self._pinned.discard(key)
+                if key in self._store:
+                    self._store.unpin(key)
             case Discard(rendition):
                 held = self._store.keys()
                 for key in (key for key in held if key.rendition == rendition):
@@ -40,7 +50,10 @@ class Storage(Actor[Any]):
                     self._shareable.discard(key)
 
     def _put(self, key: ResourceKey, data: bytes, *, shareable: bool) -> None:
+        is_new = key not in self._store
         result = self._store.put(key, data)
+        if is_new and key in self._pinned:
+            self._store.pin(key)
         evicted = (key,) if isinstance(result, Refusal) else result
         self._shareable.difference_update(evicted)
         if shareable and not isinstance(result, Refusal):
@@ -51,7 +64,7 @@ class Storage(Actor[Any]):
     def _read(self, message: ReadStored) -> None:
         data = self._store.get(message.key)
         if data is None:
-            message.reply.fail(UnknownResource(f"{message.key} is not in the store", key=message.key))
+            self._session.tell(NotStored(message))
             return
         piece = data[message.offset : message.offset + message.bytes_max]
         message.reply.set(

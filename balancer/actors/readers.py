@@ -1,0 +1,69 @@
+"""Who reads what, how far each has come, and who may not go on.
+
+A reader has bytes already when others for the same resource turn out wrong, or
+the stream begins anew, or the store lets the resource go.  What it gets next must
+belong to what it has: so a reader that was given wrong bytes is broken for good,
+and its response ends short, whatever comes after.
+
+Bookkeeping only.  A reader has one question open at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from shoal.runtime import Reply
+
+from ..model import ResourceKey
+
+__all__ = ["Reader", "Readers"]
+
+
+class Reader(msgspec.Struct):
+    """One reading of one resource; `offset` is how much it has, or asks from."""
+
+    offset: int = 0
+    reply: Reply | None = None  # of the question that waits for bytes
+    broken: Exception | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.reply is not None and self.reply.is_waiting
+
+    def fail(self, error: Exception) -> None:
+        """Fail the open question, if there is one."""
+        reply, self.reply = self.reply, None
+        if reply is not None:
+            reply.fail(error)
+
+    def breaks(self, error: Exception) -> None:
+        """It may not go on: fail its question, and all later ones."""
+        self.broken = error
+        self.fail(error)
+
+
+class Readers:
+    def __init__(self) -> None:
+        self._readers: dict[ResourceKey, dict[int, Reader]] = {}
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._readers
+
+    def open(self, key: ResourceKey, number: int) -> None:
+        self._readers.setdefault(key, {})[number] = Reader()
+
+    def find(self, key: ResourceKey, number: int) -> Reader | None:
+        return self._readers.get(key, {}).get(number)
+
+    def close(self, key: ResourceKey, number: int) -> bool:
+        """True if that was the last reader of `key`; False if there are others, or it was none."""
+        readers = self._readers.get(key, {})
+        if readers.pop(number, None) is None or readers:
+            return False
+        del self._readers[key]
+        return True
+
+    def of(self, key: ResourceKey) -> Iterator[Reader]:
+        return iter(self._readers.get(key, {}).values())
