@@ -19,12 +19,14 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import shoal
 from shoal.balancer.errors import BalancerError, ConfigurationError, WrongBytes
 from shoal.transports.errors import TransportError, TransportMissing
 
 from .console import Console
+from .hints import sentence
 
 __all__ = ["exit_code", "main"]
 
@@ -57,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if args.debug:
             raise
-        console.error(getattr(error, "reason", type(error).__name__), _sentence(error))
+        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]  # of a task group, in which one task failed
+        console.error(getattr(error, "reason", type(error).__name__), sentence(error))
         return exit_code(error)
 
 
@@ -75,11 +79,17 @@ def exit_code(error: BaseException) -> int:
             return 1
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, where argparse would print its whole usage before it."""
+        self.exit(2, f"shoal: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="shoal",
         description="Video segments from several CDNs and from peers, every block verified.",
-        epilog=__doc__.partition("\n\n")[2] if __doc__ else None,
+        epilog=f"example:\n  shoal demo\n\n{__doc__.partition(chr(10) * 2)[2]}" if __doc__ else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"shoal {shoal.__version__}")
@@ -108,12 +118,6 @@ def _run(args: argparse.Namespace, console: Console) -> int:
     except ImportError:
         return asyncio.run(coroutine)  # type: ignore[no-any-return]
     return uvloop.run(coroutine)  # type: ignore[no-any-return]
-
-
-def _sentence(error: BaseException) -> str:
-    text = str(error) or type(error).__name__
-    known = isinstance(error, BalancerError | TransportError | OSError)
-    return text if known else f"{type(error).__name__}: {text}; --debug shows where"
 
 
 if __name__ == "__main__":

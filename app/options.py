@@ -112,6 +112,8 @@ def _config(path: str | None) -> BalancerConfig:
     try:
         text = Path(path).read_text("utf-8")
         values = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
+        if not isinstance(values, dict):
+            raise ConfigurationError(f"--config {path}: it holds a {type(values).__name__}, not settings by name")
         return load(values)
     except OSError as error:
         raise ConfigurationError(f"--config {path} cannot be read: {error.strerror}") from error

@@ -10,7 +10,7 @@ from shoal.balancer.errors import ConfigurationError
 from ..console import Console
 from ..follow import follow
 from ..options import add_stream_options, stream_options
-from ..session import open_session
+from ..session import StreamSession, open_session
 from .signals import until_stopped
 
 EXAMPLE = "shoal peer https://a.example/hls/stream.m3u8 --tracker wss://tracker.example"
@@ -35,19 +35,7 @@ async def run(args: argparse.Namespace, console: Console) -> int:
     if not options.trackers:
         raise ConfigurationError("a peer needs --tracker URL to be found by others")
     async with open_session(options) as session:
-        await session.playlist()
-        console.event("ready", f"serving {options.url} to peers (Ctrl-C ends it)", url=options.url)
-        follower = asyncio.create_task(follow(session, console, every=args.renditions == "all", lead_s=args.lead))
-        stopper = asyncio.create_task(until_stopped())
-        try:
-            await asyncio.wait({follower, stopper}, return_when=asyncio.FIRST_COMPLETED)
-            if follower.done():
-                follower.result()  # it ended by itself: raises what went wrong
-                await stopper
-        finally:
-            follower.cancel()
-            stopper.cancel()
-            await asyncio.gather(follower, stopper, return_exceptions=True)
+        await until_stopped(_serve(session, console, every=args.renditions == "all"))
         report = await session.report()
     sent = sum(source.sent_bytes for source in report.sources)
     console.event(
@@ -57,3 +45,11 @@ async def run(args: argparse.Namespace, console: Console) -> int:
         bytes_by_source={source.name: source.used_bytes for source in report.sources if source.used_bytes},
     )
     return 0
+
+
+async def _serve(session: StreamSession, console: Console, *, every: bool) -> None:
+    """Until it is cancelled: a stream that is held is served on."""
+    await session.playlist()
+    console.event("ready", f"serving {session.options.url} to peers (Ctrl-C ends it)", url=session.options.url)
+    await follow(session, console, every=every)
+    await asyncio.Event().wait()

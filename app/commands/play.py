@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..console import Console
 from ..options import add_stream_options, stream_options
 from ..proxy import Proxy
 from ..session import open_session
+from .signals import until_stopped
 
 EXAMPLE = "shoal play https://a.example/hls/stream.m3u8 --cdn b=https://b.example/hls/stream.m3u8"
 
@@ -28,7 +30,8 @@ async def run(args: argparse.Namespace, console: Console) -> int:
     _require_libav()
     async with open_session(options) as session, Proxy(session) as proxy:
         await session.playlist()  # says what is wrong with the stream before a player does
-        result = await _play(proxy.url, console)
+        result: dict[str, Any] = {}
+        await until_stopped(_play(proxy.url, console, result))
         report = await session.report()
     sources = {source.name: source.used_bytes for source in report.sources if source.used_bytes}
     console.event(
@@ -51,24 +54,28 @@ def _require_libav() -> None:
         raise TransportMissing('playing needs libav: pip install "shoal[media]"') from error
 
 
-async def _play(url: str, console: Console) -> dict[str, Any]:
-    """Run the player as a process of its own, pass on its progress, and return its last line."""
+async def _play(url: str, console: Console, result: dict[str, Any]) -> None:
+    """Run the player as a process of its own, pass on its progress, and put its last line into `result`."""
     player = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "shoal.app.demo.player", url, "--json", stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        *("-m", "shoal.app.demo.leash", str(os.getpid()), "shoal.app.demo.player", url, "--json"),
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C is meant for us, and we end it
     )
-    last: dict[str, Any] = {}
     try:
         assert player.stdout is not None
         async for line in player.stdout:
             try:
-                last = msgspec.json.decode(line, type=dict[str, Any])
+                said = msgspec.json.decode(line, type=dict[str, Any])
             except msgspec.DecodeError:
                 continue
-            if "ok" not in last and "position_s" in last:
-                console.event("playing", f"at {last['position_s']:.0f} s", **last)
+            said.pop("event", None)  # ours have names of their own
+            result.clear()
+            result.update(said)
+            if "ok" not in said and "position_s" in said:
+                console.event("playing", f"at {said['position_s']:.0f} s", **said)
         await player.wait()
     finally:
         if player.returncode is None:
             player.kill()
             await player.wait()
-    return last

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+
+from shoal.balancer.errors import ConfigurationError
 
 from ..console import Console
 from ..options import add_stream_options, stream_options
 from ..proxy import Proxy
-from ..session import open_session
+from ..session import StreamSession, open_session
 from .signals import until_stopped
 
 EXAMPLE = (
@@ -33,20 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(args: argparse.Namespace, console: Console) -> int:
     options = stream_options(args)
     async with open_session(options) as session:
-        proxy = Proxy(session, allowed_origins=frozenset(args.allow_origin))
-        await proxy.start(host=args.host, port=args.port)
-        try:
-            playlist = await session.playlist()
-            console.event(
-                "ready",
-                f"{options.url} is served at {proxy.url} (Ctrl-C ends it)",
-                url=proxy.url,
-                renditions=playlist.renditions,
-                is_live=playlist.is_live,
-            )
-            await until_stopped()
-        finally:
-            await proxy.aclose()
+        await until_stopped(_serve(session, args, console))
         report = await session.report()
     console.event(
         "ended",
@@ -55,3 +45,24 @@ async def run(args: argparse.Namespace, console: Console) -> int:
         bytes_by_source={source.name: source.used_bytes for source in report.sources if source.used_bytes},
     )
     return 0
+
+
+async def _serve(session: StreamSession, args: argparse.Namespace, console: Console) -> None:
+    """Until it is cancelled."""
+    proxy = Proxy(session, allowed_origins=frozenset(args.allow_origin))
+    try:
+        await proxy.start(host=args.host, port=args.port)
+    except ValueError as error:
+        raise ConfigurationError(f"--host {args.host}: {error}") from error
+    try:
+        playlist = await session.playlist()
+        console.event(
+            "ready",
+            f"{session.options.url} is served at {proxy.url} (Ctrl-C ends it)",
+            url=proxy.url,
+            renditions=playlist.renditions,
+            is_live=playlist.is_live,
+        )
+        await asyncio.Event().wait()
+    finally:
+        await proxy.aclose()

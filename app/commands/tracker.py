@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 
 from ..console import Console
 from ..tracker import Tracker
@@ -18,15 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(args: argparse.Namespace, console: Console) -> int:
     tracker = Tracker()
-    port = await tracker.start(args.host, args.port)
     try:
-        console.event(
-            "ready",
-            f"tracker at ws://{args.host}:{port} (Ctrl-C ends it)",
-            url=f"ws://{args.host}:{port}",
-            port=port,
-        )
-        await until_stopped()
+        await until_stopped(_serve(tracker, args, console))
+        peers = tracker.stats().peers
     finally:
         await tracker.aclose()
+    console.event("ended", f"{peers} peers were here at the end", peers=peers)
     return 0
+
+
+async def _serve(tracker: Tracker, args: argparse.Namespace, console: Console) -> None:
+    """Until it is cancelled."""
+    port = await tracker.start(args.host, args.port)
+    url = f"ws://{args.host}:{port}"
+    console.event("ready", f"tracker at {url} (Ctrl-C ends it)", url=url, port=port)
+    await asyncio.Event().wait()

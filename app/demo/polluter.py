@@ -17,7 +17,7 @@ from shoal.app.commands.signals import until_stopped
 from shoal.app.console import Console
 from shoal.app.follow import follow
 from shoal.app.options import add_stream_options, stream_options
-from shoal.app.session import open_session
+from shoal.app.session import StreamSession, open_session
 from shoal.balancer.integrity import BLOCK_BYTES
 from shoal.balancer.model import ResourceKey
 
@@ -37,17 +37,17 @@ def tampered(_key: ResourceKey, data: bytes) -> bytes:
 async def _run(arguments: argparse.Namespace, console: Console) -> None:
     options = stream_options(arguments)
     async with open_session(options, tamper=tampered) as session:
-        await session.playlist()
-        console.event("ready", f"serving {options.url} with wrong bytes", url=options.url)
-        follower = asyncio.create_task(follow(session, console, every=False))
-        try:
-            await until_stopped()
-        finally:
-            follower.cancel()
-            await asyncio.gather(follower, return_exceptions=True)
+        await until_stopped(_serve(session, console))
         report = await session.report()
     sent = sum(source.sent_bytes for source in report.sources)
     console.event("ended", f"{sent} bytes were sent, some of them wrong", sent_bytes=sent)
+
+
+async def _serve(session: StreamSession, console: Console) -> None:
+    await session.playlist()
+    console.event("ready", f"serving {session.options.url} with wrong bytes", url=session.options.url)
+    await follow(session, console, every=False)
+    await asyncio.Event().wait()
 
 
 def main(argv: list[str] | None = None) -> int:
