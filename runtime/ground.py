@@ -91,9 +91,14 @@ class Ground:
         driver.start(self.turn)
 
     def close(self) -> None:
-        if not self._is_closed and self._driver is not None:
-            self._is_closed = True
-            self._driver.close()
+        """Let go of the loop.  Whoever still waits for a Reply is woken by it, not by a turn."""
+        if self._is_closed or self._driver is None:
+            return
+        self._is_closed = True
+        for reply in self.scheduler.take_settled():
+            if reply.callback is not None:
+                self._driver.call_soon(reply.callback, reply, reply.context)
+        self._driver.close()
 
     def turn(self) -> None:
         """One slice of work; what a driver calls."""

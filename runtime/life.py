@@ -390,6 +390,8 @@ class Life(Keeping):
                 failure = ChildFailed(f"{cell.path()} failed more often than {parent.path()} allows its children")
                 failure.__cause__ = belongings.error
                 self.scheduler.signal(parent, (_on_child_failed_signal, failure))
+        if parent is None:
+            self.scheduler.end_questions(lambda reply: stopped(reply.cell))
         for done in belongings.when_ended or ():
             done.set(None)
         # What others may still hold is the ref: let go of the rest.

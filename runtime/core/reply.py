@@ -84,6 +84,8 @@ class Reply:
         if self.state != 0:
             self._asyncio_future_blocking = None
             raise StopIteration(self.result())
+        if self._asyncio_future_blocking is not None:
+            raise RuntimeError("this reply is awaited already; wrap it in a task to await it twice")
         self._asyncio_future_blocking = True
         return self
 

@@ -53,6 +53,9 @@ cdef class Scheduler:
     cpdef Reply send(self, Cell cell, object message)
     cpdef void bury(self, Cell cell, object item, object reason) except *
     cpdef bint settle(self, Reply reply, int state, object value) except -1
+    @cython.locals(timer=Timer)
+    cpdef void end_questions(self, object error) except *
+    cpdef list take_settled(self)
     cpdef void need_turn(self) except *
     cpdef void ready(self, Cell cell) except *
     cpdef void resume(self, Cell cell) except *

@@ -195,6 +195,19 @@ class Scheduler:
             self.need_turn()
         return True
 
+    def end_questions(self, error: Any) -> None:
+        """Fail every question that still waits for an answer: none will come.  `error(reply)` makes the error."""
+        while self.timers.next_deadline_us() >= 0:
+            timer = self.timers.pop_due(self.timers.next_deadline_us())
+            if timer is not None and isinstance(timer.target, Reply):
+                self.settle(timer.target, _FAILED, error(timer.target))
+
+    def take_settled(self) -> list[Reply]:
+        """Replies whose awaiting tasks no turn will wake any more."""
+        found = list(self._settled)
+        self._settled.clear()
+        return found
+
     # waking
 
     def need_turn(self) -> None:
@@ -380,6 +393,8 @@ class Scheduler:
     def _wake_askers(self) -> None:
         """Step the tasks whose answers have come, here and not through the loop: a third of the price."""
         for _ in range(len(self._settled)):
+            if not self._settled:  # a task that was woken has closed the system
+                break
             reply = self._settled.popleft()
             callback: Any = reply.callback
             context = reply.context

@@ -204,6 +204,11 @@ class AsyncioDriver:
         task.add_done_callback(lambda done: on_end(None if done.cancelled() else done.exception()))
         return task
 
+    def call_soon(
+        self, callback: Callable[[Any], object], argument: object, context: contextvars.Context | None
+    ) -> None:
+        self.loop.call_soon(callback, argument, context=context)
+
     def interrupt(self) -> None:
         if self._owner is not None and not self._interrupted and not self._owner.done():
             self._interrupted = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class Driver(Protocol):
         self, coroutine: Coroutine[Any, Any, object], name: str, on_end: Callable[[BaseException | None], None]
     ) -> TaskHandle:
         """Run a coroutine beside the actors.  `on_end` gets its error; None too if it was cancelled."""
+        ...
+
+    def call_soon(self, callback: Callable[[Any], object], argument: object, context: Context | None) -> None:
+        """Call back from the loop; the one thing that may outlast `close`, by one round of the loop."""
         ...
 
     def interrupt(self) -> None:

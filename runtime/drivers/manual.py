@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from shoal.runtime.clock import ManualClock
@@ -125,7 +126,7 @@ class ManualDriver:
         self._turn: Callable[[], None] | None = None
         self._is_awake = False
         self._deadline_us = -1
-        self._queue: deque[Callable[[], None]] = deque()
+        self._queue: deque[Callable[[], object]] = deque()
 
     # for tests
 
@@ -181,10 +182,13 @@ class ManualDriver:
     ) -> _Task:
         return _Task(self, coroutine, on_end)
 
-    def queue(self, step: Callable[[], None]) -> None:
+    def queue(self, step: Callable[[], object]) -> None:
         """Run a task's step before the next turn, once however often it is asked for."""
         if step not in self._queue:
             self._queue.append(step)
+
+    def call_soon(self, callback: Callable[[Any], object], argument: object, context: Context | None) -> None:
+        self.queue(lambda: callback(argument))
 
     def interrupt(self) -> None:
         """There is no task to cancel: `system.begin_stop` is answered, and `Life.fatal` set."""

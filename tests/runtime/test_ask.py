@@ -213,6 +213,66 @@ def test_an_asker_that_is_cancelled_goes_away_and_the_answerer_can_tell():
     in_virtual_time(body)
 
 
+@pytest.mark.parametrize("is_cut_off", [False, True])
+def test_a_question_that_nobody_answered_ends_with_the_system(is_cut_off):
+    class Stubborn(Deferring):
+        async def on_stop(self, reason):
+            await asyncio.sleep(1000 if is_cut_off else 0)
+
+    async def asker(ref):
+        try:
+            await ref.ask("?", timeout_s=1_000_000)
+        except ActorStopped as error:
+            return error
+
+    async def main():
+        async with ActorSystem(stop_timeout_s=1) as system:
+            task = asyncio.create_task(asker(system.spawn(Stubborn, [])))
+            await asyncio.sleep(0.1)
+        return await asyncio.wait_for(task, 1)
+
+    assert isinstance(run_virtual(main()), ActorStopped)
+
+
+def test_a_question_ends_with_a_stop_that_was_cancelled():
+    class Stubborn(Deferring):
+        async def on_stop(self, reason):
+            await asyncio.sleep(1000)
+
+    async def asker(ref):
+        with pytest.raises(ActorStopped):
+            await ref.ask("?", timeout_s=1_000_000)
+        return "ended"
+
+    async def main():
+        system = ActorSystem()
+        system.start()
+        task = asyncio.create_task(asker(system.spawn(Stubborn, [])))
+        await asyncio.sleep(0.1)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(system.stop(), 0.1)
+        return await asyncio.wait_for(task, 1)
+
+    assert run_virtual(main()) == "ended"
+
+
+def test_a_reply_that_two_tasks_await_tells_the_second_so():
+    async def body(system):
+        reply = system.spawn(Deferring, []).ask("?")
+
+        async def wait():
+            return await reply
+
+        first = asyncio.create_task(wait())
+        await asyncio.sleep(0.01)
+        with pytest.raises(RuntimeError, match="awaited already"):
+            await wait()
+        reply.set(1)
+        return await first
+
+    assert in_virtual_time(body) == 1
+
+
 def test_a_timeout_around_an_ask_ends_it():
     async def body(system):
         ref = system.spawn(Deferring, [])
