@@ -30,7 +30,7 @@ from shoal.balancer.report import SegmentStory, SessionReport, SourceState
 
 STREAMS = Path(__file__).resolve().parents[2] / "build" / "streams"  # kept between runs; make clean removes it
 FRAMES_PER_S = 25
-# Three 64 KiB blocks a segment, so that "in the middle" means something; small pictures cost little to encode and decode.
+# Three 64 KiB blocks a segment, so that "in the middle" means something; small pictures cost little time.
 SHORT = StreamOptions(
     seconds=10,
     segment_seconds=1,
