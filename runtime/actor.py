@@ -43,11 +43,11 @@ N = TypeVar("N")
 class Actor(Generic[M]):
     """Base of all actors.  Instances are made by `spawn` only; `self.ref` works from `__init__` on."""
 
-    __slots__ = ("_cell",)
+    __slots__ = ("_ref",)
 
     supervision: ClassVar[Supervision] = Supervision()  # of this actor's children
 
-    _cell: Cell
+    _ref: ActorRef[M]  # set by `spawn` before __init__; outlives the actor, so that a late callback can still tell
 
     # what users write
 
@@ -69,8 +69,7 @@ class Actor(Generic[M]):
     @property
     def ref(self) -> ActorRef[M]:
         """This actor, for others."""
-        ref: ActorRef[M] = self._cell.handle
-        return ref
+        return self._ref
 
     @property
     def system(self) -> ActorSystem:
@@ -145,8 +144,12 @@ class Actor(Generic[M]):
 
     @property
     def _life(self) -> Life:
-        life: Life = self._cell.handle.scheduler.host
+        life: Life = self._ref.scheduler.host  # type: ignore[assignment]
         return life
+
+    @property
+    def _cell(self) -> Cell:
+        return self._ref.cell
 
 
 # An actor without hooks of its own starts without a turn: `life` looks for this mark.

@@ -87,7 +87,7 @@ class Life(Keeping):
         recipe = cell.recipe
         actor_class = recipe[0] if type(recipe) is tuple else recipe
         actor = actor_class.__new__(actor_class)
-        actor._cell = cell  # noqa: SLF001, before __init__, so that self.ref works there
+        actor._ref = cell.handle  # noqa: SLF001, before __init__, so that self.ref works there
         if type(recipe) is tuple:
             actor.__init__(*recipe[1], **recipe[2])
         else:

@@ -239,6 +239,26 @@ def test_a_stopped_actor_is_freed_though_its_ref_is_kept(system):
     assert ref.path == "/$1"
 
 
+def test_a_callback_that_outlived_its_actor_can_still_tell_its_ref(system):
+    letters, instances = [], []
+    system.dead_letters.subscribe(letters.append)
+
+    class Late(Actor):
+        def on_start(self):
+            instances.append(self)
+
+        def receive(self, message):
+            pass
+
+    system.spawn(Late).stop()
+    system.run_until_idle()
+    assert not instances[0].ref.is_alive
+    instances[0].ref.tell("late")
+    assert [letter.message for letter in letters] == ["late"]
+    with pytest.raises(ActorStopped):
+        instances[0].spawn(Late)
+
+
 def test_several_systems_share_a_loop():
     class Echo(Actor):
         def receive(self, message):
