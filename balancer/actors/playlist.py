@@ -1,9 +1,18 @@
 """Playlists: loads them from whichever CDN gives a good one, and rewrites them for the player.
 
 A document that times out, fails, or is not a playlist at all is asked for from
-the next CDN; the one that was good last is asked first.  A live playlist is
-loaded again when a player asks and the last load has aged; while no CDN gives a
-newer one, the old one is served, and that is counted.
+the next CDN; the one that was good last is asked first.
+
+A live playlist is loaded again when a player asks and the last load has aged:
+
+    it goes on                      it is served; its CDN is asked first from now on
+    it does not, and is overdue     the other CDNs are asked as well, and the newest counts
+    it is older than the last one   the same, since a CDN may lag; the last one is served again
+    nobody has had a newer one for
+      RESTART_AFTER target durations  the encoder counts anew, and the old numbers are void
+    nobody gives one                the last one is served again
+
+What is served again is noted.
 """
 
 from __future__ import annotations
@@ -32,6 +41,9 @@ T = TypeVar("T")
 
 # Keys and data that the multivariant playlist itself names belong to no rendition.
 SESSION_RENDITION = 999_999
+# Of target durations.  A live playlist must change within 1.5 of them (RFC 8216, 6.2.1).
+OVERDUE_AFTER = 1.5
+RESTART_AFTER = 3.0  # long enough for a CDN's cache to have expired, and below a player's buffer
 RENDITIONS_MAX = 1_000  # variants, renditions and I-frame lists: a large ladder in forty languages has 500
 
 
@@ -41,7 +53,6 @@ class _Loaded(msgspec.Struct, frozen=True):
     rendition: int | None
     playlist: AnyPlaylist | None
     sidecar: Sidecar | None
-    cdn: int
     error: Exception | None
 
 
@@ -54,7 +65,13 @@ class _Rendition(msgspec.Struct):
     answer: PlaylistText | None = None
     loaded_us: int = 0
     fresh_us: int | None = None  # how long after loading it counts as new; None: for ever
-    media_sequence: int = 0
+    end: int = 0  # the number that follows its last segment
+    went_on_us: int = 0  # when `end` last changed
+    target_duration_us: int = 0
+    is_live: bool = False
+
+    def is_overdue(self, now_us: int, target_durations: float) -> bool:
+        return now_us - self.went_on_us > self.target_duration_us * target_durations
 
 
 class Playlist(Actor[Any]):
@@ -143,32 +160,48 @@ class Playlist(Actor[Any]):
 
     async def _load(self, rendition: int | None) -> None:
         """Fetch and parse; what became of it comes back as a message, so that state changes in one place."""
-        sidecar, playlist, cdn, failure = self._sidecar, None, self._good_cdn, None
-        url = self._url if rendition is None else self._renditions[rendition].url
-        variables = {} if rendition is None else self._renditions[rendition].variables
+        sidecar, playlist, failure = self._sidecar, None, None
+        known = None if rendition is None else self._renditions[rendition]
+        limits = Limits(playlist_bytes_max=self._config.playlist_bytes_max)
+
+        def read(document: Document) -> AnyPlaylist:
+            return parse(document.body, document.url, variables=known.variables if known else {}, limits=limits)
+
+        def is_enough(playlist: AnyPlaylist) -> bool:
+            if known is None or not known.is_live or not isinstance(playlist, MediaPlaylist) or not playlist.is_live:
+                return True
+            if _end(playlist) == known.end:
+                return not known.is_overdue(self.now_us, OVERDUE_AFTER)
+            return _end(playlist) > known.end
+
         try:
             if not self._is_sidecar_settled:
                 sidecar = await self._load_sidecar()
-            limits = Limits(playlist_bytes_max=self._config.playlist_bytes_max)
-            playlist, cdn = await self._first_good(
-                url,
-                self._config.playlist_bytes_max,
-                lambda document: parse(document.body, document.url, variables=variables, limits=limits),
-            )
+            url = self._url if known is None else known.url
+            playlist = await self._best(url, self._config.playlist_bytes_max, read, is_enough, _newness)
         except (TransportError, BalancerError) as error:
             failure = error
-        await self.ref.send(_Loaded(rendition=rendition, playlist=playlist, sidecar=sidecar, cdn=cdn, error=failure))
+        await self.ref.send(_Loaded(rendition=rendition, playlist=playlist, sidecar=sidecar, error=failure))
 
-    async def _first_good(self, url: str, bytes_max: int, read: Callable[[Document], T]) -> tuple[T, int]:
-        """What `read` makes of the document from the first CDN that has a good one, and which that was."""
+    async def _best(
+        self,
+        url: str,
+        bytes_max: int,
+        read: Callable[[Document], T],
+        is_enough: Callable[[T], bool],
+        rank: Callable[[T], int],
+    ) -> T:
+        """What `read` makes of the document at the first CDN where that `is_enough`, or else the highest in rank."""
+        best: T | None = None
         failure: Exception | None = None
+        first = self._good_cdn
         for step in range(len(self._cdns)):
-            place = (self._good_cdn + step) % len(self._cdns)
+            place = (first + step) % len(self._cdns)
             try:
                 document = await self._cdns[place].ask(
                     FetchDocument(url, bytes_max), timeout_s=self._config.document_timeout_us / 1e6
                 )
-                return read(document), place
+                found = read(document)
             except AskTimedOut as error:
                 failure = failure or TimedOut(
                     f"{url} did not come within {self._config.document_timeout_us / 1e6} s from any CDN",
@@ -176,19 +209,30 @@ class Playlist(Actor[Any]):
                     timeout_us=self._config.document_timeout_us,
                 )
                 failure.__cause__ = error
+                continue
             except (TransportError, BalancerError) as error:
                 # The first failure is the one to show: the others are often "elsewhere".
                 failure = failure or error
-        assert failure is not None, "a session has at least one CDN"
-        raise failure
+                continue
+            if best is None or rank(found) > rank(best):
+                best = found
+                self._good_cdn = place
+            if is_enough(found):
+                return found
+        if best is None:
+            assert failure is not None, "a session has at least one CDN"
+            raise failure
+        return best
 
     async def _load_sidecar(self) -> Sidecar | None:
         assert self._sidecar_url is not None
         try:
-            sidecar, _ = await self._first_good(
+            sidecar = await self._best(
                 self._sidecar_url,
                 self._config.sidecar_bytes_max,
                 lambda document: Sidecar.parse(document.body, document.url),
+                is_enough=lambda _: True,
+                rank=lambda _: 0,
             )
         except (TransportError, BalancerError) as error:
             if self._is_sidecar_required:
@@ -207,7 +251,6 @@ class Playlist(Actor[Any]):
     # -- what was loaded
 
     def _on_loaded(self, loaded: _Loaded) -> None:
-        self._good_cdn = loaded.cdn
         if loaded.error is not None:
             self._on_failed(loaded.rendition, loaded.error)
             return
@@ -285,11 +328,15 @@ class Playlist(Actor[Any]):
 
     def _on_media(self, rendition: int, playlist: MediaPlaylist) -> PlaylistText:
         known = self._renditions[rendition]
-        if known.answer is not None and playlist.media_sequence < known.media_sequence and playlist.is_live:
+        end = _end(playlist)
+        is_older = known.answer is not None and known.is_live and end < known.end
+        if known.answer is not None and is_older and not known.is_overdue(self.now_us, RESTART_AFTER):
             # A CDN that lags behind the one before must not turn the player's time back.
             self._session.tell(Noted(f"a playlist of rendition {rendition} was older than the one before"))
             known.loaded_us = self.now_us
             return known.answer
+        if known.answer is None or end != known.end:
+            known.went_on_us = self.now_us
         resources = known.catalogue.update(playlist)
         paths: dict[tuple[Kind, str, ByteRange | None], str] = {}
         every = (*resources.inits, *resources.keys, *resources.media)
@@ -316,7 +363,8 @@ class Playlist(Actor[Any]):
                 ),
             )
         )
-        known.loaded_us, known.media_sequence = self.now_us, playlist.media_sequence
+        known.loaded_us, known.end, known.is_live = self.now_us, end, playlist.is_live
+        known.target_duration_us = playlist.target_duration_us
         share = self._config.live_reload_share
         known.fresh_us = int(playlist.target_duration_us * share) if playlist.is_live else None
         known.answer = PlaylistText(
@@ -331,6 +379,15 @@ class Playlist(Actor[Any]):
         if dropped:
             tags = ", ".join(sorted(dropped))
             self._session.tell(Noted(f"the player does not see {tags}, which this proxy does not serve"))
+
+
+def _end(playlist: MediaPlaylist) -> int:
+    """The number that will follow its last segment."""
+    return playlist.media_sequence + len(playlist.segments)
+
+
+def _newness(playlist: AnyPlaylist) -> int:
+    return _end(playlist) if isinstance(playlist, MediaPlaylist) else 0
 
 
 def _streams(playlist: Multivariant) -> list[tuple[str, identity.Stream, identity.StreamType]]:

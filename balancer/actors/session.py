@@ -114,6 +114,13 @@ class _Transfer(msgspec.Struct):
     offset: int  # of the next byte
 
 
+class _Peer(msgspec.Struct):
+    rendition: int
+    ref: ActorRef[Any]
+    is_welcome: bool = False  # once the policy has taken it
+    is_banned: bool = False
+
+
 class Session(Actor[Any]):
     def __init__(self, parts: SessionParts) -> None:
         self._parts = parts
@@ -128,7 +135,7 @@ class Session(Actor[Any]):
         self._held: dict[ResourceKey, int] = {}  # in the store: byte count
         self._shareable: dict[int, set[int]] = {}  # per rendition: media numbers that may be uploaded
         self._cdns: dict[str, ActorRef[Any]] = {}
-        self._peers: dict[str, tuple[int, ActorRef[Any]]] = {}
+        self._peers: dict[str, _Peer] = {}
         self._swarms: dict[int, list[ActorRef[Any]]] = {}  # per rendition, one for each tracker
         self._info_hashes: dict[int, str] = {}  # per rendition
         self._sent_bytes: dict[str, int] = {}
@@ -527,7 +534,7 @@ class Session(Actor[Any]):
                 self._announce_soon()
             case RequestFromPeer():
                 source = source_label(SourceKind.PEER, action.peer)
-                worker = self._peers[action.peer][1]
+                worker = self._peers[action.peer].ref
                 assembly = self._begin(action, source, worker)
                 worker.tell(
                     m.Request(
@@ -544,9 +551,7 @@ class Session(Actor[Any]):
                     self._reporter.tell(r.PartEnded(transfer, "cancelled", reason, self.now_us))
                     self._settle_empty(running.key)
             case BanPeer(peer, reason):
-                self._note(f"{peer} is banned: {reason}")
-                if peer in self._peers:
-                    self._peers[peer][1].tell(m.Close(reason))
+                self._on_banned(peer, reason)
             case GiveUp(key, reason):
                 error = NoSource(
                     f"no source is left for {key.kind} {key.rendition}/{key.number}: {reason}", key=key, reasons={}
@@ -618,9 +623,7 @@ class Session(Actor[Any]):
             channel=opened.channel,
             tamper=self._parts.tamper,
         )
-        self._peers[peer] = (opened.rendition, ref)
-        self._note(f"{peer} joined ({opened.channel.remote_address})")
-        ref.tell(self._holdings(opened.rendition))
+        self._peers[peer] = link = _Peer(opened.rendition, ref)
         self._decide(
             PeerJoined(
                 peer=peer,
@@ -629,17 +632,35 @@ class Session(Actor[Any]):
                 address=opened.channel.remote_address,
             )
         )
+        if link.is_banned:
+            return
+        link.is_welcome = True
+        self._note(f"{peer} joined ({opened.channel.remote_address})")
+        ref.tell(self._holdings(opened.rendition))
+
+    def _on_banned(self, peer: str, reason: str) -> None:
+        link = self._peers.get(peer)
+        if link is None:
+            return
+        link.is_banned = True
+        if link.is_welcome:
+            self._note(f"{peer} is banned: {reason}")
+        else:  # it comes again and again: counted, so that it cannot fill the log
+            self._reporter.tell(r.Lost("banned_peer"))
+        link.ref.tell(m.Close(reason))
 
     def _on_peer_left(self, peer: str, reason: str) -> None:
-        known = self._peers.pop(peer, None)
-        if known is not None:
-            for swarm in self._swarms.get(known[0], ()):
-                swarm.tell(m.PeerGone(peer))
+        link = self._peers.pop(peer, None)
+        if link is None:
+            return
+        for swarm in self._swarms.get(link.rendition, ()):
+            swarm.tell(m.PeerGone(peer))
+        if link.is_welcome:
             self._note(f"{peer} left: {reason}")
-            for transfer, running in list(self._transfers.items()):
-                if running.source == source_label(SourceKind.PEER, peer):
-                    self._end_transfer(TransferFailed(transfer=transfer, reason="closed"))
-            self._decide(PeerLeft(peer=peer, reason=reason))
+        for transfer, running in list(self._transfers.items()):
+            if running.source == source_label(SourceKind.PEER, peer):
+                self._end_transfer(TransferFailed(transfer=transfer, reason="closed"))
+        self._decide(PeerLeft(peer=peer, reason=reason))
 
     def _announce_soon(self) -> None:
         """Changes come in bursts; peers are told once for all of them."""
@@ -647,8 +668,8 @@ class Session(Actor[Any]):
             self.start_timer("announce", m.AnnounceNow(), delay_us=self._config.announce_delay_us)
 
     def _announce(self) -> None:
-        for rendition, ref in self._peers.values():
-            ref.tell(self._holdings(rendition))
+        for peer in self._peers.values():
+            peer.ref.tell(self._holdings(peer.rendition))
 
     def _holdings(self, rendition: int) -> m.Announce:
         fetching = {

@@ -1,0 +1,358 @@
+"""Viewers help each other; what liars, silent ones and polluters do reaches nobody's player."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from shoal.app.session import StreamSession
+from shoal.balancer.model import ResourceKey
+from shoal.balancer.report import SessionReport, SourceState
+from shoal.runtime.testing import run_virtual
+
+from .impostor import KINDS, impostor
+from .world import (
+    World,
+    cdns_used_bytes,
+    peers_used_bytes,
+    play,
+    read_whole,
+)
+
+
+def polluting(key: ResourceKey, data: bytes) -> bytes:
+    """One bit wrong in the second block of every segment."""
+    return data[:70_000] + bytes([data[70_000] ^ 1]) + data[70_001:]
+
+
+async def hold(session: StreamSession, world: World, numbers: range | None = None) -> StreamSession:
+    """Make a viewer a peer that holds the stream."""
+    await session.playlist()
+    for number in numbers or range(len(world.stream.segments)):
+        await read_whole(session, number)
+    return session
+
+
+async def holders(stack: AsyncExitStack, world: World, count: int) -> list[StreamSession]:
+    found = [await stack.enter_async_context(world.viewer(f"peer{n}", in_swarm=True)) for n in range(count)]
+    for session in found:
+        await hold(session, world)
+    return found
+
+
+async def sent_bytes(session: StreamSession) -> int:
+    return sum(state.sent_bytes for state in (await session.report()).sources)
+
+
+def peers_of(report: SessionReport) -> dict[str, SourceState]:
+    return {state.name: state for state in report.sources if state.name.startswith("peer:")}
+
+
+def test_a_viewer_gets_most_bytes_from_three_peers_that_hold_the_stream() -> None:
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack:
+            await holders(stack, world, 3)
+            async with world.viewer("newcomer", in_swarm=True) as session:
+                shown = await play(session, world.stream)
+                report = await session.report()
+            assert shown.is_perfect, (shown.errors, shown.stall_us)
+            assert peers_used_bytes(report) > 0.6 * world.stream.byte_count
+            assert peers_used_bytes(report) + cdns_used_bytes(report) == world.stream.byte_count
+            assert {segment.verified for segment in report.segments} == {"blocks"}
+
+    run_virtual(main())
+
+
+def test_what_peers_sent_is_counted_on_both_sides() -> None:
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack:
+            found = await holders(stack, world, 2)
+            before = [await sent_bytes(peer) for peer in found]
+            async with world.viewer("newcomer", in_swarm=True) as session:
+                await play(session, world.stream)
+                received = peers_used_bytes(await session.report())
+            assert sum([await sent_bytes(peer) for peer in found]) - sum(before) == received > 0
+
+    run_virtual(main())
+
+
+def test_with_segment_hashes_alone_peers_are_used_and_their_bytes_wait_for_the_whole() -> None:
+    async def main() -> None:
+        async with World(hashes="segments") as world, AsyncExitStack() as stack:
+            await holders(stack, world, 3)
+            async with world.viewer("newcomer", in_swarm=True) as session:
+                shown = await play(session, world.stream)
+                report = await session.report()
+            assert shown.is_perfect, (shown.errors, shown.stall_us)
+            assert peers_used_bytes(report) > 0.6 * world.stream.byte_count
+            assert report.hashes == "segments"
+
+    run_virtual(main())
+
+
+def test_without_hashes_nobody_joins_a_swarm_and_no_peer_is_asked() -> None:
+    async def main() -> None:
+        async with World(hashes="none") as world, AsyncExitStack() as stack:
+            await holders(stack, world, 2)
+            async with world.viewer("newcomer", in_swarm=True) as session:
+                shown = await play(session, world.stream)
+                report = await session.report()
+            assert shown.is_perfect
+            assert world.tracker.opened == 0
+            assert not peers_of(report)
+            assert any("no hashes were found" in line for line in report.log)
+
+    run_virtual(main())
+
+
+# -- polluters
+
+
+def test_a_polluter_is_caught_and_banned_and_nothing_wrong_is_shown() -> None:
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack:
+            liar = await stack.enter_async_context(world.viewer("liar", in_swarm=True, tamper=polluting))
+            await hold(liar, world)
+            await holders(stack, world, 1)
+            async with world.viewer("newcomer", in_swarm=True) as session:
+                shown = await play(session, world.stream)
+                report = await session.report()
+            assert shown.is_perfect, (shown.errors, shown.stall_us)
+            states = sorted(state.state for state in peers_of(report).values())
+            assert len(states) == 2
+            assert states[0] == "banned"
+            assert any("wrong bytes from peer:" in line for line in report.log)
+            polluted = [one for one in report.segments if one.polluted]
+            assert len(polluted) == 1  # caught at its first wrong block, it is asked no more
+            assert all(one.verified == "blocks" for one in polluted)
+
+    run_virtual(main())
+
+
+def test_with_segment_hashes_a_polluter_is_caught_as_well() -> None:
+    async def main() -> None:
+        async with World(hashes="segments") as world, AsyncExitStack() as stack:
+            liar = await stack.enter_async_context(world.viewer("liar", in_swarm=True, tamper=polluting))
+            await hold(liar, world)
+            async with world.viewer("newcomer", in_swarm=True) as session:
+                shown = await play(session, world.stream)
+                report = await session.report()
+            assert shown.is_perfect, (shown.errors, shown.stall_us)
+            assert [state.state for state in peers_of(report).values()] == ["banned"]
+
+    run_virtual(main())
+
+
+def test_the_honest_peer_behind_the_polluters_address_stays_and_is_used() -> None:
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack:
+            liar = await stack.enter_async_context(
+                world.viewer("liar", in_swarm=True, tamper=polluting, address="203.0.113.9")
+            )
+            await hold(liar, world)
+            honest = await stack.enter_async_context(world.viewer("honest", in_swarm=True, address="203.0.113.9"))
+            await hold(honest, world)
+            async with world.viewer("newcomer", in_swarm=True) as session:
+                shown = await play(session, world.stream)
+                report = await session.report()
+            assert shown.is_perfect
+            # At the address of a banned one it is on probation: one segment at a time.
+            used = {state.state: state.used_bytes for state in peers_of(report).values()}
+            assert used["suspect"] > 0.4 * world.stream.byte_count
+
+    run_virtual(main())
+
+
+def test_a_polluter_that_comes_back_with_its_certificate_is_not_asked_again() -> None:
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack, world.viewer("newcomer", in_swarm=True) as session:
+            async with world.viewer("liar", in_swarm=True, tamper=polluting) as liar:
+                await hold(liar, world)
+                assert (await play(session, world.stream, numbers=range(4))).is_perfect
+            banned = peers_of(await session.report())
+            assert [state.state for state in banned.values()] == ["banned"]
+            # Another peer id, on the same host: the same certificate.
+            again = await stack.enter_async_context(world.viewer("LIAR", in_swarm=True, tamper=polluting))
+            await hold(again, world)
+            await asyncio.sleep(20)
+            assert (await play(session, world.stream, numbers=range(4, 8))).is_perfect
+            report = await session.report()
+            assert sum(one.polluted for one in report.segments) == 1
+            assert sum("is banned" in line for line in report.log) == 1
+            assert report.dropped["banned_peer"] >= 1
+
+    run_virtual(main())
+
+
+def test_a_polluter_that_comes_back_as_somebody_else_delivers_nothing_wrong() -> None:
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack, world.viewer("newcomer", in_swarm=True) as session:
+            for place, name in enumerate(("liar1", "liar2", "liar3")):
+                async with world.viewer(name, in_swarm=True, tamper=polluting) as liar:
+                    await hold(liar, world)
+                    numbers = range(2 * place, 2 * place + 2)
+                    assert (await play(session, world.stream, numbers=numbers)).is_perfect
+                    await asyncio.sleep(12)
+            await holders(stack, world, 1)
+            assert (await play(session, world.stream, numbers=range(6, 8))).is_perfect
+            report = await session.report()
+            assert all(one.verified == "blocks" for one in report.segments)
+
+    run_virtual(main())
+
+
+def test_nothing_that_was_wrong_is_passed_on() -> None:
+    """The middle one has only a polluter to get it from besides the CDN, and is the last one's only peer."""
+
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack, world.viewer("middle", in_swarm=True) as middle:
+            async with world.viewer("liar", in_swarm=True, tamper=polluting) as liar:
+                await hold(liar, world)
+                assert (await play(middle, world.stream)).is_perfect
+                assert any(one.polluted for one in (await middle.report()).segments)
+            last = await stack.enter_async_context(world.viewer("last", in_swarm=True))
+            assert (await play(last, world.stream)).is_perfect
+            report = await last.report()
+            assert not any(one.polluted for one in report.segments)
+            assert peers_used_bytes(report) > 0
+
+    run_virtual(main())
+
+
+# -- peers that are of no use
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_peer_of_no_use_costs_no_byte_and_no_stall(kind: str) -> None:
+    async def main() -> None:
+        async with World() as world, impostor(world, kind) as seen:
+            async with world.viewer(in_swarm=True) as session:
+                shown = await play(session, world.stream)
+                report = await session.report()
+            assert shown.is_perfect, (shown.errors, shown.stall_us)
+            assert seen.channels
+            if kind not in {"noise", "flood", "chatter"}:  # those were cut before anything could be asked
+                assert seen.asked
+            assert peers_used_bytes(report) < 0.5 * world.stream.byte_count
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("noise", "protocol: "), ("chatter", "announcements"), ("flood", "flooded")]
+)
+def test_a_peer_that_breaks_the_protocol_is_left_with_the_reason(kind: str, reason: str) -> None:
+    async def main() -> None:
+        async with World() as world, impostor(world, kind), world.viewer(in_swarm=True) as session:
+            await play(session, world.stream)
+            assert any("left" in line and reason in line for line in (await session.report()).log)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_beside_a_peer_of_no_use_an_honest_one_is_used(kind: str) -> None:
+    async def main() -> None:
+        async with World() as world, impostor(world, kind), AsyncExitStack() as stack:
+            await holders(stack, world, 2)
+            async with world.viewer("newcomer", in_swarm=True) as session:
+                shown = await play(session, world.stream)
+                report = await session.report()
+            assert shown.is_perfect, (shown.errors, shown.stall_us)
+            assert peers_used_bytes(report) > 0.4 * world.stream.byte_count
+
+    run_virtual(main())
+
+
+def test_a_peer_that_leaves_in_the_middle_is_gone_on_from_at_its_byte() -> None:
+    async def main() -> None:
+        async with World() as world, impostor(world, "leaves"), world.viewer(in_swarm=True) as session:
+            shown = await play(session, world.stream)
+            report = await session.report()
+            assert shown.is_perfect
+            broken = [
+                (one, place)
+                for one in report.segments
+                for place, part in enumerate(one.parts)
+                if part.source.startswith("peer:") and part.byte_count
+            ]
+            assert broken
+            for one, place in broken:
+                assert one.parts[place + 1].first_byte == one.parts[place].byte_count
+
+    run_virtual(main())
+
+
+# -- trackers
+
+
+def test_a_tracker_that_is_down_costs_nothing_but_the_peers() -> None:
+    async def main() -> None:
+        async with World() as world:
+            await world.tracker.stop()
+            async with world.viewer(in_swarm=True) as session:
+                shown = await play(session, world.stream)
+                report = await session.report()
+            assert shown.is_perfect
+            assert any("tracker" in line and "nobody listens" in line for line in report.log)
+            world.tracker.start()
+
+    run_virtual(main())
+
+
+def test_a_tracker_that_comes_back_brings_the_peers() -> None:
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack:
+            await world.tracker.stop()
+            await holders(stack, world, 1)
+            async with world.viewer("newcomer", in_swarm=True) as session:
+                assert (await play(session, world.stream, numbers=range(2))).is_perfect
+                assert not peers_of(await session.report())
+                world.tracker.start()
+                await asyncio.sleep(70)  # tracker_retry_us_max, and a moment
+                assert (await play(session, world.stream, numbers=range(2, 8))).is_perfect
+                assert peers_used_bytes(await session.report()) > 0
+
+    run_virtual(main())
+
+
+def test_a_tracker_that_refuses_is_noted_and_costs_nothing() -> None:
+    async def main() -> None:
+        async with World(tracker_refuses=True) as world, world.viewer(in_swarm=True) as session:
+            assert (await play(session, world.stream)).is_perfect
+            assert any("not here" in line for line in (await session.report()).log)
+
+    run_virtual(main())
+
+
+def test_a_partition_between_viewer_and_peers_in_mid_stream_costs_no_stall() -> None:
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack:
+            await holders(stack, world, 2)
+            async with world.viewer("newcomer", in_swarm=True) as session:
+                shown = asyncio.ensure_future(play(session, world.stream))
+                await asyncio.sleep(0.3)
+                world.network.partition(["newcomer"], ["peer0", "peer1"])
+                assert (await shown).is_perfect, (await shown).stall_us
+                assert "stalled" in {
+                    reason for peer in peers_of(await session.report()).values() for reason in peer.errors
+                }
+                world.network.heal()
+
+    run_virtual(main())
+
+
+def test_first_viewers_share_the_work_of_bringing_a_segment_in() -> None:
+    """Three viewers begin together: the CDNs serve less than three times the stream."""
+
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack:
+            sessions = [await stack.enter_async_context(world.viewer(f"viewer{n}", in_swarm=True)) for n in range(3)]
+            shown = await asyncio.gather(*(play(session, world.stream) for session in sessions))
+            assert all(one.is_perfect for one in shown)
+            served = sum(origin.sent_bytes for origin in world.origins.values())
+            assert served < 2.5 * world.stream.byte_count
+
+    run_virtual(main())
