@@ -40,8 +40,18 @@ SHORT = StreamOptions(
 RUN_VARIABLE = "SHOAL_TEST_RUN"  # in the environment of every process of a run: children's children have it too
 
 
-def short_stream(seconds: int = 10) -> Stream:
-    options = StreamOptions(seconds=seconds, segment_seconds=1, frames_per_s=FRAMES_PER_S, renditions=SHORT.renditions)
+def short_stream() -> Stream:
+    return make_stream(SHORT, STREAMS)
+
+
+def heavy_stream() -> Stream:
+    """One rendition with a megabyte a segment: its way over WebRTC takes long enough to be broken in the middle."""
+    options = StreamOptions(
+        seconds=8,
+        segment_seconds=1,
+        frames_per_s=FRAMES_PER_S,
+        renditions=(Rendition("hd", 320, 180, 8_000_000),),
+    )
     return make_stream(options, STREAMS)
 
 
@@ -85,7 +95,7 @@ def left_running(name: str) -> list[str]:
     return found
 
 
-async def until(condition: Callable[[], Any], what: str, *, timeout_s: float = 20.0) -> Any:
+async def until(condition: Callable[[], Any], what: str, *, timeout_s: float = 20.0, every_s: float = 0.05) -> Any:
     """The first true answer of `condition`, which may be async; a run that never comes to it fails here, by name."""
     deadline_s = time.monotonic() + timeout_s
     while True:
@@ -95,7 +105,7 @@ async def until(condition: Callable[[], Any], what: str, *, timeout_s: float = 2
         if answer:
             return answer
         assert time.monotonic() < deadline_s, f"after {timeout_s:.0f} s: {what}"
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(every_s)
 
 
 class Viewer(NamedTuple):
