@@ -21,7 +21,7 @@ export PIP_NO_INPUT := 1
 
 .PHONY: demo test fast checked pure lint types soak sync clean help
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q' | head -12
+	@awk '/^[^#]/ || /^$$/ { exit } { sub(/^# ?/, ""); print }' Makefile
 
 demo: .stamps/fast
 	$(BIN)/shoal demo $(ARGS)
