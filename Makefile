@@ -30,19 +30,17 @@ test:
 	@tools/run-tests $(LEGS)
 
 .stamps/venv: pyproject.toml
-	@tools/make-venv $(VENV) $(PYTHON)
+	@tools/timed "virtual environment" tools/make-venv $(VENV) $(PYTHON)
 	@mkdir -p .stamps && touch $@
 
 .stamps/fast: .stamps/venv $(SOURCES)
-	@echo "building the compiled core (fast)" >&2
 	@find build/fast -path '*/lib*' -name '*.py' -delete 2>/dev/null || true # a module that is gone must not linger
-	@SHOAL_BUILD=fast $(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
+	@SHOAL_BUILD=fast tools/timed "compiled core (fast)" $(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
 	@touch $@
 
 .stamps/checked: .stamps/venv $(SOURCES)
-	@echo "building the compiled core (checked)" >&2
 	@rm -rf build/legs/checked
-	@SHOAL_BUILD=checked $(BIN)/pip install --quiet --no-deps --no-build-isolation --target build/legs/checked .
+	@SHOAL_BUILD=checked tools/timed "compiled core (checked)" $(BIN)/pip install --quiet --no-deps --no-build-isolation --target build/legs/checked .
 	@touch $@
 
 fast: .stamps/fast

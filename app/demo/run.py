@@ -277,6 +277,7 @@ def _conclude(screen: TextIO, figures: Figures, result: dict[str, Any]) -> None:
             f"{'?' if figures.wrong_bytes is None else figures.wrong_bytes} of {figures.bytes_compared} bytes",
         ),
         ("loop delay p99", f"{figures.loop_delay_p99_ms:.1f} ms"),
+        ("phases", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result["phases_s"].items())),
         ("report", result["report"]),
     ]
     lines = [f"{name:>17}  {value}" for name, value in rows]
