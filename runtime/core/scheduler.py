@@ -183,7 +183,8 @@ class Scheduler:
             return False
         reply.state = state
         reply.value = value
-        reply.message = None
+        if not reply.is_question:  # else it lies in a mailbox still, and its actor will handle what it says
+            reply.message = None
         if reply.timer is not None:
             self.timers.cancel(reply.timer)
             reply.timer = None

@@ -70,6 +70,38 @@ def test_no_answer_in_time_is_an_error_and_a_later_one_is_counted_and_dropped(sy
     assert system.counters.late_replies == 1
 
 
+class Slow(Actor):
+    """Keeps what it was told, and takes three seconds for each."""
+
+    def __init__(self, told):
+        self.told = told
+
+    async def receive(self, message):
+        self.told.append(message)
+        await asyncio.sleep(3)
+
+
+def test_a_question_whose_asker_stopped_waiting_before_it_was_taken_up_is_handled_as_it_was_put():
+    async def body(system):
+        told = []
+        ref = system.spawn(Slow, told)
+        ref.tell("busy")
+        given_up = asyncio.ensure_future(ask(ref, "cancelled", 60))
+        timed_out = asyncio.ensure_future(ask(ref, "timed out", 1))
+        await asyncio.sleep(0.5)
+        given_up.cancel()
+        await asyncio.gather(given_up, timed_out, return_exceptions=True)
+        await asyncio.sleep(20)
+        return told, timed_out.exception()
+
+    async def ask(ref, message, timeout_s):
+        return await ref.ask(message, timeout_s=timeout_s)
+
+    told, error = in_virtual_time(body)
+    assert told == ["busy", "cancelled", "timed out"]
+    assert isinstance(error, AskTimedOut)
+
+
 def test_an_answered_question_leaves_no_timer_behind(system):
     system.spawn(Echo).ask("hello")
     system.run_until_idle()
