@@ -145,7 +145,8 @@ class Ledger:
         """How long the source may be silent before its first byte, and later.
 
         Less when the deadline is nearer, more for a source that is known to answer
-        late, and twice as much after each move: where all are slow, patience wins.
+        late, and twice as much after each move: where all are slow, patience wins,
+        but not with more than a third of the time that is left.
         """
         config = self.config
         first_us = config.first_byte_limit_us
@@ -155,9 +156,12 @@ class Ledger:
         if estimate.first_byte_us is not None and estimate.good_count:
             first_us = max(first_us, min(int(2 * estimate.first_byte_us), 2 * config.first_byte_limit_us))
         patience = (1 if want.urgent else _PREFETCH_PATIENCE) << min(want.moves, 8)
+        patient_us = config.limit_us_max
+        if deadline_us is not None and deadline_us > now_us:
+            patient_us = min(patient_us, (deadline_us - now_us) // 3)
         return (
-            min(config.limit_us_max, first_us * patience),
-            min(config.limit_us_max, config.stall_limit_us * patience),
+            max(min(config.limit_us_max, first_us), min(patient_us, first_us * patience)),
+            max(min(config.limit_us_max, config.stall_limit_us), min(patient_us, config.stall_limit_us * patience)),
         )
 
     def later(self, time_us: int, now_us: int) -> None:

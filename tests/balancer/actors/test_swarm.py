@@ -13,6 +13,7 @@ from shoal.balancer.report import SessionReport, SourceState
 from shoal.runtime.testing import run_virtual
 
 from .impostor import KINDS, impostor
+from .origin import Stream
 from .world import (
     World,
     cdns_used_bytes,
@@ -327,19 +328,22 @@ def test_a_tracker_that_refuses_is_noted_and_costs_nothing() -> None:
     run_virtual(main())
 
 
-def test_a_partition_between_viewer_and_peers_in_mid_stream_costs_no_stall() -> None:
+@pytest.mark.parametrize("after_s", [0.3, 2.0, 4.4, 7.0])
+def test_peers_that_fall_silent_all_at_once_cost_no_stall(after_s: float) -> None:
+    """No channel breaks: nothing passes any more, and nobody is told."""
+
     async def main() -> None:
-        async with World() as world, AsyncExitStack() as stack:
-            await holders(stack, world, 2)
+        async with World(stream=Stream(segments=12)) as world, AsyncExitStack() as stack:
+            await holders(stack, world, 3)
             async with world.viewer("newcomer", in_swarm=True) as session:
-                shown = asyncio.ensure_future(play(session, world.stream))
-                await asyncio.sleep(0.3)
-                world.network.partition(["newcomer"], ["peer0", "peer1"])
-                assert (await shown).is_perfect, (await shown).stall_us
-                assert "stalled" in {
-                    reason for peer in peers_of(await session.report()).values() for reason in peer.errors
-                }
+                playing = asyncio.ensure_future(play(session, world.stream))
+                await asyncio.sleep(after_s)
+                world.network.partition(["newcomer"], ["peer0", "peer1", "peer2"])
+                shown = await playing
+                errors = {reason for peer in peers_of(await session.report()).values() for reason in peer.errors}
                 world.network.heal()
+            assert shown.is_perfect, shown.stall_us
+            assert "stalled" in errors
 
     run_virtual(main())
 
