@@ -25,6 +25,7 @@ import msgspec
 from shoal.balancer import paths
 from shoal.balancer.errors import BalancerError, UnknownResource
 from shoal.balancer.model import ResourceKey
+from shoal.runtime import ActorError
 from shoal.transports.errors import TransportError
 from shoal.transports.interface import Server, ServerRequest, ServerResponse
 from shoal.transports.registry import resolve_server
@@ -120,6 +121,9 @@ class Proxy:
             return _text(502, str(error))
         except TimeoutError as error:
             return _text(504, f"nothing came in time: {error}")
+        except ActorError as error:
+            log.warning("%s: %s", request.path, error)
+            return _text(503, f"the session does not answer: {error}")
 
     async def _route(self, request: ServerRequest) -> ServerResponse:
         path = request.path
@@ -191,7 +195,12 @@ class Proxy:
         return ServerResponse(status, headers, body())
 
     def _may_read(self, origin: str) -> bool:
-        return origin in self._allowed_origins or _is_loopback(urlsplit(origin).hostname or "")
+        if origin in self._allowed_origins:
+            return True
+        try:
+            return _is_loopback(urlsplit(origin).hostname or "")
+        except ValueError:
+            return False
 
 
 def _text(status: int, line: str) -> ServerResponse:

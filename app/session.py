@@ -11,11 +11,13 @@ This is the only place where the three rooms below meet.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -26,9 +28,10 @@ from shoal.balancer.config import BalancerConfig
 from shoal.balancer.errors import ConfigurationError
 from shoal.balancer.model import ResourceKey
 from shoal.balancer.report import SessionReport
-from shoal.runtime import ActorRef, ActorSystem
+from shoal.runtime import Actor, ActorRef, ActorSystem, SystemNotRunning, Terminated
 from shoal.transports import registry
-from shoal.transports.interface import AddressPolicy, Connector, Fetcher, Hasher, Signaling
+from shoal.transports.interface import AddressPolicy, Connector, Fetcher, FetchRequest, Hasher, Signaling
+from shoal.transports.sansio.bodies import request_headers
 
 __all__ = ["SIDECAR_NAME", "SessionOptions", "StreamSession", "Transports", "open_session"]
 
@@ -38,6 +41,9 @@ SIDECAR_NAME = "shoal-hashes.json"
 # long before this; the limit is there for our own mistakes.
 READ_TIMEOUT_S = 120.0
 PLAYLIST_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 5.0  # as ActorSystem's own: peers are told, and trackers
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 5.6.2)
 
 
 class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +131,7 @@ async def open_session(
     ConfigurationError for options that make no sense, TransportMissing for a
     transport whose package is not installed.
     """
+    _check_headers(options)
     cdns = _cdn_sources(options)
     hosts = {_host(options.url), *(_host(cdn.base_url) for cdn in cdns), *options.allowed_hosts}
     if options.hashes not in {"auto", "none"}:
@@ -153,11 +160,39 @@ async def open_session(
             random_bytes=random_bytes,
             tamper=tamper,
         )
-        ref = system.spawn(Session, parts, name="session")
+        # The name is for those who look into a system with one session, which is most.
+        ref = system.spawn(Session, parts, name=None if system.find("session") else "session")
         try:
             yield StreamSession(ref, system, options)
         finally:
-            ref.stop()
+            await _stop(system, ref)
+
+
+class _Witness(Actor[Terminated]):
+    """Sees another actor's end."""
+
+    def __init__(self, ref: ActorRef[Any], ended: asyncio.Event) -> None:
+        self._ended = ended
+        self.watch(ref)
+
+    def receive(self, message: Terminated) -> None:
+        self._ended.set()
+        self.stop()
+
+
+async def _stop(system: ActorSystem, ref: ActorRef[Any]) -> None:
+    """Stop the session and wait, since what it runs on may be closed as soon as we return."""
+    ended = asyncio.Event()
+    try:
+        witness = system.spawn(_Witness, ref, ended)
+    except SystemNotRunning:
+        return  # and so is nothing in it
+    ref.stop()
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await ended.wait()
+    except TimeoutError:
+        witness.stop()
 
 
 async def _resolve(stack: AsyncExitStack, policy: AddressPolicy, *, with_peers: bool) -> Transports:
@@ -190,6 +225,17 @@ def _cdn_sources(options: SessionOptions) -> tuple[CdnSource, ...]:
     return tuple(
         CdnSource(name=name, base_url=base, weight=options.weights.get(name, 1.0)) for name, base in named.items()
     )
+
+
+def _check_headers(options: SessionOptions) -> None:
+    """Here, and not at each fetch: ConfigurationError for a header that no request could carry."""
+    for name, value in options.headers:
+        if not _HEADER_NAME.fullmatch(name) or any(character in value for character in "\r\n\0"):
+            raise ConfigurationError(f"header {name!r} with value {value[:40]!r} cannot be sent; see RFC 9110, 5.1")
+    try:
+        request_headers(FetchRequest(url=options.url, headers=options.headers), "shoal")
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _folder(url: str) -> str:

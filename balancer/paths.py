@@ -21,8 +21,8 @@ __all__ = ["MULTIVARIANT", "key_of", "path_of", "playlist_path", "rendition_of"]
 MULTIVARIANT = "/stream.m3u8"
 
 # Six and twelve digits hold any rendition and any live sequence number that we accept.
-_PLAYLIST = re.compile(r"/playlist/(\d{1,6})/[^/]*")
-_RESOURCE = re.compile(r"/(media|init|key|data)/(\d{1,6})/(\d{1,12})/[^/]*")
+_PLAYLIST = re.compile(r"/playlist/([0-9]{1,6})/[^/]*")
+_RESOURCE = re.compile(r"/(media|init|key|data)/([0-9]{1,6})/([0-9]{1,12})/[^/]*")
 _NAME_CHARACTERS_MAX = 120  # a long signed path must not make a line that players refuse
 
 

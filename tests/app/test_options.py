@@ -1,0 +1,102 @@
+"""What the commands' options mean, and which argument is named when one is wrong."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from shoal.app.options import add_stream_options, stream_options
+from shoal.app.session import SessionOptions
+from shoal.balancer.errors import ConfigurationError
+
+URL = "https://one.example/v/stream.m3u8"
+
+
+def parsed(*arguments: str) -> SessionOptions:
+    parser = argparse.ArgumentParser()
+    add_stream_options(parser)
+    return stream_options(parser.parse_args([URL, *arguments]))
+
+
+def test_a_url_alone_is_enough() -> None:
+    options = parsed()
+    assert options.url == URL
+    assert options.hashes == "auto"
+    assert options.cdns == options.weights == {}
+    assert options.trackers == options.headers == ()
+    assert not options.allow_private
+
+
+def test_each_option_finds_its_place() -> None:
+    options = parsed(
+        *("--cdn", "a=https://a.example/v/", "--cdn", "b=https://b.example/v/stream.m3u8?x=1=2"),
+        *("--weight", "a=2", "--weight", "b=0.5"),
+        *("--tracker", "wss://t.example/announce", "--tracker", "ws://127.0.0.1:8000"),
+        *("--swarm-id", "film", "--hashes", "none"),
+        *("--header", "Authorization: Bearer a:b", "--header", "X-Empty:"),
+        *("--allow-host", "Keys.Example", "--allow-private"),
+    )
+    assert options.cdns == {"a": "https://a.example/v/", "b": "https://b.example/v/stream.m3u8?x=1=2"}
+    assert options.weights == {"a": 2.0, "b": 0.5}
+    assert options.trackers == ("wss://t.example/announce", "ws://127.0.0.1:8000")
+    assert options.swarm_id == "film"
+    assert options.hashes == "none"
+    assert options.headers == (("Authorization", "Bearer a:b"), ("X-Empty", ""))
+    assert options.allowed_hosts == {"keys.example"}
+    assert options.allow_private
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--cdn", "https://a.example/"), "--cdn 'https://a.example/' is not of the form NAME=VALUE"),
+        (("--cdn", "=https://a.example/"), "NAME=VALUE"),
+        (("--cdn", "a="), "NAME=VALUE"),
+        (("--cdn", "a=https://x/", "--cdn", "a=https://y/"), "--cdn a is given twice"),
+        (("--weight", "a=much"), "--weight 'much' is not a number above 0"),
+        (("--weight", "a=0"), "not a number above 0"),
+        (("--weight", "a=-1"), "not a number above 0"),
+        (("--weight", "a=nan"), "not a number above 0"),
+        (("--weight", "a=inf"), "not a number above 0"),
+        (("--tracker", "https://t.example"), "--tracker 'https://t.example' is not a ws or wss URL"),
+        (("--header", "no colon"), "--header 'no colon' is not of the form NAME:VALUE"),
+        (("--header", ": x"), "NAME:VALUE"),
+        (("--config", "/nowhere/at/all.toml"), "--config /nowhere/at/all.toml cannot be read"),
+    ],
+)
+def test_a_wrong_argument_is_named_with_what_it_should_be(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message.replace("(", r"\(")):
+        parsed(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("settings.toml", "peers_max = 4\n"), ("settings.json", '{"peers_max": 4}')]
+)
+def test_settings_come_from_toml_or_json(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    assert parsed("--config", str(path)).config.peers_max == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.toml", "peer_max = 4\n", "the nearest is 'peers_max'"),
+        ("a.toml", "peers_max = 0\n", "peers_max"),
+        ("a.toml", 'peers_max = "4"\n', "peers_max"),
+        ("a.toml", "peers_max = \n", "a.toml"),
+        ("a.json", "{]", "a.json"),
+        ("a.json", "[1, 2]", "a.json"),
+        ("a.json", '"text"', "a.json"),
+        ("a.toml", b"\xff\xfe", "a.toml"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named_with_their_file(
+    tmp_path: Path, name: str, text: str | bytes, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(ConfigurationError, match=message):
+        parsed("--config", str(path))

@@ -1,0 +1,408 @@
+"""The proxy's answers, without a socket: requests in, responses out, over a session in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from shoal.app.proxy import Proxy
+from shoal.balancer.errors import NoSource
+from shoal.balancer.report import SessionReport
+from shoal.runtime.testing import run_virtual
+from shoal.transports.interface import ServerRequest, ServerResponse
+
+from ..balancer.actors.origin import BLOCK_BYTES
+from ..balancer.actors.world import World, play
+
+LOOPBACK = "127.0.0.1:8080"
+
+
+def request(path: str, *, method: str = "GET", host: str | None = LOOPBACK, **headers: str) -> ServerRequest:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    if host is not None:
+        sent["host"] = host
+    return ServerRequest(method=method, path=path, query="", headers=sent, remote="127.0.0.1")
+
+
+async def body_of(response: ServerResponse) -> bytes:
+    if isinstance(response.body, bytes):
+        return response.body
+    return b"".join([piece async for piece in response.body])
+
+
+@asynccontextmanager
+async def proxied(*, allowed: frozenset[str] = frozenset(), **options: object) -> AsyncIterator[tuple[World, Proxy]]:
+    async with World(**options) as world, world.viewer() as session:
+        yield world, Proxy(session, allowed_origins=allowed)
+
+
+def answered(
+    asked: ServerRequest, *, after: str | None = "/stream.m3u8", **options: object
+) -> tuple[ServerResponse, bytes, World]:
+    """The response to one request, with its body; `after` is asked for before."""
+
+    async def main() -> tuple[ServerResponse, bytes, World]:
+        async with proxied(**options) as (world, proxy):
+            if after is not None:
+                assert (await proxy.handle(request(after))).status == 200
+            response = await proxy.handle(asked)
+            return response, await body_of(response), world
+
+    return run_virtual(main())
+
+
+# -- who may ask
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:8080", "127.1.2.3:1", "localhost", "LocalHost:8080", "[::1]", "[::1]:8080"]
+)
+def test_a_loopback_host_is_answered(host: str) -> None:
+    assert answered(request("/stream.m3u8", host=host), after=None)[0].status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        None,
+        "",
+        "evil.example",
+        "evil.example:8080",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example:8080",
+        "127.0.0.1.nip.io",
+        "localhost.",
+        "0.0.0.0:8080",
+        "192.168.1.2:8080",
+        "[::]",
+        "[::ffff:10.0.0.1]:8080",
+        "[fe80::1]",
+        "::1",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+    ],
+)
+def test_any_other_host_is_refused_whatever_address_it_resolves_to(host: str | None) -> None:
+    for path in ("/stream.m3u8", "/health", "/report.json", "/media/0/0/s0.m4s"):
+        response, body, world = answered(request(path, host=host), after=None)
+        assert response.status == 421
+        assert b"127.0.0.1" in body
+        assert not any(origin.asked for origin in world.origins.values())
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:3000", "http://127.0.0.1", "https://[::1]:9", "https://tv.example"]
+)
+def test_a_page_that_may_read_is_told_so(origin: str) -> None:
+    response, _, _ = answered(request("/media/0/0/s0.m4s", origin=origin), allowed=frozenset({"https://tv.example"}))
+    assert response.status == 200
+    assert response.headers["access-control-allow-origin"] == origin
+    assert response.headers["vary"] == "origin"
+    assert "content-range" in response.headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "",
+        "http://localhost.evil.example",
+        "http://127.0.0.1.evil.example",
+        "http://tv.example",  # another scheme than the one allowed
+        "https://tv.example:444",
+        "http://[::1",
+        "file://",
+    ],
+)
+def test_a_page_of_another_origin_is_refused(origin: str) -> None:
+    response, _, _ = answered(
+        request("/stream.m3u8", origin=origin), allowed=frozenset({"https://tv.example"}), after=None
+    )
+    assert response.status == 403
+    assert "access-control-allow-origin" not in response.headers
+
+
+def test_without_an_origin_nothing_is_said_of_origins() -> None:
+    assert not [name for name in answered(request("/stream.m3u8"))[0].headers if name.startswith("access-control")]
+
+
+def test_a_preflight_allows_ranges() -> None:
+    response, body, _ = answered(request("/media/0/0/s0.m4s", method="OPTIONS", origin="http://localhost:3000"))
+    assert response.status == 204
+    assert response.headers["access-control-allow-headers"] == "range"
+    assert body == b""
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "CONNECT", "get"])
+def test_other_methods_are_refused(method: str) -> None:
+    assert answered(request("/stream.m3u8", method=method))[0].status == 405
+
+
+# -- what there is
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/s0.m4s",
+        "/v/s0.m4s",
+        "/media/0/99/s99.m4s",
+        "/media/1/0/s0.m4s",
+        "/media/0/0",
+        "/media/0/-1/s0.m4s",
+        "/media/0/0/../../etc/passwd",
+        "/media/0/0/a/b",
+        "/init/0/1/init.mp4",
+        "/key/0/0/key",
+        "/playlist/7/x.m3u8",
+        "/playlist/x/x.m3u8",
+        "/http://evil.example/x",
+        "//evil.example/x",
+        "/media/٣/0/s0.m4s",
+        "/media/0/999999999999999999999/x",
+    ],
+)
+def test_what_no_playlist_named_is_not_found_and_nobody_is_asked(path: str) -> None:
+    response, body, world = answered(request(path))
+    assert response.status == 404
+    assert body.count(b"\n") == 1
+    assert not any(origin.segments_asked() for origin in world.origins.values())
+
+
+def test_every_path_in_the_playlist_leads_to_its_bytes() -> None:
+    async def main() -> None:
+        async with proxied() as (world, proxy):
+            text = (await body_of(await proxy.handle(request("/stream.m3u8")))).decode()
+            paths = [line for line in text.splitlines() if line and not line.startswith("#")]
+            assert len(paths) == 8
+            for path, truth in zip(paths, world.stream.segments, strict=True):
+                response = await proxy.handle(request(path))
+                assert response.headers["content-length"] == str(len(truth))
+                assert await body_of(response) == truth
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("/stream.m3u8", "application/vnd.apple.mpegurl"),
+        ("/playlist/0/stream.m3u8", "application/vnd.apple.mpegurl"),
+        ("/media/0/0/s0.m4s", "video/iso.segment"),
+        ("/media/0/0/s0.M4S", "video/iso.segment"),
+        ("/media/0/0/s0.ts", "video/mp2t"),
+        ("/media/0/0/s0.mp4", "video/mp4"),
+        ("/media/0/0/s0.aac", "audio/aac"),
+        ("/media/0/0/s0.vtt", "text/vtt"),
+        ("/media/0/0/s0.html", "application/octet-stream"),
+        ("/media/0/0/s0", "application/octet-stream"),
+        ("/init/0/0/init.mp4", "video/mp4"),
+        ("/report.json", "application/json"),
+        ("/health", "text/plain; charset=utf-8"),
+    ],
+)
+def test_content_types_are_ours_and_never_a_page(path: str, content_type: str) -> None:
+    response, _, _ = answered(request(path))
+    assert response.status == 200
+    assert response.headers["content-type"] == content_type
+    assert response.headers["cache-control"] == "no-store"
+
+
+def test_the_report_is_the_sessions_and_counts_what_went_out() -> None:
+    async def main() -> None:
+        async with proxied() as (world, proxy):
+            await proxy.handle(request("/stream.m3u8"))
+            await body_of(await proxy.handle(request("/media/0/0/s0.m4s")))
+            body = await body_of(await proxy.handle(request("/report.json")))
+            report = msgspec.json.decode(body, type=SessionReport)
+            assert report.segments[0].delivered_bytes == len(world.stream.segments[0])
+
+    run_virtual(main())
+
+
+# -- ranges and HEAD
+
+
+SIZE = 200_000
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "end"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=0-99", 0, 100),
+        ("bytes=65535-65537", 65_535, 65_538),
+        ("bytes=150000-", 150_000, SIZE),
+        ("bytes=-1", SIZE - 1, SIZE),
+        ("bytes=199999-999999", SIZE - 1, SIZE),
+    ],
+)
+def test_a_range_is_cut_out_of_what_is_verified(asked: str, first: int, end: int) -> None:
+    response, body, world = answered(request("/media/0/0/s0.m4s", range=asked))
+    assert response.status == 206
+    assert response.headers["content-range"] == f"bytes {first}-{end - 1}/{SIZE}"
+    assert response.headers["content-length"] == str(end - first)
+    assert body == world.stream.segments[0][first:end]
+
+
+@pytest.mark.parametrize(
+    "asked", ["bytes=0-", "bytes=0-199999", "bytes=-999999", "bytes=5-1", "bytes=0-1,4-5", "x=0-1", "y"]
+)
+def test_a_range_of_everything_or_one_not_understood_gives_the_whole(asked: str) -> None:
+    response, body, world = answered(request("/media/0/0/s0.m4s", range=asked))
+    assert response.status == 200
+    assert body == world.stream.segments[0]
+
+
+@pytest.mark.parametrize("asked", ["bytes=200000-", "bytes=999999-1000000", "bytes=-0"])
+def test_a_range_beyond_the_end_is_not_satisfiable(asked: str) -> None:
+    response, body, _ = answered(request("/media/0/0/s0.m4s", range=asked))
+    assert response.status == 416
+    assert response.headers["content-range"] == f"bytes */{SIZE}"
+    assert body == b""
+
+
+def test_head_says_what_get_would_and_sends_nothing() -> None:
+    response, body, _ = answered(request("/media/0/0/s0.m4s", method="HEAD"))
+    assert response.status == 200
+    assert response.headers["content-length"] == str(SIZE)
+    assert response.headers["accept-ranges"] == "bytes"
+    assert body == b""
+
+
+def test_a_body_without_a_known_length_is_sent_as_it_comes() -> None:
+    async def main() -> None:
+        async with World("one", hashes="none") as world:
+            await world.spoil("one", "cut", at=10**9)
+            async with world.viewer() as session:
+                proxy = Proxy(session)
+                await proxy.handle(request("/stream.m3u8"))
+                response = await proxy.handle(request("/media/0/0/s0.m4s", range="bytes=10-20"))
+                assert response.status == 200
+                assert "content-length" not in response.headers
+                assert "accept-ranges" not in response.headers
+                assert await body_of(response) == world.stream.segments[0]
+
+    run_virtual(main())
+
+
+# -- errors
+
+
+@pytest.mark.parametrize("path", ["/stream.m3u8", "/health", "/playlist/0/stream.m3u8"])
+def test_a_playlist_that_no_cdn_gives_is_a_bad_gateway(path: str) -> None:
+    async def main() -> None:
+        async with proxied() as (world, proxy):
+            for origin in world.origins.values():
+                origin.document_status = 503
+            response = await proxy.handle(request(path))
+            assert response.status == 502
+            assert b"503" in await body_of(response)
+
+    run_virtual(main())
+
+
+def test_a_segment_that_no_cdn_gives_is_a_bad_gateway_and_not_a_short_body() -> None:
+    async def main() -> None:
+        async with proxied() as (world, proxy):
+            await proxy.handle(request("/stream.m3u8"))
+            for name in world.origins:
+                await world.spoil(name, "404")
+            response = await proxy.handle(request("/media/0/0/s0.m4s"))
+            assert response.status == 502
+            assert b"404" in await body_of(response)
+
+    run_virtual(main())
+
+
+def test_a_body_that_cannot_go_on_ends_short_of_its_length() -> None:
+    async def main() -> None:
+        async with proxied() as (world, proxy):
+            await proxy.handle(request("/stream.m3u8"))
+            for name in world.origins:
+                await world.spoil(name, "corrupt")
+            response = await proxy.handle(request("/media/0/0/s0.m4s"))
+            assert response.status == 200
+            assert response.headers["content-length"] == str(SIZE)
+            pieces = aiter(response.body)  # type: ignore[arg-type]
+            assert await anext(pieces) == world.stream.segments[0][:BLOCK_BYTES]
+            with pytest.raises(NoSource):
+                await anext(pieces)
+
+    run_virtual(main())
+
+
+def test_a_session_that_has_ended_is_said_to_be_gone() -> None:
+    async def main() -> None:
+        async with World() as world:
+            async with world.viewer() as session:
+                proxy = Proxy(session)
+                await proxy.handle(request("/stream.m3u8"))
+            for path in ("/stream.m3u8", "/media/0/0/s0.m4s", "/report.json", "/health"):
+                assert (await proxy.handle(request(path))).status == 503
+
+    run_virtual(main())
+
+
+def test_no_error_ends_a_handler_with_an_exception() -> None:
+    async def main() -> None:
+        async with proxied() as (world, proxy):
+            for origin in world.origins.values():
+                origin.document_delay_s = 3600
+            for path in ("/stream.m3u8", "/playlist/0/x", "/media/0/0/x"):
+                assert (await proxy.handle(request(path))).status in {404, 502, 504}
+
+    run_virtual(main())
+
+
+# -- players that go away
+
+
+def went_away(leave: Callable[[ServerResponse], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with World("one", bytes_per_s=100_000) as world, world.viewer(prefetch_segments=0) as session:
+            proxy = Proxy(session)
+            await proxy.handle(request("/stream.m3u8"))
+            await leave(await proxy.handle(request("/media/0/0/s0.m4s")))
+            await asyncio.sleep(5)
+            part = (await session.report()).segments[0].parts[0]
+            assert part.reason == "released"
+            assert (await play(session, world.stream, numbers=range(1))).bodies
+
+    run_virtual(main())
+
+
+def test_a_player_that_goes_away_in_a_body_ends_its_transfer() -> None:
+    async def leave(response: ServerResponse) -> None:
+        body = response.body
+        assert not isinstance(body, bytes)
+        async for _ in body:
+            break
+        await body.aclose()  # type: ignore[attr-defined]
+
+    went_away(leave)
+
+
+def test_a_player_that_goes_away_before_its_body_began_ends_its_transfer() -> None:
+    async def leave(response: ServerResponse) -> None:
+        assert not isinstance(response.body, bytes)
+        await response.body.aclose()  # type: ignore[attr-defined]
+
+    went_away(leave)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.2", "example.org", "::"])
+def test_it_listens_on_loopback_only(host: str) -> None:
+    async def main() -> None:
+        async with proxied() as (_, proxy):
+            with pytest.raises(ValueError, match="loopback only"):
+                await proxy.start(host=host)
+
+    run_virtual(main())
