@@ -39,10 +39,12 @@ async def _follow_one(session: StreamSession, console: Console, rendition: int, 
     while True:
         try:
             playlist = await session.playlist(rendition)
-        except (BalancerError, TransportError) as error:
+        except (BalancerError, TransportError, TimeoutError) as error:
             console.event("playlist_failed", f"the playlist of rendition {rendition} failed: {error}", error=str(error))
             await asyncio.sleep(RELOAD_S)
             continue
+        if playlist.segments and playlist.segments[-1].key.number < done:
+            done = -1  # the stream began anew
         fresh = [segment for segment in playlist.segments if segment.key.number > done]
         async with asyncio.TaskGroup() as group:
             for segment in fresh:
@@ -64,7 +66,7 @@ async def _read(session: StreamSession, console: Console, segment: Segment) -> N
     try:
         async for _ in session.read(segment.key):
             pass
-    except (BalancerError, TransportError) as error:
+    except (BalancerError, TransportError, TimeoutError) as error:
         console.event(
             "segment_failed", f"{segment.uri} was passed over: {error}", number=segment.key.number, error=str(error)
         )

@@ -206,7 +206,8 @@ class Ledger:
         return max(1, total_bytes - want.received_bytes)
 
     def is_mostly_there(self, want: Want) -> bool:
-        return want.received_bytes > self.config.released_share_kept * self.size_bytes(want)
+        whole_bytes = want.received_bytes + self.size_bytes(want)
+        return want.received_bytes > self.config.released_share_kept * whole_bytes
 
     def source_states(self, now_us: int) -> list[SourceState]:
         """Each CDN and peer as it looks now; bytes are counted elsewhere and left at 0."""

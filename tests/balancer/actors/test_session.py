@@ -12,6 +12,7 @@ from shoal.balancer.errors import NoSource, UnknownResource
 from shoal.balancer.model import Kind, ResourceKey
 from shoal.runtime import ActorStopped, AskError
 from shoal.runtime.testing import run_virtual
+from shoal.transports.memory import InlineHasher
 
 from .impostor import impostor
 from .origin import BLOCK_BYTES, PIECE_BYTES
@@ -154,6 +155,43 @@ def test_a_segment_above_the_limit_is_refused_whatever_was_announced() -> None:
                     assert isinstance(error, NoSource)
                     assert "too_large" in str(error)
                     assert len(came) <= 50_000
+
+    run_virtual(main())
+
+
+# -- hashing
+
+
+class SlowHasher(InlineHasher):
+    """Three seconds a block, as in a browser tab in the background."""
+
+    async def sha256(self, data: bytes) -> bytes:
+        await asyncio.sleep(3)
+        return await super().sha256(data)
+
+
+def test_a_slow_hasher_delays_and_changes_nothing() -> None:
+    async def main() -> None:
+        async with World() as world, world.viewer(hasher=SlowHasher(), prefetch_segments=0) as session:
+            await session.playlist()
+            assert await read_whole(session, 0) == world.stream.segments[0]
+
+    run_virtual(main())
+
+
+def test_the_digest_of_bytes_thrown_away_is_not_taken_for_one_of_those_that_came_since() -> None:
+    async def main() -> None:
+        async with World("one") as world, world.viewer(hasher=SlowHasher(), prefetch_segments=0) as session:
+            await session.playlist()
+            await world.spoil("one", "stop", at=70_000)
+            gone = asyncio.ensure_future(read_whole(session, 0))
+            await asyncio.sleep(0.3)  # the first block is right, and being hashed
+            gone.cancel()
+            await asyncio.gather(gone, return_exceptions=True)
+            await world.spoil("one", "other")
+            came, error = await read_until_failure(session, 0)
+            assert isinstance(error, NoSource)
+            assert came == b""
 
     run_virtual(main())
 

@@ -29,7 +29,7 @@ from shoal.balancer.model import Kind, ResourceKey
 from shoal.balancer.report import SegmentStory, SessionReport, SourceState
 from shoal.runtime import ActorSystem
 from shoal.transports.errors import ChannelClosed, TransportError
-from shoal.transports.interface import TextSocket
+from shoal.transports.interface import Hasher, TextSocket
 from shoal.transports.memory import (
     Conditions,
     InlineHasher,
@@ -115,13 +115,14 @@ class World:
         seed: int | None = None,
         cdns: tuple[str, ...] | None = None,
         url: str = URL,
+        hasher: Hasher | None = None,
         first: str | None = None,  # the CDN that is asked first, since it is preferred a little
         **config: Any,
     ) -> AsyncIterator[StreamSession]:
         """A session on a host of its own.  Everything it draws comes from the world's seed and its name."""
         host = self.network.host(name, address=address)
         source = random.Random(f"{self.seed} {name}")
-        fetcher, hasher = MemoryFetcher(host), InlineHasher()
+        fetcher, hasher = MemoryFetcher(host), hasher or InlineHasher()
         connector, signaling = MemoryConnector(host), MemorySignaling(host)
         options = SessionOptions(
             url=url,
