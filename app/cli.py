@@ -18,6 +18,7 @@ import importlib
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         if args.debug:
-            raise
+            traceback.print_exc()
         while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]  # of a task group, in which one task failed
         console.error(getattr(error, "reason", type(error).__name__), sentence(error))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import tomllib
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
@@ -14,7 +16,11 @@ from shoal.balancer.errors import ConfigurationError
 
 from .session import SessionOptions
 
-__all__ = ["add_stream_options", "stream_options"]
+__all__ = ["add_stream_options", "port_number", "stream_options"]
+
+# RFC 9110, 5.1 and 5.5: a name is a token, and a value holds no control characters.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 def add_stream_options(parser: argparse.ArgumentParser) -> None:
@@ -57,18 +63,37 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
 
 def stream_options(args: argparse.Namespace) -> SessionOptions:
     """SessionOptions of parsed arguments; ConfigurationError names the argument that is wrong."""
+    url = _url("URL", args.url)
     return SessionOptions(
-        url=args.url,
-        cdns=_pairs("--cdn", args.cdn),
+        url=url,
+        cdns={name: _url(f"--cdn {name}", value, base=url) for name, value in _pairs("--cdn", args.cdn).items()},
         weights={name: _number("--weight", value) for name, value in _pairs("--weight", args.weight).items()},
         trackers=tuple(_tracker(url) for url in args.tracker),
         swarm_id=args.swarm_id,
-        hashes=args.hashes,
+        hashes=args.hashes if args.hashes in {"auto", "none"} else _url("--hashes", args.hashes, base=url),
         headers=tuple(_header(header) for header in args.header),
         allowed_hosts=frozenset(host.lower() for host in args.allow_host),
         allow_private=args.allow_private,
         config=_config(args.config),
     )
+
+
+def port_number(text: str) -> int:
+    """For argparse: a port to listen on, or 0 for any free one."""
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
+    return int(text)
+
+
+def _url(option: str, text: str, *, base: str = "") -> str:
+    """`text` as it is, if it can be taken apart; what it names is judged where it is used."""
+    try:
+        parts = urlsplit(urljoin(base, text))
+        (parts.hostname or "").encode("idna")  # refuses empty and overlong labels
+        _ = parts.port  # refuses what is no port
+    except ValueError as error:
+        raise ConfigurationError(f"{option} {text!r} is not a URL: {error}; check its host and port") from error
+    return text
 
 
 def _pairs(option: str, rows: list[str]) -> dict[str, str]:
@@ -96,12 +121,12 @@ def _number(option: str, text: str) -> float:
 def _tracker(url: str) -> str:
     if not url.startswith(("ws://", "wss://")):
         raise ConfigurationError(f"--tracker {url!r} is not a ws or wss URL")
-    return url
+    return _url("--tracker", url)
 
 
 def _header(row: str) -> tuple[str, str]:
     name, is_there, value = row.partition(":")
-    if not (is_there and name.strip()):
+    if not (is_there and _HEADER_NAME.fullmatch(name.strip()) and _HEADER_VALUE.fullmatch(value.strip())):
         raise ConfigurationError(f"--header {row!r} is not of the form NAME:VALUE")
     return name.strip(), value.strip()
 

@@ -133,7 +133,7 @@ async def open_session(
     """
     _check_headers(options)
     cdns = _cdn_sources(options)
-    hosts = {_host(options.url), *(_host(cdn.base_url) for cdn in cdns), *options.allowed_hosts}
+    hosts = {_host(options.url), *(_host(cdn.base_url) for cdn in cdns), *map(_compared, options.allowed_hosts)}
     if options.hashes not in {"auto", "none"}:
         hosts.add(_host(urljoin(options.url, options.hashes)))
     async with AsyncExitStack() as stack:
@@ -246,7 +246,16 @@ def _folder(url: str) -> str:
 
 
 def _host(url: str) -> str:
-    return (urlsplit(url).hostname or "").lower()
+    return _compared(urlsplit(url).hostname or "")
+
+
+def _compared(host: str) -> str:
+    """A host in the form in which fetchers compare it: lower case, IDNA, without a final dot."""
+    name = host.lower().removesuffix(".")
+    try:
+        return name.encode("idna").decode()
+    except UnicodeError:
+        return name  # no name at all: connecting to it fails, and says so
 
 
 def _sidecar(options: SessionOptions) -> str:

@@ -17,7 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("out"), help="folder for report.json, report.html and logs (out)"
     )
     parser.add_argument("--folder", type=Path, help="where the video is kept (the user's cache folder)")
-    parser.add_argument("--seconds", type=int, default=36, help="length of the video (36)")
+    parser.add_argument("--seconds", type=_seconds, default=36, help="length of the video (36)")
+
+
+def _seconds(text: str) -> int:
+    """For argparse: a length that has something to show, and that fits a cache folder."""
+    if not (text.isascii() and text.isdigit() and 4 <= int(text) <= 3600):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a length of 4 to 3600 seconds")
+    return int(text)
 
 
 async def run(args: argparse.Namespace, console: Console) -> int:

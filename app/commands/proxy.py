@@ -8,7 +8,7 @@ import asyncio
 from shoal.balancer.errors import ConfigurationError
 
 from ..console import Console
-from ..options import add_stream_options, stream_options
+from ..options import add_stream_options, port_number, stream_options
 from ..proxy import Proxy
 from ..session import StreamSession, open_session
 from .signals import until_stopped
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stream_options(parser)
     server = parser.add_argument_group("server")
     server.add_argument("--host", default="127.0.0.1", help="loopback address to listen on (127.0.0.1)")
-    server.add_argument("--port", type=int, default=0, help="port to listen on (any free one)")
+    server.add_argument("--port", type=port_number, default=0, help="port to listen on (any free one)")
     server.add_argument(
         "--allow-origin",
         action="append",

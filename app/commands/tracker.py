@@ -6,6 +6,7 @@ import argparse
 import asyncio
 
 from ..console import Console
+from ..options import port_number
 from ..tracker import Tracker
 from .signals import until_stopped
 
@@ -14,7 +15,7 @@ EXAMPLE = "shoal tracker --port 8000"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on (8000; 0 for any free one)")
+    parser.add_argument("--port", type=port_number, default=8000, help="port to listen on (8000; 0 for any free one)")
 
 
 async def run(args: argparse.Namespace, console: Console) -> int:

@@ -203,6 +203,14 @@ def test_a_host_without_an_address_is_told():
     assert_one_line(run("proxy", "http://nowhere.invalid/stream.m3u8"), 3, "nowhere.invalid", "--cdn")
 
 
+@pytest.mark.parametrize("host", ["MÜNCHEN.invalid", "a.invalid.", "A.invalid"])
+def test_a_host_is_the_same_however_it_is_written(host):
+    """Its look-up fails, which is to say that it was not refused as a host that nobody named."""
+    done = run("proxy", f"http://{host}/stream.m3u8")
+    assert_one_line(done, 3, "invalid", "--cdn")
+    assert "--allow-host" not in done.err
+
+
 def test_a_refused_connection_is_told():
     url = f"http://127.0.0.1:{closed_port()}/stream.m3u8"
     assert_one_line(run("proxy", url, "--allow-private"), 3, "127.0.0.1", "--cdn")
@@ -213,6 +221,21 @@ def test_a_port_in_use_is_told_with_what_to_use(site, command):
     with taken_port() as port:
         rest = [f"{site}/good.m3u8", "--allow-private"] if command == "proxy" else []
         assert_one_line(run(command, *rest, "--port", str(port)), 3, str(port), "--port")
+
+
+# -- what is not installed
+
+
+@pytest.mark.parametrize(("command", "package"), [("play", "av"), ("demo", "av"), ("peer", "aiortc")])
+def test_a_missing_package_is_told_with_what_to_install(site, tmp_path: Path, monkeypatch, command, package):
+    (tmp_path / f"{package}.py").write_text(f"raise ImportError('No module named {package}', name='{package}')")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    arguments = {
+        "play": [f"{site}/good.m3u8", "--allow-private"],
+        "peer": [f"{site}/good.m3u8", "--allow-private", "--tracker", "ws://127.0.0.1:1"],
+        "demo": ["--out", str(tmp_path / "out")],
+    }[command]
+    assert_one_line(run(command, *arguments), 5, "pip install")
 
 
 # -- the command line itself
@@ -226,14 +249,27 @@ def test_a_port_in_use_is_told_with_what_to_use(site, command):
         (["proxy"], ["URL", "shoal proxy --help"]),
         (["proxy", "ftp://a.example/s.m3u8"], ["ftp://a.example/s.m3u8", "http or https"]),
         (["proxy", "stream.m3u8"], ["'stream.m3u8'", "full URL"]),
+        (["proxy", ""], ["''", "full URL"]),
+        (["proxy", "http://[::1/s.m3u8"], ["http://[::1/s.m3u8", "not a URL"]),
+        (["proxy", "http://a.example:99999/s.m3u8"], ["not a URL", "0-65535"]),
+        (["proxy", "http://.example/s.m3u8"], ["http://.example/s.m3u8", "not a URL"]),
+        (["proxy", "https://a.example/s.m3u8", "--cdn", "b=http://[::1/"], ["--cdn b", "not a URL"]),
+        (["proxy", "https://a.example/s.m3u8", "--cdn", "b=ftp://b.example/"], ["ftp://b.example/", "http or https"]),
+        (["proxy", "https://a.example/s.m3u8", "--hashes", "http://[::1/"], ["--hashes", "not a URL"]),
         (["proxy", "https://a.example/s.m3u8", "--port", "many"], ["--port", "many"]),
+        (["proxy", "https://a.example/s.m3u8", "--port", "99999"], ["--port", "'99999'", "0 to 65535"]),
+        (["tracker", "--port", "-1"], ["--port", "'-1'", "0 to 65535"]),
+        (["demo", "--seconds", "0"], ["--seconds", "'0'", "4 to 3600"]),
         (["proxy", "https://a.example/s.m3u8", "--host", "0.0.0.0"], ["--host 0.0.0.0", "loopback", "127.0.0.1"]),
         (["proxy", "https://a.example/s.m3u8", "--cdn", "b"], ["--cdn 'b'", "NAME=VALUE"]),
         (["proxy", "https://a.example/s.m3u8", "--weight", "c=2"], ["c", "origin"]),
         (["proxy", "https://a.example/s.m3u8", "--weight", "origin=-1"], ["--weight '-1'", "above 0"]),
         (["proxy", "https://a.example/s.m3u8", "--header", "X"], ["--header 'X'", "NAME:VALUE"]),
+        (["proxy", "https://a.example/s.m3u8", "--header", "X: 1\r\nY: 2"], ["--header", "NAME:VALUE"]),
+        (["proxy", "https://a.example/s.m3u8", "--header", "X Y: 1"], ["--header 'X Y: 1'", "NAME:VALUE"]),
         (["peer", "https://a.example/s.m3u8"], ["--tracker"]),
         (["peer", "https://a.example/s.m3u8", "--tracker", "http://t.example"], ["http://t.example", "ws or wss"]),
+        (["peer", "https://a.example/s.m3u8", "--tracker", "ws://[::1"], ["ws://[::1", "not a URL"]),
     ],
 )
 def test_a_mistake_on_the_command_line_is_told_in_one_line(arguments, parts):
@@ -261,7 +297,7 @@ def test_a_settings_file_that_makes_no_sense_is_told_in_one_line(tmp_path: Path,
 
 def test_only_debug_shows_a_traceback(site):
     shown = run("proxy", f"{site}/page.m3u8", "--allow-private", "--debug")
-    assert shown.code == 1
+    assert shown.code == 3
     assert "Traceback" in shown.err
     assert "NotAPlaylist" in shown.err
 
@@ -314,6 +350,7 @@ def test_a_signal_ends_a_command_in_order(site, command, number):
     done = run(command, *arguments, "--json", signals=(number,))
     assert done.code == 0, done
     assert done.events[-1]["event"] == "ended"
+    assert done.err == ""
 
 
 # -- how errors become codes and sentences
