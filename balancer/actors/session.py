@@ -254,10 +254,7 @@ class Session(Actor[Any]):
                 self._storage.tell(m.ReadStored(key, read.reader, offset, self._config.piece_bytes_max, reply))
                 return
             if offset and self._digests(key) is None:
-                # It was given up, or the store let it go; what comes now may be another version.
-                reply.fail(
-                    UnknownResource(f"{key} went while it was read, and no hash tells what fits to it; ask again")
-                )
+                reply.fail(self._went(key))
                 return
         assembly = self._assembly(key)
         reader.reply = reply
@@ -474,6 +471,9 @@ class Session(Actor[Any]):
         assembly = self._assemblies.get(key)
         if assembly is None or (wasted and assembly.completed):
             return
+        if wasted and assembly.verified == "unverified":
+            # What comes next may be another version, and nothing would tell.
+            self._break_readers(key, self._went(key), beyond=0)
         if wasted or key not in self._readers:
             del self._assemblies[key]
         if assembly.sources():
@@ -499,6 +499,12 @@ class Session(Actor[Any]):
             self._shareable.get(key.rendition, set()).discard(key.number)
             self._decide(ResourceDropped(key=key))
         self._announce_soon()
+
+    @staticmethod
+    def _went(key: ResourceKey) -> UnknownResource:
+        return UnknownResource(
+            f"{key.kind} {key.number} went while it was read, and no hash tells what fits to it; ask again", key=key
+        )
 
     @staticmethod
     def _wrong(key: ResourceKey, keep_bytes: int) -> WrongBytes:

@@ -233,6 +233,44 @@ def test_what_is_being_read_stays_when_the_store_is_full(hashes: str) -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("hashes", ["blocks", "none"])
+def test_a_slow_reader_of_what_the_store_has_no_room_for_reads_it_to_the_end(hashes: str) -> None:
+    async def main() -> None:
+        options = {"store_bytes_max": 1, "piece_bytes_max": 10_000}
+        async with World(hashes=hashes) as world, world.viewer(**options) as session:
+            await session.playlist()
+            came = b""
+            async for piece in read_pieces(session, 0):
+                came += piece
+                await asyncio.sleep(1)
+            assert came == world.stream.segments[0]
+            asked = [a for origin in world.origins.values() for a in origin.asked if a.name == "s0.m4s"]
+            assert len(asked) == 1
+
+    run_virtual(main())
+
+
+def test_without_hashes_a_reader_whose_segment_was_given_up_is_not_gone_on_with_another_version() -> None:
+    async def main() -> None:
+        async with World(hashes="none") as world, world.viewer(prefetch_segments=0) as session:
+            await session.playlist()
+            for name in world.origins:
+                await world.spoil(name, "reset", at=50_000)
+            slow = read_pieces(session, 0)
+            assert world.stream.segments[0].startswith(await anext(slow))
+            await asyncio.sleep(300)
+            assert "no source" in str((await read_until_failure(session, 0))[1])
+            for name in world.origins:
+                await world.spoil(name, "other")
+            assert await read_whole(session, 0) != world.stream.segments[0]
+            for origin in world.origins.values():
+                await origin.stop()
+            with pytest.raises(UnknownResource, match="went while it was read"):
+                await anext(slow)
+
+    run_virtual(main())
+
+
 def test_memory_for_segments_is_bounded_by_the_store() -> None:
     async def main() -> None:
         async with World() as world, world.viewer(store_bytes_max=450_000, prefetch_segments=1) as session:
@@ -290,6 +328,19 @@ def test_a_session_closed_in_the_middle_of_a_peers_transfer_leaves_nothing_behin
             assert seen.asked
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
+
+    run_virtual(main())
+
+
+def test_bytes_of_a_wrong_segment_that_nobody_asks_for_again_are_wasted() -> None:
+    async def main() -> None:
+        async with World(hashes="segments") as world:
+            await world.spoil("one", "corrupt")
+            async with world.viewer(first="one", prefetch_segments=0) as session:
+                await session.playlist()
+                await read_until_failure(session, 0)
+                await asyncio.sleep(1)
+                assert source(await session.report(), "one").wasted_bytes == len(world.stream.segments[0])
 
     run_virtual(main())
 

@@ -8,12 +8,13 @@ from contextlib import AsyncExitStack
 import pytest
 
 from shoal.app.session import StreamSession
+from shoal.balancer.integrity import sidecar
 from shoal.balancer.model import ResourceKey
 from shoal.balancer.report import SessionReport, SourceState
 from shoal.runtime.testing import run_virtual
 
 from .impostor import KINDS, impostor
-from .origin import Stream
+from .origin import SIDECAR, Stream
 from .world import (
     World,
     cdns_used_bytes,
@@ -104,6 +105,26 @@ def test_without_hashes_nobody_joins_a_swarm_and_no_peer_is_asked() -> None:
             assert world.tracker.opened == 0
             assert not peers_of(report)
             assert any("no hashes were found" in line for line in report.log)
+
+    run_virtual(main())
+
+
+def test_a_segment_that_the_hashes_do_not_name_is_neither_announced_nor_asked_of_peers() -> None:
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack:
+            names = ["init.mp4", *world.stream.names[:5]]
+            files = world.stream.files()
+            world.document(SIDECAR, sidecar((name, files[name]) for name in names))
+            await holders(stack, world, 2)
+            async with world.viewer("newcomer", in_swarm=True) as session:
+                shown = await play(session, world.stream)
+                report = await session.report()
+            assert shown.is_perfect
+            assert {peer.held_count for peer in peers_of(report).values()} == {5}
+            for one in report.segments:
+                assert one.verified == ("blocks" if one.number < 5 else "unverified")
+                if one.number >= 5:
+                    assert all(part.source.startswith("cdn:") for part in one.parts)
 
     run_virtual(main())
 
