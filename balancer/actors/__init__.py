@@ -1,6 +1,7 @@
 """Runs the decisions as actors: the only room of the balancer that knows refs, timers and transports.
 
 session.py    carries out what the policy decides, answers readers
+readers.py    who reads what, and who may not go on
 playlist.py   loads, refreshes and rewrites playlists; loads the sidecar
 cdn.py        one per CDN: transfers and documents
 peer.py       one per peer: its protocol, both ways

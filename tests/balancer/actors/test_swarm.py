@@ -369,6 +369,20 @@ def test_peers_that_fall_silent_all_at_once_cost_no_stall(after_s: float) -> Non
     run_virtual(main())
 
 
+def test_a_session_ends_soon_though_tracker_and_peers_have_fallen_silent() -> None:
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack:
+            await holders(stack, world, 2)
+            async with world.viewer("newcomer", in_swarm=True) as session:
+                assert (await play(session, world.stream, numbers=range(2))).is_perfect
+                world.network.partition(["newcomer"], ["tracker", "peer0", "peer1", "one", "two"])
+                began_us = world.now_us()
+            assert world.now_us() - began_us < 12_000_000
+            world.network.heal()
+
+    run_virtual(main())
+
+
 def test_first_viewers_share_the_work_of_bringing_a_segment_in() -> None:
     """Three viewers begin together: the CDNs serve less than three times the stream."""
 
