@@ -1,6 +1,7 @@
 """The command line: one clear line for every mistake, exit codes that mean something, JSON for machines, orderly ends.
 
-Each command is run as the program that users run.  The servers it meets live in this process.
+Each command is run as the program that users run, save where a run would end before it
+begins: those cases are many, and call `main` instead.  The servers that are met live in this process.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,21 @@ async def shoal(*arguments: str, signals: tuple[int, ...] = (), ready: str = "re
 
 def run(*arguments: str, **settings) -> Finished:
     return asyncio.run(shoal(*arguments, **settings))
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
+    """`main` as a function, in this process."""
+
+    def call_main(*arguments: str) -> Finished:
+        try:
+            code = cli.main(arguments)
+        except SystemExit as stopped:  # argparse's way out
+            code = int(stopped.code or 0)
+        said = capsys.readouterr()
+        return Finished(code, said.out, said.err)
+
+    return call_main
 
 
 @pytest.fixture(scope="module")
@@ -272,8 +288,13 @@ def test_a_missing_package_is_told_with_what_to_install(site, tmp_path: Path, mo
         (["peer", "https://a.example/s.m3u8", "--tracker", "ws://[::1"], ["ws://[::1", "not a URL"]),
     ],
 )
-def test_a_mistake_on_the_command_line_is_told_in_one_line(arguments, parts):
-    assert_one_line(run(*arguments), 2, *parts)
+def test_a_mistake_on_the_command_line_is_told_in_one_line(call, arguments, parts):
+    assert_one_line(call(*arguments), 2, *parts)
+
+
+def test_a_mistake_is_the_program_s_exit_code_too():
+    assert_one_line(run("proxy", "stream.m3u8"), 2, "full URL")
+    assert_one_line(run("frobnicate"), 2, "frobnicate")
 
 
 @pytest.mark.parametrize(
@@ -288,11 +309,11 @@ def test_a_mistake_on_the_command_line_is_told_in_one_line(arguments, parts):
         (None, "", ["cannot be read"]),
     ],
 )
-def test_a_settings_file_that_makes_no_sense_is_told_in_one_line(tmp_path: Path, name, text, parts):
+def test_a_settings_file_that_makes_no_sense_is_told_in_one_line(call, tmp_path: Path, name, text, parts):
     path = tmp_path / (name or "absent.toml")
     if name:
         path.write_text(text)
-    assert_one_line(run("proxy", "https://a.example/s.m3u8", "--config", str(path)), 2, str(path), *parts)
+    assert_one_line(call("proxy", "https://a.example/s.m3u8", "--config", str(path)), 2, str(path), *parts)
 
 
 def test_only_debug_shows_a_traceback(site):
@@ -306,14 +327,14 @@ def test_only_debug_shows_a_traceback(site):
 
 
 @pytest.mark.parametrize("command", ["", *cli.COMMANDS])
-def test_every_help_shows_an_example(command):
-    done = run(*command.split(), "--help")
+def test_every_help_shows_an_example(call, command):
+    done = call(*command.split(), "--help")
     assert (done.code, done.err) == (0, "")
     assert "example:\n  shoal " in done.out
 
 
-def test_help_names_every_exit_code():
-    done = run("--help")
+def test_help_names_every_exit_code(call):
+    done = call("--help")
     for code in range(6):
         assert f"\n    {code}   " in done.out
 
