@@ -31,6 +31,7 @@ from shoal.transports.interface import Server, ServerRequest, ServerResponse
 from shoal.transports.registry import resolve_server
 from shoal.transports.sansio.ranges import content_range_header, requested_span
 
+from .hints import sentence
 from .session import StreamSession
 
 __all__ = ["Proxy"]
@@ -118,7 +119,7 @@ class Proxy:
             return _text(404, str(error))
         except (BalancerError, TransportError) as error:
             log.warning("%s: %s", request.path, error)
-            return _text(502, str(error))
+            return _text(502, sentence(error))
         except TimeoutError as error:
             return _text(504, f"nothing came in time: {error}")
         except ActorError as error:

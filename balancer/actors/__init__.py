@@ -11,6 +11,7 @@ storage.py    whole resources
 reporter.py   what happened
 """
 
-from .session import CdnSource, Session, SessionParts
+from .parts import CdnSource, SessionParts
+from .session import Session
 
 __all__ = ["CdnSource", "Session", "SessionParts"]

@@ -15,7 +15,7 @@ from shoal.transports.interface import Fetcher, FetchRequest, FetchResponse
 
 from ..config import BalancerConfig
 from ..events import TransferEnded, TransferFailed, TransferStarted
-from .messages import TAKE_IN_TIMEOUT_S, Cancel, Document, Fetch, FetchDocument, TransferData
+from .messages import TAKE_IN_TIMEOUT_S, Cancel, Document, Fetch, FetchDocument, Noted, TransferData
 
 __all__ = ["Cdn"]
 
@@ -45,6 +45,7 @@ class Cdn(Actor[Any]):
         self._base_url = base_url
         self._primary_url = primary_url
         self._headers = headers
+        self._last_words = ""
         self._running: dict[int, TaskHandle] = {}
 
     def receive(self, message: Any) -> None:
@@ -72,6 +73,7 @@ class Cdn(Actor[Any]):
         try:
             outcome = await self._stream(fetch)
         except TransportError as error:
+            self._tell_words(str(error))
             outcome = TransferFailed(
                 transfer=fetch.transfer,
                 reason=error.reason,
@@ -81,6 +83,12 @@ class Cdn(Actor[Any]):
         finally:
             self._running.pop(fetch.transfer, None)
         await self._session.send(outcome)
+
+    def _tell_words(self, words: str) -> None:
+        """The policy needs only the reason; people need the sentence, once and not for every segment."""
+        if words != self._last_words:
+            self._last_words = words
+            self._session.tell(Noted(f"cdn:{self._name}: {words}"))
 
     async def _stream(self, fetch: Fetch) -> TransferEnded | TransferFailed:
         url = self._translate(fetch.segment.uri)

@@ -16,9 +16,10 @@ import msgspec
 
 from shoal.runtime import Reply
 
-from ..model import ResourceKey
+from ..errors import UnknownResource, WrongBytes
+from ..model import ByteRange, ResourceKey
 
-__all__ = ["Reader", "Readers"]
+__all__ = ["Reader", "Readers", "went", "wrong_after"]
 
 
 class Reader(msgspec.Struct):
@@ -67,3 +68,20 @@ class Readers:
 
     def of(self, key: ResourceKey) -> Iterator[Reader]:
         return iter(self._readers.get(key, {}).values())
+
+
+def went(key: ResourceKey) -> UnknownResource:
+    """Why a reader may not go on with what nothing ties to what it has."""
+    return UnknownResource(
+        f"{key.kind} {key.number} went while it was read, and no hash tells what fits to it; ask again", key=key
+    )
+
+
+def wrong_after(key: ResourceKey, keep_bytes: int) -> WrongBytes:
+    """Why a reader may not go on that was given wrong bytes."""
+    return WrongBytes(
+        f"bytes of {key.kind} {key.number} from {keep_bytes} on were wrong after they had gone out; ask again",
+        key=key,
+        source="",
+        wrong=ByteRange(keep_bytes, 0),
+    )

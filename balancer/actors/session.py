@@ -15,19 +15,13 @@ never wait, so that a slow source or reader holds up nobody else.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from shoal.runtime import Actor, ActorRef, MailboxSettings, Overflow, Reply
-from shoal.transports.interface import Connector, Fetcher, Hasher, Signaling
 
-from .. import identity
 from ..assembly import Assembly, Blamed, Completed, Discarded, HashJob, Refused, Step, Verified
-from ..config import BalancerConfig
-from ..errors import NoSource, UnknownResource, WrongBytes
+from ..errors import NoSource, UnknownResource
 from ..events import (
     Action,
     BanPeer,
@@ -39,7 +33,6 @@ from ..events import (
     FetchFromCdn,
     GiveUp,
     PeerAnnounced,
-    PeerJoined,
     PeerLeft,
     RequestFromPeer,
     ResourceCompleted,
@@ -56,69 +49,27 @@ from ..events import (
     WakeAt,
 )
 from ..integrity import Digests, Sidecar
-from ..model import ByteRange, Kind, ResourceKey, Segment, SourceKind, source_label
+from ..model import Kind, ResourceKey, Segment, SourceKind, source_label
 from ..policy import Policy
 from ..store import Store
 from . import messages as m
 from . import reporter as r
 from .cdn import Cdn
 from .hashing import Hashing
-from .peer import Peer
+from .neighbours import Neighbours
+from .parts import SessionParts
 from .playlist import Playlist
-from .readers import Readers
+from .readers import Readers, went, wrong_after
 from .storage import Storage
-from .swarm import Swarm
+from .transfers import Transfer, Transfers
 
-__all__ = ["CdnSource", "Session", "SessionParts"]
+__all__ = ["Session"]
 
 
 # Stories may be lost, with a count; a delivery must not fail because of them.
 REPORTER_MAILBOX = MailboxSettings(messages_max=16_384, overflow=Overflow.DROP_NEWEST)
 # A segment of 64 MiB that comes at once has 1024 blocks; four of them.
 HASHING_MAILBOX = MailboxSettings(messages_max=4_096)
-
-
-class CdnSource(msgspec.Struct, frozen=True):
-    """`base_url` is the folder that holds there what the primary's folder holds."""
-
-    name: str
-    base_url: str
-    weight: float = 1.0
-
-
-class SessionParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a session is made of; an application puts it together."""
-
-    url: str
-    primary_url: str  # folder of `url`; ends with a slash
-    cdns: tuple[CdnSource, ...]
-    config: BalancerConfig
-    fetcher: Fetcher
-    hasher: Hasher
-    connector: Connector | None = None  # without connector, signaling or trackers there are no peers
-    signaling: Signaling | None = None
-    trackers: tuple[str, ...] = ()
-    swarm_id: str | None = None
-    sidecar_url: str | None = None
-    is_sidecar_required: bool = False
-    headers: tuple[tuple[str, str], ...] = ()
-    seed: int = 0
-    random_bytes: Callable[[int], bytes]
-    tamper: Callable[[ResourceKey, bytes], bytes] | None = None
-
-
-class _Transfer(msgspec.Struct):
-    key: ResourceKey
-    source: str  # label
-    worker: ActorRef[Any]
-    offset: int  # of the next byte
-
-
-class _Peer(msgspec.Struct):
-    rendition: int
-    ref: ActorRef[Any]
-    is_welcome: bool = False  # once the policy has taken it
-    is_banned: bool = False
 
 
 class Session(Actor[Any]):
@@ -130,21 +81,17 @@ class Session(Actor[Any]):
         self._is_live = False
         self._segments: dict[ResourceKey, Segment] = {}
         self._assemblies: dict[ResourceKey, Assembly] = {}
-        self._transfers: dict[int, _Transfer] = {}
         self._readers = Readers()
         self._held: dict[ResourceKey, int] = {}  # in the store: byte count
-        self._shareable: dict[int, set[int]] = {}  # per rendition: media numbers that may be uploaded
         self._cdns: dict[str, ActorRef[Any]] = {}
-        self._peers: dict[str, _Peer] = {}
-        self._swarms: dict[int, list[ActorRef[Any]]] = {}  # per rendition, one for each tracker
-        self._info_hashes: dict[int, str] = {}  # per rendition
-        self._sent_bytes: dict[str, int] = {}
 
     def on_start(self) -> None:
         parts, config = self._parts, self._config
         self._reporter = self.spawn(r.Reporter, config, parts.url, name="reporter", mailbox=REPORTER_MAILBOX)
         self._storage = self.spawn(Storage, self.ref, Store(bytes_max=config.store_bytes_max), name="storage")
         self._hashing = self.spawn(Hashing, self.ref, parts.hasher, name="hashing", mailbox=HASHING_MAILBOX)
+        self._transfers = Transfers(self._reporter)
+        self._neighbours = Neighbours(self, parts, self._transfers, reporter=self._reporter, storage=self._storage)
         for cdn in parts.cdns:
             self._cdns[cdn.name] = self.spawn(
                 Cdn,
@@ -185,7 +132,7 @@ class Session(Actor[Any]):
             case m.Delivered():
                 self._reporter.tell(message)
             case PeerAnnounced(peer):
-                if peer in self._peers:
+                if peer in self._neighbours:
                     self._decide(message)
             case m.Open(key, reader):
                 self._on_open(key, reader)
@@ -206,12 +153,11 @@ class Session(Actor[Any]):
             case m.Dropped(keys):
                 self._on_dropped(keys)
             case m.Uploaded(peer, byte_count):
-                label = source_label(SourceKind.PEER, peer)
-                self._sent_bytes[label] = self._sent_bytes.get(label, 0) + byte_count
+                self._neighbours.count_sent(peer, byte_count)
             case m.Noted(text):
                 self._note(text)
             case m.AnnounceNow():
-                self._announce()
+                self._neighbours.announce()
             case TimePassed():
                 self._decide(message)
             case m.GetReport():
@@ -233,7 +179,8 @@ class Session(Actor[Any]):
             self._storage.tell(m.Pin(key))
         self._readers.open(key, reader)
         self._reporter.tell(r.Requested(segment, self.now_us))
-        self._join_swarm(key)
+        if key.kind is Kind.MEDIA and self._sidecar is not None:  # else peers would not be asked
+            self._neighbours.join(key.rendition)
         assembly = self._assemblies.get(key)
         if key in self._held or assembly is None or not assembly.completed:
             self._decide(ResourceRequested(key=key))
@@ -254,7 +201,7 @@ class Session(Actor[Any]):
                 self._storage.tell(m.ReadStored(key, read.reader, offset, self._config.piece_bytes_max, reply))
                 return
             if offset and self._digests(key) is None:
-                reply.fail(self._went(key))
+                reply.fail(went(key))
                 return
         assembly = self._assembly(key)
         reader.reply = reply
@@ -301,7 +248,7 @@ class Session(Actor[Any]):
         rendition = listed.rendition
         self._is_live = listed.is_live
         if listed.info_hash is not None:
-            self._info_hashes[rendition] = listed.info_hash
+            self._neighbours.name_swarm(rendition, listed.info_hash)
         if listed.is_restarted:
             self._forget(rendition)
         now = {segment.key for segment in listed.segments}
@@ -335,8 +282,7 @@ class Session(Actor[Any]):
             self._held.pop(key, None)
             del self._segments[key]
         self._storage.tell(m.Discard(rendition))
-        self._shareable.pop(rendition, None)
-        self._announce_soon()
+        self._neighbours.drop_all(rendition)
 
     def _assembly(self, key: ResourceKey) -> Assembly:
         assembly = self._assemblies.get(key)
@@ -355,56 +301,50 @@ class Session(Actor[Any]):
 
     # -- transfers
 
-    def _on_data(self, transfer: int, data: bytes) -> None:
-        running = self._transfers.get(transfer)
-        if running is None:
+    def _on_data(self, number: int, data: bytes) -> None:
+        transfer = self._transfers.find(number)
+        if transfer is None:
             self._reporter.tell(r.Lost("late_transfer_bytes", len(data)))
             return
-        key, offset = running.key, running.offset
-        running.offset += len(data)
-        self._reporter.tell(r.PartGrew(transfer, len(data), self.now_us))
+        key, offset = transfer.key, transfer.offset
+        self._transfers.grow(number, len(data), self.now_us)
         assembly = self._assembly(key)
         before = assembly.end_bytes
-        steps = assembly.add(running.source, data, offset)
+        steps = assembly.add(transfer.source, data, offset)
         if assembly.end_bytes > before:
-            self._decide(TransferProgressed(transfer=transfer, byte_count=assembly.end_bytes - before))
+            self._decide(TransferProgressed(transfer=number, byte_count=assembly.end_bytes - before))
         self._follow(key, steps)
 
     def _on_transfer(self, event: TransferStarted | TransferEnded | TransferFailed) -> None:
-        running = self._transfers.get(event.transfer)
-        if running is None:
+        transfer = self._transfers.find(event.transfer)
+        if transfer is None:
             return  # cancelled meanwhile
-        assembly = self._assembly(running.key)
+        assembly = self._assembly(transfer.key)
         match event:
             case TransferStarted():
                 self._decide(event)
-                if event.transfer in self._transfers:
-                    self._follow(running.key, assembly.begin(running.source, event.total_bytes, event.etag))
+                if self._transfers.find(event.transfer) is not None:
+                    self._follow(transfer.key, assembly.begin(transfer.source, event.total_bytes, event.etag))
             case TransferEnded():
-                steps = assembly.end(running.source)
-                if any(isinstance(step, Refused) for step in steps):
-                    self._follow(running.key, steps)
-                    return
-                del self._transfers[event.transfer]
-                self._reporter.tell(r.PartEnded(event.transfer, "ended", "", self.now_us))
-                self._decide(event)
-                self._follow(running.key, steps)
+                steps = assembly.end(transfer.source)
+                if not any(isinstance(step, Refused) for step in steps):
+                    self._transfers.end(event.transfer, self.now_us)
+                    self._decide(event)
+                self._follow(transfer.key, steps)
             case TransferFailed():
-                self._end_transfer(event)
+                self._fail_transfer(event)
 
-    def _end_transfer(self, failure: TransferFailed) -> None:
-        key = self._transfers.pop(failure.transfer).key
-        reason = failure.reason if failure.status is None else f"{failure.reason} {failure.status}"
-        self._reporter.tell(r.PartEnded(failure.transfer, "failed", reason, self.now_us))
+    def _fail_transfer(self, failure: TransferFailed) -> None:
+        key = self._transfers.fail(failure, self.now_us).key
         self._decide(failure)
         self._settle_empty(key)
 
     def _stop_transfers(self, key: ResourceKey, source: str, reason: str) -> None:
         """Stop what `source` is sending for `key`, and tell the policy that it failed."""
-        for transfer, running in list(self._transfers.items()):
-            if running.key == key and running.source == source:
-                running.worker.tell(m.Cancel(transfer))
-                self._end_transfer(TransferFailed(transfer=transfer, reason=reason))
+        for number, transfer in self._transfers.of(key):
+            if transfer.source == source:
+                transfer.worker.tell(m.Cancel(number))
+                self._fail_transfer(TransferFailed(transfer=number, reason=reason))
 
     # -- what assemblies say
 
@@ -430,7 +370,7 @@ class Session(Actor[Any]):
     def _on_discarded(self, key: ResourceKey, step: Discarded) -> None:
         if step.breaks_readers:
             self._reporter.tell(r.Lost("wrong_bytes_read"))
-            self._break_readers(key, self._wrong(key, step.keep_bytes), beyond=step.keep_bytes)
+            self._break_readers(key, wrong_after(key, step.keep_bytes), beyond=step.keep_bytes)
         for source in (step.blamed,) if step.blamed is not None else step.suspects:
             self._reporter.tell(r.Polluted(key, source, self.now_us))
         if step.blamed is not None:
@@ -451,17 +391,14 @@ class Session(Actor[Any]):
         self._answer(key, assembly)
         self._storage.tell(m.Put(key=key, data=assembly.take(), shareable=is_shareable))
         self._held[key] = byte_count
-        for transfer, running in list(self._transfers.items()):
-            if running.key == key:
-                # Its end is on the way, and says nothing new; cancelling would only cost a connection.
-                del self._transfers[transfer]
-                self._reporter.tell(r.PartEnded(transfer, "ended", "", self.now_us))
+        for number, _ in self._transfers.of(key):
+            # Its end is on the way, and says nothing new; cancelling would only cost a connection.
+            self._transfers.end(number, self.now_us)
         self._reporter.tell(r.Completed(key, byte_count, verified, self.now_us))
         self._settle(key)
         self._decide(ResourceCompleted(key=key, byte_count=byte_count))
         if is_shareable:
-            self._shareable.setdefault(key.rendition, set()).add(key.number)
-            self._announce_soon()
+            self._neighbours.hold(key)
 
     def _settle(self, key: ResourceKey, *, wasted: bool = False) -> None:
         """The bytes of `key` leave its assembly: into the store, or (`wasted`) nowhere.
@@ -473,7 +410,7 @@ class Session(Actor[Any]):
             return
         if wasted and assembly.verified == "unverified":
             # What comes next may be another version, and nothing would tell.
-            self._break_readers(key, self._went(key), beyond=0)
+            self._break_readers(key, went(key), beyond=0)
         if wasted or key not in self._readers:
             del self._assemblies[key]
         if assembly.sources():
@@ -490,30 +427,14 @@ class Session(Actor[Any]):
         assembly = self._assemblies.get(key)
         if assembly is None or assembly.end_bytes or key in self._readers:
             return
-        if all(running.key != key for running in self._transfers.values()):
+        if not self._transfers.of(key):
             self._settle(key, wasted=True)
 
     def _on_dropped(self, keys: Sequence[ResourceKey]) -> None:
         for key in keys:
             self._held.pop(key, None)
-            self._shareable.get(key.rendition, set()).discard(key.number)
+            self._neighbours.drop(key)
             self._decide(ResourceDropped(key=key))
-        self._announce_soon()
-
-    @staticmethod
-    def _went(key: ResourceKey) -> UnknownResource:
-        return UnknownResource(
-            f"{key.kind} {key.number} went while it was read, and no hash tells what fits to it; ask again", key=key
-        )
-
-    @staticmethod
-    def _wrong(key: ResourceKey, keep_bytes: int) -> WrongBytes:
-        return WrongBytes(
-            f"bytes of {key.kind} {key.number} from {keep_bytes} on were wrong after they had gone out; ask again",
-            key=key,
-            source="",
-            wrong=ByteRange(keep_bytes, 0),
-        )
 
     # -- the policy
 
@@ -537,10 +458,10 @@ class Session(Actor[Any]):
                         etag=assembly.etag,
                     )
                 )
-                self._announce_soon()
+                self._neighbours.announce_soon()
             case RequestFromPeer():
                 source = source_label(SourceKind.PEER, action.peer)
-                worker = self._peers[action.peer].ref
+                worker = self._neighbours.ref(action.peer)
                 assembly = self._begin(action, source, worker)
                 worker.tell(
                     m.Request(
@@ -551,16 +472,14 @@ class Session(Actor[Any]):
                     )
                 )
             case CancelTransfer(transfer, reason):
-                running = self._transfers.pop(transfer, None)
-                if running is not None:
-                    running.worker.tell(m.Cancel(transfer))
-                    self._reporter.tell(r.PartEnded(transfer, "cancelled", reason, self.now_us))
-                    self._settle_empty(running.key)
+                cancelled = self._transfers.cancel(transfer, reason, self.now_us)
+                if cancelled is not None:
+                    self._settle_empty(cancelled.key)
             case BanPeer(peer, reason):
-                self._on_banned(peer, reason)
+                self._neighbours.ban(peer, reason)
             case GiveUp(key, reason):
                 error = NoSource(
-                    f"no source is left for {key.kind} {key.rendition}/{key.number}: {reason}", key=key, reasons={}
+                    f"{key.kind} {key.rendition}/{key.number} cannot be had: {reason}", key=key, reasons={}
                 )
                 self._fail_readers(key, error)
                 self._settle(key, wasted=True)
@@ -574,121 +493,23 @@ class Session(Actor[Any]):
         """Note a transfer that is about to start.  The policy counts bytes as the assembly does."""
         assembly = self._assembly(action.key)
         assert action.first_byte == assembly.end_bytes, f"{action} while {assembly.end_bytes} bytes are held"
-        self._transfers[action.transfer] = _Transfer(action.key, source, worker, action.first_byte)
-        self._reporter.tell(
-            r.PartBegan(action.transfer, self._segments[action.key], source, action.first_byte, action.why, self.now_us)
-        )
+        transfer = Transfer(action.key, source, worker, action.first_byte)
+        self._transfers.begin(action.transfer, self._segments[action.key], transfer, action.why, self.now_us)
         return assembly
 
     # -- peers
 
-    def _join_swarm(self, key: ResourceKey) -> None:
-        """Join the swarm of a rendition when its first segment is wanted."""
-        parts = self._parts
-        rendition = key.rendition
-        info_hash = self._info_hashes.get(rendition)
-        if key.kind is not Kind.MEDIA or info_hash is None or rendition in self._swarms or self._sidecar is None:
-            return
-        if parts.connector is None or parts.signaling is None or not parts.trackers:
-            return
-        source = random.Random(int.from_bytes(parts.random_bytes(16)))
-        peer_id = identity.Scheme23().peer_id(source)
-        self._swarms[rendition] = [
-            self.spawn(
-                Swarm,
-                self.ref,
-                parts.connector,
-                parts.signaling,
-                self._config,
-                name=f"swarm-{rendition}-{place}",
-                rendition=rendition,
-                tracker=tracker,
-                info_hash=info_hash,
-                peer_id=peer_id,
-                random_bytes=parts.random_bytes,
-            )
-            for place, tracker in enumerate(parts.trackers)
-        ]
-
     def _on_channel(self, opened: m.ChannelOpened) -> None:
-        peer = opened.peer_id
-        if peer in self._peers or len(self._peers) >= self._config.peers_max:
-            # The same peer twice, or one too many: the one that is here stays.
-            reason = "already connected" if peer in self._peers else "peers_max"
-            self._reporter.tell(r.Lost(f"peer_{reason.replace(' ', '_')}"))
-            self.start_task(opened.channel.close(reason), name="refuse")
-            return
-        ref = self.spawn(
-            Peer,
-            self.ref,
-            self._storage,
-            self._config,
-            name=f"peer-{opened.rendition}-{peer}",
-            peer=peer,
-            rendition=opened.rendition,
-            channel=opened.channel,
-            tamper=self._parts.tamper,
-        )
-        self._peers[peer] = link = _Peer(opened.rendition, ref)
-        self._decide(
-            PeerJoined(
-                peer=peer,
-                rendition=opened.rendition,
-                fingerprint=opened.channel.fingerprint,
-                address=opened.channel.remote_address,
-            )
-        )
-        if link.is_banned:
-            return
-        link.is_welcome = True
-        self._note(f"{peer} joined ({opened.channel.remote_address})")
-        ref.tell(self._holdings(opened.rendition))
-
-    def _on_banned(self, peer: str, reason: str) -> None:
-        link = self._peers.get(peer)
-        if link is None:
-            return
-        link.is_banned = True
-        if link.is_welcome:
-            self._note(f"{peer} is banned: {reason}")
-        else:  # it comes again and again: counted, so that it cannot fill the log
-            self._reporter.tell(r.Lost("banned_peer"))
-        link.ref.tell(m.Close(reason))
+        joined = self._neighbours.take(opened)
+        if joined is not None:
+            self._decide(joined)
+            self._neighbours.welcome(joined)
 
     def _on_peer_left(self, peer: str, reason: str) -> None:
-        link = self._peers.pop(peer, None)
-        if link is None:
-            return
-        for swarm in self._swarms.get(link.rendition, ()):
-            swarm.tell(m.PeerGone(peer))
-        if link.is_welcome:
-            self._note(f"{peer} left: {reason}")
-        for transfer, running in list(self._transfers.items()):
-            if running.source == source_label(SourceKind.PEER, peer):
-                self._end_transfer(TransferFailed(transfer=transfer, reason="closed"))
-        self._decide(PeerLeft(peer=peer, reason=reason))
-
-    def _announce_soon(self) -> None:
-        """Changes come in bursts; peers are told once for all of them."""
-        if self._peers:
-            self.start_timer("announce", m.AnnounceNow(), delay_us=self._config.announce_delay_us)
-
-    def _announce(self) -> None:
-        for peer in self._peers.values():
-            peer.ref.tell(self._holdings(peer.rendition))
-
-    def _holdings(self, rendition: int) -> m.Announce:
-        fetching = {
-            running.key.number
-            for running in self._transfers.values()
-            if running.key.rendition == rendition
-            and running.key.kind is Kind.MEDIA
-            and running.source.startswith(f"{SourceKind.CDN}:")
-        }
-        return m.Announce(
-            held=tuple(sorted(self._shareable.get(rendition, ()))),
-            fetching=tuple(sorted(fetching)),
-        )
+        if self._neighbours.leave(peer, reason):
+            for number in self._transfers.of_source(source_label(SourceKind.PEER, peer)):
+                self._fail_transfer(TransferFailed(transfer=number, reason="closed"))
+            self._decide(PeerLeft(peer=peer, reason=reason))
 
     # -- the report
 
@@ -703,6 +524,6 @@ class Session(Actor[Any]):
     def _on_report(self, reply: Reply) -> None:
         sources = self._policy.source_states(self.now_us)
         for state in sources:
-            state.sent_bytes = self._sent_bytes.get(state.name, 0)
+            state.sent_bytes = self._neighbours.sent_bytes(state.name)
         hashes = self._hashes()
         self._reporter.tell(r.GetReport(sources, hashes, self._is_live, self.now_us, reply))

@@ -259,7 +259,7 @@ def test_without_hashes_a_reader_whose_segment_was_given_up_is_not_gone_on_with_
             slow = read_pieces(session, 0)
             assert world.stream.segments[0].startswith(await anext(slow))
             await asyncio.sleep(300)
-            assert "no source" in str((await read_until_failure(session, 0))[1])
+            assert "cannot be had" in str((await read_until_failure(session, 0))[1])
             for name in world.origins:
                 await world.spoil(name, "other")
             assert await read_whole(session, 0) != world.stream.segments[0]

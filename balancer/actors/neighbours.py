@@ -1,0 +1,194 @@
+"""The peers of a session: whom it is connected to, in which swarms, and what it tells them.
+
+A part of the session, whose actor it uses to start others.  Whether a peer is
+welcome is the policy's decision; what it holds, the policy's knowledge.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import msgspec
+
+from shoal.runtime import Actor, ActorRef
+
+from .. import identity
+from ..events import PeerJoined
+from ..model import Kind, ResourceKey, SourceKind, source_label
+from . import messages as m
+from . import reporter as r
+from .parts import SessionParts
+from .peer import Peer
+from .swarm import Swarm
+from .transfers import Transfers
+
+__all__ = ["Neighbours"]
+
+
+class _Link(msgspec.Struct):
+    rendition: int
+    ref: ActorRef[Any]
+    is_welcome: bool = False  # once the policy has taken it
+    is_banned: bool = False
+
+
+class Neighbours:
+    def __init__(
+        self,
+        session: Actor[Any],
+        parts: SessionParts,
+        transfers: Transfers,
+        *,
+        reporter: ActorRef[Any],
+        storage: ActorRef[Any],
+    ) -> None:
+        self._session = session
+        self._parts = parts
+        self._transfers = transfers
+        self._reporter = reporter
+        self._storage = storage
+        self._links: dict[str, _Link] = {}
+        self._swarms: dict[int, list[ActorRef[Any]]] = {}  # per rendition, one for each tracker
+        self._info_hashes: dict[int, str] = {}  # per rendition
+        self._shareable: dict[int, set[int]] = {}  # per rendition: media numbers that may be uploaded
+        self._sent_bytes: dict[str, int] = {}  # by label
+
+    def ref(self, peer: str) -> ActorRef[Any]:
+        return self._links[peer].ref
+
+    def __contains__(self, peer: object) -> bool:
+        return peer in self._links
+
+    # -- swarms and channels
+
+    def name_swarm(self, rendition: int, info_hash: str) -> None:
+        self._info_hashes[rendition] = info_hash
+
+    def join(self, rendition: int) -> None:
+        """Join the rendition's swarm at every tracker, once it has a name; peers need all three of the parts."""
+        parts = self._parts
+        info_hash = self._info_hashes.get(rendition)
+        if info_hash is None or rendition in self._swarms:
+            return
+        if parts.connector is None or parts.signaling is None or not parts.trackers:
+            return
+        peer_id = identity.Scheme23().peer_id(random.Random(int.from_bytes(parts.random_bytes(16))))
+        self._swarms[rendition] = [
+            self._session.spawn(
+                Swarm,
+                self._session.ref,
+                parts.connector,
+                parts.signaling,
+                parts.config,
+                name=f"swarm-{rendition}-{place}",
+                rendition=rendition,
+                tracker=tracker,
+                info_hash=info_hash,
+                peer_id=peer_id,
+                random_bytes=parts.random_bytes,
+            )
+            for place, tracker in enumerate(parts.trackers)
+        ]
+
+    def take(self, opened: m.ChannelOpened) -> PeerJoined | None:
+        """Give the channel an actor; what the policy is to hear of it, or None if it was refused."""
+        peer, channel = opened.peer_id, opened.channel
+        if peer in self._links or len(self._links) >= self._parts.config.peers_max:
+            # The same peer twice, or one too many: the one that is here stays.
+            reason = "already connected" if peer in self._links else "peers_max"
+            self._reporter.tell(r.Lost(f"peer_{reason.replace(' ', '_')}"))
+            self._session.start_task(channel.close(reason), name="refuse")
+            return None
+        ref = self._session.spawn(
+            Peer,
+            self._session.ref,
+            self._storage,
+            self._parts.config,
+            name=f"peer-{opened.rendition}-{peer}",
+            peer=peer,
+            rendition=opened.rendition,
+            channel=channel,
+            tamper=self._parts.tamper,
+        )
+        self._links[peer] = _Link(opened.rendition, ref)
+        return PeerJoined(
+            peer=peer,
+            rendition=opened.rendition,
+            fingerprint=channel.fingerprint,
+            address=channel.remote_address,
+        )
+
+    def welcome(self, joined: PeerJoined) -> None:
+        """The policy has heard of it: unless it banned the peer at once, the peer is told what we hold."""
+        link = self._links[joined.peer]
+        if not link.is_banned:
+            link.is_welcome = True
+            self._note(f"{joined.peer} joined ({joined.address})")
+            link.ref.tell(self._holdings(link.rendition))
+
+    def ban(self, peer: str, reason: str) -> None:
+        link = self._links.get(peer)
+        if link is None:
+            return
+        link.is_banned = True
+        if link.is_welcome:
+            self._note(f"{peer} is banned: {reason}")
+        else:  # it comes again and again: counted, so that it cannot fill the log
+            self._reporter.tell(r.Lost("banned_peer"))
+        link.ref.tell(m.Close(reason))
+
+    def leave(self, peer: str, reason: str) -> bool:
+        """The channel is closed; False if that was known."""
+        link = self._links.pop(peer, None)
+        if link is None:
+            return False
+        for swarm in self._swarms.get(link.rendition, ()):
+            swarm.tell(m.PeerGone(peer))
+        if link.is_welcome:
+            self._note(f"{peer} left: {reason}")
+        return True
+
+    # -- what they are told
+
+    def hold(self, key: ResourceKey) -> None:
+        """This resource is in the store, and may be uploaded."""
+        self._shareable.setdefault(key.rendition, set()).add(key.number)
+        self.announce_soon()
+
+    def drop(self, key: ResourceKey) -> None:
+        if key.kind is Kind.MEDIA:
+            self._shareable.get(key.rendition, set()).discard(key.number)
+            self.announce_soon()
+
+    def drop_all(self, rendition: int) -> None:
+        self._shareable.pop(rendition, None)
+        self.announce_soon()
+
+    def announce_soon(self) -> None:
+        """Changes come in bursts; peers are told once for all of them."""
+        if self._links:
+            delay_us = self._parts.config.announce_delay_us
+            self._session.start_timer("announce", m.AnnounceNow(), delay_us=delay_us)
+
+    def announce(self) -> None:
+        for link in self._links.values():
+            link.ref.tell(self._holdings(link.rendition))
+
+    def _holdings(self, rendition: int) -> m.Announce:
+        return m.Announce(
+            held=tuple(sorted(self._shareable.get(rendition, ()))),
+            fetching=tuple(sorted(set(self._transfers.from_cdns(rendition)))),
+        )
+
+    # -- the report
+
+    def count_sent(self, peer: str, byte_count: int) -> None:
+        label = source_label(SourceKind.PEER, peer)
+        self._sent_bytes[label] = self._sent_bytes.get(label, 0) + byte_count
+
+    def sent_bytes(self, label: str) -> int:
+        return self._sent_bytes.get(label, 0)
+
+    def _note(self, text: str) -> None:
+        self._reporter.tell(r.Happened(text, self._session.now_us))

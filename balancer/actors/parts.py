@@ -1,0 +1,41 @@
+"""What a session is made of; an application puts it together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from shoal.transports.interface import Connector, Fetcher, Hasher, Signaling
+
+from ..config import BalancerConfig
+from ..model import ResourceKey
+
+__all__ = ["CdnSource", "SessionParts"]
+
+
+class CdnSource(msgspec.Struct, frozen=True):
+    """`base_url` is the folder that holds there what the primary's folder holds."""
+
+    name: str
+    base_url: str
+    weight: float = 1.0
+
+
+class SessionParts(msgspec.Struct, frozen=True, kw_only=True):
+    url: str
+    primary_url: str  # folder of `url`; ends with a slash
+    cdns: tuple[CdnSource, ...]
+    config: BalancerConfig
+    fetcher: Fetcher
+    hasher: Hasher
+    connector: Connector | None = None  # without connector, signaling or trackers there are no peers
+    signaling: Signaling | None = None
+    trackers: tuple[str, ...] = ()
+    swarm_id: str | None = None
+    sidecar_url: str | None = None
+    is_sidecar_required: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    seed: int = 0
+    random_bytes: Callable[[int], bytes]
+    tamper: Callable[[ResourceKey, bytes], bytes] | None = None
