@@ -1,9 +1,12 @@
 """Actors, mailboxes and schedulers; knows nothing of video, HTTP or browsers.
 
 actor, ref, system      what users write and hold
+dispatch, routers       handlers by type of message; several actors behind one ref
 supervision, errors     what becomes of failures
-messages, statistics    what the runtime says of itself
-life, belongings        how actors begin and end
+events, streams, messages, statistics
+                        what the runtime says of itself
+life, ending, failing   how actors begin, end and fail; handling, keeping, belongings: what they may do meanwhile
+extras/                 Prometheus and OpenTelemetry, imported by whoever wants them
 core/                   what runs for every message; compiled
 drivers/                who calls it: one module for each event loop
 testing                 virtual time and probes
@@ -13,6 +16,7 @@ from .actor import Actor
 from .clock import Clock, ManualClock, SystemClock
 from .core.mailbox import Overflow
 from .core.reply import Reply
+from .dispatch import handler
 from .drivers.base import TaskHandle
 from .errors import (
     ActorError,
@@ -20,18 +24,25 @@ from .errors import (
     AskDropped,
     AskError,
     AskTimedOut,
+    BehaviourLimit,
     ChildFailed,
     HandlerFailed,
+    LinkBroken,
     MailboxFull,
     NameTaken,
+    NoRoutee,
+    NotAvailable,
     NotHandlingAsk,
+    StashFull,
     SystemNotRunning,
+    UnhandledMessage,
 )
-from .messages import DeadLetter, DeadLetterReason, Failure, MailboxSettings, StopReason, Terminated
+from .events import Events, EventSubscription
+from .messages import DeadLetter, DeadLetterReason, Failure, MailboxSettings, NameChanged, StopReason, Terminated
 from .ref import ActorRef
 from .statistics import ActorSnapshot, Counters, LoopDelay, LoopDelaySnapshot, Snapshot
 from .streams import Stream, Subscription
-from .supervision import Directive, Restart, Supervision
+from .supervision import Backoff, Directive, Restart, Strategy, Supervision
 from .system import ActorSystem
 
 __all__ = [
@@ -44,26 +55,36 @@ __all__ = [
     "AskDropped",
     "AskError",
     "AskTimedOut",
+    "Backoff",
+    "BehaviourLimit",
     "ChildFailed",
     "Clock",
     "Counters",
     "DeadLetter",
     "DeadLetterReason",
     "Directive",
+    "EventSubscription",
+    "Events",
     "Failure",
     "HandlerFailed",
+    "LinkBroken",
     "LoopDelay",
     "LoopDelaySnapshot",
     "MailboxFull",
     "MailboxSettings",
     "ManualClock",
+    "NameChanged",
     "NameTaken",
+    "NoRoutee",
+    "NotAvailable",
     "NotHandlingAsk",
     "Overflow",
     "Reply",
     "Restart",
     "Snapshot",
+    "StashFull",
     "StopReason",
+    "Strategy",
     "Stream",
     "Subscription",
     "Supervision",
@@ -71,4 +92,6 @@ __all__ = [
     "SystemNotRunning",
     "TaskHandle",
     "Terminated",
+    "UnhandledMessage",
+    "handler",
 ]

@@ -1,12 +1,13 @@
-"""What users subclass: one `receive`, and hooks for the beginning and the end.
+"""What users subclass: one `receive`, or a handler for each type of message, and hooks for the beginning and the end.
 
     class Greeter(Actor[str]):
         def receive(self, message: str) -> str:
             return f"hello {message}"
 
-`receive` is a plain function, an `async def`, or a generator; a plain one may
-also return a coroutine or a generator that another method made.  What it
-returns, or its coroutine or generator returns, answers an ask.  While it waits
+A handler (`receive`, or a method marked with `handler`) is a plain function, an
+`async def`, or a generator; a plain one may also return a coroutine or a
+generator that another method made.  What it returns, or its coroutine or
+generator returns, answers an ask.  While it waits
 the actor's next message waits too; each `yield` of a generator gives the turn to
 other actors.
 
@@ -20,9 +21,10 @@ whose handler raised.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from .dispatch import MessageTable, handlers_of
 from .messages import MailboxSettings, StopReason
 from .supervision import Restart, Supervision
 
@@ -49,11 +51,20 @@ class Actor(Generic[M]):
 
     _ref: ActorRef[M]  # set by `spawn` before __init__; outlives the actor, so that a late callback can still tell
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if handlers_of(cls):
+            if "receive" in vars(cls):
+                raise TypeError(f"{cls.__name__} has both receive and handlers; keep one of them")
+            cls.receive = _dispatching(MessageTable(cls))  # type: ignore[method-assign]
+
     # what users write
 
     def receive(self, message: M) -> Any:
         """Handle one message."""
-        raise NotImplementedError(f"{type(self).__name__} has no receive method; define receive(self, message)")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no receive method; define receive(self, message), or mark methods with @handler"
+        )
 
     def on_start(self) -> Any:
         """Called before the first message; may be async.  Raising is a failure."""
@@ -110,6 +121,58 @@ class Actor(Generic[M]):
         """Get none.  One that is in the mailbox already still comes."""
         self._life.unwatch(self._cell, ref.cell)
 
+    def link(self, ref: ActorRef[Any]) -> None:
+        """End as that actor does, and it as this one: if either fails the other fails with LinkBroken, if either
+        stops the other stops.
+
+        Links are of instances: a restarted one begins without, and links again
+        in its `on_start`.  ActorStopped if that actor has stopped.
+        """
+        self._life.link(self._cell, ref.cell)
+
+    def unlink(self, ref: ActorRef[Any]) -> None:
+        self._life.unlink(self._cell, ref.cell)
+
+    def watch_name(self, name: str) -> None:
+        """Get `NameChanged(name, ref)` when an actor takes that path, at once if one has it; None as it goes."""
+        self._life.watch_name(self._cell, name)
+
+    def unwatch_name(self, name: str) -> None:
+        self._life.unwatch_name(self._cell, name)
+
+    def forward(self, ref: ActorRef[N], message: N) -> None:
+        """Pass on what is being handled: if it was asked, that actor answers the asker, within the asker's time-out.
+
+        MailboxFull leaves the question with this actor.
+        """
+        self._life.forward(self._cell, ref.cell, message)
+
+    def unhandled(self, message: M) -> None:
+        """Refuse the message being handled: it becomes a dead letter, and its asker gets UnhandledMessage."""
+        self._life.unhandled(self._cell, message)
+
+    def stash(self, message: M) -> None:
+        """Put the message being handled aside, with its question, for `unstash`.
+
+        StashFull beyond the mailbox's stash_max.  What is put aside survives a restart, which unstashes it.
+        """
+        self._life.stash(self._cell, message)
+
+    def unstash(self) -> int:
+        """Let all that was put aside come next, in its old order, ahead of what waits; how many there were."""
+        return self._life.unstash(self._cell)
+
+    def become(self, behaviour: Callable[[M], Any], *, stacked: bool = False) -> None:
+        """Have `behaviour` handle messages from the next on, as `receive` would.  A restart forgets it.
+
+        With `stacked`, `unbecome` goes back to the present one; otherwise it takes the present one's place.
+        """
+        self._life.become(self._cell, behaviour, stacked=stacked)
+
+    def unbecome(self) -> None:
+        """Go back to the behaviour below, which is `receive` in the end."""
+        self._life.unbecome(self._cell)
+
     def take_reply(self) -> Reply:
         """Take over the answer to the question being handled: what `receive` returns no longer answers it.
 
@@ -118,13 +181,25 @@ class Actor(Generic[M]):
         """
         return self._life.take_reply(self._cell)
 
-    def start_timer(self, key: object, message: M, *, delay_us: int, interval_us: int | None = None) -> None:
-        """Send this actor `message` after a delay, then at every interval if one is given.
+    def start_timer(
+        self,
+        key: object,
+        message: M,
+        *,
+        delay_us: int,
+        interval_us: int | None = None,
+        fixed_delay_us: int | None = None,
+    ) -> None:
+        """Send this actor `message` after a delay, then again and again if one of the others is given.
 
-        A timer of the same key is replaced.  Intervals missed because the loop
-        was late are skipped.  Timers end with the instance.
+        `interval_us` is a fixed rate: deadlines are that far apart, and those
+        missed because the loop was late are skipped.  `fixed_delay_us` counts
+        from when the message was last sent, however late that was.  A timer of
+        the same key is replaced.  Timers end with the instance.
         """
-        self._life.start_timer(self._cell, key, message, delay_us, interval_us)
+        self._life.start_timer(
+            self._cell, key, message, delay_us=delay_us, interval_us=interval_us, fixed_delay_us=fixed_delay_us
+        )
 
     def cancel_timer(self, key: object) -> bool:
         """False if there is no such timer.  A message of it that is in the mailbox already still comes."""
@@ -150,6 +225,19 @@ class Actor(Generic[M]):
     @property
     def _cell(self) -> Cell:
         return self._ref.cell
+
+
+def _dispatching(table: MessageTable) -> Callable[[Actor[Any], Any], Any]:
+    """A `receive` that goes by the type of message."""
+    find = table.find
+
+    def receive(self: Actor[Any], message: Any) -> Any:
+        function = find(type(message))
+        if function is None:
+            return self.unhandled(message)
+        return function(self, message)
+
+    return receive
 
 
 # An actor without hooks of its own starts without a turn: `life` looks for this mark.

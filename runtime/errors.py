@@ -5,10 +5,16 @@
     ├── ActorStopped         nobody is there any more; `tell` makes a dead letter of it instead
     ├── NameTaken            a living sibling has that name
     ├── NotHandlingAsk       `take_reply` where no question is being handled
+    ├── StashFull            too many messages are put aside: unstash, or raise stash_max
+    ├── BehaviourLimit       too many behaviours are stacked by `become`
+    ├── NotAvailable         what was asked for cannot be had here; the message says what can
+    ├── LinkBroken           an actor that this one is linked with failed; this one fails with it
     ├── SystemNotRunning     the `async with ActorSystem()` block has not begun, or is over
     ├── AskError
     │   ├── AskTimedOut      no answer in time; one that still comes is dropped and counted
     │   ├── AskDropped       the question was dropped by the mailbox's overflow policy
+    │   ├── UnhandledMessage the actor has no handler for messages of that type
+    │   ├── NoRoutee         the router has no living routee with room
     │   └── HandlerFailed    the handler raised; `__cause__` is what it raised
     └── ChildFailed          a child failed more often than its supervision allows; the parent fails with it
 
@@ -23,12 +29,18 @@ __all__ = [
     "AskDropped",
     "AskError",
     "AskTimedOut",
+    "BehaviourLimit",
     "ChildFailed",
     "HandlerFailed",
+    "LinkBroken",
     "MailboxFull",
     "NameTaken",
+    "NoRoutee",
+    "NotAvailable",
     "NotHandlingAsk",
+    "StashFull",
     "SystemNotRunning",
+    "UnhandledMessage",
 ]
 
 
@@ -57,6 +69,22 @@ class NotHandlingAsk(ActorError):
     """There is no question to answer: the message came by `tell`, or its reply was taken before."""
 
 
+class StashFull(ActorError):
+    """The actor has put as many messages aside as it may."""
+
+
+class BehaviourLimit(ActorError):
+    """As many behaviours as may be are stacked."""
+
+
+class NotAvailable(ActorError):
+    """What was asked for cannot be had here: on this platform, of this actor, or without a package."""
+
+
+class LinkBroken(ActorError):
+    """An actor that is linked with this one failed; `__cause__` is its error."""
+
+
 class SystemNotRunning(ActorError):
     """The system has not started, is stopping, or has stopped."""
 
@@ -71,6 +99,14 @@ class AskTimedOut(AskError, TimeoutError):
 
 class AskDropped(AskError):
     """The question was dropped by the mailbox's overflow policy."""
+
+
+class UnhandledMessage(AskError):
+    """The actor has no handler for messages of that type; the question is a dead letter."""
+
+
+class NoRoutee(AskError):
+    """No routee of the router lives and has room; the question is a dead letter."""
 
 
 class HandlerFailed(AskError):

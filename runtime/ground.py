@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .core.cell import RUNNING, STATE_NAMES, Cell
 from .core.reply import FAILED, Reply
 from .core.scheduler import Scheduler
 from .core.timers import Timer
-from .errors import ActorStopped, AskDropped, AskTimedOut, MailboxFull, NotHandlingAsk, SystemNotRunning
+from .errors import ActorStopped, AskDropped, AskTimedOut, MailboxFull, NoRoutee, SystemNotRunning, UnhandledMessage
+from .events import Events
 from .messages import DeadLetter, DeadLetterReason, Failure, MailboxSettings, StopReason
 from .ref import ActorRef
 from .registry import Registry
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from .drivers.base import Driver
     from .system import ActorSystem
 
-__all__ = ["Ground", "stopped", "type_name"]
+Handler = Callable[[Any, Any], Any]  # of the actor and the message
+
+__all__ = ["Ground", "Handler", "is_cancellation", "is_overridden", "stopped", "type_name"]
 
 
 class Ground:
@@ -46,8 +50,11 @@ class Ground:
         self.registry = Registry()
         self.dead_letters: Stream[DeadLetter] = Stream()
         self.failures: Stream[Failure] = Stream()
+        self.events = Events()
         self.fatal: BaseException | None = None
         self.loop: Any = None
+        # What extras/opentelemetry.py puts around the handlers of actors that start from then on.
+        self.instrument: Callable[[Cell, Handler], Handler] | None = None
         self.root = Cell(None, "", 0, mailbox, None)
         self.root.handle = ActorRef(self.scheduler, self.root)
         self._driver: Driver | None = None
@@ -145,34 +152,18 @@ class Ground:
         if isinstance(item, Reply) and item.is_question:
             message = item.message
             item.is_question = False
-            if reason == "stopped":
-                self.scheduler.settle(item, FAILED, stopped(cell))
-            else:
-                limit = cell.settings.messages_max
-                dropped = AskDropped(f"mailbox of {cell.path()} is full ({limit} messages) and dropped the question")
-                self.scheduler.settle(item, FAILED, dropped)
-        if self.dead_letters.has_subscribers:
+            if item.is_waiting:
+                self.scheduler.settle(item, FAILED, _error_of(cell, message, reason))
+        if self.dead_letters.has_subscribers or self.events.has_subscribers:
             ref = cell.handle or ActorRef(self.scheduler, cell)
-            self.dead_letters.publish(DeadLetter(ref, message, DeadLetterReason(reason)))
+            letter = DeadLetter(ref, message, DeadLetterReason(reason))
+            self.dead_letters.publish(letter)
+            if not isinstance(message, DeadLetter):  # or a full subscriber would make one letter of another
+                self.events.publish(letter)
 
     def timed_out(self, reply: Reply) -> BaseException:
         asked = "the actor asked" if reply.cell is None else reply.cell.path()
         return AskTimedOut(f"no answer from {asked} to {type_name(reply.message)} in time; it may still be working")
-
-    def take_reply(self, cell: Cell) -> Reply:
-        reply = cell.reply
-        if reply is None:
-            raise NotHandlingAsk(
-                f"{cell.path()} is not handling an ask; it came by tell, or its reply was taken before"
-            )
-        cell.reply = None
-        return reply
-
-    def refuse_answer(self, cell: Cell) -> None:
-        reply = cell.reply
-        if reply is not None:
-            cell.reply = None
-            self.scheduler.settle(reply, FAILED, stopped(cell))
 
     # looking
 
@@ -182,6 +173,8 @@ class Ground:
         for cell in self.cells():
             if cell.mailbox is not None:
                 queued += cell.mailbox.count + len(cell.mailbox.control or ())
+            if cell.extras is not None and cell.extras.stash:
+                queued += len(cell.extras.stash)
         return Counters(
             sent=scheduler.sent,
             handled=scheduler.handled,
@@ -225,3 +218,28 @@ def type_name(message: Any) -> str:
 
 def stopped(cell: Cell) -> ActorStopped:
     return ActorStopped(f"{cell.path()} has stopped; nobody will answer")
+
+
+def _error_of(cell: Cell, message: Any, reason: str) -> BaseException:
+    """What the asker hears of a question that became a dead letter."""
+    path = cell.path()
+    match reason:
+        case "stopped":
+            return stopped(cell)
+        case "unhandled":
+            return UnhandledMessage(f"{path} has no handler for {type_name(message)}; see what its class handles")
+        case "no_routee":
+            return NoRoutee(f"router {path} has no living routee with room for {type_name(message)}")
+        case _:
+            limit = cell.settings.messages_max
+            return AskDropped(f"mailbox of {path} is full ({limit} messages) and dropped the question")
+
+
+def is_overridden(actor_class: type[Any], hook: str) -> bool:
+    """Whether the class has a hook of its own; those of `Actor` need no turn."""
+    return not hasattr(getattr(actor_class, hook), "is_hook_of_base")
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether this is asyncio's CancelledError, which this room's decisions do not import."""
+    return type(error).__name__ == "CancelledError"

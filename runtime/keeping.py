@@ -1,4 +1,4 @@
-"""What an actor keeps beside its mailbox: watches, timers, tasks."""
+"""What an actor keeps beside its mailbox: watches, links, timers, tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .core.cell import STATE_NAMES, STOPPED, STOPPING, Cell
 from .core.mailbox import Overflow
 from .core.timers import Timer
 from .errors import ActorStopped
-from .ground import Ground
+from .handling import Handling
 from .messages import StopReason, Terminated
 from .ref import ActorRef
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Keeping"]
 
 
-class Keeping(Ground):
+class Keeping(Handling):
     """Starts and ends what belongs to an actor; the life-cycle says when."""
 
     def task_ended(self, cell: Cell, error: BaseException | None) -> None:
@@ -48,11 +48,52 @@ class Keeping(Ground):
         if watched.extras is not None and watched.extras.watched_by is not None:
             watched.extras.watched_by.pop(watcher, None)
 
+    def link(self, one: Cell, other: Cell) -> None:
+        if other.state == STOPPED or not other.is_open:
+            raise ActorStopped(f"{other.path()} has stopped; {one.path()} cannot be linked with it")
+        for cell, to in ((one, other), (other, one)):
+            belongings = belongings_of(cell)
+            if belongings.links is None:
+                belongings.links = {}
+            belongings.links[to] = None
+
+    def unlink(self, one: Cell, other: Cell) -> None:
+        for cell, to in ((one, other), (other, one)):
+            if cell.extras is not None and cell.extras.links is not None:
+                cell.extras.links.pop(to, None)
+
+    def watch_name(self, cell: Cell, name: str) -> None:
+        self.unwatch_name(cell, name)
+        belongings = belongings_of(cell)
+        if belongings.names is None:
+            belongings.names = {}
+        belongings.names[name] = self.registry.watch(name, lambda change: self.scheduler.post_control(cell, change))
+
+    def unwatch_name(self, cell: Cell, name: str) -> None:
+        if cell.extras is not None and cell.extras.names is not None:
+            subscription = cell.extras.names.pop(name, None)
+            if subscription is not None:
+                subscription.close()
+
     # timers and tasks
 
-    def start_timer(self, cell: Cell, key: object, message: Any, delay_us: int, interval_us: int | None) -> None:
-        if delay_us < 0 or (interval_us is not None and interval_us < 1):
-            raise ValueError(f"delay_us is {delay_us}, interval_us {interval_us}; use 0 or more, and 1 or more")
+    def start_timer(
+        self,
+        cell: Cell,
+        key: object,
+        message: Any,
+        *,
+        delay_us: int,
+        interval_us: int | None,
+        fixed_delay_us: int | None,
+    ) -> None:
+        if delay_us < 0 or any(repeat_us is not None and repeat_us < 1 for repeat_us in (interval_us, fixed_delay_us)):
+            raise ValueError(
+                f"delay_us is {delay_us}, interval_us {interval_us}, fixed_delay_us {fixed_delay_us}; "
+                "use 0 or more, and 1 or more for what repeats"
+            )
+        if interval_us is not None and fixed_delay_us is not None:
+            raise ValueError("interval_us (fixed rate) and fixed_delay_us are both given; a timer has one of them")
         if cell.state == STOPPED:
             raise ActorStopped(f"{cell.path()} has stopped and can have no timers")
         self.cancel_timer(cell, key)
@@ -60,7 +101,9 @@ class Keeping(Ground):
         if belongings.timers is None:
             belongings.timers = {}
         timers = self.scheduler.timers
-        belongings.timers[key] = timers.set(self.now_us() + delay_us, cell, (key, message), interval_us or 0)
+        payload = (key, message, fixed_delay_us is not None)
+        repeat_us = interval_us or fixed_delay_us or 0
+        belongings.timers[key] = timers.set(self.now_us() + delay_us, cell, payload, repeat_us)
         self.scheduler.need_turn()
 
     def cancel_timer(self, cell: Cell, key: object) -> bool:
@@ -74,8 +117,11 @@ class Keeping(Ground):
         if not isinstance(target, Cell):
             target()
             return
-        key, message = timer.payload
-        if timer.interval_us > 0:
+        key, message, is_delay = timer.payload
+        if is_delay:
+            timer.deadline_us = self.scheduler.now_us + timer.interval_us
+            self.scheduler.timers.put(timer)
+        elif timer.interval_us > 0:
             late_us = self.scheduler.now_us - timer.deadline_us
             timer.deadline_us += timer.interval_us * (1 + late_us // timer.interval_us)
             self.scheduler.timers.put(timer)
@@ -93,6 +139,9 @@ class Keeping(Ground):
         for timer in (belongings.timers or {}).values():
             self.scheduler.timers.cancel(timer)
         belongings.timers = None
+        for timer in (belongings.group_timer, None if belongings.comeback is None else belongings.comeback.timer):
+            if timer is not None:
+                self.scheduler.timers.cancel(timer)
 
     def start_task(self, cell: Cell, coroutine: Coroutine[Any, Any, object], name: str | None) -> TaskHandle:
         if cell.state in (STOPPING, STOPPED):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .ref import ActorRef
     from .supervision import Directive
 
-__all__ = ["DeadLetter", "DeadLetterReason", "Failure", "MailboxSettings", "StopReason", "Terminated"]
+__all__ = ["DeadLetter", "DeadLetterReason", "Failure", "MailboxSettings", "NameChanged", "StopReason", "Terminated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,13 @@ class MailboxSettings:
 
     messages_max: int = 1024  # a handler of 10 us is then at most 10 ms behind
     overflow: Overflow = Overflow.FAIL
+    stash_max: int = 256  # messages that the actor may put aside besides
 
     def __post_init__(self) -> None:
         if self.messages_max < 1:
             raise ValueError(f"messages_max is {self.messages_max}; a mailbox needs room for at least 1 message")
+        if self.stash_max < 0:
+            raise ValueError(f"stash_max is {self.stash_max}; use 0 or more")
 
 
 class StopReason(Enum):
@@ -32,7 +35,9 @@ class StopReason(Enum):
 
     STOPPED = "stopped"  # somebody asked it to, or it did itself
     FAILED = "failed"  # it raised, and is not restarted
-    RESTARTED = "restarted"  # it raised; another instance takes its place (only `on_stop` sees this)
+    RESTARTED = "restarted"  # it or a sibling raised; another instance takes its place (only `on_stop` sees this)
+    SIBLING = "sibling"  # a sibling raised, their strategy ends this one too, and it is temporary
+    LINKED = "linked"  # an actor linked with it stopped
     PARENT = "parent"  # its parent stopped or restarted
     SYSTEM = "system"  # the system stopped
 
@@ -46,6 +51,14 @@ class Terminated:
     error: BaseException | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NameChanged:
+    """A name that is watched was given to an actor, or became free (None)."""
+
+    name: str
+    ref: ActorRef[Any] | None
+
+
 class DeadLetterReason(Enum):
     """Why nobody will handle a message."""
 
@@ -53,6 +66,8 @@ class DeadLetterReason(Enum):
     DROPPED_NEWEST = "dropped_newest"
     DROPPED_OLDEST = "dropped_oldest"
     TIMER_REFUSED = "timer_refused"  # a timer's message met a full mailbox
+    UNHANDLED = "unhandled"  # the actor has no handler for it
+    NO_ROUTEE = "no_routee"  # no routee of the router lives and has room
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,6 @@ class Failure:
     ref: ActorRef[Any]
     path: str
     message_type: str  # of the message in handling; "" outside of one
-    where: str  # "receive", "on_start", "on_stop", "task" or "child"
+    where: str  # "receive", "on_start", "on_stop", "task", "child" or "link"
     error: BaseException
     directive: Directive

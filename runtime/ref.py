@@ -64,6 +64,12 @@ class ActorRef(Handle, Generic[M_contra]):
         """False once the actor has stopped for good."""
         return self.cell.state != STOPPED
 
+    @property
+    def queued(self) -> int:
+        """User messages that wait in its mailbox."""
+        box = self.cell.mailbox
+        return 0 if box is None else box.count
+
     def stop(self) -> None:
         """Ask the actor to stop, ahead of all waiting messages, which become dead letters.
 

@@ -7,9 +7,12 @@ hears of it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .errors import NameTaken
+from .messages import NameChanged
+from .streams import Stream, Subscription
 
 if TYPE_CHECKING:
     from .ref import ActorRef
@@ -20,20 +23,38 @@ __all__ = ["Registry"]
 class Registry:
     """Paths to refs.  Its size is that of the living actors that have a name."""
 
-    __slots__ = ("_refs",)
+    __slots__ = ("_refs", "_watchers")
 
     def __init__(self) -> None:
         self._refs: dict[str, ActorRef[Any]] = {}
+        self._watchers: dict[str, Stream[NameChanged]] = {}  # only names that somebody watches
 
     def add(self, path: str, ref: ActorRef[Any]) -> None:
         """NameTaken if somebody living has it."""
         if path in self._refs:
             raise NameTaken(f"an actor at {path} is alive; choose another name, or wait for its Terminated")
         self._refs[path] = ref
+        if path in self._watchers:
+            self._watchers[path].publish(NameChanged(path[1:], ref))
 
     def remove(self, path: str) -> None:
-        self._refs.pop(path, None)
+        if self._refs.pop(path, None) is not None and path in self._watchers:
+            self._watchers[path].publish(NameChanged(path[1:], None))
+
+    def watch(self, name: str, callback: Callable[[NameChanged], None]) -> Subscription[NameChanged]:
+        """Have `callback` called at once with who has the name, if anybody, and whenever that changes."""
+        path = _path(name)
+        for other in [other for other, stream in self._watchers.items() if not stream.has_subscribers]:
+            del self._watchers[other]
+        subscription = self._watchers.setdefault(path, Stream()).subscribe(callback)
+        if path in self._refs:
+            callback(NameChanged(path[1:], self._refs[path]))
+        return subscription
 
     def find(self, name: str) -> ActorRef[Any] | None:
         """The living actor of that name, with or without the first slash; else None."""
-        return self._refs.get(name if name.startswith("/") else "/" + name)
+        return self._refs.get(_path(name))
+
+
+def _path(name: str) -> str:
+    return name if name.startswith("/") else "/" + name

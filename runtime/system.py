@@ -13,17 +13,19 @@ is left in the loop.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from .actor import Actor
 from .core.reply import Reply
 from .drivers.base import Driver
+from .events import Events
 from .life import Life
-from .messages import DeadLetter, Failure, MailboxSettings
+from .messages import DeadLetter, Failure, MailboxSettings, NameChanged
 from .ref import ActorRef
 from .statistics import Counters, LoopDelay, Snapshot
-from .streams import Stream
+from .streams import Stream, Subscription
 from .supervision import Restart, Supervision
 
 __all__ = ["ActorSystem"]
@@ -51,7 +53,8 @@ class ActorSystem:
         `turn_budget_us`: what the loop's other callbacks wait for at most, while actors are busy, as long as each
         handler is short.  `slice_us` and `batch_messages_max`: what one actor gets before others do.
         `fixed_cost_ns`: charge each message this much instead of measured time, so that runs repeat.
-        `mailbox`: for actors spawned without one.  `supervision`: of top-level actors.
+        `mailbox`: for actors spawned without one.  `supervision`: of top-level actors; by
+        default each is counted by itself, since nothing but the system joins them.
         `loop_delay_interval_us`: how often `loop_delay` is sampled; None for never.
         """
         self._driver = driver
@@ -65,7 +68,7 @@ class ActorSystem:
             slice_us=slice_us,
             fixed_cost_ns=fixed_cost_ns,
             mailbox=mailbox or MailboxSettings(),
-            supervision=supervision or Supervision(),
+            supervision=supervision or Supervision(per_child=True),
         )
 
     async def __aenter__(self) -> Self:
@@ -128,6 +131,10 @@ class ActorSystem:
         """The living actor of that path, as in "session/peer-3", if it was given a name; else None."""
         return self._life.registry.find(name)
 
+    def watch_name(self, name: str, callback: Callable[[NameChanged], None]) -> Subscription[NameChanged]:
+        """Have `callback` called at once if an actor has that path, and whenever one takes it or it becomes free."""
+        return self._life.registry.watch(name, callback)
+
     @property
     def now_us(self) -> int:
         """The driver's monotonic clock."""
@@ -142,6 +149,11 @@ class ActorSystem:
     def failures(self) -> Stream[Failure]:
         """Everything an actor raised, as it happens; each is logged once besides."""
         return self._life.failures
+
+    @property
+    def events(self) -> Events:
+        """Publish and subscribe by type."""
+        return self._life.events
 
     @property
     def counters(self) -> Counters:

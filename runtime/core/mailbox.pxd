@@ -15,6 +15,7 @@ cdef class Mailbox:
     cdef Py_ssize_t _head
 
     cpdef bint push(self, object item) except -1
+    cpdef void put_back(self, object item) except *
     cpdef object pop(self)
     @cython.locals(head=Py_ssize_t)
     cpdef object pop_oldest(self)

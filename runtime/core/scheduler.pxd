@@ -46,6 +46,8 @@ cdef class Scheduler:
     @cython.locals(box=Mailbox)
     cpdef void post_control(self, Cell cell, object message) except *
     @cython.locals(box=Mailbox)
+    cpdef void put_back(self, Cell cell, object item) except *
+    @cython.locals(box=Mailbox)
     cpdef bint post_or_wait(self, Cell cell, object item, Reply reply) except -1
     @cython.locals(reply=Reply, now_us=int64_t)
     cpdef Reply ask(self, Cell cell, object message, int64_t timeout_us)

@@ -132,6 +132,15 @@ class Scheduler:
         if not cell.is_scheduled:
             self.ready(cell)
 
+    def put_back(self, cell: Cell, item: Any) -> None:
+        """Put a message that was taken out of the mailbox, and is counted nowhere now, ahead of the others."""
+        box = cell.mailbox
+        if box is None:
+            box = self._lease(cell)
+        box.put_back(item)
+        if not cell.is_scheduled:
+            self.ready(cell)
+
     def post_or_wait(self, cell: Cell, item: Any, reply: Reply) -> bool:
         """As `post`, but wait for room in a full mailbox; True when it was posted at once.
 

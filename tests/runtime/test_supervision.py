@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from shoal.runtime import Actor, ChildFailed, Directive, HandlerFailed, Restart, StopReason, Supervision, Terminated
-from shoal.runtime.supervision import FailureHistory, decide
+from shoal.runtime.supervision import RestartHistory, decide
 from shoal.runtime.testing import ManualSystem, Probe
 
 
@@ -55,21 +55,28 @@ def system():
     ],
 )
 def test_the_table(restart, failed, directive):
-    assert decide(restart, Supervision(), FailureHistory(), 0, failed=failed) is directive
+    assert decide(restart, Supervision(), RestartHistory(), 0, failed=failed) is directive
 
 
 def test_more_restarts_than_allowed_in_the_period_escalate():
-    history = FailureHistory()
+    history = RestartHistory()
     supervision = Supervision(restarts_max=2, period_us=100)
     decisions = [decide(Restart.TRANSIENT, supervision, history, t, failed=True) for t in (0, 50, 99)]
     assert decisions == [Directive.RESTART, Directive.RESTART, Directive.ESCALATE]
 
 
 def test_restarts_before_the_period_are_forgotten():
-    history = FailureHistory()
+    history = RestartHistory()
     supervision = Supervision(restarts_max=1, period_us=100)
-    decisions = [decide(Restart.TRANSIENT, supervision, history, t, failed=True) for t in (0, 100, 200)]
+    decisions = [decide(Restart.TRANSIENT, supervision, history, t, failed=True) for t in (0, 101, 202)]
     assert decisions == [Directive.RESTART] * 3
+
+
+def test_a_restart_that_is_exactly_a_period_ago_still_counts():
+    history = RestartHistory()
+    supervision = Supervision(restarts_max=1, period_us=100)
+    decisions = [decide(Restart.TRANSIENT, supervision, history, t, failed=True) for t in (0, 100)]
+    assert decisions == [Directive.RESTART, Directive.ESCALATE]
 
 
 def test_a_failed_actor_is_made_again_and_its_other_messages_survive(system):

@@ -1,0 +1,126 @@
+"""Events by type, for whoever subscribes: `system.events`.
+
+    system.events.subscribe(SegmentPlayed, ref)         # told to an actor, as a message
+    system.events.subscribe(SegmentPlayed, callback)    # called at once, in the publisher's stack
+    system.events.publish(SegmentPlayed("a.ts"))
+
+An event goes to those who subscribed to its class or to one it descends from,
+in the order of subscription.  Nothing is kept for those who come later, and
+nobody is waited for: what an actor's full mailbox refuses is dropped and
+counted.  An actor's subscriptions end with it.
+
+The runtime publishes `Failure` and `DeadLetter` here too.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from .core.handle import Handle
+from .errors import MailboxFull
+from .ref import ActorRef
+
+__all__ = ["EventSubscription", "Events"]
+
+E = TypeVar("E")
+
+_log = logging.getLogger("shoal.runtime")
+
+_KNOWN_MAX = 1024  # event classes whose subscribers are remembered
+
+
+class EventSubscription:
+    """Ends with `close()`, with the `with` block, or with the actor that is told."""
+
+    __slots__ = ("_events", "dropped", "event_type", "to")
+
+    def __init__(self, events: Events, event_type: type[Any], to: Any) -> None:
+        self._events = events
+        self.event_type = event_type
+        self.to = to
+        self.dropped = 0  # events that a full mailbox refused
+
+    def close(self) -> None:
+        """No event comes after this.  Does nothing the second time."""
+        self._events._drop(self)  # noqa: SLF001, the two are one thing
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+class Events:
+    """Publish and subscribe by type, within one system."""
+
+    __slots__ = ("_known", "_subscriptions", "dropped")
+
+    def __init__(self) -> None:
+        self.dropped = 0  # by all subscriptions so far
+        self._subscriptions: tuple[EventSubscription, ...] = ()
+        self._known: dict[type[Any], tuple[EventSubscription, ...]] = {}
+
+    def subscribe(self, event_type: type[E], to: ActorRef[E] | Callable[[E], object]) -> EventSubscription:
+        """Have events of a type told to an actor, or a function called with them, from now on.
+
+        An actor that has subscribed to that type already keeps the subscription
+        it has, so that `on_start` may subscribe whenever it runs.
+        """
+        if isinstance(to, Handle):
+            for subscription in self._subscriptions:
+                if subscription.to is to and subscription.event_type is event_type:
+                    return subscription
+        subscription = EventSubscription(self, event_type, to)
+        self._change((*self._subscriptions, subscription))
+        return subscription
+
+    def publish(self, event: object) -> int:
+        """Give an event to all who subscribed to its type; how many got it.  Without subscribers, a dict's look-up."""
+        found = self._known.get(type(event))
+        if found is None:
+            found = self._find(type(event))
+        count = 0
+        for subscription in found:
+            to = subscription.to
+            if not isinstance(to, Handle):
+                count += _call(to, event)
+            elif not to.is_alive:  # type: ignore[attr-defined]  # a Handle outside core is an ActorRef
+                subscription.close()
+            else:
+                try:
+                    to.tell(event)
+                    count += 1
+                except MailboxFull:
+                    subscription.dropped += 1
+                    self.dropped += 1
+        return count
+
+    @property
+    def has_subscribers(self) -> bool:
+        return bool(self._subscriptions)
+
+    def _find(self, event_type: type[Any]) -> tuple[EventSubscription, ...]:
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        found = tuple(s for s in self._subscriptions if issubclass(event_type, s.event_type))
+        self._known[event_type] = found
+        return found
+
+    def _change(self, subscriptions: tuple[EventSubscription, ...]) -> None:
+        self._subscriptions = subscriptions
+        self._known = {}
+
+    def _drop(self, subscription: EventSubscription) -> None:
+        self._change(tuple(s for s in self._subscriptions if s is not subscription))
+
+
+def _call(callback: Callable[[Any], object], event: object) -> int:
+    try:
+        callback(event)
+    except Exception:  # an observer may not break what it observes
+        _log.exception("a subscriber failed on %r", event)
+    return 1

@@ -1,0 +1,137 @@
+"""What an actor may do with the message in hand: answer later, pass on, put aside, refuse; and change what handles it.
+
+A message that is put aside, passed on with its question, or refused leaves the
+handler's account: it counts where it is then, as queued or as a dead letter.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from .belongings import belongings_of
+from .core.cell import STOPPED, Cell
+from .core.mailbox import Overflow
+from .core.reply import FAILED, Reply
+from .errors import ActorStopped, BehaviourLimit, NotHandlingAsk, StashFull
+from .ground import Ground, stopped
+
+__all__ = ["Handling"]
+
+_BEHAVIOURS_MAX = 64  # stacked; more are a `become` in a loop
+
+
+class Handling(Ground):
+    """The account of the message in hand."""
+
+    # answers
+
+    def take_reply(self, cell: Cell) -> Reply:
+        reply = cell.reply
+        if reply is None:
+            raise NotHandlingAsk(
+                f"{cell.path()} is not handling an ask; it came by tell, or its reply was taken before"
+            )
+        cell.reply = None
+        return reply
+
+    def refuse_answer(self, cell: Cell) -> None:
+        reply = cell.reply
+        if reply is not None:
+            cell.reply = None
+            self.scheduler.settle(reply, FAILED, stopped(cell))
+
+    def forward(self, cell: Cell, target: Cell, message: Any) -> None:
+        reply = cell.reply
+        if reply is None:
+            self.scheduler.post(target, message)
+            return
+        before = (reply.cell, reply.message)
+        reply.cell, reply.message, reply.is_question = target, message, True
+        cell.reply = None
+        try:
+            if target.mailbox is not None and target.settings.overflow == Overflow.WAIT:
+                self.scheduler.post_or_wait(target, reply, reply)
+            else:
+                self.scheduler.post(target, reply)
+        except BaseException:  # refused: the question is still this actor's
+            reply.cell, reply.message = before
+            reply.is_question = False
+            cell.reply = reply
+            raise
+
+    def unhandled(self, cell: Cell, message: Any, reason: str = "unhandled") -> None:
+        self._take_from_account()
+        self.scheduler.bury(cell, self._with_question(cell, message), reason)
+
+    # the stash
+
+    def stash(self, cell: Cell, message: Any) -> None:
+        if cell.state == STOPPED:
+            raise ActorStopped(f"{cell.path()} has stopped and can put nothing aside")
+        belongings = belongings_of(cell)
+        if belongings.stash is None:
+            belongings.stash = deque()
+        limit = cell.settings.stash_max
+        if len(belongings.stash) >= limit:
+            raise StashFull(f"{cell.path()} has put {limit} messages aside; unstash them, or raise stash_max")
+        self._take_from_account()
+        belongings.stash.append(self._with_question(cell, message))
+
+    def unstash(self, cell: Cell) -> int:
+        items = self.take_stash(cell)
+        for item in reversed(items):
+            self.scheduler.put_back(cell, item)
+        return len(items)
+
+    def take_stash(self, cell: Cell) -> list[Any]:
+        """All that was put aside, oldest first, taken out."""
+        if cell.extras is None or not cell.extras.stash:
+            return []
+        items = list(cell.extras.stash)
+        cell.extras.stash = None
+        return items
+
+    def _take_from_account(self) -> None:
+        """The scheduler will count the message in hand as handled, once its handler ends: count it back."""
+        self.scheduler.taken -= 1
+        self.scheduler.handled -= 1
+
+    def _with_question(self, cell: Cell, message: Any) -> Any:
+        """The message as it was in the mailbox: in its Reply, if it was a question that nobody has answered."""
+        reply = cell.reply
+        if reply is None:
+            return message
+        cell.reply = None
+        reply.message = message
+        reply.is_question = True
+        return reply
+
+    # behaviours
+
+    def become(self, cell: Cell, behaviour: Callable[[Any], Any], *, stacked: bool) -> None:
+        belongings = belongings_of(cell)
+        if belongings.behaviours is None:
+            belongings.behaviours = []
+        if stacked:
+            if len(belongings.behaviours) >= _BEHAVIOURS_MAX:
+                raise BehaviourLimit(
+                    f"{cell.path()} has {_BEHAVIOURS_MAX} behaviours stacked; unbecome some, or become without stacked"
+                )
+            belongings.behaviours.append(cell.function)
+        if getattr(behaviour, "__self__", None) is cell.actor and hasattr(behaviour, "__func__"):
+            cell.function = self.handler_function(cell, behaviour.__func__)  # a method needs no step in between
+        else:
+            cell.function = self.handler_function(cell, lambda _actor, message: behaviour(message))
+
+    def unbecome(self, cell: Cell) -> None:
+        behaviours = belongings_of(cell).behaviours
+        if behaviours:
+            cell.function = behaviours.pop()
+        elif cell.actor is not None:
+            cell.function = self.handler_function(cell, type(cell.actor).receive)
+
+    def handler_function(self, cell: Cell, function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """What the scheduler is to call: the function, or what an observer made of it."""
+        return function if self.instrument is None else self.instrument(cell, function)
