@@ -40,7 +40,8 @@ from .errors import (
 from .events import Events, EventSubscription
 from .messages import DeadLetter, DeadLetterReason, Failure, MailboxSettings, NameChanged, StopReason, Terminated
 from .ref import ActorRef
-from .statistics import ActorSnapshot, Counters, LoopDelay, LoopDelaySnapshot, Snapshot
+from .routers import Broadcast, ConsistentHash, Pool, RoundRobin, Router, SmallestMailbox
+from .statistics import ActorMetrics, ActorNode, ActorSnapshot, Counters, LoopDelay, LoopDelaySnapshot, Snapshot
 from .streams import Stream, Subscription
 from .supervision import Backoff, Directive, Restart, Strategy, Supervision
 from .system import ActorSystem
@@ -48,6 +49,8 @@ from .system import ActorSystem
 __all__ = [
     "Actor",
     "ActorError",
+    "ActorMetrics",
+    "ActorNode",
     "ActorRef",
     "ActorSnapshot",
     "ActorStopped",
@@ -57,8 +60,10 @@ __all__ = [
     "AskTimedOut",
     "Backoff",
     "BehaviourLimit",
+    "Broadcast",
     "ChildFailed",
     "Clock",
+    "ConsistentHash",
     "Counters",
     "DeadLetter",
     "DeadLetterReason",
@@ -79,8 +84,12 @@ __all__ = [
     "NotAvailable",
     "NotHandlingAsk",
     "Overflow",
+    "Pool",
     "Reply",
     "Restart",
+    "RoundRobin",
+    "Router",
+    "SmallestMailbox",
     "Snapshot",
     "StashFull",
     "StopReason",

@@ -56,7 +56,7 @@ class Actor(Generic[M]):
         if handlers_of(cls):
             if "receive" in vars(cls):
                 raise TypeError(f"{cls.__name__} has both receive and handlers; keep one of them")
-            cls.receive = _dispatching(MessageTable(cls))  # type: ignore[method-assign]
+            cls.receive = _dispatching(MessageTable(cls))  # type: ignore[method-assign, assignment]
 
     # what users write
 

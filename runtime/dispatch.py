@@ -35,7 +35,9 @@ _KNOWN_MAX = 1024  # message classes remembered by a table; programs that make c
 
 
 @overload
-def handler(first: type[T], /) -> Callable[[Callable[[S, T], R]], Callable[[S, T], R]]: ...
+def handler(  # type: ignore[overload-overlap]  # a class is a function too; as an argument it is meant as a class
+    first: type[T], /
+) -> Callable[[Callable[[S, T], R]], Callable[[S, T], R]]: ...
 @overload
 def handler(first: type[T], second: type[U], /) -> Callable[[Callable[[S, T | U], R]], Callable[[S, T | U], R]]: ...
 @overload

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .core.cell import RUNNING, STATE_NAMES, Cell
+from .core.cell import RUNNING, STATE_NAMES, STOPPING, Cell
 from .core.reply import FAILED, Reply
 from .core.scheduler import Scheduler
 from .core.timers import Timer
@@ -17,7 +17,7 @@ from .events import Events
 from .messages import DeadLetter, DeadLetterReason, Failure, MailboxSettings, StopReason
 from .ref import ActorRef
 from .registry import Registry
-from .statistics import ActorSnapshot, Counters
+from .statistics import ActorMetrics, ActorSnapshot, Counters
 from .streams import Stream
 from .supervision import Supervision
 
@@ -190,16 +190,7 @@ class Ground:
         )
 
     def actor_snapshots(self) -> tuple[ActorSnapshot, ...]:
-        return tuple(
-            ActorSnapshot(
-                path=cell.path(),
-                state=STATE_NAMES[cell.state],
-                queued=0 if cell.mailbox is None else cell.mailbox.count,
-                run_time_us=cell.virtual_ns // 1000,
-            )
-            for cell in self.cells()
-            if cell.parent is not None
-        )
+        return tuple(_snapshot(cell) for cell in self.cells() if cell.parent is not None)
 
     def cells(self) -> list[Cell]:
         """All living cells, parents before children, the first started first."""
@@ -210,6 +201,30 @@ class Ground:
             found.append(cell)
             left.extend(cell.children())
         return found
+
+
+def _snapshot(cell: Cell) -> ActorSnapshot:
+    extras, stats = cell.extras, cell.stats
+    recipe = cell.recipe[0] if type(cell.recipe) is tuple else cell.recipe
+    is_restarting = cell.state == STOPPING and extras.is_restarting
+    return ActorSnapshot(
+        path=cell.path(),
+        state="restarting" if is_restarting else STATE_NAMES[cell.state],
+        queued=0 if cell.mailbox is None else cell.mailbox.count,
+        run_time_us=cell.virtual_ns // 1000,
+        actor_class=recipe.__qualname__,
+        stashed=0 if extras is None else len(extras.stash or ()),
+        restarts=0 if extras is None or extras.comeback is None else extras.comeback.restarts,
+        metrics=None
+        if stats is None
+        else ActorMetrics(
+            handled=stats.handled,
+            slices=stats.slices,
+            run_time_us=stats.run_ns // 1000,
+            queued_peak=stats.queued_peak,
+            waits_log2=tuple(stats.waits),
+        ),
+    )
 
 
 def type_name(message: Any) -> str:

@@ -65,6 +65,11 @@ class Handling(Ground):
         self._take_from_account()
         self.scheduler.bury(cell, self._with_question(cell, message), reason)
 
+    def undelivered(self, target: Cell, message: Any, reason: str) -> None:
+        """Count as sent, and as a dead letter, what a full mailbox refused and nobody is told of."""
+        self.scheduler.sent += 1
+        self.scheduler.bury(target, message, reason)
+
     # the stash
 
     def stash(self, cell: Cell, message: Any) -> None:
@@ -120,10 +125,10 @@ class Handling(Ground):
                     f"{cell.path()} has {_BEHAVIOURS_MAX} behaviours stacked; unbecome some, or become without stacked"
                 )
             belongings.behaviours.append(cell.function)
-        if getattr(behaviour, "__self__", None) is cell.actor and hasattr(behaviour, "__func__"):
-            cell.function = self.handler_function(cell, behaviour.__func__)  # a method needs no step in between
-        else:
-            cell.function = self.handler_function(cell, lambda _actor, message: behaviour(message))
+        function = getattr(behaviour, "__func__", None)
+        if function is None or getattr(behaviour, "__self__", None) is not cell.actor:
+            function = lambda _actor, message: behaviour(message)  # noqa: E731, a method needs no step in between
+        cell.function = self.handler_function(cell, function)
 
     def unbecome(self, cell: Cell) -> None:
         behaviours = belongings_of(cell).behaviours

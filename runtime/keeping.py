@@ -51,6 +51,8 @@ class Keeping(Handling):
     def link(self, one: Cell, other: Cell) -> None:
         if other.state == STOPPED or not other.is_open:
             raise ActorStopped(f"{other.path()} has stopped; {one.path()} cannot be linked with it")
+        if one is other:
+            return
         for cell, to in ((one, other), (other, one)):
             belongings = belongings_of(cell)
             if belongings.links is None:
@@ -130,8 +132,7 @@ class Keeping(Handling):
         box = target.mailbox
         is_full = box is not None and box.count >= box.limit
         if is_full and target.settings.overflow in (Overflow.FAIL, Overflow.WAIT):
-            self.scheduler.sent += 1
-            self.scheduler.bury(target, message, "timer_refused")
+            self.undelivered(target, message, "timer_refused")
         else:
             self.scheduler.post(target, message)
 
@@ -139,9 +140,10 @@ class Keeping(Handling):
         for timer in (belongings.timers or {}).values():
             self.scheduler.timers.cancel(timer)
         belongings.timers = None
-        for timer in (belongings.group_timer, None if belongings.comeback is None else belongings.comeback.timer):
-            if timer is not None:
-                self.scheduler.timers.cancel(timer)
+        comeback = belongings.comeback
+        for delay in (belongings.group_timer, None if comeback is None else comeback.timer):
+            if delay is not None:
+                self.scheduler.timers.cancel(delay)
 
     def start_task(self, cell: Cell, coroutine: Coroutine[Any, Any, object], name: str | None) -> TaskHandle:
         if cell.state in (STOPPING, STOPPED):

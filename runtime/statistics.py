@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-__all__ = ["ActorSnapshot", "Counters", "LoopDelay", "LoopDelaySnapshot", "Snapshot"]
+__all__ = ["ActorMetrics", "ActorNode", "ActorSnapshot", "Counters", "LoopDelay", "LoopDelaySnapshot", "Snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,45 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
+class ActorMetrics:
+    """What one actor has done since metrics were on; its restarts included."""
+
+    handled: int  # messages taken out of its mailbox
+    slices: int
+    run_time_us: int  # measured, by slices
+    queued_peak: int  # in its mailbox, seen as a slice began
+    waits_log2: tuple[int, ...]  # [n]: it waited 2^(n-1) to 2^n us from having something to do until it ran; [0]: 0 us
+
+    def wait_us(self, share: float) -> int:
+        """What `share` (0 to 1) of the waits stayed below, rounded up to a power of two; 0 without any."""
+        wanted, seen = share * sum(self.waits_log2), 0
+        for bucket, count in enumerate(self.waits_log2):
+            seen += count
+            if count and seen >= wanted:
+                return 1 << bucket if bucket else 0
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
 class ActorSnapshot:
     """One living actor."""
 
     path: str
-    state: str
+    state: str  # starting, running, suspended, stopping; restarting: ending, or waiting, to begin again
     queued: int
     run_time_us: int  # virtual: what it was charged, or was let off while it slept
+    actor_class: str = ""
+    stashed: int = 0
+    restarts: int = 0
+    metrics: ActorMetrics | None = None  # None: metrics are off, or it has not run
+
+
+@dataclass(frozen=True, slots=True)
+class ActorNode:
+    """An actor and those under it, the first started first."""
+
+    actor: ActorSnapshot
+    children: tuple[ActorNode, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +91,24 @@ class Snapshot:
     counters: Counters
     actors: tuple[ActorSnapshot, ...]
     loop_delay: LoopDelaySnapshot
+
+    def tree(self) -> tuple[ActorNode, ...]:
+        """The actors at the top, and all others under them."""
+        children: dict[str, list[ActorSnapshot]] = {}
+        for actor in self.actors:
+            children.setdefault(actor.path.rpartition("/")[0], []).append(actor)
+        made: dict[str, ActorNode] = {}
+        for actor in reversed(self.actors):  # children before parents
+            below = tuple(made[child.path] for child in children.get(actor.path, ()))
+            made[actor.path] = ActorNode(actor, below)
+        return tuple(made[actor.path] for actor in children.get("", ()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists and numbers; what `to_json` writes."""
+        return asdict(self)
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        return json.dumps(self.to_dict(), indent=indent)
 
 
 _BUCKETS = 128  # 8 for each doubling, from 1 us to 65 ms and on: a percentile is at most 9 % too high

@@ -48,6 +48,7 @@ class ActorSystem:
         mailbox: MailboxSettings | None = None,
         supervision: Supervision | None = None,
         loop_delay_interval_us: int | None = 20_000,
+        metrics: bool = False,
     ) -> None:
         """
         `turn_budget_us`: what the loop's other callbacks wait for at most, while actors are busy, as long as each
@@ -56,6 +57,7 @@ class ActorSystem:
         `mailbox`: for actors spawned without one.  `supervision`: of top-level actors; by
         default each is counted by itself, since nothing but the system joins them.
         `loop_delay_interval_us`: how often `loop_delay` is sampled; None for never.
+        `metrics`: count each actor's messages, slices, run time and waits for `snapshot`.
         """
         self._driver = driver
         self._loop_delay_interval_us = loop_delay_interval_us
@@ -70,6 +72,8 @@ class ActorSystem:
             mailbox=mailbox or MailboxSettings(),
             supervision=supervision or Supervision(per_child=True),
         )
+
+        self._life.scheduler.metrics = metrics
 
     async def __aenter__(self) -> Self:
         self.start()

@@ -103,10 +103,22 @@ def test_a_decision_has_no_clock_no_chance_and_no_await(place: str) -> None:
     assert not waits, f"{place} waits at lines {waits}"
 
 
-@pytest.mark.parametrize("path", [p for p in modules() if p.parts[-2] == "core" or "runtime" in p.parts], ids=identity)
+@pytest.mark.parametrize(
+    "path", [p for p in modules() if "runtime" in p.parts and "extras" not in p.parts], ids=identity
+)
 def test_the_runtime_needs_the_standard_library_only(path: Path) -> None:
     import sys
 
     for name, line in imports(path):
         root = name.split(".")[0]
         assert root in {"shoal", "uvloop"} or root in sys.stdlib_module_names, f"{identity(path)}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("runtime/extras/*.py")), ids=identity)
+def test_an_extra_imports_its_package_inside_functions_only(path: Path) -> None:
+    import sys
+
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [node.module or "shoal"] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+            assert all(name.split(".")[0] in {"shoal", *sys.stdlib_module_names} for name in names), names

@@ -2,6 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t
 from .mailbox cimport Mailbox
 from .reply cimport Reply
+from .stats cimport Stats
 
 
 @cython.final
@@ -32,6 +33,7 @@ cdef class Cell:
     cdef public int64_t serial
     cdef public object recipe
     cdef public object extras
+    cdef public Stats stats
 
     cpdef void adopt(self, Cell child) except *
     cpdef void disown(self, Cell child) except *

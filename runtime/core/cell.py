@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .mailbox import Mailbox
     from .reply import Reply
+    from .stats import Stats
 
 __all__ = ["RUNNING", "STARTING", "STATE_NAMES", "STOPPED", "STOPPING", "SUSPENDED", "Cell"]
 
@@ -60,6 +61,7 @@ class Cell:
         "settings",
         "signals",
         "state",
+        "stats",
         "virtual_ns",
     )
 
@@ -91,6 +93,7 @@ class Cell:
         self.serial = serial
         self.recipe = recipe  # how to make the actor again; `life` knows its shapes
         self.extras: Any = None
+        self.stats: Stats | None = None  # only if metrics are on
 
     def adopt(self, child: Cell) -> None:
         """Put a child behind those that started before it."""

@@ -5,6 +5,7 @@ from .cell cimport Cell
 from .mailbox cimport Mailbox
 from .ready cimport ReadyQueue
 from .reply cimport Reply
+from .stats cimport Stats
 from .timers cimport Timer, Timers
 
 cdef int _RUNNING
@@ -32,6 +33,7 @@ cdef class Scheduler:
     cdef public int64_t dead
     cdef public int64_t late_replies
     cdef public int64_t turns
+    cdef public bint metrics
     cdef int64_t _slice_ns
     cdef int64_t _fixed_ns
     cdef int64_t _spent_ns
@@ -66,8 +68,10 @@ cdef class Scheduler:
     @cython.locals(end_ns=int64_t, cell=Cell, more=bint)
     cpdef bint turn(self, int64_t budget_us, int64_t now_us) except -1
     cpdef bint has_work(self) except -1
-    @cython.locals(start_ns=int64_t, now_ns=int64_t, left=Py_ssize_t, box=Mailbox, reply=Reply)
+    @cython.locals(start_ns=int64_t, now_ns=int64_t, taken=int64_t, left=Py_ssize_t, box=Mailbox, reply=Reply)
     cdef void _run(self, Cell cell, int64_t end_ns) except *
+    @cython.locals(box=Mailbox)
+    cdef void _begin_stats(self, Cell cell, int64_t now_ns) except *
     @cython.locals(box=Mailbox)
     cdef void _rest(self, Cell cell) except *
     cdef void _finish(self, Cell cell, object result, object message) except *
@@ -83,4 +87,5 @@ cdef class Scheduler:
     cdef void _overflow(self, Cell cell, Mailbox box, object item) except *
     @cython.locals(reply=Reply)
     cdef void _admit(self, Cell cell, Mailbox box) except *
+    cdef int64_t _look(self) except -1
     cdef int64_t _tick(self) except -1

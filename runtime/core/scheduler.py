@@ -32,6 +32,7 @@ from .cell import RUNNING, SUSPENDED, Cell
 from .mailbox import Mailbox, Overflow
 from .ready import ReadyQueue
 from .reply import ABANDONED, ANSWERED, FAILED, WAITING, Reply
+from .stats import Stats
 from .timers import Timers
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Scheduler:
         "in_turn",
         "late_replies",
         "lost",
+        "metrics",
         "now_us",
         "sent",
         "taken",
@@ -92,6 +94,7 @@ class Scheduler:
         self.dead = 0
         self.late_replies = 0
         self.turns = 0
+        self.metrics = False  # whether each actor's slices are counted
         self._slice_ns = slice_us * 1000
         self._fixed_ns = fixed_cost_ns
         self._spent_ns = 0
@@ -231,6 +234,8 @@ class Scheduler:
         cell.is_scheduled = True
         if cell.is_ready:
             return
+        if cell.stats is not None:
+            cell.stats.ready_ns = self._spent_ns if self.in_turn else self._look()
         self._ready.push(cell)
         if not self._is_awake:
             self._is_awake = True
@@ -298,6 +303,9 @@ class Scheduler:
         now_ns = start_ns
         left = self.batch
         message = None
+        taken = self.taken
+        if self.metrics:
+            self._begin_stats(cell, start_ns)
         try:
             if cell.continuation is not None:
                 message = cell.message
@@ -334,7 +342,15 @@ class Scheduler:
             self.host.failed(cell, error, message)
             now_ns = self._tick()
         cell.virtual_ns += now_ns - start_ns
+        if cell.stats is not None:
+            cell.stats.end(now_ns - start_ns, self.taken - taken)
         self._rest(cell)
+
+    def _begin_stats(self, cell: Cell, now_ns: int) -> None:
+        if cell.stats is None:
+            cell.stats = Stats()
+        box = cell.mailbox
+        cell.stats.begin(now_ns, 0 if box is None else box.count)
 
     def _rest(self, cell: Cell) -> None:
         """After a slice: queue the cell again, or let the next message do that."""
@@ -464,6 +480,10 @@ class Scheduler:
                 self.settle(reply, _ANSWERED, None)
         if not waiting:
             box.waiting = None
+
+    def _look(self) -> int:
+        """What time it is, without letting any pass."""
+        return self._spent_ns if self._fixed_ns else _clock.perf_counter_ns()
 
     def _tick(self) -> int:
         if self._fixed_ns:

@@ -2,12 +2,15 @@
 
 import asyncio
 import dataclasses
+import json
+import logging
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.runtime import Actor, ActorSystem, LoopDelay
+from shoal.runtime import Actor, ActorMetrics, ActorSystem, LoopDelay
+from shoal.runtime.core.stats import Stats
 from shoal.runtime.testing import ManualSystem, run_virtual
 
 
@@ -31,6 +34,94 @@ def test_a_snapshot_has_a_line_for_each_actor_parents_first():
     ]
     assert snapshot.counters.sent == 2
     assert snapshot.counters.queued == 1
+    system.shut_down()
+
+
+class Failing(Actor):
+    def receive(self, message):
+        if message == "fail":
+            raise ValueError
+        return self.stash(message) if message == "aside" else message
+
+
+def only_actor(system):
+    (actor,) = system.snapshot().actors
+    return actor
+
+
+def test_a_snapshot_says_what_an_actor_is_and_went_through(caplog):
+    caplog.set_level(logging.CRITICAL, "shoal.runtime")
+    system = ManualSystem()
+    ref = system.spawn(Failing)
+    for message in ("fail", "fail", "aside"):
+        ref.tell(message)
+    system.run_until_idle()
+    actor = only_actor(system)
+    assert (actor.actor_class, actor.restarts, actor.stashed) == ("Failing", 2, 1)
+    system.shut_down()
+
+
+def test_without_metrics_no_actor_has_any():
+    system = ManualSystem()
+    ref = system.spawn(Failing)
+    ref.tell(1)
+    system.run_until_idle()
+    assert only_actor(system).metrics is None
+    assert ref.cell.stats is None
+    system.shut_down()
+
+
+def test_with_metrics_messages_slices_run_time_and_the_peak_are_counted():
+    system = ManualSystem(metrics=True, batch_messages_max=4)
+    ref = system.spawn(Failing)
+    for n in range(10):
+        ref.tell(n)
+    system.run_until_idle()
+    metrics = only_actor(system).metrics
+    assert (metrics.handled, metrics.slices, metrics.queued_peak) == (10, 3, 10)
+    assert metrics.run_time_us == 10  # a microsecond each
+    assert sum(metrics.waits_log2) == 2  # of the first slice nobody knew when it became ready
+    system.shut_down()
+
+
+def test_waits_are_counted_by_powers_of_two():
+    stats = Stats()
+    for wait_us in (0, 1, 2, 3, 4, 1023, 1024, 1 << 40):
+        stats.ready_ns = 1
+        stats.begin(1 + wait_us * 1000, 0)
+    stats.begin(5, 0)  # nobody knows since when it was ready
+    counts = {bucket: count for bucket, count in enumerate(stats.waits) if count}
+    assert counts == {0: 1, 1: 1, 2: 2, 3: 1, 10: 1, 11: 1, 31: 1}
+    assert stats.slices == 9
+
+
+def test_a_percentile_of_waits_is_rounded_up_to_a_power_of_two():
+    metrics = ActorMetrics(handled=0, slices=0, run_time_us=0, queued_peak=0, waits_log2=(1, 0, 2, 0, 1))
+    assert [metrics.wait_us(share) for share in (0.25, 0.5, 0.75, 1.0)] == [0, 4, 4, 16]
+    assert ActorMetrics(0, 0, 0, 0, (0, 0)).wait_us(0.99) == 0
+
+
+def test_a_snapshot_is_a_tree():
+    system = ManualSystem()
+    top = system.spawn(Parent, name="a")
+    system.spawn(Parent, name="b")
+    for name in ("x", "y"):
+        top.tell(name)
+    system.run_until_idle()
+    a, b = system.snapshot().tree()
+    assert (a.actor.path, [node.actor.path for node in a.children]) == ("/a", ["/a/x", "/a/y"])
+    assert (b.actor.path, b.children) == ("/b", ())
+    system.shut_down()
+
+
+def test_a_snapshot_is_json():
+    system = ManualSystem(metrics=True)
+    system.spawn(Parent, name="a").tell("child")
+    system.run_until_idle()
+    read = json.loads(system.snapshot().to_json())
+    assert read["counters"]["handled"] == 1
+    assert [actor["path"] for actor in read["actors"]] == ["/a", "/a/child"]
+    assert read["actors"][0]["metrics"]["handled"] == 1
     system.shut_down()
 
 

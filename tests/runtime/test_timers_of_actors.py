@@ -55,6 +55,36 @@ def test_intervals_missed_while_the_loop_was_late_are_skipped(system):
     assert log[1:] == [(1100, "tick")]
 
 
+def test_a_fixed_delay_counts_from_when_the_message_was_last_sent(system):
+    _, log = ticking(system, lambda actor: actor.start_timer("k", "tick", delay_us=100, fixed_delay_us=100))
+    system.driver.clock.advance_us(1050)
+    system.advance_us(0)
+    system.advance_us(250)
+    assert log == [(1050, "tick"), (1150, "tick"), (1250, "tick")]
+
+
+def test_a_fixed_delay_is_cancelled_and_replaced_like_others(system):
+    ref, log = ticking(system, lambda actor: actor.start_timer("k", "tick", delay_us=10, fixed_delay_us=10))
+    ref.ask(lambda actor: actor.start_timer("k", "tock", delay_us=10, fixed_delay_us=10))
+    system.advance_us(20)
+    ref.ask(lambda actor: actor.cancel_timer("k"))
+    system.advance_us(1000)
+    assert log == [(10, "tock"), (20, "tock")]
+
+
+def test_a_timer_has_a_rate_or_a_delay_and_not_both(system):
+    errors = []
+
+    def start(actor):
+        try:
+            actor.start_timer("k", "tick", delay_us=1, interval_us=1, fixed_delay_us=1)
+        except ValueError as error:
+            errors.append(str(error))
+
+    ticking(system, start)
+    assert "both given" in errors[0]
+
+
 def test_a_timer_of_the_same_key_is_replaced(system):
     def start(actor):
         actor.start_timer("k", "old", delay_us=100)

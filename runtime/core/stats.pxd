@@ -1,0 +1,18 @@
+cimport cython
+from libc.stdint cimport int64_t
+
+cdef int _BUCKETS
+
+
+@cython.final
+cdef class Stats:
+    cdef public int64_t handled
+    cdef public int64_t slices
+    cdef public int64_t run_ns
+    cdef public int64_t queued_peak
+    cdef public int64_t ready_ns
+    cdef public list waits
+
+    @cython.locals(wait_us=int64_t, bucket=int)
+    cpdef void begin(self, int64_t now_ns, int64_t queued) except *
+    cpdef void end(self, int64_t run_ns, int64_t handled) except *

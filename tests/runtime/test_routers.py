@@ -1,0 +1,162 @@
+"""Several actors behind one ref."""
+
+import logging
+from collections import Counter
+
+import pytest
+
+from shoal.runtime import (
+    Actor,
+    Broadcast,
+    ConsistentHash,
+    HandlerFailed,
+    MailboxSettings,
+    NoRoutee,
+    NotAvailable,
+    Pool,
+    RoundRobin,
+    Router,
+    SmallestMailbox,
+)
+from shoal.runtime.testing import ManualSystem
+
+
+class Worker(Actor):
+    def __init__(self, log=None):
+        self.log = log
+
+    def receive(self, message):
+        if message == "fail":
+            raise ValueError
+        if self.log is not None:
+            self.log.append((self.ref.name, message))
+        return self.ref.name
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL, "shoal.runtime")
+
+
+@pytest.fixture
+def system():
+    system = ManualSystem()
+    yield system
+    counters = system.counters
+    assert counters.sent == counters.handled + counters.lost + sum(counters.dead_letters.values()) + counters.queued
+    system.shut_down()
+
+
+def workers(system, count, **options):
+    return [system.spawn(Worker, name=f"w{number}", **options) for number in range(count)]
+
+
+def answers(system, router, messages):
+    replies = [router.ask(message) for message in messages]
+    system.run_until_idle()
+    return [reply.result() for reply in replies]
+
+
+def test_round_robin_gives_each_its_turn_and_the_routee_answers(system):
+    router = system.spawn(Router, workers(system, 3), RoundRobin())
+    assert answers(system, router, range(5)) == ["w0", "w1", "w2", "w0", "w1"]
+
+
+def test_the_smallest_mailbox_gets_the_message(system):
+    busy, idle = workers(system, 2)
+    router = system.spawn(Router, [busy, idle], SmallestMailbox())
+    reply = router.ask("x")
+    busy.tell("waits")
+    system.run_until_idle()
+    assert reply.result() == "w1"
+
+
+def test_the_same_key_goes_to_the_same_routee_and_all_have_a_share(system):
+    router = system.spawn(Router, workers(system, 4), ConsistentHash(lambda message: message))
+    first = answers(system, router, range(400))
+    assert answers(system, router, range(400)) == first
+    assert min(Counter(first).values()) > 400 / 4 / 2
+
+
+def test_when_a_routee_goes_only_its_keys_move(system):
+    refs = workers(system, 4)
+    router = system.spawn(Router, refs, ConsistentHash(lambda message: message))
+    before = answers(system, router, range(200))
+    refs[2].stop()
+    system.run_until_idle()
+    after = answers(system, router, range(200))
+    assert "w2" not in after
+    assert all(old in (new, "w2") for old, new in zip(before, after, strict=True))
+
+
+def test_a_broadcast_reaches_all(system):
+    log = []
+    refs = [system.spawn(Worker, log, name=name) for name in "abc"]
+    system.spawn(Router, refs, Broadcast()).tell("hear")
+    system.run_until_idle()
+    assert log == [("a", "hear"), ("b", "hear"), ("c", "hear")]
+
+
+def test_a_broadcast_cannot_be_asked(system):
+    router = system.spawn(Router, workers(system, 2), Broadcast())
+    with pytest.raises(NotAvailable, match="no one answer"):
+        answers(system, router, ["x"])
+
+
+def test_a_broadcast_passes_over_the_full_and_counts_it(system):
+    log = []
+    full = system.spawn(Worker, log, name="full", mailbox=MailboxSettings(1))
+    other = system.spawn(Worker, log, name="other")
+
+    class Late(Router):
+        def receive(self, message):
+            full.tell("fills it")
+            super().receive(message)
+
+    system.spawn(Late, [full, other], Broadcast()).tell("hear")
+    system.run_until_idle()
+    assert ("other", "hear") in log
+    assert system.counters.dead_letters == {"no_routee": 1}
+
+
+def test_a_full_routee_is_passed_over_in_turn(system):
+    refs = workers(system, 2, mailbox=MailboxSettings(1))
+
+    class Late(Router):
+        def receive(self, message):
+            refs[0].tell("fills it")
+            super().receive(message)
+
+    assert answers(system, system.spawn(Late, refs, RoundRobin()), ["x"]) == ["w1"]
+
+
+def test_with_no_routee_left_a_message_is_a_dead_letter_and_a_question_an_error(system):
+    (only,) = workers(system, 1)
+    router = system.spawn(Router, [only], RoundRobin())
+    only.stop()
+    system.run_until_idle()
+    router.tell("x")
+    with pytest.raises(NoRoutee):
+        answers(system, router, ["y"])
+    assert system.counters.dead_letters == {"no_routee": 2}
+
+
+def test_a_pool_starts_its_own_routees_and_ends_with_them(system):
+    pool = system.spawn(Pool, Worker, size=3, name="pool")
+    assert len(set(answers(system, pool, range(6)))) == 3
+    assert sum(actor.path.startswith("/pool/") for actor in system.snapshot().actors) == 3
+    pool.stop()
+    system.run_until_idle()
+    assert system.counters.actors == 0
+
+
+def test_a_routee_of_a_pool_that_fails_starts_again(system):
+    pool = system.spawn(Pool, Worker, size=1)
+    with pytest.raises(HandlerFailed):
+        answers(system, pool, ["fail"])
+    assert len(answers(system, pool, ["x"])) == 1
+
+
+def test_a_pool_without_routees_is_refused(system):
+    with pytest.raises(ValueError, match="at least 1"):
+        system.spawn(Pool, Worker, size=0)
