@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shoal.runtime import Actor, ActorRef, MailboxSettings, Overflow, Reply
+from shoal.runtime import Actor, ActorRef, MailboxSettings, Overflow, Reply, Supervision
 
 from ..assembly import Assembly, Blamed, Completed, Discarded, HashJob, Refused, Step, Verified
 from ..errors import NoSource, UnknownResource
@@ -73,6 +73,8 @@ HASHING_MAILBOX = MailboxSettings(messages_max=4_096)
 
 
 class Session(Actor[Any]):
+    supervision = Supervision(per_child=True)  # one bad peer after another must not bring the session down
+
     def __init__(self, parts: SessionParts) -> None:
         self._parts = parts
         self._config = parts.config
