@@ -95,6 +95,8 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     document_timeout_us: Time = 2 * _S  # then another CDN is asked: a player gives a playlist about 10 s
     playlist_bytes_max: Size = 2 * _MIB  # 20,000 segments of 100 bytes
     sidecar_bytes_max: Size = 16 * _MIB  # 100,000 segments of 160 bytes, or a day with a hash per 64 KiB
+    sidecar_retry_us: Time = 2 * _S  # hashes that did not come are asked for again after this; doubles
+    sidecar_retry_us_max: Time = 60 * _S
     live_reload_share: Share = 0.5  # of the target duration: a playlist younger than that is not loaded again
 
     # --- what the actors hold ---

@@ -7,10 +7,11 @@ socket down instead of piling up bytes.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from shoal.runtime import Actor, ActorRef, Reply, TaskHandle
-from shoal.transports.errors import BodyChanged, BodyTooLarge, BodyTruncated, StatusError, TransportError
+from shoal.transports.errors import BodyChanged, BodyTooLarge, BodyTruncated, StatusError, TimedOut, TransportError
 from shoal.transports.interface import Fetcher, FetchRequest, FetchResponse
 
 from ..config import BalancerConfig
@@ -136,31 +137,46 @@ class Cdn(Actor[Any]):
     # -- playlists and sidecars
 
     async def _document(self, message: FetchDocument, reply: Reply) -> None:
-        url = self._translate(message.url)
+        timeout_us = self._config.document_timeout_us
         try:
-            if url is None:
-                raise StatusError(f"{message.url} is not below {self._primary_url}", status=404)
-            response = await self._fetcher.open(
-                FetchRequest(url=url, headers=self._headers, body_bytes_max=message.bytes_max)
+            # Whoever asked has gone to another CDN by then, and a document that drips would keep its connection.
+            async with asyncio.timeout(timeout_us / 1e6):
+                landed, body = await self._whole(message)
+        except TimeoutError:
+            reply.fail(
+                TimedOut(
+                    f"{message.url} did not come within {timeout_us / 1e6} s from {self._name}",
+                    phase="first_byte",
+                    timeout_us=timeout_us,
+                )
             )
-            try:
-                if response.total_bytes is not None and response.total_bytes > message.bytes_max:
-                    raise BodyTooLarge(
-                        f"{url} has {response.total_bytes} bytes, and {message.bytes_max} are allowed for a document"
-                    )
-                body = b"".join([piece async for piece in response])
-            finally:
-                await response.aclose()
+            return
         except TransportError as error:
             reply.fail(error)
             return
-        landed = response.url
         if landed.startswith(self._base_url):
             landed = self._primary_url + landed[len(self._base_url) :]
         elif self._base_url != self._primary_url:
             # A mirror that redirects elsewhere must not rename the primary's resources.
             landed = message.url
         reply.set(Document(url=landed, body=body))
+
+    async def _whole(self, message: FetchDocument) -> tuple[str, bytes]:
+        """Where it was found at last, and all its bytes."""
+        url = self._translate(message.url)
+        if url is None:
+            raise StatusError(f"{message.url} is not below {self._primary_url}", status=404)
+        response = await self._fetcher.open(
+            FetchRequest(url=url, headers=self._headers, body_bytes_max=message.bytes_max)
+        )
+        try:
+            if response.total_bytes is not None and response.total_bytes > message.bytes_max:
+                raise BodyTooLarge(
+                    f"{url} has {response.total_bytes} bytes, and {message.bytes_max} are allowed for a document"
+                )
+            return response.url, b"".join([piece async for piece in response])
+        finally:
+            await response.aclose()
 
 
 def _place(fetch: Fetch, response: FetchResponse) -> tuple[int, int | None]:

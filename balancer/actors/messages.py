@@ -177,7 +177,7 @@ class LoadPlaylist(msgspec.Struct, frozen=True):
 
 
 class HashesKnown(msgspec.Struct, frozen=True):
-    """A sidecar was read; sent before the first Listed that it speaks of."""
+    """A sidecar was read.  Whatever it speaks of is Listed after it, or Listed again if hashes came late."""
 
     sidecar: Sidecar
 

@@ -13,17 +13,22 @@ A live playlist is loaded again when a player asks and the last load has aged:
     nobody gives one                the last one is served again
 
 What is served again is noted.
+
+Hashes are loaded beside the first playlist.  Where they may be missing and did not
+come for a reason that may pass (a time-out, a 5xx), they are asked for again, later
+each time; what begins after they came is verified.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
 
 from shoal.runtime import Actor, ActorRef, AskTimedOut, Reply
-from shoal.transports.errors import StatusError, TimedOut, TransportError
+from shoal.transports.errors import AddressRefused, StatusError, TimedOut, TransportError
 
 from .. import identity
 from ..config import BalancerConfig
@@ -47,13 +52,24 @@ RESTART_AFTER = 3.0  # long enough for a CDN's cache to have expired, and below 
 RENDITIONS_MAX = 1_000  # variants, renditions and I-frame lists: a large ladder in forty languages has 500
 
 
+class _Hashes(msgspec.Struct, frozen=True):
+    """From a loading task: the hashes, or why there are none."""
+
+    sidecar: Sidecar | None
+    error: Exception | None = None
+
+
 class _Loaded(msgspec.Struct, frozen=True):
-    """From a loading task: what came, or why nothing did."""
+    """From a loading task: what came, or why nothing did.  `hashes` is None unless they were asked for as well."""
 
     rendition: int | None
     playlist: AnyPlaylist | None
-    sidecar: Sidecar | None
+    hashes: _Hashes | None
     error: Exception | None
+
+
+class _HashesDue(msgspec.Struct, frozen=True):
+    """From our timer: ask for the hashes again."""
 
 
 class _Rendition(msgspec.Struct):
@@ -63,6 +79,7 @@ class _Rendition(msgspec.Struct):
     catalogue: Catalogue
     variables: dict[str, str] = {}
     answer: PlaylistText | None = None
+    listed: Listed | None = None  # what the session was told last
     loaded_us: int = 0
     fresh_us: int | None = None  # how long after loading it counts as new; None: for ever
     end: int = 0  # the number that follows its last segment
@@ -93,8 +110,8 @@ class Playlist(Actor[Any]):
         self._swarm_id = swarm_id
         self._sidecar_url = sidecar_url
         self._is_sidecar_required = is_sidecar_required
-        self._sidecar: Sidecar | None = None
         self._is_sidecar_settled = sidecar_url is None
+        self._sidecar_retry_us = config.sidecar_retry_us
         self._good_cdn = 0
         self._root: PlaylistText | None = None  # of a multivariant playlist
         self._renditions: list[_Rendition] = []
@@ -107,6 +124,10 @@ class Playlist(Actor[Any]):
                 self._serve(rendition, reply)
             case _Loaded():
                 self._on_loaded(message)
+            case _HashesDue():
+                self.start_task(self._load_hashes_again(), name="hashes")
+            case _Hashes():
+                self._on_hashes_again(message)
             case _:
                 raise TypeError(f"the playlist actor was sent {type(message).__name__}")
 
@@ -160,7 +181,9 @@ class Playlist(Actor[Any]):
 
     async def _load(self, rendition: int | None) -> None:
         """Fetch and parse; what became of it comes back as a message, so that state changes in one place."""
-        sidecar, playlist, failure = self._sidecar, None, None
+        hashes: asyncio.Task[_Hashes] | None = None
+        playlist: AnyPlaylist | None = None
+        failure: Exception | None = None
         known = None if rendition is None else self._renditions[rendition]
         limits = Limits(playlist_bytes_max=self._config.playlist_bytes_max)
 
@@ -174,14 +197,24 @@ class Playlist(Actor[Any]):
                 return not known.is_overdue(self.now_us, OVERDUE_AFTER)
             return _end(playlist) > known.end
 
+        url = self._url if known is None else known.url
         try:
-            if not self._is_sidecar_settled:
-                sidecar = await self._load_sidecar()
-            url = self._url if known is None else known.url
-            playlist = await self._best(url, self._config.playlist_bytes_max, read, is_enough, _newness)
-        except (TransportError, BalancerError) as error:
-            failure = error
-        await self.ref.send(_Loaded(rendition=rendition, playlist=playlist, sidecar=sidecar, error=failure))
+            # Side by side, so that a CDN which hangs costs one time-out at the start and not two.
+            async with asyncio.TaskGroup() as group:
+                if not self._is_sidecar_settled:
+                    hashes = group.create_task(self._load_hashes())
+                found = group.create_task(self._best(url, self._config.playlist_bytes_max, read, is_enough, _newness))
+            playlist = found.result()
+        except* (TransportError, BalancerError) as failures:
+            failure = failures.exceptions[0]
+        await self.ref.send(
+            _Loaded(
+                rendition=rendition,
+                playlist=playlist,
+                hashes=hashes.result() if hashes is not None and failure is None else None,
+                error=failure,
+            )
+        )
 
     async def _best(
         self,
@@ -224,7 +257,8 @@ class Playlist(Actor[Any]):
             raise failure
         return best
 
-    async def _load_sidecar(self) -> Sidecar | None:
+    async def _load_hashes(self) -> _Hashes:
+        """Raises only where a stream without hashes is refused."""
         assert self._sidecar_url is not None
         try:
             sidecar = await self._best(
@@ -237,16 +271,11 @@ class Playlist(Actor[Any]):
         except (TransportError, BalancerError) as error:
             if self._is_sidecar_required:
                 raise
-            is_absent = isinstance(error, StatusError) and error.status in {403, 404, 410}
-            await self._session.send(
-                Noted(
-                    "no hashes were found: bytes of CDNs are not verified, peers are not used"
-                    if is_absent
-                    else f"hashes cannot be used, so nothing is verified: {error}"
-                )
-            )
-            return None
-        return sidecar
+            return _Hashes(None, error)
+        return _Hashes(sidecar)
+
+    async def _load_hashes_again(self) -> None:
+        await self.ref.send(await self._load_hashes())
 
     # -- what was loaded
 
@@ -254,10 +283,9 @@ class Playlist(Actor[Any]):
         if loaded.error is not None:
             self._on_failed(loaded.rendition, loaded.error)
             return
-        self._is_sidecar_settled = True
-        if loaded.sidecar is not self._sidecar and loaded.sidecar is not None:
-            self._sidecar = loaded.sidecar
-            self._session.tell(HashesKnown(loaded.sidecar))
+        if loaded.hashes is not None:
+            self._is_sidecar_settled = True
+            self._on_hashes(loaded.hashes)
         try:
             match loaded.playlist:
                 case Multivariant() if loaded.rendition is None:
@@ -271,6 +299,36 @@ class Playlist(Actor[Any]):
                     raise PlaylistUnsupported("a multivariant playlist stands where a media playlist should be")
         except BalancerError as error:
             self._reply(loaded.rendition, error)
+
+    def _on_hashes(self, hashes: _Hashes) -> None:
+        """The first answer about hashes; it comes before anything is listed."""
+        error = hashes.error
+        if hashes.sidecar is not None:
+            self._session.tell(HashesKnown(hashes.sidecar))
+        elif error is not None and _may_pass(error):
+            self._session.tell(Noted(f"hashes did not come, so nothing is verified until they do: {error}"))
+            self._ask_again_for_hashes()
+        elif isinstance(error, StatusError) and error.status in {403, 404, 410}:
+            self._session.tell(Noted("no hashes were found: bytes of CDNs are not verified, peers are not used"))
+        else:
+            self._session.tell(Noted(f"hashes cannot be used, so nothing is verified: {error}"))
+
+    def _on_hashes_again(self, hashes: _Hashes) -> None:
+        error = hashes.error
+        if hashes.sidecar is not None:
+            self._session.tell(HashesKnown(hashes.sidecar))
+            self._session.tell(Noted("hashes came: what begins from now on is verified"))
+            for known in self._renditions:
+                if known.listed is not None:  # told again, since it may be asked of peers now
+                    self._session.tell(msgspec.structs.replace(known.listed, is_restarted=False))
+        elif error is not None and _may_pass(error):
+            self._ask_again_for_hashes()
+        else:
+            self._session.tell(Noted(f"hashes are not asked for any more: {error}"))
+
+    def _ask_again_for_hashes(self) -> None:
+        self.start_timer("hashes", _HashesDue(), delay_us=self._sidecar_retry_us)
+        self._sidecar_retry_us = min(2 * self._sidecar_retry_us, self._config.sidecar_retry_us_max)
 
     def _on_failed(self, rendition: int | None, error: Exception) -> None:
         old = self._renditions[rendition].answer if rendition is not None else None
@@ -352,17 +410,16 @@ class Playlist(Actor[Any]):
         self._note_dropped(rewritten.dropped)
         swarm_id = self._swarm_id or identity.swarm_id_of_manifest(self._url)
         scheme = identity.Scheme23()
-        self._session.tell(
-            Listed(
-                rendition=rendition,
-                segments=every,
-                is_live=playlist.is_live,
-                is_restarted=resources.is_restarted,
-                info_hash=scheme.info_hash(
-                    scheme.stream_swarm_id(swarm_id, known.stream_type, scheme.stream_index(known.stream))
-                ),
-            )
+        known.listed = Listed(
+            rendition=rendition,
+            segments=every,
+            is_live=playlist.is_live,
+            is_restarted=resources.is_restarted,
+            info_hash=scheme.info_hash(
+                scheme.stream_swarm_id(swarm_id, known.stream_type, scheme.stream_index(known.stream))
+            ),
         )
+        self._session.tell(known.listed)
         known.loaded_us, known.end, known.is_live = self.now_us, end, playlist.is_live
         known.target_duration_us = playlist.target_duration_us
         share = self._config.live_reload_share
@@ -379,6 +436,13 @@ class Playlist(Actor[Any]):
         if dropped:
             tags = ", ".join(sorted(dropped))
             self._session.tell(Noted(f"the player does not see {tags}, which this proxy does not serve"))
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same request may be answered better later."""
+    if isinstance(error, StatusError):
+        return error.status >= 500 or error.status in {408, 425, 429}
+    return isinstance(error, TransportError) and not isinstance(error, AddressRefused)
 
 
 def _end(playlist: MediaPlaylist) -> int:

@@ -102,6 +102,8 @@ class Origin:
         self.documents = dict(documents)  # playlists and sidecar: name -> bytes; change them at will
         self.document_status: int | None = None  # for all of them
         self.document_delay_s = 0.0
+        self.document_faults: dict[str, str] = {}  # by name: a status, hang, or drip (a byte a second)
+        self.dripping = 0  # documents that are on their way so
         self.fault: Fault | None = None
         self.has_etags = True
         self.asked: list[Asked] = []
@@ -126,13 +128,30 @@ class Origin:
             await asyncio.sleep(self.document_delay_s)
             if self.document_status is not None or name not in self.documents:
                 return ServerResponse(self.document_status or 404)
-            return ServerResponse(200, {}, self.documents[name])
+            match self.document_faults.get(name):
+                case None:
+                    return ServerResponse(200, {}, self.documents[name])
+                case "hang":
+                    await asyncio.sleep(3600)
+                case "drip":
+                    return ServerResponse(200, {}, self._drip(self.documents[name]))
+                case status:
+                    return ServerResponse(int(status))
         if name not in self.files:
             return ServerResponse(404)
         fault = self.fault
         if fault is not None and fault.names is not None and name not in fault.names:
             fault = None
         return await self._file(name, request, fault)
+
+    async def _drip(self, data: bytes) -> AsyncIterator[bytes]:
+        self.dripping += 1
+        try:
+            for place in range(len(data)):
+                yield data[place : place + 1]
+                await asyncio.sleep(1)
+        finally:
+            self.dripping -= 1
 
     async def _file(self, name: str, request: ServerRequest, fault: Fault | None) -> ServerResponse:
         kind = fault.kind if fault is not None else ""

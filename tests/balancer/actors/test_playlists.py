@@ -19,7 +19,7 @@ from shoal.runtime.testing import run_virtual
 from shoal.transports.errors import ConnectFailed, StatusError, TimedOut, TransportError
 
 from .origin import SIDECAR
-from .world import World, play, read_whole
+from .world import World, play, read_whole, story
 
 GARBAGE = {
     "an error page": b"<html>504 Gateway Time-out</html>",
@@ -235,6 +235,80 @@ def test_a_sidecar_that_was_asked_for_must_be_there(data: bytes | None, error: t
                 world.document(SIDECAR, world.stream.sidecar())
                 assert (await play(session, world.stream)).is_perfect
                 assert (await session.report()).hashes == "blocks"
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("how", ["503", "429", "hang", "drip"])
+def test_hashes_that_did_not_come_at_first_are_asked_for_again_and_used_for_what_begins_after(how: str) -> None:
+    async def main() -> None:
+        async with World() as world:
+            for origin in world.origins.values():
+                origin.document_faults[SIDECAR] = how
+            async with world.viewer() as session:
+                assert (await play(session, world.stream, numbers=range(3))).is_perfect
+                assert (await session.report()).hashes == "none"
+                for origin in world.origins.values():
+                    del origin.document_faults[SIDECAR]
+                await asyncio.sleep(60)
+                assert (await play(session, world.stream, numbers=range(3, 8))).is_perfect
+                report = await session.report()
+            assert report.hashes == "blocks"
+            assert story(report, 0).verified == "unverified"
+            assert story(report, 7).verified == "blocks"
+            assert any("nothing is verified until they do" in line for line in report.log)
+            assert sum("hashes came" in line for line in report.log) == 1
+
+    run_virtual(main())
+
+
+def test_hashes_are_asked_for_less_and_less_often() -> None:
+    async def main() -> None:
+        async with World() as world:
+            for origin in world.origins.values():
+                origin.document_faults[SIDECAR] = "503"
+            async with world.viewer() as session:
+                await session.playlist()
+                await asyncio.sleep(600)
+                report = await session.report()
+            asked = [a for a in world.origins["one"].asked if a.name == SIDECAR]
+            # At 0, 2, 6, 14, 30, 62 s, and then each minute.
+            assert 13 <= len(asked) <= 16
+            assert sum("hashes" in line for line in report.log) == 1
+
+    run_virtual(main())
+
+
+def test_hashes_that_are_not_there_are_asked_for_once() -> None:
+    async def main() -> None:
+        async with World(hashes="none") as world, world.viewer() as session:
+            await session.playlist()
+            await asyncio.sleep(600)
+            assert len([a for a in world.origins["one"].asked if a.name == SIDECAR]) == 1
+
+    run_virtual(main())
+
+
+def test_a_cdn_that_hangs_costs_the_start_one_time_out_and_not_one_for_each_document() -> None:
+    async def main() -> None:
+        async with World() as world:
+            await spoil_documents(world, "one", "hang")
+            async with world.viewer(document_timeout_us=2_000_000) as session:
+                began_us = world.now_us()
+                await session.playlist()
+                assert 2_000_000 <= world.now_us() - began_us < 3_000_000
+                assert (await session.report()).hashes == "blocks"
+
+    run_virtual(main())
+
+
+def test_a_document_that_drips_is_let_go_when_it_is_too_late() -> None:
+    async def main() -> None:
+        async with World() as world:
+            world.origins["one"].document_faults["stream.m3u8"] = "drip"
+            async with world.viewer() as session:
+                assert (await play(session, world.stream)).is_perfect
+                assert not world.origins["one"].dripping
 
     run_virtual(main())
 

@@ -109,6 +109,25 @@ def test_without_hashes_nobody_joins_a_swarm_and_no_peer_is_asked() -> None:
     run_virtual(main())
 
 
+def test_hashes_that_come_late_bring_peers_in() -> None:
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack:
+            await holders(stack, world, 2)
+            for origin in world.origins.values():
+                origin.document_faults[SIDECAR] = "503"
+            async with world.viewer("newcomer", in_swarm=True) as session:
+                assert (await play(session, world.stream, numbers=range(1))).is_perfect
+                assert not peers_of(await session.report())
+                for origin in world.origins.values():
+                    del origin.document_faults[SIDECAR]
+                shown = await play(session, world.stream)
+                report = await session.report()
+            assert shown.is_perfect
+            assert peers_used_bytes(report) > 0
+
+    run_virtual(main())
+
+
 def test_a_segment_that_the_hashes_do_not_name_is_neither_announced_nor_asked_of_peers() -> None:
     async def main() -> None:
         async with World() as world, AsyncExitStack() as stack:
