@@ -227,8 +227,10 @@ class Ledger:
         return _source_state(cdn.label, state, cdn.estimate, cdn.transfer_count)
 
     def peer_state(self, peer: Peer) -> SourceState:
-        if self.reputation.is_suspect(peer.address) or peer.failures:
+        if peer.failures:
             state = "suspect"
+        elif self.reputation.is_on_probation(peer.address):
+            state = "probation"
         else:
             state = "healthy" if peer.estimate.good_count else "new"
         shown = _source_state(peer.label, state, peer.estimate, peer.transfer_count)

@@ -68,7 +68,7 @@ class Peer:
 
 
 def best_peer(ready: Iterable[tuple[Peer, bool]], number: int, seed: int) -> Peer | None:
-    """Which of (peer, is suspect) to ask for media `number`."""
+    """Which of (peer, is on probation) to ask for media `number`."""
     candidates = list(ready)
     if not candidates:
         return None

@@ -50,7 +50,9 @@ class SourceState(msgspec.Struct, kw_only=True):
     """One CDN or peer as it looks now."""
 
     name: str  # "cdn:NAME" or "peer:ID"
-    state: str = "new"  # new, healthy, suspect, open (circuit broken), banned, left
+    # new; healthy; suspect: it failed lately; probation: it did nothing wrong, but shares its address with a peer
+    # that did; open: its circuit is broken; banned; left
+    state: str = "new"
     used_bytes: int = 0  # verified and kept
     wasted_bytes: int = 0  # received and thrown away, or received twice
     sent_bytes: int = 0  # uploaded to a peer

@@ -2,7 +2,7 @@
 
     id, certificate fingerprint   banned at once: both are the offender's own
     address                       others may share it (one household, one NAT), so it only
-                                  makes its peers suspects, who are asked last and little;
+                                  puts its peers on probation: asked last, and for little;
                                   after `address_offenders_max` distinct offenders a public
                                   address is banned, a loopback or private one never
 
@@ -51,8 +51,8 @@ class Reputation:
             return "banned address"
         return None
 
-    def is_suspect(self, address: str | None) -> bool:
-        """Whether an offender was seen at this address."""
+    def is_on_probation(self, address: str | None) -> bool:
+        """Whether an offender was seen at this address, so that its peers have to show that they are none."""
         return self.offender_count(address) > 0
 
     def offender_count(self, address: str | None) -> int:

@@ -55,8 +55,8 @@ class Selection:
         if slack_us is not None and not want.suspects:
             in_time = [
                 (peer, False)
-                for peer, suspect in self._ready_peers(want, timeline, now_us)
-                if not suspect
+                for peer, on_probation in self._ready_peers(want, timeline, now_us)
+                if not on_probation
                 and peer.estimate.bytes_per_s is not None
                 and peer.expected_us(size_bytes, self._config) <= slack_us - self._config.peer_margin_us
             ]
@@ -91,7 +91,7 @@ class Selection:
                 return slack_us >= self._config.cdn_prefetch_deadline_us
             return peer.expected_us(size_bytes, self._config) <= slack_us - self._config.peer_margin_us
 
-        ready = ((peer, suspect) for peer, suspect in self._ready_peers(want, timeline, now_us) if fits(peer))
+        ready = (one for one in self._ready_peers(want, timeline, now_us) if fits(one[0]))
         return best_peer(ready, want.key.number, self._seed)
 
     def alternative_us(
@@ -123,14 +123,14 @@ class Selection:
         return [cdn for cdn in ready if cdn.label not in want.suspects] or ready
 
     def _ready_peers(self, want: Want, timeline: Timeline | None, now_us: int) -> Iterator[tuple[Peer, bool]]:
-        """Peers that hold it and may be asked now, each with whether its address is suspect."""
+        """Peers that hold it and may be asked now, each with whether it is on probation."""
         if timeline is None or not timeline.shareable or want.key.kind is not Kind.MEDIA:
             return
         for name in self._availability.holders(want.key.rendition, want.key.number):
             peer = self._peers[name]
-            suspect = self._reputation.is_suspect(peer.address)
-            if peer.is_ready(want, now_us, on_probation=suspect):
-                yield peer, suspect
+            on_probation = self._reputation.is_on_probation(peer.address)
+            if peer.is_ready(want, now_us, on_probation=on_probation):
+                yield peer, on_probation
 
     def _last_resort(self, want: Want, timeline: Timeline | None, now_us: int) -> Choice:
         """Nothing is ready: wait a little, or pass over the circuit breakers; what said Retry-After is left alone."""

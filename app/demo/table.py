@@ -30,6 +30,7 @@ PEER_COLOURS = ("green", "yellow", "magenta", "bright_green", "bright_yellow", "
 STATE_STYLES = {
     "healthy": "green",
     "suspect": "yellow",
+    "probation": "green",
     "open": "red",
     "banned": "bold red",
     "left": "dim",
@@ -37,6 +38,7 @@ STATE_STYLES = {
 }
 
 _BAR_CELLS = 24
+_STATE_CELLS = max(map(len, STATE_STYLES))
 _SOURCES_MAX = 9  # three CDNs, four peers and two to spare; more are summed up in a line
 _LOG_LINES = 3
 _FIXED_LINES = 9  # title, figures, two table heads with their rules, blank lines
@@ -106,7 +108,7 @@ def _sources_table(sources: Sequence[SourceState], marks: dict[str, str], colour
     table = _table()
     table.add_column("", width=1)
     table.add_column("source", width=22, no_wrap=True)
-    table.add_column("state", width=8)
+    table.add_column("state", width=_STATE_CELLS)
     for name in ("kB/s", "first byte", "kept MB", "wasted MB", "transfers", "errors"):
         table.add_column(name, justify="right", no_wrap=True)
     for source in sources[:_SOURCES_MAX]:
@@ -115,7 +117,7 @@ def _sources_table(sources: Sequence[SourceState], marks: dict[str, str], colour
         table.add_row(
             Text(marks[source.name], style=colours.get(source.name, "")),
             Text(clean(source.name, 22), style=colours.get(source.name, "")),
-            Text(clean(source.state, 8), style=STATE_STYLES.get(source.state, "")),
+            Text(clean(source.state, _STATE_CELLS), style=STATE_STYLES.get(source.state, "")),
             "-" if rate is None else f"{rate / 1000:.0f}",
             "-" if first is None else f"{first / 1000:.0f} ms",
             f"{source.used_bytes / 1e6:.2f}",

@@ -446,16 +446,32 @@ def test_a_peer_at_an_offenders_address_is_asked_last_and_for_no_second_before_t
     table = Table("a")
     table.join("bad", address="10.0.0.1")
     table.feed(SourceBlamed(media(19), "peer:bad", 0))
-    table.join("suspect", range(1, 9), address="10.0.0.1")
+    table.join("behind it", range(1, 9), address="10.0.0.1")
     table.join("clean", range(1, 2), address="10.0.0.2")
     actions = table.feed(ResourceRequested(media(0)))
     asked = {a.peer: a for a in actions if isinstance(a, RequestFromPeer)}
     assert asked["clean"].key == media(1)
-    suspects = asked["suspect"]
-    table.feed(TransferStarted(suspects.transfer, SIZE))
-    table.feed(TransferProgressed(suspects.transfer, SIZE))
-    assert table.feed(TransferEnded(suspects.transfer)) == []
-    assert only(table.feed(ResourceCompleted(suspects.key, SIZE))).peer == "suspect"
+    first = asked["behind it"]
+    table.feed(TransferStarted(first.transfer, SIZE))
+    table.feed(TransferProgressed(first.transfer, SIZE))
+    assert table.feed(TransferEnded(first.transfer)) == []
+    assert only(table.feed(ResourceCompleted(first.key, SIZE))).peer == "behind it"
+
+
+def test_who_shares_an_offenders_address_is_shown_on_probation_and_as_a_suspect_only_after_a_failure():
+    table = Table("a")
+    table.join("bad", address="10.0.0.1")
+    table.feed(SourceBlamed(media(19), "peer:bad", 0))
+    table.join("honest", address="10.0.0.1")
+
+    def shown() -> str:
+        return {state.name: state.state for state in table.policy.source_states(table.now_us)}["peer:honest"]
+
+    assert shown() == "probation"
+    actions = table.feed(ResourceRequested(media(0)))
+    asked = next(action for action in actions if isinstance(action, RequestFromPeer))
+    table.feed(TransferFailed(asked.transfer, "closed"))
+    assert shown() == "suspect"
 
 
 def test_a_cdn_with_wrong_bytes_is_left_for_a_minute():

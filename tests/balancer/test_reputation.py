@@ -16,12 +16,12 @@ def test_id_and_certificate_of_an_offender_are_banned_at_once():
     assert known.ban_reason("q", None, None) is None
 
 
-def test_an_address_with_one_offender_makes_its_peers_suspects():
+def test_an_address_with_one_offender_puts_its_peers_on_probation():
     known = reputation()
     known.blame("p", "f", "8.8.8.8")
-    assert known.is_suspect("8.8.8.8")
-    assert not known.is_suspect("8.8.4.4")
-    assert not known.is_suspect(None)
+    assert known.is_on_probation("8.8.8.8")
+    assert not known.is_on_probation("8.8.4.4")
+    assert not known.is_on_probation(None)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_an_address_is_banned_after_three_distinct_offenders_unless_many_share_i
         assert known.ban_reason("x", "y", address) is None
         known.blame(offender, f"f{offender}", address)
     assert (known.ban_reason("x", "y", address) is not None) == banned
-    assert known.is_suspect(address)
+    assert known.is_on_probation(address)
 
 
 def test_one_offender_many_times_is_one_offender():
@@ -58,6 +58,6 @@ def test_records_are_bounded_and_the_oldest_are_forgotten():
     for number in range(3):
         known.blame(f"p{number}", f"f{number}", f"8.8.8.{number}")
     assert known.ban_reason("p0", "f0", "8.8.8.0") is None
-    assert not known.is_suspect("8.8.8.0")
+    assert not known.is_on_probation("8.8.8.0")
     assert known.ban_reason("p2", None, None) == "banned id"
     assert known.ban_reason("x", "f1", None) == "banned certificate"

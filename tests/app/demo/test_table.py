@@ -83,3 +83,9 @@ def test_all_figures_are_on_the_screen_with_their_widest_values():
     lines = screen(View(phase="playing", report=full_report(), player=player))
     assert "at 1234.5 s of the video" in lines[0]
     assert lines[1].rstrip().endswith("caught 1  in-body failovers 1")
+
+
+def test_the_longest_state_is_shown_whole():
+    report = full_report()
+    report.sources[1].state = "probation"
+    assert any(" probation " in line for line in screen(View(phase="playing", report=report)))

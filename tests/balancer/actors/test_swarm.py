@@ -201,7 +201,7 @@ def test_the_honest_peer_behind_the_polluters_address_stays_and_is_used() -> Non
             assert shown.is_perfect
             # At the address of a banned one it is on probation: one segment at a time.
             used = {state.state: state.used_bytes for state in peers_of(report).values()}
-            assert used["suspect"] > 0.4 * world.stream.byte_count
+            assert used["probation"] > 0.4 * world.stream.byte_count
 
     run_virtual(main())
 
