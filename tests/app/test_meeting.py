@@ -18,6 +18,8 @@ from shoal.transports.sansio.signaling import (
     offer_id_of,
 )
 
+from ..effort import EFFORT
+
 SWARM = "A" * 20
 INTERVAL_S = 10
 
@@ -92,7 +94,7 @@ class Crowd:
                 self.open[one, other] = offer_id
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 * EFFORT, deadline=None)
 @given(st.integers(2, 8), st.integers(0, 2**32))
 def test_whoever_tries_is_linked_and_agrees_on_the_one_channel(count: int, seed: int) -> None:
     crowd = Crowd(count, seed)

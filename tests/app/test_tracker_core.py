@@ -12,6 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shoal.app.tracker_core import TrackerCore, TrackerLimits
 
+from ..effort import EFFORT
+
 DATA = Path(__file__).parents[1] / "data" / "p2pml"
 FRAMES = json.loads((DATA / "tracker_messages.json").read_text("utf-8"))["messages"]
 REPLIES = json.loads((DATA / "tracker_replies.json").read_text("utf-8"))["exchanges"]
@@ -322,4 +324,4 @@ class Swarms(RuleBasedStateMachine):
 
 
 TestSwarms = Swarms.TestCase
-TestSwarms.settings = settings(max_examples=40, deadline=None)
+TestSwarms.settings = settings(max_examples=40 * EFFORT, deadline=None)

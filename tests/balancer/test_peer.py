@@ -26,6 +26,8 @@ from shoal.balancer.peer import (
     UploadRequested,
 )
 
+from ..effort import EFFORT
+
 DATA = Path(__file__).parents[1] / "data" / "p2pml"
 
 
@@ -453,4 +455,4 @@ class TwoMachines(RuleBasedStateMachine):
 
 
 TestTwoMachines = TwoMachines.TestCase
-TestTwoMachines.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTwoMachines.settings = settings(max_examples=60 * EFFORT, stateful_step_count=40, deadline=None)

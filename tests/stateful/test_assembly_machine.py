@@ -16,6 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from shoal.balancer.assembly import Assembly, Blamed, Completed, Discarded, HashJob, Refused
 from shoal.balancer.integrity import Digests
 
+from ..effort import EFFORT
+
 BLOCK = 4
 HONEST = ("cdn:a", "peer:h")
 LIARS = ("cdn:x", "peer:y", "peer:z")
@@ -118,5 +120,5 @@ class AssemblyMachine(RuleBasedStateMachine):
         raise AssertionError("an honest source delivered all, and it is not complete")
 
 
-AssemblyMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
+AssemblyMachine.TestCase.settings = settings(max_examples=80 * EFFORT, stateful_step_count=30, deadline=None)
 TestAssembly = AssemblyMachine.TestCase

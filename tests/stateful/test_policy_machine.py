@@ -48,6 +48,8 @@ from shoal.balancer.integrity import Digests
 from shoal.balancer.model import Kind, ResourceKey, Segment
 from shoal.balancer.policy import WHY, Policy
 
+from ..effort import EFFORT
+
 MS = 1_000
 SECOND = 1_000_000
 SIZE = 24_000
@@ -307,7 +309,7 @@ def watch(world: World, *, buffer_us: int = 12 * SECOND, patience_us: int = 120 
 BEHAVIOURS = st.lists(st.sampled_from(HONEST + LYING), min_size=1, max_size=3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * EFFORT, deadline=None)
 @given(
     cdn=BEHAVIOURS,
     peers=st.lists(BEHAVIOURS, max_size=3),
@@ -331,7 +333,7 @@ def test_with_one_healthy_cdn_everything_requested_completes(*, cdn, peers, held
     assert not world.running
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 * EFFORT, deadline=None)
 @given(
     cdns=st.lists(BEHAVIOURS, min_size=1, max_size=2),
     peer=BEHAVIOURS,
@@ -380,7 +382,7 @@ def test_whatever_happens_each_request_ends_in_completion_or_giving_up(cdns, pee
     assert not world.running
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15 * EFFORT, deadline=None)
 @given(cdn=BEHAVIOURS, peer=BEHAVIOURS, seed=st.integers(0, 1000))
 def test_the_same_events_at_the_same_times_give_the_same_actions(cdn, peer, seed):
     runs = []

@@ -9,6 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from shoal.balancer.model import Kind, ResourceKey
 from shoal.balancer.store import Refusal, Store
 
+from ..effort import EFFORT
+
 BYTES_MAX = 50
 KEYS = st.builds(ResourceKey, st.integers(0, 1), st.sampled_from([Kind.MEDIA, Kind.INIT]), st.integers(0, 5))
 
@@ -63,5 +65,5 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.store.byte_count == sum(map(len, self.model.values())) <= BYTES_MAX
 
 
-StoreMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+StoreMachine.TestCase.settings = settings(max_examples=50 * EFFORT, stateful_step_count=30, deadline=None)
 TestStore = StoreMachine.TestCase

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shoal.balancer.report import SessionReport
 from shoal.runtime.testing import run_virtual
 
+from ...effort import EFFORT
 from .origin import FAULTS, Fault, Stream
 from .test_swarm import hold, polluting
 from .world import Shown, World, play
@@ -53,7 +54,7 @@ async def scene(
         return shown, report
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25 * EFFORT, deadline=None)
 @given(st.integers(0, 2**16), CHANGES, st.booleans())
 def test_with_block_hashes_and_one_healthy_cdn_every_byte_is_right(
     seed: int, changes: list[tuple[float, str, str | None, int]], with_peers: bool
@@ -64,7 +65,7 @@ def test_with_block_hashes_and_one_healthy_cdn_every_byte_is_right(
     assert all(one.verified == "blocks" for one in report.segments if one.completed_us is not None)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15 * EFFORT, deadline=None)
 @given(st.integers(0, 2**16), CHANGES, st.booleans())
 def test_with_segment_hashes_and_one_healthy_cdn_every_segment_is_right_in_the_end(
     seed: int, changes: list[tuple[float, str, str | None, int]], with_peers: bool
