@@ -30,7 +30,12 @@ def test_a_demo_that_is_stopped_ends_its_processes_and_says_so(stream: Stream, t
     pytest.importorskip("aiortc", reason="the demo's peers need WebRTC: pip install 'shoal[webrtc]'")
     command = [sys.executable, "-m", "shoal.app.cli", "demo", "--json", "--seconds", str(stream.seconds)]
     command += ["--folder", str(stream.folder.parent), "--out", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as demo:
+
+    def as_in_a_terminal() -> None:
+        # A job that a shell started in the background ignores Ctrl-C, and so would its children.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=as_in_a_terminal) as demo:
         port = told_in(tmp_path / "logs" / "good.log", 30)["port"]
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
         demo.send_signal(number)
