@@ -50,6 +50,7 @@ def core_extensions() -> list[Extension]:
         compiler_directives={
             # Annotations speak to readers and type checkers, the .pxd to C.
             "annotation_typing": False,
+            "binding": False,
             "freethreading_compatible": True,
             **dict.fromkeys(CHECKS, BUILD == "checked"),
         },

@@ -8,8 +8,11 @@ cdef Py_ssize_t _KEPT_CAPACITY
 cdef class Mailbox:
     cdef readonly Py_ssize_t count
     cdef public Py_ssize_t limit
+    cdef readonly bint is_large
     cdef public object control
     cdef public object waiting
+    cdef public object settings
+    cdef public Mailbox next
     cdef list _ring
     cdef Py_ssize_t _capacity
     cdef Py_ssize_t _head

@@ -33,13 +33,16 @@ class Overflow(IntEnum):
 class Mailbox:
     """A ring of at most `limit` messages, with the senders that wait for room in it."""
 
-    __slots__ = ("_capacity", "_head", "_ring", "control", "count", "limit", "waiting")
+    __slots__ = ("_capacity", "_head", "_ring", "control", "count", "is_large", "limit", "next", "settings", "waiting")
 
     def __init__(self, limit: int) -> None:
         self.count = 0  # messages in the ring, without the control lane
         self.limit = limit
+        self.is_large = False  # the ring has grown to more than is worth keeping when it is empty
         self.control: deque[Any] | None = None
         self.waiting: deque[Any] | None = None  # (item, reply) of senders that wait for room, oldest first
+        self.settings: Any = None  # where the limit comes from, for the scheduler that lends mailboxes out
+        self.next: Mailbox | None = None  # of those that it has in store
         self._ring: list[Any] = [None] * _FIRST_CAPACITY
         self._capacity = _FIRST_CAPACITY
         self._head = 0
@@ -99,7 +102,8 @@ class Mailbox:
     def reuse(self, limit: int) -> None:
         """Make an empty mailbox ready for another actor."""
         self.limit = limit
-        if self._capacity > _KEPT_CAPACITY:
+        if self.is_large:
+            self.is_large = False
             self._ring = [None] * _FIRST_CAPACITY
             self._capacity = _FIRST_CAPACITY
             self._head = 0
@@ -112,3 +116,4 @@ class Mailbox:
         self._ring = ring
         self._capacity = capacity
         self._head = 0
+        self.is_large = capacity > _KEPT_CAPACITY

@@ -2,6 +2,8 @@ cimport cython
 from libc.stdint cimport int64_t
 from .cell cimport Cell
 
+cdef Py_ssize_t _KEPT_CAPACITY
+
 
 @cython.final
 cdef class ReadyQueue:
@@ -9,6 +11,7 @@ cdef class ReadyQueue:
     cdef int64_t _lead_ns
     cdef int64_t _floor_ns
     cdef int64_t _orders
+    cdef Cell _only
     cdef list _heap
 
     @cython.locals(heap=list, above=Cell, place=Py_ssize_t, above_place=Py_ssize_t, floor_ns=int64_t)

@@ -12,22 +12,27 @@ flooder's slice.
 
 from __future__ import annotations
 
+from typing import Any
+
 from .cell import Cell
 
 __all__ = ["ReadyQueue"]
+
+_KEPT_CAPACITY = 1024  # places kept once the queue is empty: appending and popping each time reallocates the list
 
 
 class ReadyQueue:
     """A priority queue of cells."""
 
-    __slots__ = ("_floor_ns", "_heap", "_lead_ns", "_orders", "count")
+    __slots__ = ("_floor_ns", "_heap", "_lead_ns", "_only", "_orders", "count")
 
     def __init__(self, lead_ns: int) -> None:
         self.count = 0
         self._lead_ns = lead_ns  # what a sleeper may be behind: one slice
         self._floor_ns = 0  # virtual run time of the cell that ran last
         self._orders = 0
-        self._heap: list[Cell] = []
+        self._only: Cell | None = None  # when there is but one, which came to an empty queue: it needs no heap
+        self._heap: list[Any] = []  # the first `count` places are the heap; None in the others
 
     def push(self, cell: Cell) -> None:
         """Put in a cell that is not in here."""
@@ -37,10 +42,20 @@ class ReadyQueue:
         self._orders += 1
         cell.order = self._orders
         cell.is_ready = True
-        heap = self._heap
         place = self.count
-        heap.append(cell)
-        self.count += 1
+        if place == 0:
+            self._only = cell
+            self.count = 1
+            return
+        heap = self._heap
+        if self._only is not None:
+            if not heap:
+                heap.append(None)
+            heap[0] = self._only
+            self._only = None
+        if place == len(heap):
+            heap.append(cell)
+        self.count = place + 1
         while place > 0:
             above_place = (place - 1) >> 1
             above = heap[above_place]
@@ -53,12 +68,23 @@ class ReadyQueue:
 
     def pop(self) -> Cell:
         """Take out the first; there must be one."""
+        size = self.count - 1
+        self.count = size
+        if self._only is not None:
+            first = self._only
+            self._only = None
+            first.is_ready = False
+            if first.virtual_ns > self._floor_ns:  # noqa: PLR1730, as in `push`
+                self._floor_ns = first.virtual_ns
+            return first
         heap = self._heap
         first = heap[0]
-        cell = heap.pop()
-        self.count -= 1
-        size = self.count
-        if size > 0:
+        cell = heap[size]
+        heap[size] = None
+        if size == 0:
+            if len(heap) > _KEPT_CAPACITY:
+                self._heap = []
+        else:
             place = 0
             while True:
                 below_place = 2 * place + 1

@@ -41,7 +41,12 @@ cdef class Scheduler:
     cdef ReadyQueue _ready
     cdef object _urgent
     cdef object _settled
-    cdef list _pool
+    cdef Py_ssize_t _asides
+    cdef Mailbox _pool
+    cdef Py_ssize_t _pooled
+    cdef bint _is_busy
+    cdef int64_t _cpu_ns
+    cdef int64_t _cpu_read_at_ns
 
     @cython.locals(box=Mailbox)
     cpdef void post(self, Cell cell, object item) except *
@@ -65,8 +70,10 @@ cdef class Scheduler:
     cpdef void resume(self, Cell cell) except *
     cpdef void signal(self, Cell cell, object signal) except *
     cpdef void activate(self, Cell cell) except *
-    @cython.locals(end_ns=int64_t, cell=Cell, more=bint)
+    @cython.locals(end_ns=int64_t, more=bint)
     cpdef bint turn(self, int64_t budget_us, int64_t now_us) except -1
+    @cython.locals(cell=Cell)
+    cdef void _attend(self) except *
     cpdef bint has_work(self) except -1
     @cython.locals(start_ns=int64_t, now_ns=int64_t, taken=int64_t, left=Py_ssize_t, box=Mailbox, reply=Reply)
     cdef void _run(self, Cell cell, int64_t end_ns) except *
@@ -74,6 +81,8 @@ cdef class Scheduler:
     cdef void _begin_stats(self, Cell cell, int64_t now_ns) except *
     @cython.locals(box=Mailbox)
     cdef void _rest(self, Cell cell) except *
+    @cython.locals(cpu_ns=int64_t, away_ns=int64_t)
+    cdef int64_t _charge(self, int64_t used_ns) except -1
     cdef void _finish(self, Cell cell, object result, object message) except *
     cdef void _advance(self, Cell cell) except *
     @cython.locals(reply=Reply)

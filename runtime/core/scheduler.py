@@ -56,9 +56,14 @@ class Scheduler:
     """Runs the actors of one system on one thread."""
 
     __slots__ = (
+        "_asides",
+        "_cpu_ns",
+        "_cpu_read_at_ns",
         "_fixed_ns",
         "_is_awake",
+        "_is_busy",
         "_pool",
+        "_pooled",
         "_ready",
         "_settled",
         "_slice_ns",
@@ -102,7 +107,12 @@ class Scheduler:
         self._ready = ReadyQueue(slice_us * 1000)
         self._urgent: deque[Cell] = deque()
         self._settled: deque[Reply] = deque()
-        self._pool: list[Mailbox] = []
+        self._asides = 0  # entries of these two, which the loop would else have to ask of Python
+        self._pool: Mailbox | None = None  # a chain
+        self._pooled = 0
+        self._is_busy = False  # the last turn spent its budget
+        self._cpu_ns = 0  # the thread's CPU time when it was last read, and when that was
+        self._cpu_read_at_ns = 0
 
     # sending
 
@@ -205,6 +215,7 @@ class Scheduler:
             reply.waiter = None
         elif reply.callback is not None:
             self._settled.append(reply)
+            self._asides += 1
             self.need_turn()
         return True
 
@@ -219,6 +230,7 @@ class Scheduler:
         """Replies whose awaiting tasks no turn will wake any more."""
         found = list(self._settled)
         self._settled.clear()
+        self._asides = len(self._urgent)
         return found
 
     # waking
@@ -255,6 +267,7 @@ class Scheduler:
         if not cell.is_urgent:
             cell.is_urgent = True
             self._urgent.append(cell)
+            self._asides += 1
             self.need_turn()
 
     def activate(self, cell: Cell) -> None:
@@ -273,30 +286,41 @@ class Scheduler:
         self.in_turn = True
         self._is_awake = True
         end_ns = self._tick() + budget_us * 1000
+        if self._is_busy and not self._fixed_ns:
+            self._cpu_ns = _clock.thread_time_ns()
+            self._cpu_read_at_ns = self._spent_ns
         try:
             self._expire(now_us)
             while True:
-                if self._settled:
-                    self._wake_askers()
-                if self._urgent:
-                    cell = self._urgent.popleft()
-                    cell.is_urgent = False
-                    self.host.signalled(cell)
+                if self._asides > 0:
+                    self._attend()
                 elif self._ready.count > 0:
                     self._run(self._ready.pop(), end_ns)
-                elif not self._settled:
+                else:
                     break
-                if self._tick() >= end_ns:
+                if self._spent_ns >= end_ns:
                     break
         finally:
             self.in_turn = False
             more = self.has_work()
             self._is_awake = more
+            self._is_busy = more
         return more
+
+    def _attend(self) -> None:
+        """See to what goes ahead of messages: all answers that have come, and the next cell with signals."""
+        if self._settled:
+            self._wake_askers()
+        if self._urgent:
+            cell = self._urgent.popleft()
+            self._asides -= 1
+            cell.is_urgent = False
+            self.host.signalled(cell)
+        self._tick()
 
     def has_work(self) -> bool:
         """Whether a turn would do something, apart from timers."""
-        return self._ready.count > 0 or len(self._urgent) > 0 or len(self._settled) > 0
+        return self._ready.count > 0 or self._asides > 0
 
     def _run(self, cell: Cell, end_ns: int) -> None:
         start_ns = self._spent_ns  # the clock as last read; reading it costs as much as a message
@@ -314,9 +338,14 @@ class Scheduler:
                 left -= 1
             while cell.state == _RUNNING and cell.signals is None and left > 0 and now_ns < end_ns:
                 box = cell.mailbox
-                if box is None or not box.has_messages():
+                if box is None:
                     break
-                item = box.pop()
+                if box.control is not None:
+                    item = box.pop()
+                elif box.count > 0:
+                    item = box.pop_oldest()
+                else:
+                    break
                 if box.waiting is not None:
                     self._admit(cell, box)
                 self.taken += 1
@@ -341,7 +370,10 @@ class Scheduler:
             cell.is_resumable = False
             self.host.failed(cell, error, message)
             now_ns = self._tick()
-        cell.virtual_ns += now_ns - start_ns
+        if now_ns - start_ns > 2 * self._slice_ns:
+            cell.virtual_ns += self._charge(now_ns - start_ns)
+        else:
+            cell.virtual_ns += now_ns - start_ns
         if cell.stats is not None:
             cell.stats.end(now_ns - start_ns, self.taken - taken)
         self._rest(cell)
@@ -358,14 +390,33 @@ class Scheduler:
             self.ready(cell)
         elif cell.state == _RUNNING:
             box = cell.mailbox
-            if box is not None and box.has_messages():
+            if box is None:
+                cell.is_scheduled = False
+                return
+            if box.count > 0 or box.control is not None:
                 self.ready(cell)
                 return
             cell.is_scheduled = False
-            if box is not None and box.is_bare():
+            if box.waiting is None:
                 cell.mailbox = None
-                if len(self._pool) < _POOL_MAX:
-                    self._pool.append(box)
+                if self._pooled < _POOL_MAX:
+                    if box.is_large:
+                        box.reuse(box.limit)
+                    box.next = self._pool
+                    self._pool = box
+                    self._pooled += 1
+
+    def _charge(self, used_ns: int) -> int:
+        """What of a long slice was the actor's: not the time in which the system ran somebody else."""
+        if self._fixed_ns or not self._is_busy:
+            return used_ns
+        cpu_ns = _clock.thread_time_ns()
+        away_ns = (self._spent_ns - self._cpu_read_at_ns) - (cpu_ns - self._cpu_ns)
+        self._cpu_ns = cpu_ns
+        self._cpu_read_at_ns = self._spent_ns
+        if away_ns <= 0:
+            return used_ns
+        return used_ns - away_ns if away_ns < used_ns else 0
 
     def _finish(self, cell: Cell, result: Any, message: Any) -> None:
         """A handler returned something, or owes an answer."""
@@ -422,6 +473,7 @@ class Scheduler:
             if not self._settled:  # a task that was woken has closed the system
                 break
             reply = self._settled.popleft()
+            self._asides -= 1
             callback: Any = reply.callback
             context = reply.context
             reply.callback = None
@@ -445,12 +497,18 @@ class Scheduler:
     # full mailboxes
 
     def _lease(self, cell: Cell) -> Mailbox:
-        limit = cell.settings.messages_max
-        if self._pool:
-            box = self._pool.pop()
-            box.reuse(limit)
+        settings = cell.settings
+        box = self._pool
+        if box is None:
+            box = Mailbox(settings.messages_max)
+            box.settings = settings
         else:
-            box = Mailbox(limit)
+            self._pool = box.next
+            box.next = None
+            self._pooled -= 1
+            if box.settings is not settings:
+                box.settings = settings
+                box.limit = settings.messages_max
         cell.mailbox = box
         return box
 
