@@ -26,12 +26,20 @@ class Claim:
     bound: float
     at_least: bool  # else at most
     unit: str = ""
+    goal: float | None = None  # what we are after; the bound is what must hold
 
     @property
     def holds(self) -> bool | None:
         if self.figure is None:
             return None
         return self.figure >= self.bound if self.at_least else self.figure <= self.bound
+
+    @property
+    def reaches(self) -> bool | None:
+        """Whether the goal is reached; None where there is none."""
+        if self.figure is None or self.goal is None:
+            return None
+        return self.figure >= self.goal if self.at_least else self.figure <= self.goal
 
 
 def machine() -> dict[str, object]:
@@ -57,13 +65,16 @@ def conclude(name: str, claims: list[Claim]) -> int:
     """Print the table, append JSON lines to out/bench-NAME.jsonl, and return the exit code."""
     where = machine()
     print(f"\n{name} on {where['cores']} cores ({where['cpu']}), Python {where['python']}, load {where['load']:.1f}\n")
-    rows = [("claim", "figure", "bound", "holds")]
+    rows = [("claim", "figure", "bound", "holds", "goal")]
     words = {True: "yes", False: "NO", None: "not measured"}
     for claim in claims:
         figure = "not measured" if claim.figure is None else f"{claim.figure:.4g} {claim.unit}".strip()
         bound = f"{'>=' if claim.at_least else '<='} {claim.bound:.4g} {claim.unit}".strip()
-        rows.append((claim.claim, figure, bound, words[claim.holds]))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        goal = "" if claim.goal is None else f"{claim.goal:.4g} {'reached' if claim.reaches else 'not yet'}"
+        rows.append((claim.claim, figure, bound, words[claim.holds], goal))
+    if not any(claim.goal is not None for claim in claims):
+        rows = [row[:4] for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print(" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     out = Path("out")

@@ -71,14 +71,14 @@ class ReadyQueue:
         size = self.count - 1
         self.count = size
         if self._only is not None:
-            first = self._only
+            only = self._only
             self._only = None
-            first.is_ready = False
-            if first.virtual_ns > self._floor_ns:  # noqa: PLR1730, as in `push`
-                self._floor_ns = first.virtual_ns
-            return first
+            only.is_ready = False
+            if only.virtual_ns > self._floor_ns:  # noqa: PLR1730, as in `push`
+                self._floor_ns = only.virtual_ns
+            return only
         heap = self._heap
-        first = heap[0]
+        first: Cell = heap[0]
         cell = heap[size]
         heap[size] = None
         if size == 0:

@@ -1,0 +1,124 @@
+"""The runtime against its bounds, and its peers in the same run.
+
+    make bench-runtime                                five rounds, 8 minutes
+    make bench-runtime ARGS="--quick"                 three rounds of the peers that bounds speak of, 2 minutes
+    make bench-runtime ARGS="--only ping_pong ask"    some claims
+
+One process for each runtime and workload, all of them once in each round, so that what the machine does meanwhile
+hits all alike; a figure is the median of its rounds, a ratio that of the ratios within each round.  Ours has all
+on: supervision, counters, bounded mailboxes, time-outs.  `tools/install-bench-peers` gets what is not there; a peer
+that is missing is `not measured`, and the exit code then 3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from harness import Claim, conclude
+from measure import Figures
+
+HERE = Path(__file__).resolve().parent
+PEERS_PYTHON = HERE.parent / "build" / "peers-venv" / "bin" / "python"
+CLAIMS = ("ping_pong", "ring", "many_to_one", "fan_in", "ask", "spawn", "fairness", "timers", "hop")
+BOUNDED_BY = ("erlang", "xoscar", "pykka", "asyncio_queue")  # the peers that bounds speak of
+LONGEST_S = 300
+
+
+def command(runtime: str, work: str, ebin: Path) -> list[str] | None:
+    """How to run one workload on one runtime; None when that is not installed."""
+    if runtime == "shoal":
+        return [sys.executable, "-W", "ignore", str(HERE / "runtime_claims" / f"{work}.py")]
+    if runtime == "erlang":
+        if not (ebin / "erlang_actors.beam").exists():
+            return None
+        erl = ["erl", "+S", "1", "+sbwt", "none", "-noshell", "-pa", str(ebin)]
+        return [*erl, "-run", "erlang_actors", "main", work]
+    if not PEERS_PYTHON.exists():
+        return None
+    script = runtime if (HERE / "peers" / f"{runtime}.py").exists() else f"{runtime}_actors"
+    return [str(PEERS_PYTHON), "-W", "ignore", str(HERE / "peers" / f"{script}.py"), work]
+
+
+def measure(runtime: str, work: str, ebin: Path) -> dict[str, float] | None:
+    """The figures of one run; None when it could not run."""
+    arguments = command(runtime, work, ebin)
+    if arguments is None:
+        return None
+    path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+    try:
+        ended = subprocess.run(
+            arguments,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST_S,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    lines = [line for line in ended.stdout.splitlines() if line.startswith("{")]
+    if not lines:
+        print(f"{runtime} {work} failed: {ended.stderr.strip()[-300:]}", file=sys.stderr)
+        return None
+    print(lines[-1], flush=True)
+    row: dict[str, Any] = json.loads(lines[-1])
+    return {name: value for name, value in row.items() if name not in ("runtime", "work")}
+
+
+def compile_erlang(into: Path) -> None:
+    if shutil.which("erlc") is not None:
+        subprocess.run(["erlc", "-o", str(into), str(HERE / "peers" / "erlang_actors.erl")], check=True)
+
+
+def show(figures: Figures, claims: list[str]) -> None:
+    """Every runtime's median, by workload."""
+    print("\nper CPU-second, medians\n")
+    for work in claims:
+        rates = {
+            runtime: figures.figure(runtime, work)
+            for runtime in ("shoal", *BOUNDED_BY, "thespian", "threads")
+            if (runtime, work) in figures.rows
+        }
+        shown = ", ".join(f"{runtime} {rate:,.0f}" for runtime, rate in rates.items() if rate is not None)
+        if shown:
+            print(f"{work:12} {shown}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", nargs="*", choices=CLAIMS, default=list(CLAIMS))
+    options = parser.parse_args()
+    rounds = 3 if options.quick else options.rounds
+    modules = {name: importlib.import_module(f"runtime_claims.{name}") for name in options.only}
+    figures = Figures()
+    with tempfile.TemporaryDirectory() as ebin:
+        compile_erlang(Path(ebin))
+        for number in range(rounds):
+            for work, module in modules.items():
+                if number > 0 and getattr(module, "RUNS_ONCE", False):
+                    continue
+                peers = [peer for peer in module.PEERS if not options.quick or peer in BOUNDED_BY]
+                for runtime in ("shoal", *peers):
+                    found = measure(runtime, work, Path(ebin))
+                    if found is not None:
+                        figures.rows.setdefault((runtime, work), []).append(found)
+    show(figures, options.only)
+    claims: list[Claim] = []
+    for module in modules.values():
+        claims += module.claims(figures)
+    return conclude("runtime", claims)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

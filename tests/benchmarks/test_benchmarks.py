@@ -1,0 +1,97 @@
+"""The benchmarks judge rightly and their programs run.  Nothing in here is timed."""
+
+import asyncio
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from shoal.runtime import ActorSystem
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+instructions = importlib.import_module("instructions")
+harness = importlib.import_module("harness")
+measure = importlib.import_module("measure")
+runtime = importlib.import_module("runtime")
+sys.path.remove(str(BENCHMARKS))
+
+OURS = ("ping_pong", "ring", "many_to_one", "fan_in", "ask", "timers")
+
+
+@pytest.fixture(autouse=True)
+def benchmarks_can_import_each_other(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+
+def test_a_slope_leaves_out_what_both_runs_have():
+    assert instructions.slope(1_000_000 + 5 * 300, 1_000_000 + 10 * 300, 5) == 300
+
+
+def test_the_total_is_read_from_what_callgrind_prints():
+    assert instructions.instructions_of("==7== Events    : Ir\n==7== Collected : 775430821\n==7==") == 775_430_821
+    with pytest.raises(ValueError, match="no total"):
+        instructions.instructions_of("valgrind: bad option")
+
+
+@pytest.mark.parametrize(
+    ("after", "asks_why"), [(1000, False), (1049, False), (1051, True), (900, False)], ids=["same", "4.9", "5.1", "less"]
+)
+def test_five_per_cent_more_instructions_ask_for_a_reason(after, asks_why):
+    assert ("say why" in instructions.change(1000, after)) is asks_why
+
+
+@pytest.mark.parametrize("name", [name for name in instructions.OPERATIONS if name != "spawn"])
+def test_each_program_that_is_counted_ends(name):
+    asyncio.run(asyncio.wait_for(instructions.run(name, 1000), 30))
+
+
+def test_every_recorded_figure_names_its_leg_machine_and_commit():
+    path = BENCHMARKS / "results" / "instructions.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert rows
+    for row in rows:
+        assert {"operation", "leg", "instructions", "python", "cpu", "commit"} <= row.keys()
+        assert row["operation"] in instructions.OPERATIONS
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_workload_of_ours_does_all_of_its_operations(name):
+    module = importlib.import_module(f"runtime_claims.{name}")
+
+    async def main():
+        async with ActorSystem() as system:
+            return await asyncio.wait_for(module.program(system, 200), 30)
+
+    assert asyncio.run(main())["per_cpu_s"] > 0
+
+
+@pytest.mark.parametrize("name", runtime.CLAIMS)
+def test_without_figures_no_claim_holds(name):
+    claims = importlib.import_module(f"runtime_claims.{name}").claims(measure.Figures())
+    assert claims
+    assert all(claim.holds is None for claim in claims)
+
+
+def test_a_ratio_is_the_median_of_those_within_each_round():
+    figures = measure.Figures()
+    figures.rows["shoal", "ring"] = [{"per_cpu_s": 10.0}, {"per_cpu_s": 30.0}, {"per_cpu_s": 2.0}]
+    figures.rows["erlang", "ring"] = [{"per_cpu_s": 5.0}, {"per_cpu_s": 3.0}, {"per_cpu_s": 2.0}]
+    assert figures.ratio("ring", "erlang") == 2.0
+    assert figures.ratio("ring", "xoscar") is None
+
+
+def test_a_goal_is_one_thing_and_the_bound_another():
+    claim = harness.Claim("a rate", 1.8, 1.6, at_least=True, goal=2.0)
+    assert claim.holds
+    assert not claim.reaches
+    assert harness.Claim("a size", 200, 400, at_least=False, goal=250).reaches
+    assert harness.Claim("no goal", 1, 1, at_least=True).reaches is None
+
+
+def test_a_peer_that_is_not_installed_is_not_measured(monkeypatch, tmp_path):
+    monkeypatch.setattr(runtime, "PEERS_PYTHON", tmp_path / "none")
+    assert runtime.measure("xoscar", "ring", tmp_path) is None
+    assert runtime.measure("erlang", "ring", tmp_path) is None
