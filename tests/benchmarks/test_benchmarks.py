@@ -37,7 +37,9 @@ def test_the_total_is_read_from_what_callgrind_prints():
 
 
 @pytest.mark.parametrize(
-    ("after", "asks_why"), [(1000, False), (1049, False), (1051, True), (900, False)], ids=["same", "4.9", "5.1", "less"]
+    ("after", "asks_why"),
+    [(1000, False), (1049, False), (1051, True), (900, False)],
+    ids=["same", "4.9", "5.1", "less"],
 )
 def test_five_per_cent_more_instructions_ask_for_a_reason(after, asks_why):
     assert ("say why" in instructions.change(1000, after)) is asks_why
