@@ -12,6 +12,8 @@ from shoal.transports.errors import BodyTruncated, TimedOut
 from shoal.transports.interface import FetchRequest
 from shoal.transports.sansio.bodies import BodyCounter, BodyPlan
 
+from .words import in_words
+
 __all__ = ["HttpResponse"]
 
 _SECOND_US = 1_000_000
@@ -73,4 +75,6 @@ class HttpResponse:
                 timeout_us=self._stall_timeout_us,
             ) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise BodyTruncated(f"{self.url} broke off after {received} bytes: {error}; ask for the rest") from error
+            raise BodyTruncated(
+                f"{self.url} broke off after {received} bytes: {in_words(error)}; ask for the rest"
+            ) from error

@@ -35,7 +35,10 @@ class GuardedResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """OSError as from the inner one; AddressRefused when every answer is refused."""
-        answers = await self._inner.resolve(host, port, family)
+        try:
+            answers = await self._inner.resolve(host, port, family)
+        except UnicodeError as error:  # from the idna codec, for labels that are empty or too long
+            raise OSError(None, f"{host[:80]!r} is no name that can be looked up") from error
         permitted: list[ResolveResult] = []
         refusal: AddressRefused | None = None
         for answer in answers:

@@ -31,6 +31,7 @@ from shoal.transports.sansio.bodies import CREDENTIALS, REDIRECTS, plan_body, re
 
 from .body import HttpResponse
 from .guard import GuardedResolver, guarded_socket_factory
+from .words import in_words
 
 __all__ = ["HttpFetcher"]
 
@@ -133,6 +134,9 @@ class HttpFetcher:
             # Kept as written when it can be: re-quoting would break the signatures that CDNs put in queries.
             url = URL(text, encoded=text.isascii())
             host, port = url.raw_host, url.port
+            (url.host or "").encode("idna")  # labels that no name may have, which would fail at the look-up
+        except UnicodeError as error:
+            raise AddressRefused(f"{text[:200]!r} refused: its host is no name that can be looked up") from error
         except (ValueError, TypeError) as error:
             raise AddressRefused(f"{text[:200]!r} refused: {error}") from error
         has_user = url.raw_user is not None or url.raw_password is not None
@@ -172,7 +176,7 @@ class HttpFetcher:
             raise TransportError(f"{url.host} answered what is not HTTP: {why}; try another") from error
         except (aiohttp.ClientError, OSError) as error:
             how = "before it answered" if phase.name == "first_byte" else "while connecting"
-            raise ConnectFailed(f"{url.host} port {url.port} failed {how}: {error or type(error).__name__}") from error
+            raise ConnectFailed(f"{url.host} port {url.port} failed {how}: {in_words(error)}") from error
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -30,6 +30,7 @@ from shoal.transports.interface import AddressPolicy, TextSocket
 from shoal.transports.sansio.addresses import check_host, check_text
 
 from .guard import GuardedResolver, guarded_socket_factory
+from .words import in_words
 
 __all__ = ["WebSocketSignaling"]
 
@@ -90,7 +91,7 @@ class WebSocketSignaling:
                 status=error.status,
             ) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise ConnectFailed(f"{target.host} port {target.port}: {error or type(error).__name__}") from error
+            raise ConnectFailed(f"{target.host} port {target.port}: {in_words(error)}") from error
         socket = _Socket(raw, message_bytes_max, self._sockets.discard)
         self._sockets.add(socket)
         return socket
@@ -112,6 +113,9 @@ class WebSocketSignaling:
                 raise AddressRefused(f"scheme {url.scheme!r} refused for a tracker; use ws or wss")
             has_user = url.raw_user is not None or url.raw_password is not None
             check_host(self._policy, scheme=scheme, host=url.raw_host, port=url.port, has_user=has_user)
+            (url.host or "").encode("idna")  # labels that no name may have, which would fail at the look-up
+        except UnicodeError as error:
+            raise AddressRefused(f"{text[:200]!r} refused: its host is no name that can be looked up") from error
         except (ValueError, TypeError) as error:
             raise AddressRefused(f"{text[:200]!r} refused: {error}") from error
         return url
@@ -163,7 +167,7 @@ class _Socket:
         try:
             await self._raw.send_str(text)
         except (aiohttp.ClientError, OSError) as error:
-            await self._end(f"the connection broke: {error or type(error).__name__}")
+            await self._end(f"the connection broke: {in_words(error)}")
             raise self._closed_error() from error
 
     async def receive(self) -> str:
@@ -186,7 +190,7 @@ class _Socket:
     def _why_closed(self, message: aiohttp.WSMessage) -> str:
         error = self._raw.exception()
         if error is not None:
-            return f"{error or type(error).__name__}"
+            return in_words(error)
         if message.type is aiohttp.WSMsgType.CLOSE:
             return f"closed by the tracker with {message.data} {message.extra or ''}".rstrip()
         return f"closed by the tracker with {self._raw.close_code}"
