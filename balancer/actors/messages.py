@@ -19,6 +19,7 @@ __all__ = [
     "TAKE_IN_TIMEOUT_S",
     "Announce",
     "AnnounceNow",
+    "Banned",
     "Cancel",
     "ChannelOpened",
     "Close",
@@ -264,6 +265,12 @@ class ChannelOpened(msgspec.Struct, frozen=True):
 
 class PeerGone(msgspec.Struct, frozen=True):
     """To signalling: the channel to this peer is closed, and it may be met again."""
+
+    peer_id: str
+
+
+class Banned(msgspec.Struct, frozen=True):
+    """To signalling: this peer is not to be met again."""
 
     peer_id: str
 

@@ -132,6 +132,8 @@ class Neighbours:
         if link is None:
             return
         link.is_banned = True
+        for swarm in self._swarms.get(link.rendition, ()):
+            swarm.tell(m.Banned(peer))
         if link.is_welcome:
             self._note(f"{peer} is banned: {reason}")
         else:  # it comes again and again: counted, so that it cannot fill the log

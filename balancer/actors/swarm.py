@@ -31,7 +31,7 @@ from shoal.transports.sansio.signaling import (
 )
 
 from ..config import BalancerConfig
-from .messages import ChannelOpened, Noted, PeerGone
+from .messages import Banned, ChannelOpened, Noted, PeerGone
 
 __all__ = ["Swarm"]
 
@@ -98,6 +98,7 @@ class Swarm(Actor[Any]):
             offers_max=config.offers_open_max,
             offer_lifetime_us=config.offer_lifetime_us,
             links_max=config.peers_max,
+            banned_max=config.ban_records_max,
         )
         self._client = TrackerClient(info_hash, peer_id, limits)
         self._socket: TextSocket | None = None
@@ -143,6 +144,8 @@ class Swarm(Actor[Any]):
             case _Failed(peer_id, offer_id):
                 self._attempts.pop(offer_id, None)
                 self._client.link_closed(peer_id, offer_id)
+            case Banned(peer_id):
+                self._client.ban(peer_id)
             case PeerGone(peer_id):
                 self._client.link_closed(peer_id, self._links.pop(peer_id, ""))
             case _:

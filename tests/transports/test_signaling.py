@@ -239,6 +239,30 @@ def test_a_second_link_to_an_open_peer_is_refused_both_ways() -> None:
     assert not ours.link_opened(LARGE, mine, 0)
 
 
+def test_a_banned_peer_is_refused_both_ways_and_its_answer_ends_the_offer() -> None:
+    ours = client()
+    ours.connected(0)
+    mine, theirs = offer_ids(2)
+    ours.announce({mine: "v=0"}, 0)
+    ours.ban(LARGE)
+    assert ours.receive(offer_text(LARGE, theirs), 1) == []
+    assert ours.receive(answer_text(LARGE, mine), 2) == [OfferDropped(mine, "banned")]
+    assert ours.drops["banned"] == 2
+    assert ours.receive(offer_text("-PM0203-bbbbbbbbbbbb", theirs), 3) == [
+        OfferReceived("-PM0203-bbbbbbbbbbbb", theirs, "v=0")
+    ]
+
+
+def test_the_oldest_of_too_many_bans_is_forgotten() -> None:
+    ours = client(banned_max=2)
+    for peer_id in ("a" * 20, "b" * 20, "a" * 20, "c" * 20):
+        ours.ban(peer_id)
+    (theirs,) = offer_ids(1)
+    assert ours.receive(offer_text("a" * 20, theirs), 1) == []
+    assert ours.receive(offer_text("c" * 20, theirs), 1) == []
+    assert ours.receive(offer_text("b" * 20, theirs), 1) == [OfferReceived("b" * 20, theirs, "v=0")]
+
+
 def test_a_peer_whose_link_closed_may_be_met_again() -> None:
     ours = client()
     ours.receive(offer_text(LARGE, "a" * 20), 0)

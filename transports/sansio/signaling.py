@@ -21,6 +21,8 @@ with the one link that still opens.
     pending, ours    refused               refused
     open             refused               refused
 
+A banned peer id is refused whatever the link, so that it costs no handshake.
+
 What is refused or not understood is counted by reason.  Opening sockets and
 making descriptions is left to the caller.  One socket carries one swarm:
 bittorrent-tracker forgets all but the first peer id of a socket.
@@ -62,6 +64,7 @@ class SignalingLimits(msgspec.Struct, frozen=True):
     link_pending_us: int = 60_000_000  # from description to open channel; ICE has given up by then
     links_max: int = 50  # pending and open
     incoming_offers_per_second_max: int = 10  # each costs a peer connection
+    banned_max: int = 4096  # peer ids that are refused; the oldest are forgotten
     interval_us_default: int = 120_000_000  # until the tracker names one
     interval_us_min: int = 5_000_000  # a tracker that asks for more is wrong or hostile
     interval_us_max: int = 1_800_000_000
@@ -90,7 +93,7 @@ class AnswerReceived(msgspec.Struct, frozen=True, tag=True):
 
 
 class OfferDropped(msgspec.Struct, frozen=True, tag=True):
-    """Close our offer.  `why` is expired, duplicate or full."""
+    """Close our offer.  `why` is expired, banned, duplicate or full."""
 
     offer_id: str
     why: str
@@ -173,6 +176,7 @@ class TrackerClient:
         self._announced_at_us = 0
         self._offers: dict[str, int] = {}  # offer id -> when it expires; in that order
         self._links: dict[str, _Link] = {}
+        self._banned: dict[str, None] = {}  # peer ids, oldest first
         self._second_us = 0  # the second in which incoming offers are counted
         self._second_offers = 0
 
@@ -263,6 +267,13 @@ class TrackerClient:
         if link is not None and link.offer_id == offer_id:
             del self._links[peer_id]
 
+    def ban(self, peer_id: str) -> None:
+        """Take no more offers and answers of this peer.  A link to it stays until link_closed."""
+        self._banned.pop(peer_id, None)
+        self._banned[peer_id] = None
+        if len(self._banned) > self.limits.banned_max:
+            del self._banned[next(iter(self._banned))]
+
     # --- what the tracker says ---------------------------------------------
 
     def receive(self, text: str, now_us: int) -> list[SignalingEvent]:
@@ -315,6 +326,8 @@ class TrackerClient:
         self._second_offers += 1
         if self._second_offers > self.limits.incoming_offers_per_second_max:
             return self._drop("too_many_offers")
+        if peer_id in self._banned:
+            return self._drop("banned")
         if peer_id in self._links:
             return self._drop("duplicate")
         if len(self._links) >= self.limits.links_max:
@@ -326,6 +339,9 @@ class TrackerClient:
         if self._offers.get(offer_id, now_us) <= now_us:
             return self._drop("unknown_offer")  # never ours, expired, or answered by somebody else before
         del self._offers[offer_id]
+        if peer_id in self._banned:
+            self.drops["banned"] += 1
+            return [OfferDropped(offer_id, "banned")]
         events: list[SignalingEvent] = []
         link = self._links.get(peer_id)
         if link is not None:

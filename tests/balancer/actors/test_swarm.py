@@ -227,6 +227,20 @@ def test_a_polluter_that_comes_back_with_its_certificate_is_not_asked_again() ->
     run_virtual(main())
 
 
+def test_a_banned_peer_that_stays_in_the_swarm_is_not_connected_to_again() -> None:
+    async def main() -> None:
+        async with World() as world, world.viewer("newcomer", in_swarm=True) as session:
+            async with world.viewer("liar", in_swarm=True, tamper=polluting) as liar:
+                await hold(liar, world)
+                assert (await play(session, world.stream)).is_perfect
+                await asyncio.sleep(60)  # six announces of each, with offers to the other
+                report = await session.report()
+            assert [state.state for state in peers_of(report).values()] == ["banned"]
+            assert "banned_peer" not in report.dropped
+
+    run_virtual(main())
+
+
 def test_a_polluter_that_comes_back_as_somebody_else_delivers_nothing_wrong() -> None:
     async def main() -> None:
         async with World() as world, AsyncExitStack() as stack, world.viewer("newcomer", in_swarm=True) as session:
