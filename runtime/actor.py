@@ -115,7 +115,7 @@ class Actor(Generic[M]):
 
     def watch(self, ref: ActorRef[Any]) -> None:
         """Get `Terminated(ref, ...)` when that actor has ended, at once if it has; once, however often asked for."""
-        self._life.watch(self._cell, ref.cell)
+        self._life.watch(self._cell, ref.cell, ref)
 
     def unwatch(self, ref: ActorRef[Any]) -> None:
         """Get none.  One that is in the mailbox already still comes."""

@@ -29,9 +29,9 @@ class Keeping(Handling):
 
     # watching
 
-    def watch(self, watcher: Cell, watched: Cell) -> None:
-        if watched.state == STOPPED:
-            ref: ActorRef[Any] = ActorRef(self.scheduler, watched)
+    def watch(self, watcher: Cell, watched: Cell, ref: ActorRef[Any] | None = None) -> None:
+        if watched.state == STOPPED:  # its cell keeps no ref any more: the watcher hears of the one it knows
+            ref = ref or ActorRef(self.scheduler, watched)
             self.scheduler.post_control(watcher, Terminated(ref, StopReason.STOPPED))
             return
         mine, theirs = belongings_of(watcher), belongings_of(watched)

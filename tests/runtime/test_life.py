@@ -418,3 +418,12 @@ def test_an_error_in_the_block_is_raised_after_everything_has_stopped():
     with pytest.raises(LookupError, match="mine"):
         in_virtual_time(body)
     assert log == [("a", StopReason.SYSTEM)]
+
+
+def test_a_watcher_of_the_stopped_hears_of_the_very_ref_it_watched(system):
+    ref = system.spawn(Noting, "gone", [])
+    ref.stop()
+    system.run_until_idle()
+    probe = Probe(system, watch=(ref,))
+    system.run_until_idle()
+    assert probe.take(Terminated).ref is ref
