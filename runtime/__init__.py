@@ -9,7 +9,8 @@ life, ending, failing   how actors begin, end and fail; handling, keeping, belon
 extras/                 Prometheus and OpenTelemetry, imported by whoever wants them
 core/                   what runs for every message; compiled
 drivers/                who calls it: one module for each event loop
-testing                 virtual time and probes
+testing                 virtual time, probes, simulation by seeds
+simulation/             what `testing` runs them with; imported by nothing else
 """
 
 from .actor import Actor

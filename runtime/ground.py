@@ -34,6 +34,8 @@ __all__ = ["Ground", "Handler", "is_cancellation", "is_overridden", "stopped", "
 class Ground:
     """What one system has, and everything of it that is no part of an actor's life."""
 
+    _ref_class: type[ActorRef[Any]] = ActorRef  # a simulation's refs note what is sent
+
     def __init__(
         self,
         system: ActorSystem,

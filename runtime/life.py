@@ -56,7 +56,7 @@ class Life(Failing):
         if args or kwargs or restart is not Restart.TRANSIENT:
             recipe = (actor_class, args, kwargs, restart)
         cell = Cell(parent, name, self._serial, mailbox or self._mailbox, recipe)
-        ref: ActorRef[Any] = ActorRef(self.scheduler, cell)
+        ref: ActorRef[Any] = self._ref_class(self.scheduler, cell)
         cell.handle = ref
         if name is not None:
             self.registry.add(ref.path, ref)

@@ -36,6 +36,8 @@ N = TypeVar("N")
 class ActorSystem:
     """Actors that live and die together."""
 
+    _life_class: type[Life] = Life  # a simulation's notes what happens
+
     def __init__(
         self,
         *,
@@ -63,7 +65,7 @@ class ActorSystem:
         self._loop_delay_interval_us = loop_delay_interval_us
         self._stop_timeout_us = int(stop_timeout_s * 1e6)
         self.loop_delay = LoopDelay()
-        self._life = Life(
+        self._life = self._life_class(
             self,
             turn_budget_us=turn_budget_us,
             batch=batch_messages_max,

@@ -3,6 +3,9 @@
     run_virtual(main())      an asyncio program in virtual time: `asyncio.sleep(60)` takes none
     ManualSystem             a system without a loop: run_until_idle, advance_us
     Probe                    an actor that keeps what it is told
+    simulate(main, seed=7)   one run of `main(system)` on a schedule that the seed decides, with a trace
+    explore(main)            many such runs; the first that fails names its seed
+    Faults                   what goes wrong in them: crashes, slowness, full mailboxes, lost and late timers
 
 `run_virtual` suits actors that await sockets' stand-ins, queues, sleeps; all of
 asyncio works in it.  `ManualSystem` suits tests of order and of time-outs, step
@@ -18,10 +21,30 @@ from typing import Any, TypeVar
 
 from .actor import Actor
 from .drivers.manual import ManualDriver
+from .drivers.simulated import Stuck
 from .ref import ActorRef
+from .simulation.exploring import Exploration, explore
+from .simulation.faults import Faults, InjectedCrash
+from .simulation.running import InvariantBroken, Run, SimulatedSystem, run_until_idle, simulate, spend_us
 from .system import ActorSystem
 
-__all__ = ["ManualSystem", "Probe", "VirtualLoop", "run_virtual"]
+__all__ = [
+    "Exploration",
+    "Faults",
+    "InjectedCrash",
+    "InvariantBroken",
+    "ManualSystem",
+    "Probe",
+    "Run",
+    "SimulatedSystem",
+    "Stuck",
+    "VirtualLoop",
+    "explore",
+    "run_until_idle",
+    "run_virtual",
+    "simulate",
+    "spend_us",
+]
 
 T = TypeVar("T")
 
@@ -74,9 +97,20 @@ class Probe:
     def __init__(self, system: ActorSystem, *, watch: tuple[ActorRef[Any], ...] = ()) -> None:
         self.messages: list[Any] = []
         self.ref: ActorRef[Any] = system.spawn(_WatchingRecorder, self.messages, watch)
+        self._allowed: tuple[type[Any], ...] = ()
+        self._disallowed: tuple[type[Any], ...] = ()
+
+    def allow(self, *kinds: type[Any]) -> None:
+        """Messages of these types may come at any time: `take` and the `expect`s pass over them."""
+        self._allowed += kinds
+
+    def disallow(self, *kinds: type[Any]) -> None:
+        """Messages of these types are a failure wherever they stand in the mailbox when somebody looks."""
+        self._disallowed += kinds
 
     def take(self, wanted: type[T]) -> T:
         """The oldest message, which must be of that type, taken out."""
+        self._sort_out(wanted)
         if not self.messages:
             raise AssertionError(f"no message came; expected {wanted.__name__}")
         message = self.messages.pop(0)
@@ -88,7 +122,7 @@ class Probe:
         """As `take`, but wait for a message to come."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + timeout_s
-        while not self.messages:
+        while not self._sort_out(wanted):
             if loop.time() >= deadline_s:
                 raise AssertionError(f"no message came in {timeout_s} s; expected {wanted.__name__}")
             await asyncio.sleep(0.001)
@@ -96,8 +130,19 @@ class Probe:
 
     def expect_nothing(self) -> None:
         """No message may be here."""
-        if self.messages:
+        if self._sort_out(None):
             raise AssertionError(f"{self.messages!r} came; expected nothing")
+
+    def _sort_out(self, wanted: type[Any] | None) -> bool:
+        """Look for what must not come, and drop what may; whether something is left."""
+        for message in self.messages:
+            if isinstance(message, self._disallowed):
+                raise AssertionError(f"{message!r} came, which is disallowed")  # noqa: TRY004, a test failed
+        while self.messages and isinstance(self.messages[0], self._allowed):
+            if wanted is not None and isinstance(self.messages[0], wanted):
+                break
+            del self.messages[0]
+        return bool(self.messages)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, settings
 
 import shoal
 
+pytest_plugins = ["shoal.runtime.pytest_plugin"]  # --shoal-seed, --shoal-schedules
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path(shoal.__file__).resolve().parent
 LEG = os.environ.get("SHOAL_LEG", "fast")

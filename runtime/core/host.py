@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -9,7 +10,15 @@ if TYPE_CHECKING:
     from .reply import Reply
     from .timers import Timer
 
-__all__ = ["Fiber", "Host"]
+__all__ = ["Chooser", "Fiber", "Host"]
+
+
+class Chooser(Protocol):
+    """Decides who runs next, in a simulation."""
+
+    def choose(self, urgent: Sequence[Cell], ready: Sequence[Cell]) -> int:
+        """The place, in `urgent` followed by `ready`, of the one to run.  There are at least two."""
+        ...
 
 
 class Fiber(Protocol):

@@ -14,6 +14,7 @@ cdef int _WAITING
 cdef int _ANSWERED
 cdef int _FAILED
 cdef int _ABANDONED
+cdef int64_t _NO_END_NS
 cdef Py_ssize_t _TIMERS_A_TURN
 cdef Py_ssize_t _POOL_MAX
 cdef Py_ssize_t _WAITING_MAX
@@ -34,6 +35,8 @@ cdef class Scheduler:
     cdef public int64_t late_replies
     cdef public int64_t turns
     cdef public bint metrics
+    cdef public object chooser
+    cdef list _candidates
     cdef int64_t _slice_ns
     cdef int64_t _fixed_ns
     cdef int64_t _spent_ns
@@ -75,6 +78,8 @@ cdef class Scheduler:
     @cython.locals(cell=Cell)
     cdef void _attend(self) except *
     cpdef bint has_work(self) except -1
+    @cython.locals(ready=list, urgent_count=Py_ssize_t, place=Py_ssize_t, cell=Cell, more=bint)
+    cdef bint _step(self, int64_t now_us) except -1
     @cython.locals(start_ns=int64_t, now_ns=int64_t, taken=int64_t, left=Py_ssize_t, box=Mailbox, reply=Reply)
     cdef void _run(self, Cell cell, int64_t end_ns) except *
     @cython.locals(box=Mailbox)

@@ -14,6 +14,9 @@ In a turn, until the budget is spent:
 
 Virtual run time is the time an actor's handlers took (`ready.py` keeps the order).
 
+A simulation sets `chooser`: each turn is then one step, of one message or signal,
+of whichever actor the chooser names among all that could run (`_step`).
+
 `fixed_cost_ns` makes every reading of the clock advance by that much instead,
 which makes the order a pure function of the messages.
 
@@ -36,7 +39,7 @@ from .stats import Stats
 from .timers import Timers
 
 if TYPE_CHECKING:
-    from .host import Host
+    from .host import Chooser, Host
 
 __all__ = ["Scheduler"]
 
@@ -47,6 +50,7 @@ _ANSWERED = ANSWERED
 _FAILED = FAILED
 _ABANDONED = ABANDONED
 
+_NO_END_NS = 10**15
 _TIMERS_A_TURN = 256  # a burst of deadlines may not hold a turn up; the rest are due at once
 _POOL_MAX = 256  # empty mailboxes kept for the next actor that gets a message: about 40 kB
 _WAITING_MAX = 1024  # senders that may wait for room in one mailbox; more would be a queue without a limit
@@ -57,6 +61,7 @@ class Scheduler:
 
     __slots__ = (
         "_asides",
+        "_candidates",
         "_cpu_ns",
         "_cpu_read_at_ns",
         "_fixed_ns",
@@ -70,6 +75,7 @@ class Scheduler:
         "_spent_ns",
         "_urgent",
         "batch",
+        "chooser",
         "dead",
         "handled",
         "host",
@@ -100,6 +106,8 @@ class Scheduler:
         self.late_replies = 0
         self.turns = 0
         self.metrics = False  # whether each actor's slices are counted
+        self.chooser: Chooser | None = None
+        self._candidates: list[Cell] = []  # taken out of `_ready` for the chooser to see
         self._slice_ns = slice_us * 1000
         self._fixed_ns = fixed_cost_ns
         self._spent_ns = 0
@@ -281,6 +289,8 @@ class Scheduler:
 
     def turn(self, budget_us: int, now_us: int) -> bool:
         """Run actors for about `budget_us`; True when something is left to run."""
+        if self.chooser is not None:
+            return self._step(now_us)
         self.turns += 1
         self.now_us = now_us
         self.in_turn = True
@@ -320,7 +330,53 @@ class Scheduler:
 
     def has_work(self) -> bool:
         """Whether a turn would do something, apart from timers."""
-        return self._ready.count > 0 or self._asides > 0
+        return self._ready.count > 0 or self._asides > 0 or len(self._candidates) > 0
+
+    def _step(self, now_us: int) -> bool:
+        """A turn of a simulation: due timers, answers, one step of one actor.  Linear in the number of ready actors.
+
+        An actor with signals is a candidate like others, and its signals go ahead of its messages.
+        """
+        self.turns += 1
+        self.now_us = now_us
+        self.in_turn = True
+        self._is_awake = True
+        try:
+            self._expire(now_us)
+            if self._settled:
+                self._wake_askers()
+            ready = self._candidates
+            while self._ready.count > 0:
+                cell = self._ready.pop()
+                cell.is_ready = True  # it is still queued, though not in the heap
+                ready.append(cell)
+            urgent = self._urgent
+            urgent_count = len(urgent)
+            place = 0
+            if urgent_count + len(ready) > 1 and self.chooser is not None:
+                place = self.chooser.choose(urgent, ready)
+            if place < urgent_count:
+                cell = urgent[place]
+                del urgent[place]
+                self._asides -= 1
+                cell.is_urgent = False
+                self.host.signalled(cell)
+            elif ready:
+                cell = ready[place - urgent_count]
+                if cell.is_urgent:
+                    urgent.remove(cell)
+                    self._asides -= 1
+                    cell.is_urgent = False
+                    self.host.signalled(cell)
+                else:
+                    del ready[place - urgent_count]
+                    cell.is_ready = False
+                    self._run(cell, self._spent_ns + _NO_END_NS)
+        finally:
+            self.in_turn = False
+            more = self.has_work()
+            self._is_awake = more
+        return more
 
     def _run(self, cell: Cell, end_ns: int) -> None:
         start_ns = self._spent_ns  # the clock as last read; reading it costs as much as a message

@@ -1,0 +1,26 @@
+"""Each scenario on a thousand schedules of its own, half random and half PCT.
+
+SHOAL_EFFORT multiplies the number (10 in a soak); legs that are there for their checks take a tenth.
+"""
+
+import os
+
+import pytest
+
+from . import scenarios_of_ends, scenarios_of_life, scenarios_of_messages
+
+SCENARIOS = [*scenarios_of_messages.SCENARIOS, *scenarios_of_life.SCENARIOS, *scenarios_of_ends.SCENARIOS]
+EFFORT = float(os.environ.get("SHOAL_EFFORT", "1"))
+SCHEDULES = int(500 * EFFORT * (1 if os.environ.get("SHOAL_LEG", "fast") == "fast" else 0.1))
+
+
+def test_there_are_enough_scenarios():
+    assert len(SCENARIOS) >= 15
+    assert len({program.__name__ for program in SCENARIOS}) == len(SCENARIOS)
+
+
+@pytest.mark.parametrize("strategy", ["random", "pct"])
+@pytest.mark.parametrize("program", SCENARIOS, ids=lambda program: program.__name__)
+def test_a_scenario_holds_on_every_schedule(program, strategy, shoal_explore):
+    found = shoal_explore(program, strategy=strategy, schedules=SCHEDULES)
+    assert found.distinct >= min(SCHEDULES, found.runs)
