@@ -88,6 +88,7 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # --- peers ---
     peer_cooldown_us: Time = 5 * _S  # after a failure or a stall; doubles with each in a row
     peer_cooldown_us_max: Time = 60 * _S
+    peer_send_limit_us: Time = 10 * _S  # for one message: 64 KiB on a line of 52 kbit/s; who takes longer reads nothing
     ban_records_max: Some = 4096  # ids and certificates remembered; the oldest are forgotten
     address_offenders_max: Some = 3  # distinct certificates banned at one public address before the address is
 

@@ -3,6 +3,9 @@
 Decides nothing about downloads: the session says what to request.  Uploads are
 answered from the store, one at a time as the protocol has it, and only with
 resources whose hashes were right.
+
+A peer that reads slowly costs us nothing but its own upload: of announcements only
+the newest waits for it.  One that takes nothing at all for `peer_send_limit_us` is left.
 """
 
 from __future__ import annotations
@@ -72,7 +75,11 @@ class Peer(Actor[Any]):
         self._transfer: int | None = None  # the one download that the protocol allows
         self._upload: TaskHandle | None = None
         self._uploading = asyncio.Lock()
+        self._is_lost = False  # nothing can be sent any more
         self._request_count = 0
+        self._sending = asyncio.Lock()  # a command may be several messages, and nothing may come between them
+        self._to_announce: Announce | None = None
+        self._is_announcing = False
 
     def on_start(self) -> None:
         self.start_task(self._listen(), name="listen")
@@ -93,8 +100,11 @@ class Peer(Actor[Any]):
             case _Received(data):
                 for event in self._protocol.receive(data, self.now_us):
                     await self._on_event(event)
-            case Announce(held, fetching):
-                await self._send(self._protocol.announce(held, fetching))
+            case Announce():
+                self._to_announce = message
+                if not self._is_announcing:
+                    self._is_announcing = True
+                    self.start_task(self._announce(), name="announce")
             case Request():
                 await self._request(message)
             case Cancel(transfer):
@@ -107,6 +117,13 @@ class Peer(Actor[Any]):
                 await self._leave(detail)
             case _:
                 raise TypeError(f"a peer actor was sent {type(message).__name__}")
+
+    async def _announce(self) -> None:
+        """Beside the handlers: announcements come as fast as our store changes, whether the peer reads them or not."""
+        while self._to_announce is not None:
+            newest, self._to_announce = self._to_announce, None
+            await self._send(self._protocol.announce(newest.held, newest.fetching))
+        self._is_announcing = False
 
     async def _request(self, request: Request) -> None:
         if self._protocol.is_downloading:
@@ -179,22 +196,31 @@ class Peer(Actor[Any]):
         try:
             await self._send(self._protocol.begin_upload(request, len(body)))
             for piece in self._protocol.upload_pieces(request, body):
-                await self._channel.send(piece)
+                if not await self._send([piece]):
+                    return
                 sent += len(piece)
             await self._send(self._protocol.end_upload(request))
-        except ChannelClosed:
-            pass  # the listening task says so to everybody
         finally:
             self._session.tell(Uploaded(peer=self._peer, byte_count=sent))
 
     # -- the channel
 
-    async def _send(self, messages: list[bytes]) -> None:
-        try:
-            for message in messages:
-                await self._channel.send(message)
-        except TransportError as error:
-            self.ref.tell(_Closed(str(error)))
+    async def _send(self, messages: list[bytes]) -> bool:
+        """False, and the end of this peer, if it does not take them."""
+        limit_s = self._config.peer_send_limit_us / 1e6
+        async with self._sending:
+            if self._is_lost:
+                return False
+            try:
+                for message in messages:
+                    async with asyncio.timeout(limit_s):
+                        await self._channel.send(message)
+            except (TransportError, TimeoutError) as error:
+                self._is_lost = True
+                late = f"it took nothing for {limit_s:g} s"
+                self.ref.tell(_Closed(late if isinstance(error, TimeoutError) else str(error)))
+                return False
+        return True
 
     async def _leave(self, reason: str) -> None:
         """Close, say so once, and stop; the running transfer fails first, as events.py promises."""

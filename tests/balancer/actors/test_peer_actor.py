@@ -1,0 +1,124 @@
+"""A peer that does not read what it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from shoal.balancer.actors.messages import Announce, GetShareable
+from shoal.balancer.actors.peer import Peer
+from shoal.balancer.config import load
+from shoal.balancer.events import PeerLeft
+from shoal.balancer.peer import PeerProtocol
+from shoal.balancer.wire import Announcement, Decoder
+from shoal.runtime import Actor, ActorRef, ActorSystem
+from shoal.runtime.testing import run_virtual
+from shoal.transports.errors import ChannelClosed
+
+LIMIT_S = 10
+
+
+class SlowChannel:
+    """Takes a message in each `seconds`; what the other side would say is put into `incoming`."""
+
+    label = "test"
+    fingerprint = None
+    remote_address = None
+    max_message_bytes = 65_535
+    buffered_bytes = 0
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.sent: list[bytes] = []
+        self.incoming: asyncio.Queue[bytes] = asyncio.Queue()
+        self.closed_with: str | None = None
+
+    async def send(self, message: bytes) -> None:
+        await asyncio.sleep(self.seconds)
+        if self.closed_with is not None:
+            raise ChannelClosed("closed", detail=self.closed_with)
+        self.sent.append(message)
+
+    async def receive(self) -> bytes:
+        return await self.incoming.get()
+
+    async def close(self, detail: str = "done") -> None:
+        self.closed_with = self.closed_with or detail
+
+
+class Listener(Actor[Any]):
+    """Stands for the session, and for a store that holds everything."""
+
+    def __init__(self, heard: list[Any]) -> None:
+        self._heard = heard
+
+    def receive(self, message: Any) -> bytes | None:
+        self._heard.append(message)
+        return bytes(200_000) if isinstance(message, GetShareable) else None
+
+
+@asynccontextmanager
+async def connected(channel: SlowChannel) -> AsyncIterator[tuple[ActorRef[Any], list[Any]]]:
+    heard: list[Any] = []
+    async with ActorSystem(fixed_cost_ns=1000, loop_delay_interval_us=None) as system:
+        listener = system.spawn(Listener, heard)
+        config = load({"peer_send_limit_us": LIMIT_S * 1_000_000})
+        peer = system.spawn(Peer, listener, listener, config, peer="p", rendition=0, channel=channel)
+        yield peer, heard
+    assert system.counters.failures == 0
+
+
+def announced(channel: SlowChannel) -> list[Announcement]:
+    decoder = Decoder()
+    said = [decoder.receive(message) for message in channel.sent]
+    return [one for one in said if isinstance(one, Announcement)]
+
+
+def left(heard: list[Any]) -> list[str]:
+    return [message.reason for message in heard if isinstance(message, PeerLeft)]
+
+
+def test_of_many_announcements_only_the_newest_waits_for_a_slow_peer() -> None:
+    async def main() -> None:
+        channel = SlowChannel(LIMIT_S - 1)
+        async with connected(channel) as (peer, heard):
+            for number in range(5_000):  # more than any mailbox holds
+                peer.tell(Announce(held=(number,), fetching=()))
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(2 * LIMIT_S)
+            assert len(channel.sent) < 10
+            assert announced(channel)[-1].held == (4_999,)
+            assert not left(heard)
+
+    run_virtual(main())
+
+
+def test_a_peer_that_takes_nothing_is_left_once() -> None:
+    async def main() -> None:
+        channel = SlowChannel(3600)
+        async with connected(channel) as (peer, heard):
+            peer.tell(Announce(held=(1,), fetching=()))
+            await asyncio.sleep(LIMIT_S - 1)
+            assert not left(heard)
+            await asyncio.sleep(2)
+            assert left(heard) == ["it took nothing for 10 s"]
+            assert channel.closed_with == "it took nothing for 10 s"
+            assert not peer.is_alive
+
+    run_virtual(main())
+
+
+def test_a_peer_that_asks_for_a_segment_and_takes_none_of_it_is_left() -> None:
+    async def main() -> None:
+        channel = SlowChannel(0)
+        async with connected(channel) as (peer, heard):
+            for message in PeerProtocol().request(3, 0, 1, 0):
+                channel.incoming.put_nowait(message)
+            channel.seconds = 3600
+            await asyncio.sleep(LIMIT_S + 1)
+            assert left(heard) == ["it took nothing for 10 s"]
+            assert not peer.is_alive
+
+    run_virtual(main())
