@@ -20,6 +20,7 @@ import contextlib
 import json
 import signal
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import AsyncIterator
@@ -153,7 +154,7 @@ async def run_demo(options: DemoOptions) -> int:
 
 async def _run(options: DemoOptions, stage: _Stage) -> tuple[SessionReport, dict[str, Any], dict[str, Any]]:
     async with stage.phase("stream", "making the video (kept for the next time)"):
-        stream = await asyncio.to_thread(make_stream, StreamOptions(seconds=options.seconds), options.folder)
+        stream = await _make_stream(options)
     async with Children(options.out / "logs") as children:
         async with stage.phase("origins", "starting three CDNs and a tracker"):
             cdns, tracker = await _start_servers(children, stream, options)
@@ -184,6 +185,15 @@ async def _run(options: DemoOptions, stage: _Stage) -> tuple[SessionReport, dict
             stage.shown.phase = "the end"
             stage.show(report)
     return report, _last_words(player_said), _last_words(judge_said)
+
+
+async def _make_stream(options: DemoOptions) -> Stream:
+    unwanted = threading.Event()
+    try:
+        wanted = StreamOptions(seconds=options.seconds)
+        return await asyncio.to_thread(make_stream, wanted, options.folder, is_unwanted=unwanted.is_set)
+    finally:
+        unwanted.set()  # the loop waits for its threads at the end, so one that goes on would hold up a Ctrl-C
 
 
 async def _start_servers(children: Children, stream: Stream, options: DemoOptions) -> tuple[dict[str, str], str]:

@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -27,7 +28,7 @@ from typing import Any
 
 from shoal.balancer import integrity
 
-__all__ = ["Rendition", "Stream", "StreamOptions", "cache_folder", "make_stream", "write_sidecar"]
+__all__ = ["Abandoned", "Rendition", "Stream", "StreamOptions", "cache_folder", "make_stream", "write_sidecar"]
 
 PLAYLIST = "index.m3u8"
 SIDECAR = "shoal-hashes.json"
@@ -35,6 +36,10 @@ MANIFEST = "stream.json"
 
 _FORMAT = 1  # raise it when what is written for the same parameters changes
 _AUDIO_RATE = 48_000
+
+
+class Abandoned(Exception):
+    """The making of a stream was given up, as its caller wished; nothing of it is left."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +88,17 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shoal"
 
 
-def make_stream(options: StreamOptions | None = None, folder: Path | None = None) -> Stream:
+def make_stream(
+    options: StreamOptions | None = None,
+    folder: Path | None = None,
+    *,
+    is_unwanted: Callable[[], bool] = lambda: False,
+) -> Stream:
     """Return the stream for these options, encoding it if it is not in `folder` yet.
 
-    Blocks for some seconds the first time; call it from a thread.  Several
-    processes may do so at once: the first to finish wins, the others throw theirs away.
+    Blocks for some seconds the first time; call it from a thread.  A thread cannot be
+    cancelled, so `is_unwanted` is asked before each frame: True raises Abandoned.
+    Several processes may do so at once: the first to finish wins, the others throw theirs away.
     """
     options = options or StreamOptions()
     home = folder or cache_folder()
@@ -101,7 +112,7 @@ def make_stream(options: StreamOptions | None = None, folder: Path | None = None
     home.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".stream-{digest}-", dir=home))
     try:
-        _build(building, options)
+        _build(building, options, is_unwanted)
         (building / MANIFEST).write_text(json.dumps(parameters, indent=1))
         try:
             building.rename(place)
@@ -133,10 +144,10 @@ def _is_whole(place: Path) -> bool:
         return False
 
 
-def _build(folder: Path, options: StreamOptions) -> None:
+def _build(folder: Path, options: StreamOptions, is_unwanted: Callable[[], bool]) -> None:
     # libav lets go of the interpreter while it encodes, so threads use both cores.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        codecs = list(pool.map(lambda rendition: _encode(folder, rendition, options), options.renditions))
+        codecs = list(pool.map(lambda rendition: _encode(folder, rendition, options, is_unwanted), options.renditions))
     lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS"]
     for rendition, codec in zip(options.renditions, codecs, strict=True):
         peak, average = _measured_bandwidth(folder, rendition)
@@ -150,7 +161,7 @@ def _build(folder: Path, options: StreamOptions) -> None:
     write_sidecar(folder)
 
 
-def _encode(folder: Path, rendition: Rendition, options: StreamOptions) -> str:
+def _encode(folder: Path, rendition: Rendition, options: StreamOptions, is_unwanted: Callable[[], bool]) -> str:
     """Encode and mux one rendition; the answer is its CODECS attribute (RFC 6381)."""
     import av
     import av.error
@@ -194,7 +205,7 @@ def _encode(folder: Path, rendition: Rendition, options: StreamOptions) -> str:
             f"frequency=440:beep_factor=4:sample_rate={_AUDIO_RATE}:samples_per_frame=1024:duration={options.seconds}",
             [("aformat", "sample_fmts=fltp:channel_layouts=stereo"), ("abuffersink", None)],
         )
-        _interleave(av, output, (video, picture), (audio, tone))
+        _interleave(av, output, is_unwanted, (video, picture), (audio, tone))
     return _avc_codec(folder / f"{rendition.name}_init.mp4") + ",mp4a.40.2"
 
 
@@ -210,11 +221,13 @@ def _source(av: Any, name: str, arguments: str, rest: list[tuple[str, str | None
     return graph
 
 
-def _interleave(av: Any, output: Any, *pairs: tuple[Any, Any]) -> None:
+def _interleave(av: Any, output: Any, is_unwanted: Callable[[], bool], *pairs: tuple[Any, Any]) -> None:
     """Encode both sources side by side in time, as a muxer wants them; ends when both have ended."""
     at = {stream.index: Fraction(0) for stream, _ in pairs}
     running = list(pairs)
     while running:
+        if is_unwanted():
+            raise Abandoned("the stream is not wanted any more")
         stream, graph = pair = min(running, key=lambda p: at[p[0].index])
         try:
             frame = graph.pull()

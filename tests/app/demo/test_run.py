@@ -25,6 +25,24 @@ def told_in(log: Path, seconds: float) -> dict:
     pytest.fail(f"{log.name} stayed empty for {seconds} s")
 
 
+def test_a_demo_that_is_stopped_while_it_makes_the_video_ends_at_once_and_leaves_no_half(tmp_path):
+    pytest.importorskip("aiortc", reason="the demo's peers need WebRTC: pip install 'shoal[webrtc]'")
+    kept = tmp_path / "kept"
+    command = [sys.executable, "-m", "shoal.app.cli", "demo", "--json", "--seconds", "3600"]
+    command += ["--folder", str(kept), "--out", str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as demo:
+        deadline = time.monotonic() + 30
+        while not list(kept.glob(".stream-*/*.m4s")) and time.monotonic() < deadline:
+            time.sleep(0.05)  # another process writes it, and tells nobody
+        began = time.monotonic()
+        demo.send_signal(signal.SIGTERM)
+        out, err = demo.communicate(timeout=120)
+    assert demo.returncode == 143
+    assert time.monotonic() - began < 10  # an hour of video takes minutes
+    assert (out, list(kept.iterdir())) == (b"", [])
+    assert b"Traceback" not in err
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "Ctrl-C"])
 def test_a_demo_that_is_stopped_ends_its_processes_and_says_so(stream: Stream, tmp_path, number, code):
     pytest.importorskip("aiortc", reason="the demo's peers need WebRTC: pip install 'shoal[webrtc]'")
