@@ -53,6 +53,7 @@ class Neighbours:
         self._info_hashes: dict[int, str] = {}  # per rendition
         self._shareable: dict[int, set[int]] = {}  # per rendition: media numbers that may be uploaded
         self._sent_bytes: dict[str, int] = {}  # by label
+        self._is_announce_due = False
 
     def ref(self, peer: str) -> ActorRef[Any]:
         return self._links[peer].ref
@@ -168,12 +169,19 @@ class Neighbours:
         self.announce_soon()
 
     def announce_soon(self) -> None:
-        """Changes come in bursts; peers are told once for all of them."""
-        if self._links:
-            delay_us = self._parts.config.announce_delay_us
+        """Changes come in bursts; peers are told once for all of them.
+
+        The timer is not begun anew while it runs: changes without a pause would put it off for ever.
+        """
+        if self._links and not self._is_announce_due:
+            self._is_announce_due = True
+            named = max(map(len, self._shareable.values()), default=0)
+            # A long list costs each peer's loop more, so it is told less often; 256 ids, as in PeerLimits.
+            delay_us = self._parts.config.announce_delay_us * (1 + named // 256)
             self._session.start_timer("announce", m.AnnounceNow(), delay_us=delay_us)
 
     def announce(self) -> None:
+        self._is_announce_due = False
         for link in self._links.values():
             link.ref.tell(self._holdings(link.rendition))
 

@@ -1,0 +1,77 @@
+"""When peers are told what we hold."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from shoal.balancer.actors.messages import Announce, AnnounceNow, ChannelOpened
+from shoal.balancer.actors.neighbours import Neighbours
+from shoal.balancer.config import BalancerConfig
+from shoal.balancer.model import Kind, ResourceKey
+
+
+class Told(list[Any]):
+    """Stands for the ref of any actor."""
+
+    def tell(self, message: Any) -> None:
+        self.append(message)
+
+
+class Session:
+    """Stands for the session: starts nothing, and keeps timers as they were asked for."""
+
+    now_us = 0
+    ref = None
+
+    def __init__(self) -> None:
+        self.timers: list[tuple[Any, int]] = []
+        self.peer = Told()
+
+    def spawn(self, *_: Any, **__: Any) -> Told:
+        return self.peer
+
+    def start_timer(self, key: str, message: Any, *, delay_us: int) -> None:
+        self.timers.append((message, delay_us))
+
+
+def with_one_peer() -> tuple[Neighbours, Session]:
+    session = Session()
+    parts = SimpleNamespace(config=BalancerConfig(), tamper=None)
+    transfers = SimpleNamespace(from_cdns=lambda _: ())
+    neighbours = Neighbours(session, parts, transfers, reporter=Told(), storage=Told())  # type: ignore[arg-type]
+    channel: Any = SimpleNamespace(fingerprint=None, remote_address="192.0.2.1")
+    joined = neighbours.take(ChannelOpened(0, "p", channel))
+    assert joined is not None
+    neighbours.welcome(joined)
+    return neighbours, session
+
+
+def hold(neighbours: Neighbours, numbers: range) -> None:
+    for number in numbers:
+        neighbours.hold(ResourceKey(0, Kind.MEDIA, number))
+
+
+def test_a_burst_of_changes_is_announced_once_and_does_not_put_the_announcement_off() -> None:
+    neighbours, session = with_one_peer()
+    hold(neighbours, range(10))
+    assert session.timers == [(AnnounceNow(), BalancerConfig().announce_delay_us)]
+    neighbours.announce()
+    assert session.peer[-1] == Announce(held=tuple(range(10)), fetching=())
+    hold(neighbours, range(10, 11))
+    assert len(session.timers) == 2
+
+
+def test_a_long_list_is_announced_less_often() -> None:
+    neighbours, session = with_one_peer()
+    hold(neighbours, range(2_560))
+    neighbours.announce()
+    hold(neighbours, range(2_560, 2_561))
+    assert session.timers[-1] == (AnnounceNow(), 11 * BalancerConfig().announce_delay_us)
+
+
+def test_nobody_is_told_while_nobody_is_there() -> None:
+    neighbours, session = with_one_peer()
+    assert neighbours.leave("p", "gone")
+    hold(neighbours, range(3))
+    assert not session.timers
