@@ -20,10 +20,10 @@ class Rate:
         self._slack_us = self._interval_us * (burst - 1)
         self._free_at_us: int | None = None  # when the bucket would be full again
 
-    def allows(self, now_us: int) -> bool:
-        """Count one more, unless that is too many; then nothing is counted."""
+    def allows(self, now_us: int, count: int = 1) -> bool:
+        """Count one more, or what weighs as much as `count`, unless there are too many; then nothing is counted."""
         free_at_us = now_us if self._free_at_us is None else max(self._free_at_us, now_us)
         if free_at_us - now_us > self._slack_us:
             return False
-        self._free_at_us = free_at_us + self._interval_us
+        self._free_at_us = free_at_us + self._interval_us * count
         return True

@@ -455,4 +455,29 @@ class TwoMachines(RuleBasedStateMachine):
 
 
 TestTwoMachines = TwoMachines.TestCase
+
+
+def announce_often(ids: int, per_second: int, seconds: int) -> list[object]:
+    """What comes of a peer that announces so many ids so often."""
+    ours, theirs = PeerProtocol(), PeerProtocol()
+    events: list[object] = []
+    for turn in range(per_second * seconds):
+        held = range(1, ids + turn % 2)
+        for message in theirs.announce(held, ()):
+            events += ours.receive(message, turn * 1_000_000 // per_second)
+    return events
+
+
+def test_a_viewer_of_a_long_video_may_announce_at_every_change_of_its_store() -> None:
+    events = announce_often(ids=1_800, per_second=10, seconds=10)
+    assert len(events) == 100
+    assert all(isinstance(event, Announced) for event in events)
+
+
+def test_announcements_that_name_very_much_may_come_less_often() -> None:
+    events = announce_often(ids=16_000, per_second=10, seconds=3)
+    assert isinstance(events[-1], ProtocolViolated)
+    assert events[-1].reason == "too_many_announcements"
+
+
 TestTwoMachines.settings = settings(max_examples=60 * EFFORT, stateful_step_count=40, deadline=None)

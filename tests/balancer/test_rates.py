@@ -15,6 +15,13 @@ def test_a_burst_passes_at_once_and_the_next_has_to_wait() -> None:
     assert not rate.allows(100_000)
 
 
+def test_what_weighs_more_is_paid_for_by_a_longer_wait() -> None:
+    rate = Rate(per_second=10, burst=3)
+    assert rate.allows(0, 20)
+    assert not rate.allows(1_799_999)
+    assert rate.allows(1_800_000)
+
+
 @given(st.integers(1, 1000), st.integers(1, 50), st.lists(st.integers(0, 400_000), max_size=200))
 def test_never_more_than_the_burst_and_the_rate_together(per_second: int, burst: int, gaps_us: list[int]) -> None:
     rate, now_us, allowed = Rate(per_second, burst), 0, 0
