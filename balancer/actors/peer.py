@@ -38,6 +38,7 @@ from ..peer import (
     UploadRequested,
 )
 from .messages import TAKE_IN_TIMEOUT_S, Announce, Cancel, Close, GetShareable, Request, TransferData, Uploaded
+from .reporter import Lost
 
 __all__ = ["Peer"]
 
@@ -227,6 +228,9 @@ class Peer(Actor[Any]):
         transfer, self._transfer = self._transfer, None
         if transfer is not None:
             await self._session.send(TransferFailed(transfer=transfer, reason="closed"))
+        for what, count in msgspec.structs.asdict(self._protocol.statistics()).items():
+            if count:
+                await self._session.send(Lost(f"peer_{what}", count))
         await self._session.send(PeerLeft(peer=self._peer, reason=reason))
         await self._channel.close(reason)
         self.stop()

@@ -158,6 +158,8 @@ class Session(Actor[Any]):
                 self._neighbours.count_sent(peer, byte_count)
             case m.Noted(text):
                 self._note(text)
+            case r.Lost():
+                self._reporter.tell(message)
             case m.AnnounceNow():
                 self._neighbours.announce()
             case TimePassed():

@@ -8,6 +8,7 @@ time; nothing that a tracker or a stranger does ends the session.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -32,6 +33,7 @@ from shoal.transports.sansio.signaling import (
 
 from ..config import BalancerConfig
 from .messages import Banned, ChannelOpened, Noted, PeerGone
+from .reporter import Lost
 
 __all__ = ["Swarm"]
 
@@ -105,6 +107,7 @@ class Swarm(Actor[Any]):
         self._offers: dict[str, OutgoingOffer] = {}
         self._attempts: dict[str, TaskHandle] = {}  # by offer id
         self._links: dict[str, str] = {}  # open ones: peer id -> offer id
+        self._told_drops: Counter[str] = Counter()
 
     def on_start(self) -> None:
         self.start_task(self._keep_connected(), name="socket")
@@ -161,6 +164,7 @@ class Swarm(Actor[Any]):
         for event in events:
             match event:
                 case AnnounceDue(offer_count):
+                    self._tell_drops()
                     self.start_task(self._make_offers(offer_count), name="offers")
                 case OfferReceived():
                     self._attempt(event, self._make_answer(event))
@@ -180,6 +184,12 @@ class Swarm(Actor[Any]):
                     self._session.tell(Noted(f"tracker {self._tracker} says: {reason}"))
                 case SwarmCounted():
                     pass
+
+    def _tell_drops(self) -> None:
+        """At our own announces, so that whoever makes us drop things does not choose how often it is told."""
+        for reason, count in (self._client.drops - self._told_drops).items():
+            self._session.tell(Lost(f"tracker_{reason}", count))
+        self._told_drops = Counter(self._client.drops)
 
     # -- the socket
 

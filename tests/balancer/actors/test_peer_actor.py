@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from shoal.balancer.actors.messages import Announce, GetShareable
+from shoal.balancer.actors.messages import Announce, Close, GetShareable
 from shoal.balancer.actors.peer import Peer
+from shoal.balancer.actors.reporter import Lost
 from shoal.balancer.config import load
 from shoal.balancer.events import PeerLeft
 from shoal.balancer.peer import PeerProtocol
-from shoal.balancer.wire import Announcement, Decoder
+from shoal.balancer.wire import Announcement, Cancel, Decoder, encode
 from shoal.runtime import Actor, ActorRef, ActorSystem
 from shoal.runtime.testing import run_virtual
 from shoal.transports.errors import ChannelClosed
@@ -106,6 +107,20 @@ def test_a_peer_that_takes_nothing_is_left_once() -> None:
             assert left(heard) == ["it took nothing for 10 s"]
             assert channel.closed_with == "it took nothing for 10 s"
             assert not peer.is_alive
+
+    run_virtual(main())
+
+
+def test_what_the_protocol_passed_over_is_told_when_the_peer_goes() -> None:
+    async def main() -> None:
+        channel = SlowChannel(0)
+        async with connected(channel) as (peer, heard):
+            for message in encode(Cancel(number=1, request_id=1)):
+                channel.incoming.put_nowait(message)
+            await asyncio.sleep(1)
+            peer.tell(Close("enough"))
+            await asyncio.sleep(1)
+            assert Lost("peer_late_commands", 1) in heard
 
     run_virtual(main())
 

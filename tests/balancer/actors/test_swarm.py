@@ -237,6 +237,7 @@ def test_a_banned_peer_that_stays_in_the_swarm_is_not_connected_to_again() -> No
                 report = await session.report()
             assert [state.state for state in peers_of(report).values()] == ["banned"]
             assert "banned_peer" not in report.dropped
+            assert report.dropped["tracker_banned"] >= 2
 
     run_virtual(main())
 
