@@ -12,6 +12,7 @@ import sys
 import scenarios_of_ends
 import scenarios_of_life
 import scenarios_of_messages
+import scenarios_of_model
 
 from shoal.runtime.testing import explore
 
@@ -22,7 +23,12 @@ def main() -> int:
     most = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS[-1]
     seed = 0
     for schedules in [*(each for each in ROUNDS if each < most), most]:
-        for program in (*scenarios_of_messages.SCENARIOS, *scenarios_of_life.SCENARIOS, *scenarios_of_ends.SCENARIOS):
+        for program in (
+            *scenarios_of_messages.SCENARIOS,
+            *scenarios_of_life.SCENARIOS,
+            *scenarios_of_ends.SCENARIOS,
+            *scenarios_of_model.SCENARIOS,
+        ):
             for strategy in ("random", "pct"):
                 try:
                     explore(program, schedules=schedules, strategy=strategy, seed=seed, steps_max=20_000)

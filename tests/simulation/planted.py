@@ -191,4 +191,40 @@ BUGS = (
         ">= supervision.restarts_max:",
         "> supervision.restarts_max:",
     ),
+    Bug(
+        "what was put aside comes back in the wrong order",
+        "handling.py",
+        "for item in reversed(items):",
+        "for item in items:",
+    ),
+    Bug(
+        "what was put aside is forgotten at the end",
+        "ending.py",
+        "for item in self.take_stash(cell):",
+        "for item in self.take_stash(cell)[1:]:",
+    ),
+    Bug(
+        "a forwarded question arrives as its reply",
+        "handling.py",
+        "reply.is_question = target, message, True",
+        "reply.is_question = target, message, False",
+    ),
+    Bug(
+        "who is linked with an actor that stops lives on",
+        "ending.py",
+        "self.stop(other, StopReason.LINKED)",
+        "other.path()",
+    ),
+    Bug(
+        "siblings that were to restart together do not",
+        "failing.py",
+        "members = affected_siblings(supervision.strategy, children, cell)",
+        "members = [cell]",
+    ),
+    Bug(
+        "a restart does not back off",
+        "failing.py",
+        "comeback.delay_us = delay_us",
+        "comeback.delay_us = 0",
+    ),
 )

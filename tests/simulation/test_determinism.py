@@ -12,7 +12,7 @@ import pytest
 from shoal.runtime import Actor
 from shoal.runtime.testing import simulate
 
-from . import scenarios_of_ends, scenarios_of_life, scenarios_of_messages
+from . import scenarios_of_ends, scenarios_of_life, scenarios_of_messages, scenarios_of_model
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -31,7 +31,12 @@ def traces(which: str, *, python: str = sys.executable, hash_seed: str = "0", pa
 
 @pytest.mark.parametrize(
     "program",
-    [*scenarios_of_messages.SCENARIOS, *scenarios_of_life.SCENARIOS, *scenarios_of_ends.SCENARIOS],
+    [
+        *scenarios_of_messages.SCENARIOS,
+        *scenarios_of_life.SCENARIOS,
+        *scenarios_of_ends.SCENARIOS,
+        *scenarios_of_model.SCENARIOS,
+    ],
     ids=lambda program: program.__name__,
 )
 def test_the_same_seed_gives_the_same_trace(program):

@@ -7,9 +7,14 @@ import os
 
 import pytest
 
-from . import scenarios_of_ends, scenarios_of_life, scenarios_of_messages
+from . import scenarios_of_ends, scenarios_of_life, scenarios_of_messages, scenarios_of_model
 
-SCENARIOS = [*scenarios_of_messages.SCENARIOS, *scenarios_of_life.SCENARIOS, *scenarios_of_ends.SCENARIOS]
+SCENARIOS = [
+    *scenarios_of_messages.SCENARIOS,
+    *scenarios_of_life.SCENARIOS,
+    *scenarios_of_ends.SCENARIOS,
+    *scenarios_of_model.SCENARIOS,
+]
 EFFORT = float(os.environ.get("SHOAL_EFFORT", "1"))
 SCHEDULES = int(500 * EFFORT * (1 if os.environ.get("SHOAL_LEG", "fast") == "fast" else 0.1))
 

@@ -14,6 +14,7 @@ import sys
 import scenarios_of_ends
 import scenarios_of_life
 import scenarios_of_messages
+import scenarios_of_model
 
 from shoal.runtime.testing import simulate
 
@@ -22,7 +23,12 @@ SEEDS = 3
 
 def main() -> None:
     wanted = sys.argv[1]
-    for program in (*scenarios_of_messages.SCENARIOS, *scenarios_of_life.SCENARIOS, *scenarios_of_ends.SCENARIOS):
+    for program in (
+        *scenarios_of_messages.SCENARIOS,
+        *scenarios_of_life.SCENARIOS,
+        *scenarios_of_ends.SCENARIOS,
+        *scenarios_of_model.SCENARIOS,
+    ):
         source = inspect.getsource(program)
         if ("asyncio." in source or "echoes(" in source) == (wanted == "own"):
             continue
