@@ -39,7 +39,8 @@ class ActorMetrics:
     slices: int
     run_time_us: int  # measured, by slices
     queued_peak: int  # in its mailbox, seen as a slice began
-    waits_log2: tuple[int, ...]  # [n]: it waited 2^(n-1) to 2^n us from having something to do until it ran; [0]: 0 us
+    # [n]: it waited 2^(n-1) to 2^n us from having something to do until it ran, [0]: 0 us; after 256 slices a sample.
+    waits_log2: tuple[int, ...]
 
     def wait_us(self, share: float) -> int:
         """What `share` (0 to 1) of the waits stayed below, rounded up to a power of two; 0 without any."""

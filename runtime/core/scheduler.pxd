@@ -18,6 +18,8 @@ cdef int64_t _NO_END_NS
 cdef Py_ssize_t _TIMERS_A_TURN
 cdef Py_ssize_t _POOL_MAX
 cdef Py_ssize_t _WAITING_MAX
+cdef int64_t _WAITS_ALL
+cdef int64_t _WAITS_MASK
 
 
 @cython.final
@@ -80,10 +82,8 @@ cdef class Scheduler:
     cpdef bint has_work(self) except -1
     @cython.locals(ready=list, urgent_count=Py_ssize_t, place=Py_ssize_t, cell=Cell, more=bint)
     cdef bint _step(self, int64_t now_us) except -1
-    @cython.locals(start_ns=int64_t, now_ns=int64_t, taken=int64_t, left=Py_ssize_t, box=Mailbox, reply=Reply)
+    @cython.locals(start_ns=int64_t, now_ns=int64_t, taken=int64_t, used_ns=int64_t, left=Py_ssize_t, box=Mailbox, stats=Stats, reply=Reply)
     cdef void _run(self, Cell cell, int64_t end_ns) except *
-    @cython.locals(box=Mailbox)
-    cdef void _begin_stats(self, Cell cell, int64_t now_ns) except *
     @cython.locals(box=Mailbox)
     cdef void _rest(self, Cell cell) except *
     @cython.locals(cpu_ns=int64_t, away_ns=int64_t)

@@ -53,6 +53,8 @@ _ABANDONED = ABANDONED
 _NO_END_NS = 10**15
 _TIMERS_A_TURN = 256  # a burst of deadlines may not hold a turn up; the rest are due at once
 _POOL_MAX = 256  # empty mailboxes kept for the next actor that gets a message: about 40 kB
+_WAITS_ALL = 256  # slices of an actor whose waits are all measured, so that who runs seldom has a histogram too
+_WAITS_MASK = 15  # then one in sixteen
 _WAITING_MAX = 1024  # senders that may wait for room in one mailbox; more would be a queue without a limit
 
 
@@ -254,7 +256,7 @@ class Scheduler:
         cell.is_scheduled = True
         if cell.is_ready:
             return
-        if cell.stats is not None:
+        if cell.stats is not None and (cell.stats.slices < _WAITS_ALL or cell.stats.slices & _WAITS_MASK == 0):
             cell.stats.ready_ns = self._spent_ns if self.in_turn else self._look()
         self._ready.push(cell)
         if not self._is_awake:
@@ -384,8 +386,16 @@ class Scheduler:
         left = self.batch
         message = None
         taken = self.taken
+        stats = cell.stats
         if self.metrics:
-            self._begin_stats(cell, start_ns)
+            if stats is None:
+                stats = cell.stats = Stats()
+            stats.slices += 1
+            box = cell.mailbox
+            if box is not None and box.count > stats.queued_peak:
+                stats.queued_peak = box.count
+            if stats.ready_ns != 0:
+                stats.waited(start_ns)
         try:
             if cell.continuation is not None:
                 message = cell.message
@@ -426,19 +436,14 @@ class Scheduler:
             cell.is_resumable = False
             self.host.failed(cell, error, message)
             now_ns = self._tick()
-        if now_ns - start_ns > 2 * self._slice_ns:
-            cell.virtual_ns += self._charge(now_ns - start_ns)
-        else:
-            cell.virtual_ns += now_ns - start_ns
-        if cell.stats is not None:
-            cell.stats.end(now_ns - start_ns, self.taken - taken)
+        used_ns = now_ns - start_ns
+        if used_ns > 2 * self._slice_ns:
+            used_ns = self._charge(used_ns)
+        cell.virtual_ns += used_ns
+        if stats is not None:
+            stats.run_ns += used_ns
+            stats.handled += self.taken - taken
         self._rest(cell)
-
-    def _begin_stats(self, cell: Cell, now_ns: int) -> None:
-        if cell.stats is None:
-            cell.stats = Stats()
-        box = cell.mailbox
-        cell.stats.begin(now_ns, 0 if box is None else box.count)
 
     def _rest(self, cell: Cell) -> None:
         """After a slice: queue the cell again, or let the next message do that."""

@@ -14,5 +14,4 @@ cdef class Stats:
     cdef public list waits
 
     @cython.locals(wait_us=int64_t, bucket=int)
-    cpdef void begin(self, int64_t now_ns, int64_t queued) except *
-    cpdef void end(self, int64_t run_ns, int64_t handled) except *
+    cpdef void waited(self, int64_t now_ns) except *

@@ -88,11 +88,21 @@ def test_waits_are_counted_by_powers_of_two():
     stats = Stats()
     for wait_us in (0, 1, 2, 3, 4, 1023, 1024, 1 << 40):
         stats.ready_ns = 1
-        stats.begin(1 + wait_us * 1000, 0)
-    stats.begin(5, 0)  # nobody knows since when it was ready
+        stats.waited(1 + wait_us * 1000)
     counts = {bucket: count for bucket, count in enumerate(stats.waits) if count}
     assert counts == {0: 1, 1: 1, 2: 2, 3: 1, 10: 1, 11: 1, 31: 1}
-    assert stats.slices == 9
+
+
+def test_of_many_slices_one_in_sixteen_counts_its_wait():
+    system = ManualSystem(metrics=True)
+    ref = system.spawn(Failing)
+    for n in range(256 + 1600):
+        ref.tell(n)
+        system.run_until_idle()
+    metrics = only_actor(system).metrics
+    assert metrics.slices == 1856
+    assert sum(metrics.waits_log2) == 255 + 100  # of the first slice nobody knew when it became ready
+    system.shut_down()
 
 
 def test_a_percentile_of_waits_is_rounded_up_to_a_power_of_two():
