@@ -34,6 +34,14 @@ class MailboxMachine(RuleBasedStateMachine):
             wanted = self.control.pop(0) if self.control else self.users.pop(0) if self.users else None
             assert self.box.pop() == wanted
 
+    @rule(count=st.integers(1, 20))
+    def put_back(self, count):
+        """Whatever the limit: what was taken out must have a place to go back to."""
+        for _ in range(count):
+            self.serial += 1
+            self.box.put_back(self.serial)
+            self.users.insert(0, self.serial)
+
     @rule()
     def pop_oldest(self):
         assert self.box.pop_oldest() == (self.users.pop(0) if self.users else None)

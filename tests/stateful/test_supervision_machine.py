@@ -4,7 +4,6 @@ SHOAL_EFFORT multiplies the number of examples: 50 gives 5,000.
 """
 
 import logging
-import os
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -14,7 +13,8 @@ from shoal.runtime import Actor, Backoff, Restart, Strategy, Supervision
 from shoal.runtime.supervision import Directive, RestartHistory, decide
 from shoal.runtime.testing import ManualSystem
 
-EFFORT = int(os.environ.get("SHOAL_EFFORT", "1"))
+from ..effort import EFFORT
+
 LOG = logging.getLogger("shoal.runtime")
 
 

@@ -12,8 +12,20 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from shoal.runtime import Actor, ActorStopped, MailboxFull, MailboxSettings, Overflow, Restart, Supervision
+from shoal.runtime import (
+    Actor,
+    ActorStopped,
+    Backoff,
+    MailboxFull,
+    MailboxSettings,
+    Overflow,
+    Restart,
+    Strategy,
+    Supervision,
+)
 from shoal.runtime.testing import ManualSystem
+
+from ..effort import EFFORT
 
 LOG = logging.getLogger("shoal.runtime")
 
@@ -40,7 +52,21 @@ class Worker(Actor):
             self.start_timer("t", "tick", delay_us=7, interval_us=11)
         if message == "defer":
             self.take_reply_if_any()
+        if message == "aside":
+            return self.stash(message)
+        if message == "unaside":
+            return self.unstash()
+        if message == "pass":
+            return self.forward(self.gate, message)
+        if message == "refuse":
+            return self.unhandled(message)
+        if message == "become":
+            self.become(self.ready, stacked=True)
         return message
+
+    def ready(self, message):
+        self.unbecome()
+        return self.receive(message)
 
     def take_reply_if_any(self):
         if self._cell.reply is not None:
@@ -55,11 +81,15 @@ class Worker(Actor):
         return "stepped"
 
 
+MESSAGES = ["x", "crash", "wait", "step", "defer", "aside", "unaside", "pass", "refuse", "become"]
+
+
 class Gate(Actor):
     """Never answers, so that who asks is in handling until its time is up."""
 
     def receive(self, message):
-        self.take_reply()
+        if self._cell.reply is not None:
+            self.take_reply()
 
 
 class SystemMachine(RuleBasedStateMachine):
@@ -67,9 +97,14 @@ class SystemMachine(RuleBasedStateMachine):
         super().__init__()
         LOG.disabled = True  # thousands of crashes that are meant
 
-    @initialize(budget_us=st.sampled_from([3, 8, 60]))  # small ones end turns in the middle of generators
-    def make(self, budget_us):
-        self.system = ManualSystem(turn_budget_us=budget_us)
+    @initialize(
+        budget_us=st.sampled_from([3, 8, 60]),  # small ones end turns in the middle of generators
+        strategy=st.sampled_from(Strategy),
+        backoff=st.sampled_from([None, Backoff(initial_us=20, max_us=100, jitter=0.5)]),
+    )
+    def make(self, budget_us, strategy, backoff):
+        supervision = Supervision(restarts_max=5, strategy=strategy, backoff=backoff)
+        self.system = ManualSystem(turn_budget_us=budget_us, supervision=supervision, metrics=True)
         self.gate = self.system.spawn(Gate)
         self.refs, self.seen, self.letters, self.replies = [], [], [], []
         self.told = self.refused = 0
@@ -81,11 +116,11 @@ class SystemMachine(RuleBasedStateMachine):
         restart=st.sampled_from(Restart),
     )
     def spawn(self, overflow, messages_max, restart):
-        settings_ = MailboxSettings(messages_max, overflow)
+        settings_ = MailboxSettings(messages_max, overflow, stash_max=2)
         self.refs.append(self.system.spawn(Worker, self.seen, self.gate, mailbox=settings_, restart=restart))
 
     @precondition(lambda self: getattr(self, "refs", None))
-    @rule(data=st.data(), message=st.sampled_from(["x", "crash", "stop", "wait", "step", "timer", "defer"]))
+    @rule(data=st.data(), message=st.sampled_from([*MESSAGES, "stop", "timer"]))
     def tell(self, data, message):
         ref = data.draw(st.sampled_from(self.refs))
         try:
@@ -95,7 +130,7 @@ class SystemMachine(RuleBasedStateMachine):
             self.refused += 1
 
     @precondition(lambda self: getattr(self, "refs", None))
-    @rule(data=st.data(), message=st.sampled_from(["x", "crash", "wait", "step", "defer"]))
+    @rule(data=st.data(), message=st.sampled_from([*MESSAGES]))
     def ask(self, data, message):
         ref = data.draw(st.sampled_from(self.refs))
         try:
@@ -114,6 +149,13 @@ class SystemMachine(RuleBasedStateMachine):
         one, other = (data.draw(st.sampled_from(self.refs)) for _ in range(2))
         if one.is_alive:
             self.system._life.watch(one.cell, other.cell)
+
+    @precondition(lambda self: getattr(self, "refs", None))
+    @rule(data=st.data(), is_link=st.booleans())
+    def link(self, data, is_link):
+        one, other = (data.draw(st.sampled_from(self.refs)) for _ in range(2))
+        if one.is_alive and other.cell.is_open:
+            (self.system._life.link if is_link else self.system._life.unlink)(one.cell, other.cell)
 
     @rule()
     def one_turn(self):
@@ -163,5 +205,5 @@ class SystemMachine(RuleBasedStateMachine):
             self.system.spawn(Gate)
 
 
-SystemMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+SystemMachine.TestCase.settings = settings(max_examples=150 * EFFORT, stateful_step_count=40, deadline=None)
 TestSystem = SystemMachine.TestCase
