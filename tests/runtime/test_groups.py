@@ -304,8 +304,22 @@ def test_a_stop_ends_an_actor_that_waits_to_begin_again(system):
     children["a"].stop()
     system.run_until_idle()
     assert not children["a"].is_alive
+    assert len(system._life.scheduler.timers) == 0
     system.advance_us(1_000)
+    assert not children["a"].is_alive
     assert log == ["-a"]
+
+
+def test_a_parent_that_stops_during_its_groups_back_off_leaves_no_timer(system):
+    boss, children, log = family(system, "ab", strategy=Strategy.ONE_FOR_ALL, backoff=Backoff(initial_us=100))
+    children["a"].tell("fail")
+    system.run_until_idle()
+    boss.stop()
+    system.run_until_idle()
+    assert len(system._life.scheduler.timers) == 0
+    system.advance_us(1_000)
+    assert log == ["-a", "-b"]
+    assert not boss.is_alive
 
 
 def test_a_group_waits_with_the_one_that_failed(system):
