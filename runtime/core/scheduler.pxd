@@ -80,9 +80,10 @@ cdef class Scheduler:
     @cython.locals(cell=Cell)
     cdef void _attend(self) except *
     cpdef bint has_work(self) except -1
-    @cython.locals(ready=list, urgent_count=Py_ssize_t, place=Py_ssize_t, cell=Cell, more=bint)
-    cdef bint _step(self, int64_t now_us) except -1
-    @cython.locals(start_ns=int64_t, now_ns=int64_t, taken=int64_t, used_ns=int64_t, left=Py_ssize_t, box=Mailbox, stats=Stats, reply=Reply)
+    @cython.locals(
+        start_ns=int64_t, now_ns=int64_t, used_ns=int64_t, taken=int64_t, left=Py_ssize_t,
+        box=Mailbox, stats=Stats, reply=Reply,
+    )
     cdef void _run(self, Cell cell, int64_t end_ns) except *
     @cython.locals(box=Mailbox)
     cdef void _rest(self, Cell cell) except *
