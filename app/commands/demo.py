@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("out"), help="folder for report.json, report.html and logs (out)"
     )
     parser.add_argument("--folder", type=Path, help="where the video is kept (the user's cache folder)")
-    parser.add_argument("--seconds", type=_seconds, default=36, help="length of the video (36)")
+    parser.add_argument("--seconds", type=_seconds, default=44, help="length of the video (44)")
 
 
 def _seconds(text: str) -> int:
