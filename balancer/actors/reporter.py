@@ -199,8 +199,8 @@ class Reporter(Actor[Any]):
 
     def _part_began(self, message: PartBegan) -> None:
         story = self._story(message.segment)
-        before = [part for part in story.parts if part.source != message.source]
-        if before and any(part.outcome in {"failed", "cancelled", "wrong"} for part in before):
+        before = [part for part in story.parts if part.source != message.source and _gave_way(part)]
+        if before:
             if not story.failed_over:
                 last = before[-1]
                 self._note(
@@ -209,7 +209,7 @@ class Reporter(Actor[Any]):
                     message.at_us,
                 )
             story.failed_over = True
-            story.failed_over_in_body = story.failed_over_in_body or any(part.byte_count for part in before)
+            story.failed_over_in_body = story.failed_over_in_body or message.first_byte > 0
         part = PartStory(
             source=message.source,
             first_byte=message.first_byte,
@@ -255,6 +255,11 @@ class Reporter(Actor[Any]):
             dropped=dict(self._dropped),
             log=list(self._log),
         )
+
+
+def _gave_way(part: PartStory) -> bool:
+    """Whether another source had to go on; what nobody wanted any more is no failover, whoever brings it later."""
+    return part.outcome in {"failed", "cancelled", "wrong"} and part.reason not in {"released", "gone"}
 
 
 def _name(key: ResourceKey) -> str:

@@ -1,0 +1,73 @@
+"""What counts as a failover in the report."""
+
+from __future__ import annotations
+
+import pytest
+
+from shoal.balancer.actors.reporter import GetReport, PartBegan, PartEnded, PartGrew, Reporter
+from shoal.balancer.config import BalancerConfig
+from shoal.balancer.model import Kind, ResourceKey, Segment
+from shoal.balancer.report import SegmentStory, SessionReport
+from shoal.runtime import Actor, ActorSystem
+from shoal.runtime.testing import run_virtual
+
+SEGMENT = Segment(key=ResourceKey(0, Kind.MEDIA, 1), uri="http://one/s1.m4s")
+
+
+class Session(Actor[list[object]]):
+    """Tells a reporter what happened, and asks it for the report as the session does."""
+
+    async def receive(self, message: list[object]) -> SessionReport:
+        reporter = self.spawn(Reporter, BalancerConfig(), "http://one/")
+        for event in message:
+            reporter.tell(event)
+        reply = self.take_reply()
+        reporter.tell(GetReport([], "blocks", False, self.now_us, reply))
+
+
+async def story_of(*events: object) -> SegmentStory:
+    async with ActorSystem(loop_delay_interval_us=None) as system:
+        report = await system.spawn(Session).ask(list(events))
+    return report.segments[0]
+
+
+def moved(outcome: str, reason: str, *, to: str = "cdn:two", first_byte: int = 1000) -> SegmentStory:
+    """One source sent 1000 bytes, ended so, and another transfer of the segment began."""
+    story: list[SegmentStory] = []
+
+    async def main() -> None:
+        story.append(
+            await story_of(
+                PartBegan(1, SEGMENT, "cdn:one", 0, "start", 0),
+                PartGrew(1, 1000, 10),
+                PartEnded(1, outcome, reason, 20),
+                PartBegan(2, SEGMENT, to, first_byte, "failover", 30),
+            )
+        )
+
+    run_virtual(main())
+    return story[0]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"), [("failed", "truncated"), ("cancelled", "stalled"), ("cancelled", "slow"), ("wrong", "")]
+)
+def test_another_source_that_goes_on_at_the_byte_reached_is_a_failover_in_the_body(outcome: str, reason: str) -> None:
+    story = moved(outcome, reason)
+    assert (story.failed_over, story.failed_over_in_body) == (True, True)
+
+
+def test_another_source_that_begins_at_the_first_byte_is_a_failover_outside_the_body() -> None:
+    story = moved("failed", "changed", first_byte=0)
+    assert (story.failed_over, story.failed_over_in_body) == (True, False)
+
+
+@pytest.mark.parametrize("reason", ["released", "gone"])
+def test_what_nobody_wanted_for_a_while_has_not_failed_over(reason: str) -> None:
+    story = moved("cancelled", reason, first_byte=0)
+    assert (story.failed_over, story.failed_over_in_body) == (False, False)
+
+
+def test_the_same_source_again_is_no_failover() -> None:
+    story = moved("failed", "reset", to="cdn:one")
+    assert (story.failed_over, story.failed_over_in_body) == (False, False)
