@@ -9,6 +9,7 @@ life, ending, failing   how actors begin, end and fail; handling, keeping, belon
 extras/                 Prometheus and OpenTelemetry, imported by whoever wants them
 core/                   what runs for every message; compiled
 drivers/                who calls it: one module for each event loop
+modes, crew, branch     actors on threads of their own; turns, watchdog, outsider belong to it
 testing                 virtual time, probes, simulation by seeds
 simulation/             what `testing` runs them with; imported by nothing else
 """
@@ -27,6 +28,7 @@ from .errors import (
     AskTimedOut,
     BehaviourLimit,
     ChildFailed,
+    HandlerBlocked,
     HandlerFailed,
     LinkBroken,
     MailboxFull,
@@ -36,16 +38,28 @@ from .errors import (
     NotHandlingAsk,
     StashFull,
     SystemNotRunning,
+    ThreadsUnavailable,
     UnhandledMessage,
+    WrongThread,
 )
 from .events import Events, EventSubscription
 from .messages import DeadLetter, DeadLetterReason, Failure, MailboxSettings, NameChanged, StopReason, Terminated
 from .ref import ActorRef
 from .routers import Broadcast, ConsistentHash, Pool, RoundRobin, Router, SmallestMailbox
-from .statistics import ActorMetrics, ActorNode, ActorSnapshot, Counters, LoopDelay, LoopDelaySnapshot, Snapshot
+from .statistics import (
+    ActorMetrics,
+    ActorNode,
+    ActorSnapshot,
+    Counters,
+    LoopDelay,
+    LoopDelaySnapshot,
+    SchedulerSnapshot,
+    Snapshot,
+)
 from .streams import Stream, Subscription
 from .supervision import Backoff, Directive, Restart, Strategy, Supervision
 from .system import ActorSystem
+from .watchdog import Stall
 
 __all__ = [
     "Actor",
@@ -72,6 +86,7 @@ __all__ = [
     "EventSubscription",
     "Events",
     "Failure",
+    "HandlerBlocked",
     "HandlerFailed",
     "LinkBroken",
     "LoopDelay",
@@ -90,8 +105,10 @@ __all__ = [
     "Restart",
     "RoundRobin",
     "Router",
+    "SchedulerSnapshot",
     "SmallestMailbox",
     "Snapshot",
+    "Stall",
     "StashFull",
     "StopReason",
     "Strategy",
@@ -102,6 +119,8 @@ __all__ = [
     "SystemNotRunning",
     "TaskHandle",
     "Terminated",
+    "ThreadsUnavailable",
     "UnhandledMessage",
+    "WrongThread",
     "handler",
 ]

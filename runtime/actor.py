@@ -49,6 +49,8 @@ class Actor(Generic[M]):
 
     supervision: ClassVar[Supervision] = Supervision()  # of this actor's children
 
+    blocking: ClassVar[bool] = False  # its handlers block, or release the GIL: on a thread of its own, where there are
+
     _ref: ActorRef[M]  # set by `spawn` before __init__; outlives the actor, so that a late callback can still tell
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -104,14 +106,34 @@ class Actor(Generic[M]):
         name: str | None = None,
         mailbox: MailboxSettings | None = None,
         restart: Restart = Restart.TRANSIENT,
+        own_scheduler: bool | None = None,
+        blocking: bool | None = None,
         **kwargs: Any,
     ) -> ActorRef[N]:
         """Start a child: it ends before this actor does.
 
+        `own_scheduler`, `blocking`: whether it gets a thread, where the system's mode
+        has them (`modes.py`); by default it shares this actor's, unless its class says `blocking`.
+
         Raises what `actor_class(*args, **kwargs)` raises, and NameTaken;
         ActorStopped when this actor is stopping.
         """
-        return self._life.spawn(self._cell, actor_class, args, kwargs, name=name, mailbox=mailbox, restart=restart)
+        life, cell = self._life, self._cell
+        if life.crew is not None:
+            is_blocking = actor_class.blocking if blocking is None else blocking
+            if life.crew.plan.wants_thread(is_top=False, own_scheduler=own_scheduler, blocking=is_blocking):
+                return life.crew.spawn(
+                    life,
+                    cell,
+                    actor_class,
+                    args,
+                    kwargs,
+                    name=name,
+                    mailbox=mailbox,
+                    restart=restart,
+                    takes_turns=not is_blocking,
+                )
+        return life.spawn(cell, actor_class, args, kwargs, name=name, mailbox=mailbox, restart=restart)
 
     def watch(self, ref: ActorRef[Any]) -> None:
         """Get `Terminated(ref, ...)` when that actor has ended, at once if it has; once, however often asked for."""

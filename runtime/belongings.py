@@ -16,6 +16,7 @@ from .supervision import GroupRestart, RestartHistory
 
 if TYPE_CHECKING:
     from .core.reply import Reply
+    from .core.scheduler import Scheduler
     from .core.timers import Timer
     from .drivers.base import TaskHandle
     from .streams import Subscription
@@ -67,8 +68,9 @@ class Belongings:
         self.timers: dict[object, Timer] | None = None
         # What its start_task began, and whether it was told to end.
         self.tasks: dict[TaskHandle, bool] | None = None
-        self.watches: dict[Cell, None] | None = None  # dicts, because sets have no order and runs must repeat
-        self.watched_by: dict[Cell, None] | None = None
+        # With the scheduler of each, or None for one on this thread; dicts: sets have no order, and runs must repeat.
+        self.watches: dict[Cell, Scheduler | None] | None = None
+        self.watched_by: dict[Cell, Scheduler | None] | None = None
         self.stash: deque[Any] | None = None  # messages, and Replies with questions in them, put aside
         self.comeback: Comeback | None = None
         # As a supervisor.

@@ -65,7 +65,7 @@ class Ending(Keeping):
             belongings.when_ended = []
         belongings.when_ended.append(done)
         if self._stop_deadline is None:
-            self._stop_deadline = self.scheduler.timers.set(self.now_us() + timeout_us, self._cut_off_late)
+            self._stop_deadline = self.scheduler.timers.set(self.now_us() + timeout_us, self.cut_off_late)
             self.stop(self.root, StopReason.SYSTEM)
         self.scheduler.need_turn()
         return done
@@ -84,9 +84,11 @@ class Ending(Keeping):
             belongings.tasks = None
             self._end(cell)
 
-    def _cut_off_late(self) -> None:
-        late = [cell.path() for cell in self.cells() if cell.parent is not None]
-        _log.error("%d actors had not stopped in time and were cut off: %s", len(late), ", ".join(late[:20]))
+    def cut_off_late(self) -> None:
+        """As `cut_off`, with a line for the log."""
+        late = [cell.path() for cell in self.cells() if cell.parent is not None and cell not in self.stand_ins]
+        if late:
+            _log.error("%d actors had not stopped in time and were cut off: %s", len(late), ", ".join(late[:20]))
         self.cut_off()
 
     def begin_end(self, cell: Cell, reason: StopReason, *, restarting: bool = False) -> None:
@@ -185,21 +187,20 @@ class Ending(Keeping):
         self._bury_mailbox(cell)
         for subscription in (belongings.names or {}).values():
             subscription.close()
-        for watched in belongings.watches or ():
-            if watched.extras is not None and watched.extras.watched_by is not None:
-                watched.extras.watched_by.pop(cell, None)
-        for watcher in belongings.watched_by or ():
-            watcher.extras.watches.pop(cell, None)
-            self.scheduler.post_control(watcher, Terminated(ref, belongings.reason, belongings.error))
+        for watched, theirs in (belongings.watches or {}).items():
+            self.forget_watcher(watched, theirs, cell)
+        for watcher, theirs in (belongings.watched_by or {}).items():
+            self.tell_watcher(watcher, theirs, cell, Terminated(ref, belongings.reason, belongings.error))
         if parent is not None:
             parent.disown(cell)
+            self.stand_ins.pop(cell, None)
             self._actors -= 1
             if parent.state == STOPPING:
                 self.scheduler.signal(parent, (on_go_on_signal, None))
             elif belongings.is_escalating and parent.actor is not None:
                 failure = ChildFailed(f"{cell.path()} failed more often than {parent.path()} allows its children")
                 failure.__cause__ = belongings.error
-                self.scheduler.signal(parent, (_on_child_failed_signal, failure))
+                self.child_failed(parent, failure)
             self.left(cell, parent)
         if parent is None:
             self.scheduler.end_questions(lambda reply: stopped(reply.cell))
@@ -259,11 +260,20 @@ class Ending(Keeping):
         failure = Failure(cell.handle, path, message_type, where, error, directive)
         self.failures.publish(failure)
         self.events.publish(failure)
-        if isinstance(error, (SystemExit, KeyboardInterrupt)) and self.fatal is None:
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            self.end_program(error)
+
+    def end_program(self, error: BaseException | None) -> None:
+        """Stop the system, and have its block raise what a handler raised."""
+        if self.fatal is None:
             self.fatal = error
             assert self._driver is not None, "actors fail after start"
             self._driver.interrupt()
             self.scheduler.signal(self.root, (on_stop_signal, StopReason.SYSTEM))
+
+    def child_failed(self, parent: Cell, error: BaseException) -> None:
+        """A child failed more often than its parent allows."""
+        self.scheduler.signal(parent, (_on_child_failed_signal, error))
 
 
 # What signals do; a signal is one of these and its value.

@@ -8,8 +8,11 @@
     ├── StashFull            too many messages are put aside: unstash, or raise stash_max
     ├── BehaviourLimit       too many behaviours are stacked by `become`
     ├── NotAvailable         what was asked for cannot be had here; the message says what can
+    │   └── ThreadsUnavailable    this platform has no threads; mode="auto" does without
     ├── LinkBroken           an actor that this one is linked with failed; this one fails with it
     ├── SystemNotRunning     the `async with ActorSystem()` block has not begun, or is over
+    ├── WrongThread          a call that belongs to the system's own thread; tell, ask and send work from any
+    ├── HandlerBlocked       a handler still held its thread when the system's time to stop was up
     ├── AskError
     │   ├── AskTimedOut      no answer in time; one that still comes is dropped and counted
     │   ├── AskDropped       the question was dropped by the mailbox's overflow policy
@@ -31,6 +34,7 @@ __all__ = [
     "AskTimedOut",
     "BehaviourLimit",
     "ChildFailed",
+    "HandlerBlocked",
     "HandlerFailed",
     "LinkBroken",
     "MailboxFull",
@@ -40,7 +44,9 @@ __all__ = [
     "NotHandlingAsk",
     "StashFull",
     "SystemNotRunning",
+    "ThreadsUnavailable",
     "UnhandledMessage",
+    "WrongThread",
 ]
 
 
@@ -87,6 +93,27 @@ class LinkBroken(ActorError):
 
 class SystemNotRunning(ActorError):
     """The system has not started, is stopping, or has stopped."""
+
+
+class ThreadsUnavailable(NotAvailable):
+    """Threads were asked for where there are none."""
+
+
+class WrongThread(ActorError):
+    """The call belongs to another thread."""
+
+
+class HandlerBlocked(ActorError):
+    """A handler held its thread beyond the deadline of the stop; the thread was left behind.
+
+    `path` and `message_type` say who and on what, `stack` where; "" what is not known.
+    """
+
+    def __init__(self, message: str, *, path: str, message_type: str, stack: str) -> None:
+        super().__init__(message)
+        self.path = path
+        self.message_type = message_type
+        self.stack = stack
 
 
 class AskError(ActorError):

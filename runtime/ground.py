@@ -12,23 +12,42 @@ from .core.cell import RUNNING, STATE_NAMES, STOPPING, Cell
 from .core.reply import FAILED, Reply
 from .core.scheduler import Scheduler
 from .core.timers import Timer
-from .errors import ActorStopped, AskDropped, AskTimedOut, MailboxFull, NoRoutee, SystemNotRunning, UnhandledMessage
+from .errors import (
+    ActorStopped,
+    AskDropped,
+    AskTimedOut,
+    MailboxFull,
+    NoRoutee,
+    SystemNotRunning,
+    UnhandledMessage,
+    WrongThread,
+)
 from .events import Events
 from .messages import DeadLetter, DeadLetterReason, Failure, MailboxSettings, StopReason
 from .ref import ActorRef
 from .registry import Registry
-from .statistics import ActorMetrics, ActorSnapshot, Counters
+from .statistics import ActorMetrics, ActorSnapshot, Counters, SchedulerSnapshot
 from .streams import Stream
 from .supervision import Supervision
 
 if TYPE_CHECKING:
     from .core.host import Fiber
+    from .crew import Crew
     from .drivers.base import Driver
     from .system import ActorSystem
 
 Handler = Callable[[Any, Any], Any]  # of the actor and the message
 
-__all__ = ["Ground", "Handler", "is_cancellation", "is_overridden", "stopped", "type_name"]
+__all__ = [
+    "Ground",
+    "Handler",
+    "error_of",
+    "is_cancellation",
+    "is_overridden",
+    "mailbox_full",
+    "stopped",
+    "type_name",
+]
 
 
 class Ground:
@@ -59,6 +78,8 @@ class Ground:
         self.instrument: Callable[[Cell, Handler], Handler] | None = None
         self.root = Cell(None, "", 0, mailbox, None)
         self.root.handle = ActorRef(self.scheduler, self.root)
+        self.crew: Crew | None = None  # where actors may have threads of their own
+        self.stand_ins: dict[Cell, None] = {}  # cells that stand for an actor of another thread
         self._driver: Driver | None = None
         self._budget_us = turn_budget_us
         self._mailbox = mailbox
@@ -104,6 +125,8 @@ class Ground:
         if self._is_closed or self._driver is None:
             return
         self._is_closed = True
+        if self.scheduler.inbox is not None:
+            self.scheduler.inbox.close()
         for reply in self.scheduler.take_settled():
             if reply.callback is not None:
                 self._driver.call_soon(reply.callback, reply, reply.context)
@@ -126,6 +149,29 @@ class Ground:
         if self._driver is not None:
             self._driver.wake()
 
+    @property
+    def serial(self) -> int:
+        """The number of the last actor that was given none by name."""
+        return self._serial
+
+    def supervision_below(self, parent: Cell) -> Supervision:
+        """How the children of `parent` are looked after."""
+        if parent.actor is None:
+            return self._supervision
+        supervision: Supervision = parent.actor.supervision
+        return supervision
+
+    def afar(self, cell: Cell) -> Any:
+        """The scheduler of a living actor of another thread; None for one of this."""
+        ref = cell.handle
+        if ref is None or ref.scheduler is self.scheduler:
+            return None
+        if (ref.scheduler.inbox is None) != (self.scheduler.inbox is None):
+            raise WrongThread(f"{ref.path} is of another system, and only one of the two uses threads; do it there")
+        if ref.scheduler.inbox is None:
+            return None
+        return ref.scheduler
+
     def now_us(self) -> int:
         if self._driver is None:
             raise SystemNotRunning("the system has no clock before it starts; enter `async with` first")
@@ -140,13 +186,7 @@ class Ground:
 
     def refused(self, cell: Cell) -> None:
         self._refused += 1
-        limit = cell.settings.messages_max
-        raise MailboxFull(
-            f"mailbox of {cell.path()} is full ({limit} messages); slow the sender, `await ref.send(...)`, "
-            "or raise messages_max",
-            path=cell.path(),
-            messages_max=limit,
-        )
+        raise mailbox_full(cell)
 
     def dead_letter(self, cell: Cell, item: Any, reason: str) -> None:
         self._dead_by_reason[reason] = self._dead_by_reason.get(reason, 0) + 1
@@ -155,7 +195,11 @@ class Ground:
             message = item.message
             item.is_question = False
             if item.is_waiting:
-                self.scheduler.settle(item, FAILED, _error_of(cell, message, reason))
+                self.scheduler.settle(item, FAILED, error_of(cell, message, reason))
+        self.publish_letter(cell, message, reason)
+
+    def publish_letter(self, cell: Cell, message: Any, reason: str) -> None:
+        """Tell whoever wants to hear of a message that nobody will handle."""
         if self.dead_letters.has_subscribers or self.events.has_subscribers:
             ref = cell.handle or ActorRef(self.scheduler, cell)
             letter = DeadLetter(ref, message, DeadLetterReason(reason))
@@ -170,6 +214,24 @@ class Ground:
     # looking
 
     def counters(self) -> Counters:
+        """Of the whole system."""
+        return self.own_counters() if self.crew is None else self.crew.counters()
+
+    def actor_snapshots(self) -> tuple[ActorSnapshot, ...]:
+        return self.own_actor_snapshots() if self.crew is None else self.crew.actor_snapshots()
+
+    def scheduler_snapshot(self, thread: str, *, takes_turns: bool) -> SchedulerSnapshot:
+        inbox = self.scheduler.inbox
+        return SchedulerSnapshot(
+            thread=thread,
+            actors=self._actors - len(self.stand_ins),
+            turns=self.scheduler.turns,
+            in_flight=0 if inbox is None else inbox.in_flight(),
+            takes_turns=takes_turns,
+        )
+
+    def own_counters(self) -> Counters:
+        """Of this scheduler."""
         scheduler = self.scheduler
         queued = 0
         for cell in self.cells():
@@ -177,8 +239,9 @@ class Ground:
                 queued += cell.mailbox.count + len(cell.mailbox.control or ())
             if cell.extras is not None and cell.extras.stash:
                 queued += len(cell.extras.stash)
+        in_flight = 0 if scheduler.inbox is None else scheduler.inbox.in_flight()
         return Counters(
-            sent=scheduler.sent,
+            sent=scheduler.sent + in_flight,
             handled=scheduler.handled,
             lost=scheduler.lost,
             queued=queued,
@@ -186,13 +249,14 @@ class Ground:
             refused=self._refused,
             late_replies=scheduler.late_replies,
             dead_letters=dict(self._dead_by_reason),
-            actors=self._actors,
+            actors=self._actors - len(self.stand_ins),
             restarts=self._restarts,
             failures=self._failures,
+            in_flight=in_flight,
         )
 
-    def actor_snapshots(self) -> tuple[ActorSnapshot, ...]:
-        return tuple(_snapshot(cell) for cell in self.cells() if cell.parent is not None)
+    def own_actor_snapshots(self) -> tuple[ActorSnapshot, ...]:
+        return tuple(_snapshot(cell) for cell in self.cells() if cell.parent is not None and cell not in self.stand_ins)
 
     def cells(self) -> list[Cell]:
         """All living cells, parents before children, the first started first."""
@@ -237,7 +301,7 @@ def stopped(cell: Cell) -> ActorStopped:
     return ActorStopped(f"{cell.path()} has stopped; nobody will answer")
 
 
-def _error_of(cell: Cell, message: Any, reason: str) -> BaseException:
+def error_of(cell: Cell, message: Any, reason: str) -> BaseException:
     """What the asker hears of a question that became a dead letter."""
     path = cell.path()
     match reason:
@@ -250,6 +314,16 @@ def _error_of(cell: Cell, message: Any, reason: str) -> BaseException:
         case _:
             limit = cell.settings.messages_max
             return AskDropped(f"mailbox of {path} is full ({limit} messages) and dropped the question")
+
+
+def mailbox_full(cell: Cell) -> MailboxFull:
+    limit = cell.settings.messages_max
+    return MailboxFull(
+        f"mailbox of {cell.path()} is full ({limit} messages); slow the sender, `await ref.send(...)`, "
+        "or raise messages_max",
+        path=cell.path(),
+        messages_max=limit,
+    )
 
 
 def is_overridden(actor_class: type[Any], hook: str) -> bool:

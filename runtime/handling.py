@@ -44,8 +44,13 @@ class Handling(Ground):
 
     def forward(self, cell: Cell, target: Cell, message: Any) -> None:
         reply = cell.reply
+        theirs = self.afar(target)
         if reply is None:
-            self.scheduler.post(target, message)
+            (self.scheduler if theirs is None else theirs).post(target, message)
+            return
+        if theirs is not None:
+            theirs.inbox.forward(target, message, reply)
+            cell.reply = None
             return
         before = (reply.cell, reply.message)
         reply.cell, reply.message, reply.is_question = target, message, True

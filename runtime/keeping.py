@@ -9,7 +9,7 @@ from .belongings import Belongings, belongings_of
 from .core.cell import STATE_NAMES, STOPPED, STOPPING, Cell
 from .core.mailbox import Overflow
 from .core.timers import Timer
-from .errors import ActorStopped
+from .errors import ActorStopped, NotAvailable
 from .handling import Handling
 from .messages import StopReason, Terminated
 from .ref import ActorRef
@@ -34,18 +34,28 @@ class Keeping(Handling):
             ref = ref or ActorRef(self.scheduler, watched)
             self.scheduler.post_control(watcher, Terminated(ref, StopReason.STOPPED))
             return
-        mine, theirs = belongings_of(watcher), belongings_of(watched)
+        theirs = self.afar(watched)
+        mine = belongings_of(watcher)
         if mine.watches is None:
             mine.watches = {}
-        if theirs.watched_by is None:
-            theirs.watched_by = {}
-        mine.watches[watched] = None
-        theirs.watched_by[watcher] = None
+        mine.watches[watched] = theirs
+        if theirs is None:
+            _add_watcher(watched, watcher, None)
+            return
+        inbox = theirs.inbox
+        if not inbox.call(lambda: theirs.host.watched_from_afar(watched, watcher, self.scheduler)):
+            self.tell_watcher(watcher, None, watched, Terminated(ref or ActorRef(theirs, watched), StopReason.STOPPED))
 
     def unwatch(self, watcher: Cell, watched: Cell) -> None:
-        if watcher.extras is not None and watcher.extras.watches is not None:
-            watcher.extras.watches.pop(watched, None)
-        if watched.extras is not None and watched.extras.watched_by is not None:
+        watches = None if watcher.extras is None else watcher.extras.watches
+        if watches and watched in watches:
+            self.forget_watcher(watched, watches.pop(watched), watcher)
+
+    def forget_watcher(self, watched: Cell, theirs: Any, watcher: Cell) -> None:
+        """Take a watcher off the list of an actor of this thread (`theirs` is None) or of another."""
+        if theirs is not None:
+            theirs.inbox.call(lambda: theirs.host.forget_watcher(watched, None, watcher))
+        elif watched.extras is not None and watched.extras.watched_by is not None:
             watched.extras.watched_by.pop(watcher, None)
 
     def link(self, one: Cell, other: Cell) -> None:
@@ -53,6 +63,8 @@ class Keeping(Handling):
             raise ActorStopped(f"{other.path()} has stopped; {one.path()} cannot be linked with it")
         if one is other:
             return
+        if self.afar(other) is not None:
+            raise NotAvailable(f"{one.path()} and {other.path()} are on different threads; `watch` instead of `link`")
         for cell, to in ((one, other), (other, one)):
             belongings = belongings_of(cell)
             if belongings.links is None:
@@ -76,6 +88,22 @@ class Keeping(Handling):
             subscription = cell.extras.names.pop(name, None)
             if subscription is not None:
                 subscription.close()
+
+    def tell_watcher(self, watcher: Cell, theirs: Any, watched: Cell, message: Terminated) -> None:
+        """Tell a watcher of this thread (`theirs` is None), or of another, unless it watches no longer."""
+        if theirs is not None:
+            theirs.inbox.call(lambda: theirs.host.tell_watcher(watcher, None, watched, message))
+        elif watcher.extras is not None and watcher.extras.watches is not None and watched in watcher.extras.watches:
+            del watcher.extras.watches[watched]
+            self.scheduler.post_control(watcher, message)
+
+    def watched_from_afar(self, watched: Cell, watcher: Cell, theirs: Any) -> None:
+        """An actor of another thread watches one of this."""
+        if watched.state != STOPPED:
+            _add_watcher(watched, watcher, theirs)
+            return
+        ref: ActorRef[Any] = ActorRef(self.scheduler, watched)
+        self.tell_watcher(watcher, theirs, watched, Terminated(ref, StopReason.STOPPED))
 
     # timers and tasks
 
@@ -163,3 +191,10 @@ class Keeping(Handling):
         handle = self._driver.start_task(coroutine, name or f"shoal {cell.path()}", on_end)
         tasks[handle] = False
         return handle
+
+
+def _add_watcher(watched: Cell, watcher: Cell, theirs: Any) -> None:
+    belongings = belongings_of(watched)
+    if belongings.watched_by is None:
+        belongings.watched_by = {}
+    belongings.watched_by[watcher] = theirs

@@ -19,8 +19,10 @@ M_contra = TypeVar("M_contra", contravariant=True)
 class ActorRef(Handle, Generic[M_contra]):
     """An actor that takes messages of type M.
 
-    Belongs to one event loop: every call comes from that loop's thread, from a
-    handler, a task or a callback.  Equal only to itself; a restart keeps it.
+    Where all actors share one loop, every call comes from that loop's thread: from a
+    handler, a task or a callback.  In modes with threads, from any thread; one that
+    runs none of the system's loops asks from a coroutine of its own loop.
+    Equal only to itself; a restart keeps it.
     """
 
     __slots__ = ()

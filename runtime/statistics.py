@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["ActorMetrics", "ActorNode", "ActorSnapshot", "Counters", "LoopDelay", "LoopDelaySnapshot", "Snapshot"]
+__all__ = [
+    "ActorMetrics",
+    "ActorNode",
+    "ActorSnapshot",
+    "Counters",
+    "LoopDelay",
+    "LoopDelaySnapshot",
+    "SchedulerSnapshot",
+    "Snapshot",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +24,7 @@ class Counters:
     """Messages since the start.
 
     Every message sent is in exactly one place:
-    sent == handled + lost + sum(dead_letters.values()) + queued + handling.
+    sent == handled + lost + sum(dead_letters.values()) + queued + handling + in_flight.
     """
 
     sent: int  # taken by `tell`, `ask` or `send`, dropped ones included; refused ones (MailboxFull) are not
@@ -29,6 +38,7 @@ class Counters:
     actors: int = 0  # alive
     restarts: int = 0
     failures: int = 0
+    in_flight: int = 0  # on the way to another scheduler
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,17 @@ class LoopDelaySnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class SchedulerSnapshot:
+    """One scheduler of a system that uses threads."""
+
+    thread: str  # its name
+    actors: int
+    turns: int
+    in_flight: int  # messages on the way to it
+    takes_turns: bool  # with the other threads, for the GIL
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A whole system at one moment."""
 
@@ -92,6 +113,9 @@ class Snapshot:
     counters: Counters
     actors: tuple[ActorSnapshot, ...]
     loop_delay: LoopDelaySnapshot
+    mode: str = "cooperative"
+    mode_reason: str = ""  # what the mode took on this platform, and why
+    schedulers: tuple[SchedulerSnapshot, ...] = ()  # the one of the `async with` block first; empty without threads
 
     def tree(self) -> tuple[ActorNode, ...]:
         """The actors at the top, and all others under them."""

@@ -13,9 +13,11 @@ is left in the loop.
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop
 from collections.abc import Callable
+from threading import get_ident
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .actor import Actor
 from .core.reply import Reply
@@ -23,10 +25,16 @@ from .drivers.base import Driver
 from .events import Events
 from .life import Life
 from .messages import DeadLetter, Failure, MailboxSettings, NameChanged
+from .modes import choose, has_gil, has_threads
 from .ref import ActorRef
 from .statistics import Counters, LoopDelay, Snapshot
 from .streams import Stream, Subscription
 from .supervision import Restart, Supervision
+from .turns import Turns
+from .watchdog import Stall, Watchdog
+
+if TYPE_CHECKING:
+    from .core.scheduler import Scheduler
 
 __all__ = ["ActorSystem"]
 
@@ -41,6 +49,7 @@ class ActorSystem:
     def __init__(
         self,
         *,
+        mode: str = "cooperative",
         driver: Driver | None = None,
         turn_budget_us: int = 250,
         batch_messages_max: int = 64,
@@ -51,8 +60,13 @@ class ActorSystem:
         supervision: Supervision | None = None,
         loop_delay_interval_us: int | None = 20_000,
         metrics: bool = False,
+        watchdog_limit_us: int | None = 100_000,
+        take_turns: bool | None = None,
+        loop_factory: Callable[[], AbstractEventLoop] | None = None,
     ) -> None:
         """
+        `mode`: "cooperative", all actors on one loop; "threaded", a thread and a loop for each top-level actor and
+        those below it; "auto", what suits the platform (`modes.py`).  ThreadsUnavailable in a browser.
         `turn_budget_us`: what the loop's other callbacks wait for at most, while actors are busy, as long as each
         handler is short.  `slice_us` and `batch_messages_max`: what one actor gets before others do.
         `fixed_cost_ns`: charge each message this much instead of measured time, so that runs repeat.
@@ -60,20 +74,35 @@ class ActorSystem:
         default each is counted by itself, since nothing but the system joins them.
         `loop_delay_interval_us`: how often `loop_delay` is sampled; None for never.
         `metrics`: count each actor's messages, slices, run time and waits for `snapshot`.
+        `watchdog_limit_us`: a handler that holds its thread longer is named in the log and in `stalls`; None for never.
+        `take_turns`: threads run their actors one at a time (`turns.py`); None: where there is a GIL.
+        `loop_factory`: makes the loops of threads; None: as the running one.
         """
         self._driver = driver
         self._loop_delay_interval_us = loop_delay_interval_us
         self._stop_timeout_us = int(stop_timeout_s * 1e6)
         self.loop_delay = LoopDelay()
-        self._life = self._life_class(
-            self,
-            turn_budget_us=turn_budget_us,
-            batch=batch_messages_max,
-            slice_us=slice_us,
-            fixed_cost_ns=fixed_cost_ns,
-            mailbox=mailbox or MailboxSettings(),
-            supervision=supervision or Supervision(per_child=True),
-        )
+        self.stalls: Stream[Stall] = Stream()
+        self._watchdog: Watchdog | None = None
+        self._watchdog_limit_us = watchdog_limit_us if fixed_cost_ns == 0 and has_threads() else None
+        options: dict[str, Any] = {
+            "turn_budget_us": turn_budget_us,
+            "batch": batch_messages_max,
+            "slice_us": slice_us,
+            "fixed_cost_ns": fixed_cost_ns,
+            "mailbox": mailbox or MailboxSettings(),
+            "supervision": supervision or Supervision(per_child=True),
+        }
+        self._life = self._life_class(self, **options)
+        self._plan = choose(mode, gil=has_gil(), threads=has_threads())
+        if self._plan.uses_threads:
+            if driver is not None:
+                raise ValueError(f"mode is {mode!r} and a driver was given; with threads each has a driver of its own")
+            # Imported here: what uses no threads loads none of it.
+            from .crew import Crew
+
+            turns = Turns() if (has_gil() if take_turns is None else take_turns) else None
+            self._life.crew = Crew(self._plan, self._life, options, turns=turns, loop_factory=loop_factory)
 
         self._life.scheduler.metrics = metrics
 
@@ -95,16 +124,28 @@ class ActorSystem:
 
     def start(self) -> None:
         """Begin; `async with` does this.  Without a driver given, the running asyncio loop is used."""
-        if self._driver is None:
+        crew = self._life.crew
+        if self._driver is None and crew is not None:
+            from .drivers.thread import ThreadDriver
+
+            driver = ThreadDriver(crew.turns)
+            crew.start(driver)
+            self._driver = driver
+        elif self._driver is None:
             from .drivers.asyncio_loop import AsyncioDriver
 
             self._driver = AsyncioDriver()
         self._life.start(self._driver)
+        if self._watchdog_limit_us is not None:
+            self._life.scheduler.thread = get_ident()
+            self._watchdog = Watchdog(self._schedulers, self._watchdog_limit_us, self.stalls)
+            self._watchdog.start()
         if self._loop_delay_interval_us is not None:
             self._driver.sample_delay(self.loop_delay, self._loop_delay_interval_us)
 
     def begin_stop(self, *, timeout_s: float | None = None) -> Reply:
         """Begin to stop everything; the Reply comes when all is over, at the deadline at the latest."""
+        self._check_thread()
         timeout_us = self._stop_timeout_us if timeout_s is None else int(timeout_s * 1e6)
         return self._life.begin_stop_all(timeout_us)
 
@@ -113,13 +154,29 @@ class ActorSystem:
 
         Cancelled while it waits, it cuts off at once what has not stopped.
         """
+        self._check_thread()
         try:
             await self.begin_stop(timeout_s=timeout_s)
         except BaseException:
             self._life.cut_off()
             raise
         finally:
-            self._life.close()
+            self._close()
+
+    def _check_thread(self) -> None:
+        if self._life.crew is not None:
+            self._life.crew.check_thread(self._life)
+
+    def _close(self) -> None:
+        if self._life.crew is not None:
+            self._life.crew.end()
+        if self._watchdog is not None:
+            self._watchdog.stop()
+        self._life.close()
+
+    def _schedulers(self) -> list[Scheduler]:
+        crew = self._life.crew
+        return [self._life.scheduler] if crew is None else crew.schedulers()
 
     def spawn(
         self,
@@ -128,10 +185,32 @@ class ActorSystem:
         name: str | None = None,
         mailbox: MailboxSettings | None = None,
         restart: Restart = Restart.TRANSIENT,
+        own_scheduler: bool | None = None,
+        blocking: bool | None = None,
         **kwargs: Any,
     ) -> ActorRef[N]:
-        """Start a top-level actor.  As `Actor.spawn`; SystemNotRunning outside the block."""
-        return self._life.spawn(self._life.root, actor_class, args, kwargs, name=name, mailbox=mailbox, restart=restart)
+        """Start a top-level actor.  As `Actor.spawn`; SystemNotRunning outside the block.
+
+        From the block's own thread only; WrongThread elsewhere.
+        """
+        life = self._life
+        crew = life.crew
+        if crew is not None:
+            crew.check_thread(life)
+            is_blocking = actor_class.blocking if blocking is None else blocking
+            if crew.plan.wants_thread(is_top=True, own_scheduler=own_scheduler, blocking=is_blocking):
+                return crew.spawn(
+                    life,
+                    life.root,
+                    actor_class,
+                    args,
+                    kwargs,
+                    name=name,
+                    mailbox=mailbox,
+                    restart=restart,
+                    takes_turns=not is_blocking,
+                )
+        return life.spawn(life.root, actor_class, args, kwargs, name=name, mailbox=mailbox, restart=restart)
 
     def find(self, name: str) -> ActorRef[Any] | None:
         """The living actor of that path, as in "session/peer-3", if it was given a name; else None."""
@@ -173,4 +252,7 @@ class ActorSystem:
             counters=self._life.counters(),
             actors=self._life.actor_snapshots(),
             loop_delay=self.loop_delay.snapshot(),
+            mode=self._plan.mode,
+            mode_reason=self._plan.reason,
+            schedulers=() if self._life.crew is None else self._life.crew.scheduler_snapshots(),
         )

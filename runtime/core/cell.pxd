@@ -15,6 +15,8 @@ cdef class Cell:
     cdef public bint is_resumable
     cdef public int64_t virtual_ns
     cdef public int64_t order
+    cdef public int in_flight
+    cdef public int backlog
     cdef public object function
     cdef public object actor
     cdef public object handle

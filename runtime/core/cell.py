@@ -37,11 +37,13 @@ class Cell:
 
     __slots__ = (
         "actor",
+        "backlog",
         "continuation",
         "extras",
         "fiber",
         "function",
         "handle",
+        "in_flight",
         "is_open",
         "is_ready",
         "is_resumable",
@@ -75,6 +77,8 @@ class Cell:
         self.is_resumable = False  # the continuation can go on
         self.virtual_ns = 0  # run time charged so far; the scheduler runs whoever has least
         self.order = 0  # breaks ties of virtual_ns
+        self.in_flight = 0  # messages on the way from other threads; under the inbox's lock
+        self.backlog = 0  # length of the mailbox as those threads see it
         self.function: Any = None  # called with (actor, message): no bound method to keep for each actor
         self.actor: Any = None
         self.handle: Any = None  # the ActorRef
@@ -129,7 +133,8 @@ class Cell:
         while cell.parent is not None:
             names.append(cell.label())
             cell = cell.parent
-        return "/" + "/".join(reversed(names))
+        # A root has no name, unless its tree hangs below an actor of another thread.
+        return (cell.name or "") + "/" + "/".join(reversed(names))
 
     def label(self) -> str:
         """The name, or what stands for it."""

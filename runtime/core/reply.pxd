@@ -11,6 +11,7 @@ cdef class Reply:
     cdef public int state
     cdef public object value
     cdef public Timer timer
+    cdef public Reply link
     cdef public object waiter
     cdef public object callback
     cdef public object context

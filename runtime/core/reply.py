@@ -40,6 +40,7 @@ class Reply:
         "cell",
         "context",
         "is_question",
+        "link",
         "message",
         "scheduler",
         "state",
@@ -56,6 +57,7 @@ class Reply:
         self.state = 0
         self.value: Any = None  # the answer, or the error
         self.timer: Timer | None = None
+        self.link: Reply | None = None  # where the actor asked has a thread of its own: what was sent there
         self.waiter: Any = None  # the cell whose handler awaits this
         self.callback: Callable[[Any], object] | None = None  # or the step of the task that does
         self.context: Context | None = None

@@ -1,5 +1,6 @@
 cimport cython
 from libc.stdint cimport int64_t
+from . cimport _threads
 from . cimport _ticks as _clock
 from .cell cimport Cell
 from .mailbox cimport Mailbox
@@ -25,6 +26,9 @@ cdef int64_t _WAITS_MASK
 @cython.final
 cdef class Scheduler:
     cdef public object host
+    cdef public object inbox
+    cdef public int64_t thread
+    cdef public Cell running
     cdef readonly Timers timers
     cdef public Py_ssize_t batch
     cdef public int64_t now_us
@@ -61,8 +65,13 @@ cdef class Scheduler:
     cpdef void put_back(self, Cell cell, object item) except *
     @cython.locals(box=Mailbox)
     cpdef bint post_or_wait(self, Cell cell, object item, Reply reply) except -1
-    @cython.locals(reply=Reply, now_us=int64_t)
+    @cython.locals(reply=Reply)
     cpdef Reply ask(self, Cell cell, object message, int64_t timeout_us)
+    @cython.locals(now_us=int64_t)
+    cpdef void expect(self, Reply reply, int64_t timeout_us) except *
+    @cython.locals(box=Mailbox, limit=Py_ssize_t)
+    cpdef void arrive(self, Cell cell, object item) except *
+    cpdef void arrive_or_wait(self, Cell cell, object item, Reply reply) except *
     @cython.locals(reply=Reply)
     cpdef Reply send(self, Cell cell, object message)
     cpdef void bury(self, Cell cell, object item, object reason) except *
@@ -80,6 +89,9 @@ cdef class Scheduler:
     @cython.locals(cell=Cell)
     cdef void _attend(self) except *
     cpdef bint has_work(self) except -1
+    @cython.locals(ready=list, urgent_count=Py_ssize_t, place=Py_ssize_t, cell=Cell, more=bint)
+    cdef bint _step(self, int64_t now_us) except -1
+    cpdef int64_t held_since_ns(self) except -1
     @cython.locals(
         start_ns=int64_t, now_ns=int64_t, used_ns=int64_t, taken=int64_t, left=Py_ssize_t,
         box=Mailbox, stats=Stats, reply=Reply,

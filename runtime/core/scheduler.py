@@ -26,6 +26,7 @@ second.
 
 from __future__ import annotations
 
+import threading as _threads
 import time as _clock
 from collections import deque
 from types import CoroutineType, GeneratorType
@@ -40,6 +41,7 @@ from .timers import Timers
 
 if TYPE_CHECKING:
     from .host import Chooser, Host
+    from .inbox import Inbox
 
 __all__ = ["Scheduler"]
 
@@ -82,18 +84,24 @@ class Scheduler:
         "handled",
         "host",
         "in_turn",
+        "inbox",
         "late_replies",
         "lost",
         "metrics",
         "now_us",
+        "running",
         "sent",
         "taken",
+        "thread",
         "timers",
         "turns",
     )
 
     def __init__(self, host: Host, *, batch: int = 64, slice_us: int = 50, fixed_cost_ns: int = 0) -> None:
         self.host = host
+        self.inbox: Inbox | None = None  # where other threads may send to this one's actors
+        self.thread = 0  # whose calls need no inbox
+        self.running: Cell | None = None  # in a slice now
         self.timers = Timers()
         self.batch = batch
         self.now_us = 0  # of the turn
@@ -128,6 +136,9 @@ class Scheduler:
 
     def post(self, cell: Cell, item: Any) -> None:
         """Put a message, or a Reply with a question in it, where it belongs.  MailboxFull, if that is the policy."""
+        if self.inbox is not None and self.thread != _threads.get_ident():
+            self.inbox.tell(cell, item)
+            return
         if not cell.is_open:
             self.sent += 1
             self.bury(cell, item, "stopped")
@@ -144,6 +155,9 @@ class Scheduler:
 
     def post_control(self, cell: Cell, message: Any) -> None:
         """Put a message ahead of every user message; a mailbox always has room for it."""
+        if self.inbox is not None and self.thread != _threads.get_ident():
+            self.inbox.tell_control(cell, message)
+            return
         self.sent += 1
         if not cell.is_open:
             self.bury(cell, message, "stopped")
@@ -183,22 +197,51 @@ class Scheduler:
 
     def ask(self, cell: Cell, message: Any, timeout_us: int) -> Reply:
         """Post a question; the returned Reply is settled within `timeout_us`, whatever happens."""
+        if self.inbox is not None and self.thread != _threads.get_ident():
+            return self.inbox.ask(cell, message, timeout_us)
         reply = Reply(self, cell, message)
         if cell.mailbox is not None and cell.settings.overflow == Overflow.WAIT:
             self.post_or_wait(cell, reply, reply)
         else:
             self.post(cell, reply)
         if reply.state == _WAITING:
-            now_us = self.now_us if self.in_turn else self.host.now_us()
-            reply.timer = self.timers.set(now_us + timeout_us, reply)
-            self.need_turn()  # which arms the loop for the time-out
+            self.expect(reply, timeout_us)
         return reply
+
+    def expect(self, reply: Reply, timeout_us: int) -> None:
+        """Fail the question when its time is up."""
+        now_us = self.now_us if self.in_turn else self.host.now_us()
+        reply.timer = self.timers.set(now_us + timeout_us, reply)
+        self.need_turn()  # which arms the loop for the time-out
 
     def send(self, cell: Cell, message: Any) -> Reply | None:
         """Post now (None), or the Reply that comes when there was room."""
+        if self.inbox is not None and self.thread != _threads.get_ident():
+            return self.inbox.send(cell, message)
         reply = Reply(self, cell, None)
         reply.is_question = False
         return None if self.post_or_wait(cell, message, reply) else reply
+
+    def arrive(self, cell: Cell, item: Any) -> None:
+        """Post what came from another thread, where it was let in: there is room for it."""
+        box = cell.mailbox
+        if box is not None and box.count >= box.limit and cell.settings.overflow in (Overflow.FAIL, Overflow.WAIT):
+            limit = box.limit
+            box.limit = box.count + 1
+            self.post(cell, item)
+            box.limit = limit
+        else:
+            self.post(cell, item)
+        box = cell.mailbox
+        cell.backlog = 0 if box is None else box.count
+
+    def arrive_or_wait(self, cell: Cell, item: Any, reply: Reply) -> None:
+        """`send`, or an `ask` that may wait for room, from another thread."""
+        try:
+            if self.post_or_wait(cell, item, reply) and reply is not item:
+                self.settle(reply, _ANSWERED, None)
+        except Exception as error:  # too many wait, which is for the sender to know
+            self.settle(reply, _FAILED, error)
 
     def bury(self, cell: Cell, item: Any, reason: str) -> None:
         """Count a message that nobody will handle, and say so."""
@@ -209,6 +252,8 @@ class Scheduler:
 
     def settle(self, reply: Reply, state: int, value: Any) -> bool:
         """End a question.  False, and a count, when it had ended before."""
+        if self.inbox is not None and self.thread != _threads.get_ident():
+            return self.inbox.settle(reply, state, value)
         if reply.state != _WAITING:
             if state != _ABANDONED:
                 self.late_replies += 1
@@ -217,6 +262,9 @@ class Scheduler:
         reply.value = value
         if not reply.is_question:  # else it lies in a mailbox still, and its actor will handle what it says
             reply.message = None
+        if reply.link is not None:
+            reply.link.scheduler.inbox.abandon(reply.link)
+            reply.link = None
         if reply.timer is not None:
             self.timers.cancel(reply.timer)
             reply.timer = None
@@ -271,6 +319,9 @@ class Scheduler:
 
     def signal(self, cell: Cell, signal: Any) -> None:
         """Have the life-cycle look at the cell, ahead of all messages."""
+        if self.inbox is not None and self.thread != _threads.get_ident():
+            self.inbox.signal(cell, signal)
+            return
         if cell.signals is None:
             cell.signals = deque()
         cell.signals.append(signal)
@@ -301,20 +352,28 @@ class Scheduler:
         if self._is_busy and not self._fixed_ns:
             self._cpu_ns = _clock.thread_time_ns()
             self._cpu_read_at_ns = self._spent_ns
+        if self.inbox is not None:
+            self.inbox.begin()
         try:
             self._expire(now_us)
             while True:
+                if self.inbox is not None and self.inbox.count > 0:
+                    self.inbox.deliver()
+                    self._tick()
                 if self._asides > 0:
                     self._attend()
                 elif self._ready.count > 0:
                     self._run(self._ready.pop(), end_ns)
-                else:
+                elif self.inbox is None or self.inbox.count == 0:
                     break
                 if self._spent_ns >= end_ns:
                     break
         finally:
             self.in_turn = False
+            self.running = None
             more = self.has_work()
+            if self.inbox is not None and self.inbox.rest():
+                more = True
             self._is_awake = more
             self._is_busy = more
         return more
@@ -327,7 +386,11 @@ class Scheduler:
             cell = self._urgent.popleft()
             self._asides -= 1
             cell.is_urgent = False
+            if not self._fixed_ns:
+                self._tick()  # what the askers took is not this one's
+            self.running = cell
             self.host.signalled(cell)
+            self.running = None
         self._tick()
 
     def has_work(self) -> bool:
@@ -380,6 +443,10 @@ class Scheduler:
             self._is_awake = more
         return more
 
+    def held_since_ns(self) -> int:
+        """Since when the cell in `running` has had the thread (by `perf_counter_ns`).  From any thread."""
+        return self._spent_ns
+
     def _run(self, cell: Cell, end_ns: int) -> None:
         start_ns = self._spent_ns  # the clock as last read; reading it costs as much as a message
         now_ns = start_ns
@@ -387,6 +454,7 @@ class Scheduler:
         message = None
         taken = self.taken
         stats = cell.stats
+        self.running = cell
         if self.metrics:
             if stats is None:
                 stats = cell.stats = Stats()
@@ -414,6 +482,8 @@ class Scheduler:
                     break
                 if box.waiting is not None:
                     self._admit(cell, box)
+                if self.inbox is not None:
+                    cell.backlog = box.count
                 self.taken += 1
                 if isinstance(item, Reply) and item.is_question:
                     reply = item
@@ -436,6 +506,7 @@ class Scheduler:
             cell.is_resumable = False
             self.host.failed(cell, error, message)
             now_ns = self._tick()
+        self.running = None
         used_ns = now_ns - start_ns
         if used_ns > 2 * self._slice_ns:
             used_ns = self._charge(used_ns)

@@ -182,6 +182,14 @@ class AsyncioDriver:
             self._is_awake = True
             self.loop.call_soon(self._run)
 
+    def wake_from_afar(self) -> None:
+        """As `wake`, from any thread; about 5 us here, and one turn of the loop there."""
+        try:
+            self.loop.call_soon_threadsafe(self._run_unless_awake)
+        except RuntimeError:  # the loop is closed: whoever was to be woken is gone
+            if not self.loop.is_closed():
+                raise
+
     def wake_at(self, deadline_us: int) -> None:
         if self._is_closed:
             return
@@ -249,6 +257,9 @@ class AsyncioDriver:
 
     def _run_timer(self) -> None:
         self._timer = None
+        self._run_unless_awake()
+
+    def _run_unless_awake(self) -> None:
         # Two callbacks in one round of the loop need not both be turns.
         if not self._is_awake:
             self._run()

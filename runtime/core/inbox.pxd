@@ -1,0 +1,44 @@
+cimport cython
+from libc.stdint cimport int64_t
+from .cell cimport Cell
+from .reply cimport Reply
+from .scheduler cimport Scheduler
+
+cdef int _POST
+cdef int _POST_OR_WAIT
+cdef int _CONTROL
+cdef int _SIGNAL
+cdef int _SETTLE
+cdef int _ABANDON
+cdef int _CALL
+cdef Py_ssize_t _WAITING_MAX
+cdef Py_ssize_t _DELIVERED_AT_ONCE
+
+
+@cython.final
+cdef class Inbox:
+    cdef readonly Py_ssize_t count
+    cdef readonly bint is_closed
+    cdef Scheduler _scheduler
+    cdef object _wake
+    cdef object _outside
+    cdef object _lock
+    cdef object _entries
+    cdef bint _is_signalled
+    cdef int64_t _posted
+    cdef int64_t _taken
+
+    cpdef int64_t in_flight(self) except -1
+    cpdef void tell(self, Cell cell, object item) except *
+    cpdef bint settle(self, Reply reply, int state, object value) except -1
+    cpdef void begin(self) except *
+    cpdef bint rest(self) except -1
+    @cython.locals(taken=list, entry=tuple, cell=Cell)
+    cpdef void deliver(self) except *
+    @cython.locals(scheduler=Scheduler)
+    cdef void _carry_out(self, int kind, object target, object what, object value) except *
+    @cython.locals(limit=Py_ssize_t, must_wake=bint)
+    cdef object _offer(self, Cell cell, object item)
+    @cython.locals(must_wake=bint)
+    cdef bint _put(self, int kind, object target, object what, object value) except -1
+    cdef bint _append(self, tuple entry) except -1

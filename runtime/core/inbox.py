@@ -1,0 +1,303 @@
+"""What comes to a scheduler from other threads: one queue, many senders, one reader.
+
+    sender's thread    the message goes in under a lock, at the end; the first of a
+                       burst wakes the reader's loop
+    reader's thread    `deliver`, in a turn, carries everything out in order, as if it
+                       had been called there
+
+A scheduler that shares its thread with all others has no inbox.
+
+Limits.  A message counts against its actor's mailbox from the moment it is put in:
+`Cell.in_flight` is how many are on the way, `Cell.backlog` how long the mailbox was
+when the actor last ran or got something.  What was let in finds room on arrival,
+even where local senders have filled the mailbox meanwhile: a mailbox holds at most
+its limit, and what was on the way then.  What the runtime itself sends (answers,
+signals) is bounded by what it answers.
+
+A question travels as a Reply of the reader's own (`reply.origin` is the asker's):
+no object is changed by two threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .mailbox import Overflow
+from .reply import ABANDONED, ANSWERED, WAITING, Reply
+
+if TYPE_CHECKING:
+    from .cell import Cell
+    from .scheduler import Scheduler
+
+__all__ = ["Inbox", "Outside"]
+
+_log = logging.getLogger("shoal.runtime")
+
+_POST = 0
+_POST_OR_WAIT = 1
+_CONTROL = 2
+_SIGNAL = 3
+_SETTLE = 4
+_ABANDON = 5
+_CALL = 6
+
+_WAITING_MAX = 1024  # more than a mailbox on the way to one actor: as many as may wait for room there
+_DELIVERED_AT_ONCE = 256  # then the actors have a slice: a burst may not use up a turn
+
+
+class Outside(Protocol):
+    """What an inbox asks of whoever knows all schedulers; called on the sender's thread."""
+
+    def asker(self) -> Any:
+        """The scheduler of this thread, or what stands for one where there is none."""
+        ...
+
+    def bury(self, cell: Cell, item: Any, reason: str) -> None:
+        """Count a message that will reach no scheduler, and say so."""
+        ...
+
+    def refused(self, cell: Cell) -> None:
+        """Raise MailboxFull."""
+        ...
+
+
+class Inbox:
+    """The way into one scheduler from other threads."""
+
+    __slots__ = (
+        "_entries",
+        "_is_signalled",
+        "_lock",
+        "_outside",
+        "_posted",
+        "_scheduler",
+        "_taken",
+        "_wake",
+        "count",
+        "is_closed",
+    )
+
+    def __init__(self, scheduler: Scheduler, wake: Callable[[], None], outside: Outside) -> None:
+        self.count = 0  # entries that wait
+        self.is_closed = False
+        self._scheduler = scheduler
+        self._wake = wake  # the reader's loop, from any thread
+        self._outside = outside
+        self._lock = threading.Lock()
+        self._entries: deque[tuple[int, Any, Any, Any]] = deque()
+        self._is_signalled = False  # the reader is awake, or on its way: nobody need wake it
+        self._posted = 0  # messages, since the start; `_taken` of them have arrived
+        self._taken = 0
+
+    # any thread
+
+    def in_flight(self) -> int:
+        """Messages that were sent and are not in a mailbox yet."""
+        return self._posted - self._taken
+
+    def tell(self, cell: Cell, item: Any) -> None:
+        """As `Scheduler.post`."""
+        refusal = self._offer(cell, item)
+        if refusal == "full":
+            overflow = cell.settings.overflow
+            if overflow not in (Overflow.DROP_NEWEST, Overflow.DROP_OLDEST):
+                self._outside.refused(cell)
+            refusal = "dropped_newest"
+        if refusal is not None:
+            self._outside.bury(cell, item, refusal)
+
+    def tell_control(self, cell: Cell, message: Any) -> None:
+        """As `Scheduler.post_control`."""
+        if not self._put(_CONTROL, cell, message, None):
+            self._outside.bury(cell, message, "stopped")
+
+    def signal(self, cell: Cell, signal: Any) -> None:
+        """As `Scheduler.signal`; nothing happens when all actors there have ended."""
+        self._put(_SIGNAL, cell, signal, None)
+
+    def settle(self, reply: Reply, state: int, value: Any) -> bool:
+        """As `Scheduler.settle`.  True says only that it was not too late yet."""
+        is_waiting = reply.state == WAITING
+        return self._put(_SETTLE, reply, state, value) and is_waiting  # one that is late is counted there
+
+    def abandon(self, reply: Reply) -> None:
+        """Let `reply.is_waiting` be False: its asker waits no longer."""
+        self._put(_ABANDON, reply, None, None)
+
+    def call(self, function: Callable[[], None]) -> bool:
+        """Have `function` called by the reader, in a turn.  False when all is over there."""
+        return self._put(_CALL, function, None, None)
+
+    def ask(self, cell: Cell, message: Any, timeout_us: int) -> Reply:
+        """As `Scheduler.ask`; the Reply is the asker's."""
+        asker = self._outside.asker()
+        origin, envelope = self._question(asker, cell, message)
+        if cell.settings.overflow == Overflow.WAIT:
+            self._post_or_wait(cell, envelope, envelope)
+        else:
+            self.tell(cell, envelope)
+        if origin.state == WAITING:
+            asker.expect(origin, timeout_us)
+        return origin
+
+    def forward(self, cell: Cell, message: Any, reply: Reply) -> None:
+        """Let an actor here answer a question that was put to one of the caller's thread."""
+        envelope = Reply(self._scheduler, cell, message)
+        envelope.callback = _Return(reply)
+        reply.link = envelope
+        try:
+            if cell.settings.overflow == Overflow.WAIT:
+                self._post_or_wait(cell, envelope, envelope)
+            else:
+                self.tell(cell, envelope)
+        except BaseException:  # refused: it is the caller's still
+            reply.link = None
+            raise
+
+    def send(self, cell: Cell, message: Any) -> Reply | None:
+        """As `Scheduler.send`."""
+        refusal = self._offer(cell, message)
+        if refusal is None:
+            return None
+        if refusal == "stopped":
+            self._outside.bury(cell, message, refusal)
+            return None
+        origin, envelope = self._question(self._outside.asker(), cell, None)
+        envelope.is_question = False
+        self._post_or_wait(cell, message, envelope)
+        return origin
+
+    # the reader's thread
+
+    def begin(self) -> None:
+        """A turn begins: nobody need wake this thread."""
+        with self._lock:
+            self._is_signalled = True
+
+    def rest(self) -> bool:
+        """A turn ends: True if something has come; if not, the next sender wakes this thread."""
+        with self._lock:
+            self._is_signalled = self.count > 0
+            return self._is_signalled
+
+    def deliver(self) -> None:
+        """Carry out what has come, the oldest first."""
+        taken: list[tuple[int, Any, Any, Any]] = []
+        entries = self._entries
+        with self._lock:
+            while entries and len(taken) < _DELIVERED_AT_ONCE:
+                entry = entries.popleft()
+                if entry[0] in (_POST, _POST_OR_WAIT):
+                    entry[1].in_flight -= 1
+                taken.append(entry)
+            self.count -= len(taken)
+        for kind, target, what, value in taken:
+            self._carry_out(kind, target, what, value)
+
+    def close(self) -> None:
+        """Let nothing more in, and carry out what is here: no actor is left, so messages become dead letters."""
+        with self._lock:
+            self.is_closed = True
+        while self.count > 0:
+            self.deliver()
+
+    def _carry_out(self, kind: int, target: Any, what: Any, value: Any) -> None:
+        scheduler = self._scheduler
+        if kind == _POST:
+            self._taken += 1
+            scheduler.arrive(target, what)
+        elif kind == _SETTLE:
+            target.link = None
+            scheduler.settle(target, what, value)
+        elif kind == _SIGNAL:
+            scheduler.signal(target, what)
+        elif kind == _CONTROL:
+            self._taken += 1
+            scheduler.post_control(target, what)
+        elif kind == _POST_OR_WAIT:
+            self._taken += 1
+            scheduler.arrive_or_wait(target, what, value)
+        elif kind == _ABANDON:
+            if target.state == WAITING:  # else its answer is on the way, and is late
+                target.callback = None
+            scheduler.settle(target, ABANDONED, None)
+        else:
+            try:
+                target()
+            except Exception:  # what comes behind it must be carried out all the same
+                _log.exception("a call from another thread failed")
+
+    # the sender's thread
+
+    def _offer(self, cell: Cell, item: Any) -> str | None:
+        """Put a message in: None, or why not."""
+        limit = cell.settings.messages_max
+        with self._lock:
+            if self.is_closed:
+                return "stopped"
+            if cell.in_flight + cell.backlog >= limit and (
+                cell.in_flight >= limit or cell.settings.overflow != Overflow.DROP_OLDEST
+            ):
+                return "full"
+            cell.in_flight += 1
+            self._posted += 1
+            must_wake = self._append((_POST, cell, item, None))
+        if must_wake:
+            self._wake()
+        return None
+
+    def _put(self, kind: int, target: Any, what: Any, value: Any) -> bool:
+        with self._lock:
+            if self.is_closed:
+                return False
+            if kind in (_CONTROL, _POST_OR_WAIT):
+                self._posted += 1
+            if kind == _POST_OR_WAIT:
+                target.in_flight += 1
+            must_wake = self._append((kind, target, what, value))
+        if must_wake:
+            self._wake()
+        return True
+
+    def _append(self, entry: tuple[int, Any, Any, Any]) -> bool:
+        self._entries.append(entry)
+        self.count += 1
+        must_wake = not self._is_signalled
+        self._is_signalled = True
+        return must_wake
+
+    def _question(self, asker: Any, cell: Cell, message: Any) -> tuple[Reply, Reply]:
+        """The asker's Reply, and the one that travels."""
+        origin = Reply(asker, cell, message)
+        origin.is_question = False
+        envelope = Reply(self._scheduler, cell, message)
+        envelope.callback = _Return(origin)
+        origin.link = envelope
+        return origin, envelope
+
+    def _post_or_wait(self, cell: Cell, item: Any, envelope: Reply) -> None:
+        if cell.in_flight >= cell.settings.messages_max + _WAITING_MAX:
+            self._outside.refused(cell)
+        if not self._put(_POST_OR_WAIT, cell, item, envelope):
+            self._outside.bury(cell, item, "stopped")
+            if envelope is not item:  # a `send`: it is done, as to any actor that has stopped
+                origin = envelope.callback.origin  # type: ignore[union-attr]
+                origin.link = None
+                origin.scheduler.settle(origin, ANSWERED, None)
+
+
+class _Return:
+    """Takes the answer back to the scheduler that asked."""
+
+    __slots__ = ("origin",)
+
+    def __init__(self, origin: Reply) -> None:
+        self.origin = origin
+
+    def __call__(self, envelope: Reply) -> None:
+        origin = self.origin
+        origin.scheduler.settle(origin, envelope.state, envelope.value)

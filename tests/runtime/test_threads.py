@@ -1,0 +1,523 @@
+"""Actors on threads of their own: order, conservation, endings, and what only threads can do wrong.
+
+SHOAL_EFFORT multiplies the work (default 1: some tens of thousands of messages).
+"""
+
+import asyncio
+import collections
+import contextlib
+import gc
+import logging
+import os
+import random
+import threading
+import time
+
+import pytest
+
+from shoal.runtime import (
+    Actor,
+    ActorStopped,
+    ActorSystem,
+    AskError,
+    AskTimedOut,
+    HandlerBlocked,
+    MailboxFull,
+    MailboxSettings,
+    NotAvailable,
+    Restart,
+    Supervision,
+    Terminated,
+    WrongThread,
+)
+from shoal.runtime.core.inbox import Inbox
+from shoal.runtime.core.scheduler import Scheduler
+
+EFFORT = int(os.environ.get("SHOAL_EFFORT", "1"))
+MODES = ("cooperative", "threaded")
+
+
+class Echo(Actor):
+    def receive(self, message):
+        return message, threading.get_ident()
+
+
+class Sleeper(Actor):
+    def receive(self, message):
+        time.sleep(message)
+        return message
+
+
+class Receiver(Actor):
+    """Notes what comes; fails on 1 in 1,000, ends on 1 in 10,000."""
+
+    def __init__(self, log, seed):
+        self.log = log
+        self.random = random.Random(seed)
+
+    def receive(self, message):
+        self.log.append(message)
+        chance = self.random.random()
+        if chance < 0.0001:
+            self.ref.stop()
+        elif chance < 0.0011:
+            raise ValueError("one in a thousand")
+
+
+class Receivers(Actor):
+    """Keeps a number of receivers alive; `refs` is shared with the senders."""
+
+    supervision = Supervision(restarts_max=1_000_000)
+
+    def __init__(self, refs, logs, places):
+        self.refs, self.logs = refs, logs
+        self.spawned = 0
+        for place in places:
+            self.respawn(place)
+
+    def respawn(self, place):
+        self.spawned += 1
+        ref = self.spawn(Receiver, self.logs[place], (place, self.spawned).__hash__())
+        self.watch(ref)
+        self.refs[place] = ref
+
+    def receive(self, message):
+        if isinstance(message, Terminated):
+            self.respawn(self.refs.index(message.ref))
+        return self.spawned
+
+
+class Sender(Actor):
+    """Tells every receiver the next number of its own, round after round."""
+
+    def __init__(self, name, refs, rounds, told, done):
+        self.name, self.refs, self.rounds, self.told, self.done = name, refs, rounds, told, done
+        self.round = 0
+
+    def receive(self, message):
+        for ref in self.refs:
+            try:
+                ref.tell((self.name, self.round))
+                self.told["taken"] += 1
+            except MailboxFull:
+                self.told["refused"] += 1
+        self.round += 1
+        if self.round < self.rounds:
+            self.ref.tell(message)
+        else:
+            self.done.append(self.name)
+
+
+class Group(Actor):
+    def receive(self, message):
+        actor_class, args, options = message
+        return self.spawn(actor_class, *args, **options)
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog):
+    caplog.set_level(logging.CRITICAL, "shoal.runtime")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    yield
+    deadline_s = time.monotonic() + 5
+    while left := [thread.name for thread in threading.enumerate() if thread.name.startswith("shoal")]:
+        assert time.monotonic() < deadline_s, f"threads are left: {left}"
+        time.sleep(0.002)
+
+
+async def until(condition, seconds=60.0):
+    deadline_s = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline_s, f"it did not hold within {seconds} s"
+        await asyncio.sleep(0.002)
+
+
+def adds_up(counters):
+    return counters.sent == (
+        counters.handled
+        + counters.lost
+        + sum(counters.dead_letters.values())
+        + counters.queued
+        + counters.handling
+        + counters.in_flight
+    )
+
+
+def is_at_rest(system):
+    counters = system.counters
+    return counters.queued == counters.handling == counters.in_flight == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("take_turns", [True, False])
+def test_64_by_64_pairs_keep_order_and_lose_nothing_unaccounted(mode, take_turns):
+    rounds, pairs, groups = 8 * EFFORT, 64, 4
+    logs = [[] for _ in range(pairs)]
+    refs = [None] * pairs
+    done, told = [], [collections.Counter() for _ in range(pairs)]
+
+    async def main():
+        async with ActorSystem(mode=mode, take_turns=take_turns, mailbox=MailboxSettings(4096)) as system:
+            for i in range(groups):
+                await system.spawn(Receivers, refs, logs, range(i, pairs, groups)).ask("spawned?")
+            senders = []
+            for i in range(groups):
+                group = system.spawn(Group)
+                senders += [
+                    await group.ask((Sender, (name, refs, rounds, told[name], done), {}))
+                    for name in range(i, pairs, groups)
+                ]
+            started = system.counters
+            for sender in senders:
+                sender.tell("go")
+            await until(lambda: len(done) == pairs and is_at_rest(system))
+            counters = system.counters
+            assert adds_up(counters)
+            taken = sum(count["taken"] for count in told)
+            refused = sum(count["refused"] for count in told)
+            assert taken + refused == pairs * pairs * rounds
+            assert counters.refused == refused
+            # Besides: a round of each sender is a message, and the end of each receiver another.
+            ends = counters.sent - started.sent - taken - pairs * rounds
+            assert 0 <= ends <= taken // 1000
+            assert counters.lost == counters.restarts
+        assert adds_up(system.counters)
+        assert system.counters.actors == 0
+        return taken
+
+    taken = asyncio.run(main())
+    seen = 0
+    for log in logs:
+        last = [-1] * pairs
+        for name, number in log:
+            assert number > last[name], f"{number} of {name} came after {last[name]}"
+            last[name] = number
+        seen += len(log)
+    assert seen <= taken
+
+
+@pytest.mark.parametrize("seed", range(12 * EFFORT))
+def test_a_shutdown_at_a_random_moment_leaves_nothing(seed, caplog):
+    chance = random.Random(seed)
+    caplog.set_level(logging.WARNING, "asyncio")
+
+    class Restless(Actor):
+        def __init__(self, others):
+            self.others = others
+
+        def on_start(self):
+            self.start_timer("tick", "tick", delay_us=200, interval_us=500)
+            self.start_task(asyncio.sleep(1000))
+
+        async def receive(self, message):
+            if message == "tick" and self.others:
+                with contextlib.suppress(MailboxFull):
+                    self.others[0].tell("told")
+                with contextlib.suppress(AskError, ActorStopped, MailboxFull):
+                    await self.others[-1].ask("asked", timeout_s=0.002)
+            if message == "asked":
+                await asyncio.sleep(0.001)
+
+    async def main():
+        async with ActorSystem(mode=chance.choice(["threaded", "auto"]), stop_timeout_s=20) as system:
+            refs = []
+            for _ in range(chance.randrange(1, 6)):
+                refs.append(system.spawn(Restless, list(refs), blocking=chance.random() < 0.5))
+            group = system.spawn(Group)
+            await group.ask((Restless, (list(refs),), {"own_scheduler": True}))
+            await asyncio.sleep(chance.random() * 0.02)
+            if chance.random() < 0.5:
+                refs[0].stop()
+            questions = [ref.ask("unanswered") for ref in refs]
+            if chance.random() < 0.3:
+                raise LookupError("out of the block")
+        assert all(question.done() for question in questions)
+        return system
+
+    started = time.monotonic()
+    with contextlib.suppress(LookupError):
+        counters = asyncio.run(main()).counters
+        assert adds_up(counters)
+        assert counters.actors == 0
+    assert time.monotonic() - started < 10
+    gc.collect()
+    assert caplog.text == ""
+
+
+def test_each_top_level_actor_has_a_thread_and_its_children_share_it():
+    async def main():
+        async with ActorSystem(mode="threaded") as system:
+            one, other = system.spawn(Group), system.spawn(Group)
+            children = [await group.ask((Echo, (), {})) for group in (one, one, other)]
+            apart = await one.ask((Echo, (), {"own_scheduler": True}))
+            here = system.spawn(Echo, own_scheduler=False)
+            return [(await ref.ask(0))[1] for ref in (*children, apart, here)]
+
+    first, second, third, apart, here = asyncio.run(main())
+    assert first == second
+    assert len({first, third, apart, here}) == 4
+    assert here == threading.get_ident()
+
+
+def test_with_a_gil_auto_gives_threads_to_what_is_marked_blocking():
+    async def main():
+        async with ActorSystem(mode="auto") as system:
+            plain, marked = system.spawn(Echo), system.spawn(Echo, blocking=True)
+            blocking = system.spawn(Sleeper, blocking=True)
+            slow = blocking.ask(0.2)
+            started = time.monotonic()
+            threads = [(await ref.ask(0))[1] for ref in (plain, marked)]
+            assert time.monotonic() - started < 0.19
+            await slow
+            return threads
+
+    plain, marked = asyncio.run(main())
+    assert plain == threading.get_ident()
+    assert marked != plain
+
+
+def test_refs_work_from_threads_without_a_scheduler():
+    async def main():
+        async with ActorSystem(mode="threaded") as system:
+            ref = system.spawn(Echo)
+            silent = system.spawn(Sleeper)
+
+            async def from_another_loop():
+                await ref.send(1)
+                answer, _ = await ref.ask("from afar")
+                with pytest.raises(AskTimedOut):
+                    await silent.ask(0.05, timeout_s=0.01)
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.01):
+                        await silent.ask(0.05)
+                return answer
+
+            def without_a_loop():
+                ref.tell(2)
+                with pytest.raises(WrongThread, match="no asyncio loop"):
+                    ref.ask(3)
+                with pytest.raises(WrongThread, match="own thread"):
+                    system.spawn(Echo)
+
+            assert await asyncio.to_thread(lambda: asyncio.run(from_another_loop())) == "from afar"
+            await asyncio.to_thread(without_a_loop)
+            await until(lambda: is_at_rest(system))
+            ref.stop()
+            await until(lambda: system.counters.actors == 1)
+            await asyncio.to_thread(ref.tell, "late")
+            await until(lambda: is_at_rest(system))
+            assert system.counters.dead_letters == {"stopped": 1}
+
+    asyncio.run(main())
+
+
+def test_a_handler_that_blocks_beyond_the_deadline_is_left_behind_and_named(caplog):
+    caplog.set_level(logging.ERROR, "shoal.runtime")
+    failures = []
+
+    async def main():
+        async with ActorSystem(mode="threaded", stop_timeout_s=0.1) as system:
+            system.failures.subscribe(failures.append)
+            system.spawn(Echo)
+            system.spawn(Sleeper, name="mule").tell(2.0)
+            await asyncio.sleep(0.05)
+            started = time.monotonic()
+        assert time.monotonic() - started < 1.5
+        return system
+
+    asyncio.run(main())
+    assert "/mule still held its thread" in caplog.text
+    (failure,) = failures
+    assert isinstance(failure.error, HandlerBlocked)
+    assert (failure.error.path, failure.error.message_type) == ("/mule", "float")
+    assert "time.sleep(message)" in failure.error.stack
+
+
+def test_a_thread_that_was_left_behind_ends_when_its_handler_does():
+    async def main():
+        async with ActorSystem(mode="threaded", stop_timeout_s=0.05) as system:
+            system.spawn(Sleeper, name="mule").tell(1.0)
+            await asyncio.sleep(0.02)
+        return system
+
+    system = asyncio.run(main())
+    deadline_s = time.monotonic() + 5
+    while system.counters.actors:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    assert adds_up(system.counters)
+
+
+def test_a_burst_wakes_the_reader_once():
+    wakes, told = [], []
+
+    class Outside:
+        def asker(self):
+            raise AssertionError("nobody asks")
+
+    scheduler = Scheduler(None)
+    inbox = Inbox(scheduler, lambda: wakes.append(1), Outside())
+    for i in range(100):
+        inbox.call(lambda i=i: told.append(i))
+    assert wakes == [1]
+    inbox.begin()
+    inbox.deliver()
+    assert told == list(range(100))
+    assert not inbox.rest()
+    inbox.call(lambda: told.append(100))
+    assert wakes == [1, 1]
+    inbox.begin()
+    inbox.deliver()
+    inbox.call(lambda: told.append(101))  # in a turn: nobody need wake it
+    assert inbox.rest()
+    assert wakes == [1, 1]
+
+
+def test_a_mailbox_is_bounded_for_senders_on_other_threads():
+    async def main():
+        async with ActorSystem(mode="threaded") as system:
+            ref = system.spawn(Sleeper, mailbox=MailboxSettings(messages_max=10))
+            ref.tell(0.3)
+            await until(lambda: system.counters.handling == 1)
+            taken = 0
+            for _ in range(100):
+                with contextlib.suppress(MailboxFull):
+                    ref.tell(0.0)
+                    taken += 1
+            assert taken == 10
+            assert system.counters.refused == 90
+
+    asyncio.run(main())
+
+
+def test_what_was_let_in_finds_room_though_local_senders_filled_the_mailbox():
+    letters, log = [], []
+
+    class Filling(Actor):
+        """Fills its own mailbox while messages from elsewhere are on the way."""
+
+        def receive(self, message):
+            log.append(message)
+            if message == "fill":
+                time.sleep(0.1)
+                with contextlib.suppress(MailboxFull):
+                    while True:
+                        self.ref.tell("own")
+
+    async def main():
+        async with ActorSystem(mode="threaded") as system:
+            system.dead_letters.subscribe(letters.append)
+            ref = system.spawn(Filling, mailbox=MailboxSettings(messages_max=5))
+            ref.tell("fill")
+            await until(lambda: log == ["fill"])
+            for i in range(4):
+                ref.tell(i)
+            await until(lambda: is_at_rest(system))
+
+    asyncio.run(main())
+    assert letters == []
+    assert [message for message in log if isinstance(message, int)] == [0, 1, 2, 3]
+    assert log.count("own") == 5
+
+
+def test_two_actors_that_compute_take_turns():
+    class Computing(Actor):
+        def receive(self, message):
+            end_ns = time.perf_counter_ns() + 50_000
+            while time.perf_counter_ns() < end_ns:
+                pass
+            if message:
+                self.ref.tell(message - 1)
+
+    async def main():
+        async with ActorSystem(mode="threaded", take_turns=True, watchdog_limit_us=None) as system:
+            for _ in range(4):
+                system.spawn(Computing).tell(500)
+            probe, worst_s = system.spawn(Echo), 0.0
+            for _ in range(20):
+                started = time.monotonic()
+                await probe.ask(0)
+                worst_s = max(worst_s, time.monotonic() - started)
+                await asyncio.sleep(0.001)
+            return worst_s
+
+    assert asyncio.run(main()) < 1.0  # plain threads: seconds; see the benchmark
+
+
+def test_permanent_actors_start_again_on_their_own_thread():
+    async def main():
+        async with ActorSystem(mode="threaded") as system:
+
+            class Quitting(Echo):
+                def receive(self, message):
+                    if message == "quit":
+                        self.stop()
+                    return super().receive(message)
+
+            ref = system.spawn(Quitting, restart=Restart.PERMANENT)
+            _, before = await ref.ask("quit")
+            _, after = await ref.ask("again")
+            assert before == after
+            assert system.counters.restarts == 1
+
+    asyncio.run(main())
+
+
+def test_only_its_own_thread_stops_a_system():
+    class Stopping(Actor):
+        async def receive(self, message):
+            with pytest.raises(WrongThread):
+                await self.system.stop()
+            return True
+
+    async def main():
+        async with ActorSystem(mode="threaded") as system:
+            assert await system.spawn(Stopping).ask(1)
+
+    asyncio.run(main())
+
+
+def test_a_call_from_another_thread_that_fails_holds_nothing_up(caplog):
+    caplog.set_level(logging.ERROR, "shoal.runtime")
+
+    async def main():
+        async with ActorSystem(mode="threaded") as system:
+            ref = system.spawn(Echo)
+            inbox = ref.scheduler.inbox
+            inbox.call(lambda: 1 // 0)
+            assert (await ref.ask(1))[0] == 1
+
+    asyncio.run(main())
+    assert "a call from another thread failed" in caplog.text
+
+
+def test_actors_of_systems_with_and_without_threads_do_not_watch_each_other():
+    class Watcher(Actor):
+        def receive(self, ref):
+            with pytest.raises(WrongThread, match="another system"):
+                self.watch(ref)
+            return True
+
+    async def main():
+        async with ActorSystem(mode="threaded") as one, ActorSystem() as other:
+            assert await other.spawn(Watcher).ask(one.spawn(Echo))
+            assert await other.spawn(Echo).ask(1)
+
+    asyncio.run(main())
+
+
+def test_actors_of_different_threads_cannot_be_linked():
+    class Linking(Actor):
+        def receive(self, ref):
+            with pytest.raises(NotAvailable, match="`watch` instead"):
+                self.link(ref)
+            return True
+
+    async def main():
+        async with ActorSystem(mode="threaded") as system:
+            assert await system.spawn(Linking).ask(system.spawn(Echo))
+
+    asyncio.run(main())
