@@ -196,6 +196,9 @@ class Neighbours:
     def count_sent(self, peer: str, byte_count: int) -> None:
         label = source_label(SourceKind.PEER, peer)
         self._sent_bytes[label] = self._sent_bytes.get(label, 0) + byte_count
+        if len(self._sent_bytes) > r.PEERS_MAX:
+            del self._sent_bytes[next(iter(self._sent_bytes))]
+            self._reporter.tell(r.Lost("report_peer"))
 
     def sent_bytes(self, label: str) -> int:
         return self._sent_bytes.get(label, 0)

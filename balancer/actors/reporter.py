@@ -6,7 +6,7 @@ hold up a delivery.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from shoal.runtime import Actor, Reply
 
 from ..config import BalancerConfig
-from ..model import ResourceKey, Segment
+from ..model import ResourceKey, Segment, is_peer
 from ..report import PartStory, SegmentStory, SessionReport, SourceState
 from .messages import Delivered
 
@@ -32,6 +32,10 @@ __all__ = [
     "Reporter",
     "Requested",
 ]
+
+
+# Whose bytes are known apart; a live session of days meets tens of thousands.  The policy shows fewer past ones.
+PEERS_MAX = 1_024
 
 
 class Requested(msgspec.Struct, frozen=True):
@@ -124,6 +128,7 @@ class Reporter(Actor[Any]):
         self._running: dict[int, tuple[SegmentStory, PartStory]] = {}
         self._used: Counter[str] = Counter()
         self._wasted: Counter[str] = Counter()
+        self._peers_known: deque[str] = deque()  # of the two above, in the order in which they came
         self._dropped: Counter[str] = Counter()
         self._log: list[str] = []
 
@@ -164,8 +169,7 @@ class Reporter(Actor[Any]):
                     story.delivered_bytes += byte_count
             case Accounts(_, accounts):
                 for source, (used, wasted) in accounts.items():
-                    self._used[source] += used
-                    self._wasted[source] += wasted
+                    self._account(source, used, wasted)
             case Failed(key, error, at_us):
                 if (story := self._segments.get(key)) is not None:
                     story.error = error
@@ -196,6 +200,16 @@ class Reporter(Actor[Any]):
             )
             self._segments[key] = story
         return story
+
+    def _account(self, source: str, used: int, wasted: int) -> None:
+        if source not in self._used and is_peer(source):
+            self._peers_known.append(source)
+            if len(self._peers_known) > PEERS_MAX:
+                gone = self._peers_known.popleft()
+                del self._used[gone], self._wasted[gone]
+                self._dropped["report_peer"] += 1
+        self._used[source] += used
+        self._wasted[source] += wasted
 
     def _part_began(self, message: PartBegan) -> None:
         story = self._story(message.segment)

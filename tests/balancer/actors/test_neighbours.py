@@ -7,6 +7,7 @@ from typing import Any
 
 from shoal.balancer.actors.messages import Announce, AnnounceNow, ChannelOpened
 from shoal.balancer.actors.neighbours import Neighbours
+from shoal.balancer.actors.reporter import PEERS_MAX
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.model import Kind, ResourceKey
 
@@ -68,6 +69,13 @@ def test_a_long_list_is_announced_less_often() -> None:
     neighbours.announce()
     hold(neighbours, range(2_560, 2_561))
     assert session.timers[-1] == (AnnounceNow(), 11 * BalancerConfig().announce_delay_us)
+
+
+def test_uploads_of_days_of_peers_are_not_all_remembered() -> None:
+    neighbours, _ = with_one_peer()
+    for number in range(PEERS_MAX + 10):
+        neighbours.count_sent(f"p{number}", 5)
+    assert [neighbours.sent_bytes(f"peer:p{number}") for number in (9, 10)] == [0, 5]
 
 
 def test_nobody_is_told_while_nobody_is_there() -> None:

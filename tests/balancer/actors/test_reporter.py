@@ -1,14 +1,14 @@
-"""What counts as a failover in the report."""
+"""What counts as a failover in the report, and what the report forgets."""
 
 from __future__ import annotations
 
 import pytest
 
-from shoal.balancer.actors.reporter import GetReport, PartBegan, PartEnded, PartGrew, Reporter
+from shoal.balancer.actors.reporter import PEERS_MAX, Accounts, GetReport, PartBegan, PartEnded, PartGrew, Reporter
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.model import Kind, ResourceKey, Segment
-from shoal.balancer.report import SegmentStory, SessionReport
-from shoal.runtime import Actor, ActorSystem
+from shoal.balancer.report import SegmentStory, SessionReport, SourceState
+from shoal.runtime import Actor, ActorSystem, MailboxSettings
 from shoal.runtime.testing import run_virtual
 
 SEGMENT = Segment(key=ResourceKey(0, Kind.MEDIA, 1), uri="http://one/s1.m4s")
@@ -18,17 +18,17 @@ class Session(Actor[list[object]]):
     """Tells a reporter what happened, and asks it for the report as the session does."""
 
     async def receive(self, message: list[object]) -> SessionReport:
-        reporter = self.spawn(Reporter, BalancerConfig(), "http://one/")
+        reporter = self.spawn(Reporter, BalancerConfig(), "http://one/", mailbox=MailboxSettings(messages_max=10_000))
         for event in message:
             reporter.tell(event)
         reply = self.take_reply()
-        reporter.tell(GetReport([], "blocks", False, self.now_us, reply))
+        sources = [SourceState(name=name) for name in ("cdn:one", "peer:0", f"peer:{PEERS_MAX}")]
+        reporter.tell(GetReport(sources, "blocks", False, self.now_us, reply))
 
 
-async def story_of(*events: object) -> SegmentStory:
+async def report_of(*events: object) -> SessionReport:
     async with ActorSystem(loop_delay_interval_us=None) as system:
-        report = await system.spawn(Session).ask(list(events))
-    return report.segments[0]
+        return await system.spawn(Session).ask(list(events))
 
 
 def moved(outcome: str, reason: str, *, to: str = "cdn:two", first_byte: int = 1000) -> SegmentStory:
@@ -37,12 +37,14 @@ def moved(outcome: str, reason: str, *, to: str = "cdn:two", first_byte: int = 1
 
     async def main() -> None:
         story.append(
-            await story_of(
-                PartBegan(1, SEGMENT, "cdn:one", 0, "start", 0),
-                PartGrew(1, 1000, 10),
-                PartEnded(1, outcome, reason, 20),
-                PartBegan(2, SEGMENT, to, first_byte, "failover", 30),
-            )
+            (
+                await report_of(
+                    PartBegan(1, SEGMENT, "cdn:one", 0, "start", 0),
+                    PartGrew(1, 1000, 10),
+                    PartEnded(1, outcome, reason, 20),
+                    PartBegan(2, SEGMENT, to, first_byte, "failover", 30),
+                )
+            ).segments[0]
         )
 
     run_virtual(main())
@@ -71,3 +73,14 @@ def test_what_nobody_wanted_for_a_while_has_not_failed_over(reason: str) -> None
 def test_the_same_source_again_is_no_failover() -> None:
     story = moved("failed", "reset", to="cdn:one")
     assert (story.failed_over, story.failed_over_in_body) == (False, False)
+
+
+def test_the_bytes_of_the_oldest_of_very_many_peers_are_forgotten_with_a_count_and_those_of_cdns_never() -> None:
+    async def main() -> None:
+        key = SEGMENT.key
+        peers = [Accounts(key, {f"peer:{number}": (1, 2)}) for number in range(PEERS_MAX + 1)]
+        report = await report_of(Accounts(key, {"cdn:one": (7, 8)}), *peers)
+        assert [(state.used_bytes, state.wasted_bytes) for state in report.sources] == [(7, 8), (0, 0), (1, 2)]
+        assert report.dropped == {"report_peer": 1}
+
+    run_virtual(main())
