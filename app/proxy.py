@@ -118,12 +118,12 @@ class Proxy:
         except UnknownResource as error:
             return _text(404, str(error))
         except (BalancerError, TransportError) as error:
-            log.warning("%s: %s", request.path, error)
+            log.warning("%r: %s", request.path, error)
             return _text(502, sentence(error))
         except TimeoutError as error:
             return _text(504, f"nothing came in time: {error}")
         except ActorError as error:
-            log.warning("%s: %s", request.path, error)
+            log.warning("%r: %s", request.path, error)
             return _text(503, f"the session does not answer: {error}")
 
     async def _route(self, request: ServerRequest) -> ServerResponse:

@@ -23,6 +23,7 @@ MULTIVARIANT = "/stream.m3u8"
 # Six and twelve digits hold any rendition and any live sequence number that we accept.
 _PLAYLIST = re.compile(r"/playlist/([0-9]{1,6})/[^/]*")
 _RESOURCE = re.compile(r"/(media|init|key|data)/([0-9]{1,6})/([0-9]{1,12})/[^/]*")
+_ESCAPED_SLASH = re.compile("%2f", re.IGNORECASE)
 _NAME_CHARACTERS_MAX = 120  # a long signed path must not make a line that players refuse
 
 
@@ -48,4 +49,6 @@ def rendition_of(path: str) -> int | None:
 
 def _name(uri: str) -> str:
     last = urlsplit(uri).path.rpartition("/")[2]
-    return quote(last, safe="%")[-_NAME_CHARACTERS_MAX:] or "resource"
+    # Servers decode a path before they look at it, and an escaped slash would be one more step of it.
+    one_step = _ESCAPED_SLASH.sub("_", quote(last, safe="%"))
+    return one_step[-_NAME_CHARACTERS_MAX:] or "resource"
