@@ -219,13 +219,18 @@ class Actor(Generic[M]):
         from when the message was last sent, however late that was.  A timer of
         the same key is replaced.  Timers end with the instance.
         """
+        if interval_us is None and fixed_delay_us is None:
+            ref = self._ref
+            if ref.scheduler.start_timer(ref.cell, key, message, delay_us):
+                return
         self._life.start_timer(
             self._cell, key, message, delay_us=delay_us, interval_us=interval_us, fixed_delay_us=fixed_delay_us
         )
 
     def cancel_timer(self, key: object) -> bool:
         """False if there is no such timer.  A message of it that is in the mailbox already still comes."""
-        return self._life.cancel_timer(self._cell, key)
+        ref = self._ref
+        return ref.scheduler.cancel_timer(ref.cell, key)
 
     def start_task(self, coroutine: Coroutine[Any, Any, object], *, name: str | None = None) -> TaskHandle:
         """Run a coroutine beside this actor's handlers.

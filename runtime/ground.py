@@ -117,6 +117,7 @@ class Ground:
             raise SystemNotRunning("this system was started before; make a new ActorSystem for each run")
         self._driver = driver
         self.loop = driver.loop
+        self.scheduler.is_real_time = getattr(driver, "is_real_time", False)
         self.root.state = RUNNING
         driver.start(self.turn)
 
@@ -180,7 +181,10 @@ class Ground:
     def fiber(self, cell: Cell) -> Fiber:
         assert self._driver is not None, "no handler runs before start"
         scheduler = self.scheduler
-        return self._driver.fiber(lambda: scheduler.resume(cell))
+        fiber = self._driver.fiber(lambda: scheduler.resume(cell))
+        if hasattr(fiber, "cell"):
+            fiber.cell = cell
+        return fiber
 
     # messages that nobody handles, questions that nobody answers
 

@@ -3,6 +3,7 @@ from .timers cimport Timer
 
 
 @cython.final
+@cython.freelist(256)
 cdef class Reply:
     cdef public object scheduler
     cdef public object cell

@@ -43,6 +43,8 @@ cdef class Scheduler:
     cdef public bint metrics
     cdef public object chooser
     cdef list _candidates
+    cdef public bint is_real_time
+    cdef int64_t _began_ns
     cdef int64_t _slice_ns
     cdef int64_t _fixed_ns
     cdef int64_t _spent_ns
@@ -74,6 +76,10 @@ cdef class Scheduler:
     cpdef void arrive_or_wait(self, Cell cell, object item, Reply reply) except *
     @cython.locals(reply=Reply)
     cpdef Reply send(self, Cell cell, object message)
+    @cython.locals(timers=dict, timer=Timer, now_us=int64_t)
+    cpdef bint start_timer(self, Cell cell, object key, object message, int64_t delay_us) except -1
+    @cython.locals(timers=dict, timer=Timer)
+    cpdef bint cancel_timer(self, Cell cell, object key) except -1
     cpdef void bury(self, Cell cell, object item, object reason) except *
     cpdef bint settle(self, Reply reply, int state, object value) except -1
     @cython.locals(timer=Timer)

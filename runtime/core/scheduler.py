@@ -66,6 +66,7 @@ class Scheduler:
     __slots__ = (
         "_asides",
         "_candidates",
+        "_began_ns",
         "_cpu_ns",
         "_cpu_read_at_ns",
         "_fixed_ns",
@@ -85,6 +86,7 @@ class Scheduler:
         "host",
         "in_turn",
         "inbox",
+        "is_real_time",
         "late_replies",
         "lost",
         "metrics",
@@ -106,6 +108,7 @@ class Scheduler:
         self.batch = batch
         self.now_us = 0  # of the turn
         self.in_turn = False
+        self.is_real_time = False  # the host's clock goes as the machine's does: `ground` asks the driver
         # sent == handled + lost + dead + in mailboxes + in handling; taken == handled + lost + in handling,
         # where `dead` counts every dead letter, and the askers' late replies are no messages.
         self.sent = 0
@@ -121,6 +124,7 @@ class Scheduler:
         self._slice_ns = slice_us * 1000
         self._fixed_ns = fixed_cost_ns
         self._spent_ns = 0
+        self._began_ns = 0  # the clock as the turn began, which was at `now_us`
         self._is_awake = False
         self._ready = ReadyQueue(slice_us * 1000)
         self._urgent: deque[Cell] = deque()
@@ -248,6 +252,33 @@ class Scheduler:
         self.dead += 1
         self.host.dead_letter(cell, item, reason)
 
+    # timers of actors, by key
+
+    def start_timer(self, cell: Cell, key: object, message: Any, delay_us: int) -> bool:
+        """Set a timer that fires once, in place of that of the same key; False leaves the case to the life-cycle.
+
+        What that would do, for a running actor that has had timers before, without its calls of Python.
+        """
+        if not self.in_turn or not self.is_real_time or cell.state != _RUNNING or cell.extras is None or delay_us < 0:
+            return False
+        timers: dict[object, Any] | None = cell.extras.timers
+        if timers is None:
+            return False
+        timer = timers.get(key)
+        if timer is not None:
+            self.timers.cancel(timer)
+        now_us = self.now_us + (_clock.perf_counter_ns() - self._began_ns) // 1000
+        timers[key] = self.timers.set(now_us + delay_us, cell, (key, message, False))
+        return True  # the end of the turn arms the loop
+
+    def cancel_timer(self, cell: Cell, key: object) -> bool:
+        """Whether there was a timer of that key, and it is not set any more."""
+        if cell.extras is None:
+            return False
+        timers: dict[object, Any] | None = cell.extras.timers
+        timer = timers.pop(key, None) if timers else None
+        return timer is not None and bool(self.timers.cancel(timer))
+
     # answers
 
     def settle(self, reply: Reply, state: int, value: Any) -> bool:
@@ -348,7 +379,8 @@ class Scheduler:
         self.now_us = now_us
         self.in_turn = True
         self._is_awake = True
-        end_ns = self._tick() + budget_us * 1000
+        self._began_ns = self._tick()
+        end_ns = self._began_ns + budget_us * 1000
         if self._is_busy and not self._fixed_ns:
             self._cpu_ns = _clock.thread_time_ns()
             self._cpu_read_at_ns = self._spent_ns

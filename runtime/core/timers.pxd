@@ -1,8 +1,11 @@
 cimport cython
 from libc.stdint cimport int64_t
 
+cdef Py_ssize_t _KEPT_CAPACITY
+
 
 @cython.final
+@cython.freelist(256)
 cdef class Timer:
     cdef public int64_t deadline_us
     cdef public int64_t interval_us
@@ -17,12 +20,14 @@ cdef class Timer:
 @cython.final
 cdef class Timers:
     cdef list _heap
+    cdef Py_ssize_t _count
     cdef int64_t _orders
 
     @cython.locals(timer=Timer)
     cpdef Timer set(self, int64_t deadline_us, object target, object payload=*, int64_t interval_us=*)
+    @cython.locals(count=Py_ssize_t)
     cpdef void put(self, Timer timer) except *
-    @cython.locals(place=Py_ssize_t, last=Timer)
+    @cython.locals(place=Py_ssize_t, count=Py_ssize_t, last=Timer)
     cpdef bint cancel(self, Timer timer) except -1
     @cython.locals(first=Timer)
     cpdef int64_t next_deadline_us(self) except -2

@@ -14,6 +14,8 @@ from typing import Any
 
 __all__ = ["Timer", "Timers"]
 
+_KEPT_CAPACITY = 1024  # places kept when none is set: appending and popping each time reallocates the list
+
 
 class Timer:
     """One deadline: what to do (`target`, `payload`) is for whoever takes it out to know."""
@@ -35,14 +37,15 @@ class Timer:
 class Timers:
     """The deadlines of one scheduler."""
 
-    __slots__ = ("_heap", "_orders")
+    __slots__ = ("_count", "_heap", "_orders")
 
     def __init__(self) -> None:
-        self._heap: list[Timer] = []
+        self._heap: list[Any] = []  # the first `_count` places are the heap; None in the others
+        self._count = 0
         self._orders = 0
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return self._count
 
     def set(self, deadline_us: int, target: Any, payload: Any = None, interval_us: int = 0) -> Timer:
         """A new timer.  It comes out of `pop_due` once `deadline_us` has passed."""
@@ -54,8 +57,11 @@ class Timers:
         """Set a timer that is not set, behind those of the same deadline."""
         self._orders += 1
         timer._order = self._orders  # noqa: SLF001, a timer belongs to its heap
-        self._heap.append(timer)
-        self._rise(timer, len(self._heap) - 1)
+        count = self._count
+        if count == len(self._heap):
+            self._heap.append(timer)
+        self._count = count + 1
+        self._rise(timer, count)
 
     def cancel(self, timer: Timer) -> bool:
         """Take the timer out.  False when it had fired or was cancelled before."""
@@ -63,7 +69,13 @@ class Timers:
         if place < 0:
             return False
         timer._place = -1  # noqa: SLF001
-        last = self._heap.pop()
+        count = self._count - 1
+        self._count = count
+        last: Timer = self._heap[count]
+        if count == 0 and len(self._heap) > _KEPT_CAPACITY:
+            self._heap = []
+        else:
+            self._heap[count] = None
         if last is not timer:
             self._rise(last, place)
             if last._place == place:  # noqa: SLF001
@@ -72,15 +84,16 @@ class Timers:
 
     def next_deadline_us(self) -> int:
         """The earliest deadline, or -1 when none is set."""
-        if not self._heap:
+        if self._count == 0:
             return -1
-        return self._heap[0].deadline_us
+        first: Timer = self._heap[0]
+        return first.deadline_us
 
     def pop_due(self, now_us: int) -> Timer | None:
         """The earliest timer if its deadline has come, taken out; else None."""
-        if not self._heap:
+        if self._count == 0:
             return None
-        first = self._heap[0]
+        first: Timer = self._heap[0]
         if first.deadline_us > now_us:
             return None
         self.cancel(first)
@@ -103,7 +116,7 @@ class Timers:
 
     def _sink(self, timer: Timer, place: int) -> None:
         heap = self._heap
-        size = len(heap)
+        size = self._count
         while True:
             below_place = 2 * place + 1
             if below_place >= size:

@@ -2,146 +2,21 @@
 
 One `call_soon` for each turn, one `call_at` for the nearest deadline: never a
 task or a callback for each message.
-
-Handlers that are coroutines run in a Fiber, which is to asyncio a task of its
-own: `asyncio.current_task()` is the fiber, so `asyncio.timeout`, task groups and
-whatever else asks for it work inside.  It registers itself by the functions that
-asyncio documents for other makers of tasks ("Extending asyncio").  Unlike a task
-it takes its first step at once, and later ones in the scheduler's turn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from asyncio.tasks import _enter_task, _leave_task  # documented under "Extending asyncio"
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
+
+from .asyncio_fiber import AsyncioFiber
 
 if TYPE_CHECKING:
     from shoal.runtime.statistics import LoopDelay
 
-__all__ = ["AsyncioDriver", "AsyncioFiber"]
-
-
-class AsyncioFiber:
-    """Runs one actor's coroutines, one after another, as asyncio's current task."""
-
-    __slots__ = (
-        "__weakref__",
-        "_cancels",
-        "_context",
-        "_coroutine",
-        "_loop",
-        "_resume",
-        "_throw",
-        "_waits_for",
-        "value",
-    )
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, resume: Callable[[], None]) -> None:
-        self.value: Any = None
-        self._loop = loop
-        self._resume = resume
-        self._context = contextvars.copy_context()
-        self._coroutine: Coroutine[Any, None, Any] | None = None
-        self._waits_for: Any = None
-        self._throw: BaseException | None = None
-        self._cancels = 0
-
-    def begin(self, coroutine: Coroutine[Any, None, Any]) -> None:
-        self._coroutine = coroutine
-        self._waits_for = None
-        self._throw = None
-        self._cancels = 0
-
-    def step(self) -> bool:
-        coroutine = self._coroutine
-        assert coroutine is not None, "a fiber steps only between begin and its end"
-        self._waits_for = None
-        loop: Any = self._loop
-        task: Any = self
-        _enter_task(loop, task)
-        try:
-            if self._throw is not None:
-                error, self._throw = self._throw, None
-                yielded = self._context.run(coroutine.throw, error)
-            else:
-                yielded = self._context.run(coroutine.send, None)
-        except StopIteration as stop:
-            self._coroutine = None
-            self.value = stop.value
-            return True
-        except BaseException:
-            self._coroutine = None
-            raise
-        finally:
-            _leave_task(loop, task)
-        self._wait_for(yielded)
-        return False
-
-    def _wait_for(self, yielded: Any) -> None:
-        if yielded is None:  # asyncio.sleep(0): let the loop go round once
-            self._loop.call_soon(self._resume)
-            return
-        if not getattr(yielded, "_asyncio_future_blocking", False):
-            self._throw = RuntimeError(f"a handler awaits {yielded!r}; await futures of asyncio, or refs' replies")
-            self._resume()
-            return
-        yielded._asyncio_future_blocking = False  # noqa: SLF001, how a task acknowledges a future
-        self._waits_for = yielded
-        if hasattr(yielded, "waiter"):  # a Reply: it resumes the actor in the same turn
-            yielded.add_done_callback(self._woken)
-        else:
-            yielded.add_done_callback(self._woken, context=self._context)
-        if self._throw is not None and yielded.cancel():
-            self._throw = None
-
-    def _woken(self, _future: object) -> None:
-        self._resume()
-
-    # what others may ask of a task
-
-    def cancel(self, msg: object = None) -> bool:
-        if self._coroutine is None:
-            return False
-        self._cancels += 1
-        if self._waits_for is not None and self._waits_for.cancel():
-            return True
-        self._throw = asyncio.CancelledError()
-        return True
-
-    def abandon(self) -> None:
-        """Close the coroutine wherever it stands."""
-        coroutine, self._coroutine = self._coroutine, None
-        if coroutine is not None:
-            coroutine.close()
-
-    def cancelling(self) -> int:
-        return self._cancels
-
-    def uncancel(self) -> int:
-        if self._cancels > 0:
-            self._cancels -= 1
-        return self._cancels
-
-    def done(self) -> bool:
-        return self._coroutine is None
-
-    def cancelled(self) -> bool:
-        return False
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
-
-    def get_coro(self) -> Any:
-        return self._coroutine
-
-    def get_context(self) -> contextvars.Context:
-        return self._context
-
-    def get_name(self) -> str:
-        return "shoal-handler"
+__all__ = ["AsyncioDriver"]
 
 
 class AsyncioDriver:
@@ -156,11 +31,15 @@ class AsyncioDriver:
         "_sampler",
         "_timer",
         "_turn",
+        "is_real_time",
         "loop",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self.loop = loop if loop is not None else asyncio.get_running_loop()
+        # A loop with a clock of its own, as in tests, must be asked for the time always.
+        kind = type(self.loop)
+        self.is_real_time = kind.__module__.startswith("uvloop") or kind.time is asyncio.BaseEventLoop.time
         self._turn: Callable[[], None] | None = None
         self._is_awake = False
         self._is_closed = False

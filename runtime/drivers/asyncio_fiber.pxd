@@ -1,0 +1,22 @@
+cimport cython
+from shoal.runtime.core.reply cimport Reply
+
+
+@cython.final
+cdef class AsyncioFiber:
+    cdef object __weakref__
+    cdef public object cell
+    cdef public object value
+    cdef Py_ssize_t _cancels
+    cdef object _context
+    cdef object _coroutine
+    cdef object _loop
+    cdef object _resume
+    cdef object _run
+    cdef object _send
+    cdef object _throw
+    cdef object _waits_for
+
+    cpdef bint step(self) except -1
+    @cython.locals(reply=Reply)
+    cdef void _wait_for(self, object yielded) except *
