@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import machine
+from runtime_claims import ping_pong
 
 from shoal.runtime import Actor, ActorRef, ActorSystem
 from shoal.runtime.core import scheduler as _scheduler
@@ -35,24 +36,6 @@ __all__ = ["OPERATIONS", "change", "count", "instructions_of", "leg", "slope"]
 
 RESULTS = Path(__file__).resolve().parent / "results" / "instructions.jsonl"
 MORE_IS_EXPLAINED = 0.05  # from here on a change says why
-
-
-class Player(Actor[int]):
-    """Half of a ping-pong.  A hop is one message told, queued, scheduled and handled by one Python handler."""
-
-    def __init__(self, left: int, done: asyncio.Event) -> None:
-        self.left = left
-        self.done = done
-
-    def receive(self, message: int) -> None:
-        self.left -= 1
-        if self.left <= 0:
-            self.done.set()
-        else:
-            self.other.tell(message)
-
-    def link(self, other: ActorRef[int]) -> None:
-        self.other = other
 
 
 class Echo(Actor[int]):
@@ -87,12 +70,8 @@ class Clockwork(Actor[int]):
 
 
 async def hop(system: ActorSystem, operations: int) -> None:
-    done = asyncio.Event()
-    refs = [system.spawn(Player, operations // 2, done) for _ in range(2)]
-    for ref, other in zip(refs, reversed(refs), strict=True):
-        ref.cell.actor.link(other)
-    refs[0].tell(1)
-    await done.wait()
+    """A hop is one message told, queued, scheduled and handled by one Python handler: half of a ping-pong."""
+    await ping_pong.program(system, operations // 2)
 
 
 async def flood(system: ActorSystem, operations: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .core.birth import Kind
 from .core.cell import RUNNING, STATE_NAMES, STOPPING, Cell
 from .core.reply import FAILED, Reply
 from .core.scheduler import Scheduler
@@ -85,6 +86,7 @@ class Ground:
         self._mailbox = mailbox
         self._supervision = supervision
         self._serial = 0
+        self._kinds: dict[type[Any], Kind] = {}
         self._is_closed = False
         self._actors = 0
         self._restarts = 0

@@ -11,6 +11,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from .belongings import belongings_of
+from .core.birth import Kind, begin, make
 from .core.cell import STARTING, STATE_NAMES, STOPPED, STOPPING, Cell
 from .ending import on_go_on_signal
 from .errors import ActorStopped, SystemNotRunning
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["Life"]
 
 _NAME_LENGTH_MAX = 200  # names are part of log lines
+_KINDS_MAX = 1024  # actor classes remembered; a program that makes classes as it runs must not fill memory
 
 
 class Life(Failing):
     """One system's life-cycle; the scheduler's host."""
+
+    _is_bare = True  # instances are made by `_make` as it is here, which `core.birth` does faster
 
     # beginning
 
@@ -55,23 +59,38 @@ class Life(Failing):
         recipe: Any = actor_class  # the usual case needs no tuple of its own
         if args or kwargs or restart is not Restart.TRANSIENT:
             recipe = (actor_class, args, kwargs, restart)
-        cell = Cell(parent, name, self._serial, mailbox or self._mailbox, recipe)
-        ref: ActorRef[Any] = self._ref_class(self.scheduler, cell)
-        cell.handle = ref
+        cell = begin(self.scheduler, self._ref_class, parent, name, self._serial, mailbox or self._mailbox, recipe)
+        ref: ActorRef[Any] = cell.handle
         if name is not None:
             self.registry.add(ref.path, ref)
         parent.adopt(cell)
         self._actors += 1
+        kind = self._kinds.get(actor_class)
+        if kind is None:
+            kind = self._look_into(actor_class)
         try:
-            self._make(cell)
+            if self._is_bare and self.instrument is None:
+                make(cell, kind, args, kwargs)
+            else:
+                self._make(cell)
         except BaseException:
             self.begin_end(cell, StopReason.FAILED)
             raise
-        if is_overridden(actor_class, "on_start"):
+        if kind.has_on_start:
             self.scheduler.signal(cell, (_on_start_signal, None))
-        else:
+        elif cell.state == STARTING:
             self.scheduler.activate(cell)
         return ref
+
+    def __init_subclass__(cls) -> None:
+        cls._is_bare = cls._make is Life._make
+
+    def _look_into(self, actor_class: type[Actor[Any]]) -> Kind:
+        if len(self._kinds) >= _KINDS_MAX:
+            self._kinds.clear()
+        kind = Kind(actor_class, is_overridden(actor_class, "on_start"))
+        self._kinds[actor_class] = kind
+        return kind
 
     def _make(self, cell: Cell) -> Any:
         recipe = cell.recipe

@@ -29,7 +29,7 @@ class ActorRef(Handle, Generic[M_contra]):
 
     if TYPE_CHECKING:  # at run time these are Handle's, which are compiled
 
-        def tell(self, message: M_contra) -> None:
+        def tell(self, message: M_contra, /) -> None:
             """Put a message into the mailbox.  MailboxFull at once if that is the policy; never waits.
 
             To an actor that has stopped it is a dead letter, and no error.

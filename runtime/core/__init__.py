@@ -4,6 +4,7 @@
     timers      deadlines in microseconds
     reply       one question and its answer
     cell        one actor's life as a table
+    birth       a new actor's cell, ref and instance
     stats       what one actor has done, if metrics are on
     ready       the cells that have something to do, in order
     scheduler   who runs next; the only place where messages leave mailboxes

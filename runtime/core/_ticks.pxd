@@ -41,11 +41,13 @@ cdef extern from *:
     #include <x86intrin.h>
     #define SHOAL_ANCHOR_NS 4000000LL
     static unsigned long long shoal_anchor_tsc, shoal_good_for;
-    static long long shoal_anchor_ns, shoal_last_ns;
+    static long long shoal_anchor_ns;
     static double shoal_ns_per_tick;
     static int shoal_is_steady = -1;
     static long long shoal_anchor(unsigned long long tsc) {
-        long long now = shoal_monotonic_ns();
+        long long now = shoal_monotonic_ns(), last = 0;
+        if (shoal_good_for)
+            last = shoal_anchor_ns + (long long)((double)shoal_good_for * shoal_ns_per_tick);
         if (shoal_is_steady < 0) {
             unsigned int a, b, c, d = 0;
             shoal_is_steady = __get_cpuid(0x80000007u, &a, &b, &c, &d) && (d & 0x100u);
@@ -60,22 +62,19 @@ cdef extern from *:
             } else if (passed >= SHOAL_ANCHOR_NS && ticks > 1000000) {
                 shoal_ns_per_tick = (double)passed / (double)ticks;
                 shoal_good_for = (unsigned long long)((double)SHOAL_ANCHOR_NS / shoal_ns_per_tick);
+                if (now < last) now = last;  /* the counter ran ahead: the next rate makes up for it */
                 shoal_anchor_tsc = tsc;
                 shoal_anchor_ns = now;
+            } else if (now < last) {
+                now = last;
             }
         }
-        if (now < shoal_last_ns) now = shoal_last_ns;
-        shoal_last_ns = now;
         return now;
     }
     static inline long long shoal_ticks_ns(void) {
         unsigned long long tsc = __rdtsc(), ticks = tsc - shoal_anchor_tsc;
-        long long now;
         if (ticks >= shoal_good_for) return shoal_anchor(tsc);
-        now = shoal_anchor_ns + (long long)((double)ticks * shoal_ns_per_tick);
-        if (now < shoal_last_ns) return shoal_last_ns;
-        shoal_last_ns = now;
-        return now;
+        return shoal_anchor_ns + (long long)((double)ticks * shoal_ns_per_tick);
     }
     #else
     static long long shoal_ticks_ns(void) { return shoal_monotonic_ns(); }

@@ -31,7 +31,7 @@ class Handle:
         """For the runtime itself."""
         return self._scheduler
 
-    def tell(self, message: Any) -> None:
+    def tell(self, message: Any, /) -> None:
         self._scheduler.post(self._cell, message)
 
     def ask(self, message: Any, *, timeout_s: float = 5.0) -> Reply:

@@ -17,3 +17,7 @@ cdef class Reply:
     cdef public object callback
     cdef public object context
     cdef public object _asyncio_future_blocking
+
+
+@cython.locals(reply=Reply)
+cpdef Reply new_reply(object scheduler, object cell, object message)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .cell import Cell
     from .timers import Timer
 
-__all__ = ["Reply"]
+__all__ = ["Reply", "new_reply"]
 
 WAITING = 0
 ANSWERED = 1
@@ -131,3 +131,21 @@ class Reply:
         """
         self.scheduler.settle(self, ABANDONED, None)
         return False
+
+
+def new_reply(scheduler: Any, cell: Cell, message: Any) -> Reply:
+    """A `Reply` to a question; as the class called, at a third of its price where this is compiled."""
+    reply = Reply.__new__(Reply)
+    reply.scheduler = scheduler
+    reply.cell = cell
+    reply.message = message
+    reply.is_question = True
+    reply.state = 0
+    reply.value = None
+    reply.timer = None
+    reply.link = None
+    reply.waiter = None
+    reply.callback = None
+    reply.context = None
+    reply._asyncio_future_blocking = None  # noqa: SLF001
+    return reply

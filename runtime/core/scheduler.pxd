@@ -5,7 +5,7 @@ from . cimport _ticks as _clock
 from .cell cimport Cell
 from .mailbox cimport Mailbox
 from .ready cimport ReadyQueue
-from .reply cimport Reply
+from .reply cimport Reply, new_reply
 from .stats cimport Stats
 from .timers cimport Timer, Timers
 

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 from .cell import RUNNING, SUSPENDED, Cell
 from .mailbox import Mailbox, Overflow
 from .ready import ReadyQueue
-from .reply import ABANDONED, ANSWERED, FAILED, WAITING, Reply
+from .reply import ABANDONED, ANSWERED, FAILED, WAITING, Reply, new_reply
 from .stats import Stats
 from .timers import Timers
 
@@ -65,8 +65,8 @@ class Scheduler:
 
     __slots__ = (
         "_asides",
-        "_candidates",
         "_began_ns",
+        "_candidates",
         "_cpu_ns",
         "_cpu_read_at_ns",
         "_fixed_ns",
@@ -203,7 +203,7 @@ class Scheduler:
         """Post a question; the returned Reply is settled within `timeout_us`, whatever happens."""
         if self.inbox is not None and self.thread != _threads.get_ident():
             return self.inbox.ask(cell, message, timeout_us)
-        reply = Reply(self, cell, message)
+        reply = new_reply(self, cell, message)
         if cell.mailbox is not None and cell.settings.overflow == Overflow.WAIT:
             self.post_or_wait(cell, reply, reply)
         else:

@@ -49,7 +49,12 @@ class Timers:
 
     def set(self, deadline_us: int, target: Any, payload: Any = None, interval_us: int = 0) -> Timer:
         """A new timer.  It comes out of `pop_due` once `deadline_us` has passed."""
-        timer = Timer(deadline_us, target, payload, interval_us)
+        timer = Timer.__new__(Timer)  # and not Timer(...), which would box each number
+        timer.deadline_us = deadline_us
+        timer.interval_us = interval_us
+        timer.target = target
+        timer.payload = payload
+        timer._place = -1  # noqa: SLF001
         self.put(timer)
         return timer
 
