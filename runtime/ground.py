@@ -183,10 +183,11 @@ class Ground:
     def fiber(self, cell: Cell) -> Fiber:
         assert self._driver is not None, "no handler runs before start"
         scheduler = self.scheduler
-        fiber = self._driver.fiber(lambda: scheduler.resume(cell))
-        if hasattr(fiber, "cell"):
+        fiber: Any = self._driver.fiber(lambda: scheduler.resume(cell))
+        if hasattr(fiber, "cell"):  # a Reply then resumes the cell itself
             fiber.cell = cell
-        return fiber
+        made: Fiber = fiber
+        return made
 
     # messages that nobody handles, questions that nobody answers
 

@@ -17,7 +17,6 @@ cdef class Mailbox:
     cdef Py_ssize_t _capacity
     cdef Py_ssize_t _head
 
-    @cython.locals(count=Py_ssize_t)
     cpdef bint push(self, object item) except -1
     cpdef void put_back(self, object item) except *
     cpdef object pop(self)

@@ -49,13 +49,12 @@ class Mailbox:
 
     def push(self, item: Any) -> bool:
         """Take the message, or answer False when the ring is at its limit.  Amortised constant time."""
-        count = self.count
-        if count >= self.limit:
+        if self.count >= self.limit:
             return False
-        if count == self._capacity:
-            self._resize(count * 2)
-        self.count = count + 1
-        self._ring[(self._head + count) & (self._capacity - 1)] = item
+        if self.count == self._capacity:
+            self._resize(self._capacity * 2)
+        self._ring[(self._head + self.count) & (self._capacity - 1)] = item
+        self.count += 1
         return True
 
     def put_back(self, item: Any) -> None:
