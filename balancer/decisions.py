@@ -218,7 +218,7 @@ class Decisions:
         """
         near_us = self._book.config.cdn_prefetch_deadline_us
         if (
-            not timeline.shareable
+            not timeline.is_hashed(key)
             or not self._book.availability.peer_count(key.rendition)
             or self._book.availability.holders(key.rendition, key.number)
             or self._book.availability.is_being_fetched(key.rendition, key.number)

@@ -62,7 +62,6 @@ class SegmentsListed(msgspec.Struct, frozen=True, tag=True):
     rendition: int
     segments: tuple[Segment, ...]
     is_live: bool
-    shareable: bool  # hashes are known, so that peers may be asked
     is_restarted: bool = False  # the same numbers mean other bytes now; all that is known or held of them is void
 
 

@@ -190,7 +190,7 @@ class Ledger:
     def is_hashed(self, key: ResourceKey) -> bool:
         """With hashes another CDN's ETag does not matter; without, it is all there is."""
         timeline = self.timelines.get(key.rendition)
-        return key.kind is Kind.MEDIA and timeline is not None and timeline.shareable
+        return timeline is not None and timeline.is_hashed(key)
 
     def size_bytes(self, want: Want) -> int:
         """Bytes still to come, guessed from the rendition's other segments when nobody said."""

@@ -65,3 +65,4 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     byte_range: ByteRange | None = None
     start_us: int = 0  # on the rendition's own timeline
     duration_us: int = 0
+    is_hashed: bool = False  # its right bytes are known beforehand, so that peers may be asked

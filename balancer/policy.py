@@ -295,7 +295,7 @@ class Policy:
             timeline = self._book.timelines[event.rendition] = Timeline(self._book.config)
         if event.is_restarted:
             self._restart(event.rendition, now_us)
-        timeline.replace(event.segments, is_live=event.is_live, shareable=event.shareable)
+        timeline.replace(event.segments, is_live=event.is_live)
         for want in [
             w for k, w in self._book.wants.items() if k.rendition == event.rendition and self._book.is_gone(k)
         ]:

@@ -12,7 +12,6 @@ import msgspec
 from .availability import Availability
 from .cdn_choice import Cdn, best_cdn
 from .config import BalancerConfig
-from .model import Kind
 from .peer_choice import Peer, best_peer
 from .reputation import Reputation
 from .transfers import Transfer, Want
@@ -124,7 +123,7 @@ class Selection:
 
     def _ready_peers(self, want: Want, timeline: Timeline | None, now_us: int) -> Iterator[tuple[Peer, bool]]:
         """Peers that hold it and may be asked now, each with whether it is on probation."""
-        if timeline is None or not timeline.shareable or want.key.kind is not Kind.MEDIA:
+        if timeline is None or not timeline.is_hashed(want.key):
             return
         for name in self._availability.holders(want.key.rendition, want.key.number):
             peer = self._peers[name]
@@ -146,7 +145,7 @@ class Selection:
         )
         if soonest is not None:
             return Choice(soonest[2]) if soonest[0] == now_us else Choice(again_us=soonest[0])
-        if timeline is not None and timeline.shareable and want.key.kind is Kind.MEDIA:
+        if timeline is not None and timeline.is_hashed(want.key):
             for name in self._availability.holders(want.key.rendition, want.key.number):
                 if self._peers[name].may_serve(want):  # busy or cooling down
                     return Choice(again_us=now_us + self._config.retry_backoff_us)

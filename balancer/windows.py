@@ -32,7 +32,6 @@ class Timeline:
         self._config = config
         self.segments: tuple[Segment, ...] = ()
         self.is_live = False
-        self.shareable = False
         self._places: dict[ResourceKey, int] = {}
         self.newest: Segment | None = None  # latest requested
         self.requested_us: int | None = None
@@ -42,11 +41,14 @@ class Timeline:
         # Per other rendition: playing time that was asked for there since the last request here.
         self._elsewhere_us: dict[int, int] = {}
 
-    def replace(self, segments: tuple[Segment, ...], *, is_live: bool, shareable: bool) -> None:
+    def replace(self, segments: tuple[Segment, ...], *, is_live: bool) -> None:
         self.segments = tuple(s for s in segments if s.key.kind is Kind.MEDIA)
         self._places = {s.key: place for place, s in enumerate(self.segments)}
         self.is_live = is_live
-        self.shareable = shareable
+
+    def is_hashed(self, key: ResourceKey) -> bool:
+        segment = self.find(key)
+        return segment is not None and segment.is_hashed
 
     def find(self, key: ResourceKey) -> Segment | None:
         place = self._places.get(key)

@@ -111,6 +111,8 @@ class Playlist(Actor[Any]):
         self._sidecar_url = sidecar_url
         self._is_sidecar_required = is_sidecar_required
         self._is_sidecar_settled = sidecar_url is None
+        self._has_sidecar = False
+        self._are_hashes_fresh = True
         self._sidecar_retry_us = config.sidecar_retry_us
         self._good_cdn = 0
         self._root: PlaylistText | None = None  # of a multivariant playlist
@@ -201,10 +203,15 @@ class Playlist(Actor[Any]):
         try:
             # Side by side, so that a CDN which hangs costs one time-out at the start and not two.
             async with asyncio.TaskGroup() as group:
-                if not self._is_sidecar_settled:
+                # A live stream's sidecar grows with it.
+                if not self._is_sidecar_settled or (self._has_sidecar and known is not None and known.is_live):
                     hashes = group.create_task(self._load_hashes())
                 found = group.create_task(self._best(url, self._config.playlist_bytes_max, read, is_enough, _newness))
             playlist = found.result()
+            if hashes is not None and _is_newer(playlist, hashes.result().sidecar):
+                # The window slid between the two answers; once more, and the newest segment is hashed as well.
+                hashes = asyncio.create_task(self._load_hashes())
+                await hashes
         except* (TransportError, BalancerError) as failures:
             failure = failures.exceptions[0]
         await self.ref.send(
@@ -269,7 +276,7 @@ class Playlist(Actor[Any]):
                 rank=lambda _: 0,
             )
         except (TransportError, BalancerError) as error:
-            if self._is_sidecar_required:
+            if self._is_sidecar_required and not self._is_sidecar_settled:
                 raise
             return _Hashes(None, error)
         return _Hashes(sidecar)
@@ -284,8 +291,11 @@ class Playlist(Actor[Any]):
             self._on_failed(loaded.rendition, loaded.error)
             return
         if loaded.hashes is not None:
-            self._is_sidecar_settled = True
-            self._on_hashes(loaded.hashes)
+            if self._is_sidecar_settled:
+                self._on_newer_hashes(loaded.hashes)
+            else:
+                self._is_sidecar_settled = True
+                self._on_hashes(loaded.hashes)
         try:
             match loaded.playlist:
                 case Multivariant() if loaded.rendition is None:
@@ -304,7 +314,7 @@ class Playlist(Actor[Any]):
         """The first answer about hashes; it comes before anything is listed."""
         error = hashes.error
         if hashes.sidecar is not None:
-            self._session.tell(HashesKnown(hashes.sidecar))
+            self._know(hashes.sidecar)
         elif error is not None and _may_pass(error):
             self._session.tell(Noted(f"hashes did not come, so nothing is verified until they do: {error}"))
             self._ask_again_for_hashes()
@@ -313,10 +323,22 @@ class Playlist(Actor[Any]):
         else:
             self._session.tell(Noted(f"hashes cannot be used, so nothing is verified: {error}"))
 
+    def _on_newer_hashes(self, hashes: _Hashes) -> None:
+        """Those of a live stream, asked for with each playlist; old ones stay while none come."""
+        if hashes.sidecar is not None:
+            self._know(hashes.sidecar)
+        elif self._are_hashes_fresh:  # said once, and not at each reload
+            self._session.tell(Noted(f"newer hashes did not come, so new segments are not verified: {hashes.error}"))
+        self._are_hashes_fresh = hashes.sidecar is not None
+
+    def _know(self, sidecar: Sidecar) -> None:
+        self._has_sidecar = True
+        self._session.tell(HashesKnown(sidecar))
+
     def _on_hashes_again(self, hashes: _Hashes) -> None:
         error = hashes.error
         if hashes.sidecar is not None:
-            self._session.tell(HashesKnown(hashes.sidecar))
+            self._know(hashes.sidecar)
             self._session.tell(Noted("hashes came: what begins from now on is verified"))
             for known in self._renditions:
                 if known.listed is not None:  # told again, since it may be asked of peers now
@@ -452,6 +474,14 @@ def _end(playlist: MediaPlaylist) -> int:
 
 def _newness(playlist: AnyPlaylist) -> int:
     return _end(playlist) if isinstance(playlist, MediaPlaylist) else 0
+
+
+def _is_newer(playlist: AnyPlaylist, sidecar: Sidecar | None) -> bool:
+    """Whether a live playlist names a segment that its hashes do not know yet, though they know others."""
+    if sidecar is None or not isinstance(playlist, MediaPlaylist) or not playlist.is_live:
+        return False
+    known = [sidecar.digests(segment.uri, segment.byte_range) is not None for segment in playlist.segments[-2:]]
+    return known == [True, False]
 
 
 def _streams(playlist: Multivariant) -> list[tuple[str, identity.Stream, identity.StreamType]]:

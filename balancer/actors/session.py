@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from shoal.runtime import Actor, ActorRef, MailboxSettings, Overflow, Reply, Supervision
 
 from ..assembly import Assembly, Blamed, Completed, Discarded, HashJob, Refused, Step, Verified
@@ -261,13 +263,16 @@ class Session(Actor[Any]):
             if key not in self._readers and key not in self._held:
                 del self._segments[key]
         self._segments.update((segment.key, segment) for segment in listed.segments)
-        media = tuple(segment for segment in listed.segments if segment.key.kind is Kind.MEDIA)
+        media = tuple(
+            msgspec.structs.replace(segment, is_hashed=self._digests(segment.key) is not None)
+            for segment in listed.segments
+            if segment.key.kind is Kind.MEDIA
+        )
         self._decide(
             SegmentsListed(
                 rendition=rendition,
                 segments=media,
                 is_live=listed.is_live,
-                shareable=self._sidecar is not None,
                 is_restarted=listed.is_restarted,
             )
         )

@@ -43,20 +43,27 @@ class Table:
     """A policy, a clock, and the actions of the last step without wake-ups."""
 
     def __init__(
-        self, *cdns: str, segments: int = 20, shareable: bool = True, config: BalancerConfig | None = None
+        self, *cdns: str, segments: int = 20, hashed: bool | range = True, config: BalancerConfig | None = None
     ) -> None:
         self.policy = Policy(config or BalancerConfig(), seed=1)
         self.now_us = 0
         self.wake_us: int | None = None
         for cdn in cdns:
             self.feed(CdnAdded(cdn))
-        self.list_segments(range(segments), shareable=shareable)
+        self.list_segments(range(segments), hashed=hashed)
 
-    def list_segments(self, numbers: range, *, shareable: bool = True, is_live: bool = False) -> list:
+    def list_segments(self, numbers: range, *, hashed: bool | range = True, is_live: bool = False) -> list:
         segments = tuple(
-            Segment(key=media(n), uri=f"{n}.m4s", start_us=n * 4 * SECOND, duration_us=4 * SECOND) for n in numbers
+            Segment(
+                key=media(n),
+                uri=f"{n}.m4s",
+                start_us=n * 4 * SECOND,
+                duration_us=4 * SECOND,
+                is_hashed=hashed if isinstance(hashed, bool) else n in hashed,
+            )
+            for n in numbers
         )
-        return self.feed(SegmentsListed(0, segments, is_live, shareable))
+        return self.feed(SegmentsListed(0, segments, is_live))
 
     def feed(self, event: object, *, after_us: int = 0) -> list:
         self.now_us += after_us
@@ -139,8 +146,8 @@ def test_a_failure_goes_on_with_another_cdn_from_the_byte_reached():
 
 
 def test_a_resume_names_the_etag_only_where_no_hashes_decide():
-    for shareable, etag in ((True, None), (False, "e")):
-        table = Table("a", "b", shareable=shareable)
+    for hashed, etag in ((True, None), (False, "e")):
+        table = Table("a", "b", hashed=hashed)
         table.feed(ResourceRequested(media(0)))
         table.feed(TransferStarted(1, SIZE, "e"))
         table.feed(TransferProgressed(1, 300_000))
@@ -192,7 +199,7 @@ def test_retry_after_is_obeyed_even_by_who_waits():
 
 
 def test_without_hashes_a_dead_cdn_whose_bytes_no_other_can_continue_is_not_waited_for():
-    table = Table("a", "b", shareable=False)
+    table = Table("a", "b", hashed=False)
     table.feed(ResourceRequested(media(0)))
     table.feed(TransferStarted(1, SIZE, "e"))
     table.feed(TransferProgressed(1, 300_000))
@@ -294,8 +301,18 @@ def test_a_peer_prefetches_what_it_announced_while_a_cdn_serves_who_waits():
     assert len(actions) == 2  # one request at a time goes to a peer
 
 
+def test_peers_are_asked_only_for_the_segments_that_have_hashes():
+    table = Table("a", hashed=range(3))
+    table.join("p", range(10))
+    actions, asked = table.feed(ResourceRequested(media(0))), []
+    while requests := [action for action in actions if isinstance(action, RequestFromPeer)]:
+        asked.append(requests[0].key.number)
+        actions = table.deliver(requests[0].transfer, requests[0].key)
+    assert set(asked) == {0, 1, 2}
+
+
 def test_peers_are_not_asked_for_what_has_no_hashes():
-    table = Table("a", shareable=False)
+    table = Table("a", hashed=False)
     table.join("p")
     assert len(table.feed(ResourceRequested(media(0)))) == 1
 
@@ -366,8 +383,8 @@ def test_a_stream_that_began_anew_voids_all_that_was_wanted_and_held_of_it():
     table.join("p", range(1, 3))
     table.feed(ResourceRequested(media(0)))
     table.deliver(2, media(1))
-    segments = tuple(Segment(key=media(n), uri=f"new{n}.m4s", duration_us=SECOND) for n in range(3))
-    actions = table.feed(SegmentsListed(0, segments, is_live=True, shareable=True, is_restarted=True))
+    segments = tuple(Segment(key=media(n), uri=f"new{n}.m4s", duration_us=SECOND, is_hashed=True) for n in range(3))
+    actions = table.feed(SegmentsListed(0, segments, is_live=True, is_restarted=True))
     assert actions == [
         CancelTransfer(1, "gone"),
         GiveUp(media(0), "the stream began anew"),

@@ -20,7 +20,7 @@ def timeline(numbers: range = range(40)) -> Timeline:
 
 def fill(line: Timeline, numbers: range) -> None:
     segments = tuple(Segment(key=key(n), uri=f"{n}.m4s", start_us=n * LENGTH, duration_us=LENGTH) for n in numbers)
-    line.replace(segments, is_live=False, shareable=True)
+    line.replace(segments, is_live=False)
 
 
 def ask(line: Timeline, number: int, at_us: int, *, took_us: int = 0) -> None:
@@ -169,7 +169,7 @@ def test_a_switch_between_renditions_of_one_timeline_keeps_the_clock():
 def test_other_kinds_than_media_have_no_deadline():
     line = Timeline(BalancerConfig())
     init = ResourceKey(0, Kind.INIT, 0)
-    line.replace((Segment(key=init, uri="init.mp4"),), is_live=False, shareable=False)
+    line.replace((Segment(key=init, uri="init.mp4"),), is_live=False)
     assert line.segments == ()
     line.requested(init, 0)
     assert line.newest is None

@@ -260,19 +260,22 @@ class World:
         self.feed(SourceBlamed(key, source, keep_bytes))
 
 
+def at(number: int) -> dict:
+    """When a segment plays, and that its hashes are known."""
+    return {"start_us": number * SEGMENT_US, "duration_us": SEGMENT_US, "is_hashed": True}
+
+
 def key_of(number: int) -> ResourceKey:
     return ResourceKey(0, Kind.MEDIA, number)
 
 
 def world_of(behaviours: dict[str, list[str]], *, blocks: bool = True, seed: int = 0) -> World:
     world = World(behaviours, blocks=blocks, seed=seed)
-    segments = tuple(
-        Segment(key=key_of(i), uri=f"{i}.m4s", start_us=i * SEGMENT_US, duration_us=SEGMENT_US) for i in range(SEGMENTS)
-    )
+    segments = tuple(Segment(key=key_of(i), uri=f"{i}.m4s", **at(i)) for i in range(SEGMENTS))
     for label in behaviours:
         if label.startswith("cdn:"):
             world.feed(CdnAdded(label.removeprefix("cdn:")))
-    world.feed(SegmentsListed(0, segments, is_live=False, shareable=True))
+    world.feed(SegmentsListed(0, segments, is_live=False))
     return world
 
 
@@ -372,10 +375,12 @@ def test_whatever_happens_each_request_ends_in_completion_or_giving_up(cdns, pee
                 world.run(world.now_us + number * 700 * MS)
             case "slide":
                 left = tuple(
-                    Segment(key=key_of(i), uri=f"{i}.m4s", start_us=i * SEGMENT_US, duration_us=SEGMENT_US)
+                    Segment(
+                        key=key_of(i), uri=f"{i}.m4s", start_us=i * SEGMENT_US, duration_us=SEGMENT_US, is_hashed=True
+                    )
                     for i in range(number, SEGMENTS)
                 )
-                world.feed(SegmentsListed(0, left, is_live=True, shareable=True))
+                world.feed(SegmentsListed(0, left, is_live=True))
         is_here = is_here and "p" not in world.banned
     world.run(world.now_us + 300 * SECOND)
     assert all(key in world.done or key in world.given_up for key in asked)

@@ -9,6 +9,7 @@ import pytest
 
 from shoal.app.session import StreamSession
 from shoal.balancer.errors import UnknownResource
+from shoal.balancer.integrity import sidecar
 from shoal.runtime.testing import run_virtual
 
 from .origin import SIDECAR, Stream
@@ -82,6 +83,47 @@ async def watch(session: StreamSession, *, until: int, seconds: float = 120) -> 
 
 def is_whole(seen: Watched, world: World, until: int) -> bool:
     return seen.bodies == dict(enumerate(world.stream.segments[: until + 1]))
+
+
+def hashes_of_window(stream: Stream, first: int) -> bytes:
+    names = {"init.mp4", *stream.names[first : first + WINDOW]}
+    return sidecar((name, data) for name, data in stream.files().items() if name in names)
+
+
+def test_segments_that_come_later_are_verified_by_the_hashes_that_come_with_them() -> None:
+    async def main() -> None:
+        async with on_air() as (world, broadcast), world.viewer() as session:
+
+            def publish() -> None:
+                Broadcast.publish(broadcast)
+                world.document(SIDECAR, hashes_of_window(world.stream, broadcast.first))
+
+            broadcast.publish = publish  # type: ignore[method-assign]
+            publish()
+            seen = await watch(session, until=12)
+            assert is_whole(seen, world, 12)
+            report = await session.report()
+            verified = {segment.number: segment.verified for segment in report.segments if segment.kind == "media"}
+            assert set(verified.values()) == {"blocks"}, str(verified)
+
+    run_virtual(main())
+
+
+def test_hashes_that_stop_coming_are_said_once_and_new_segments_are_not_verified() -> None:
+    async def main() -> None:
+        async with on_air() as (world, _), world.viewer() as session:
+            world.document(SIDECAR, hashes_of_window(world.stream, 0))
+            await session.playlist(0)
+            for origin in world.origins.values():
+                del origin.documents[SIDECAR]
+            seen = await watch(session, until=8)
+            assert is_whole(seen, world, 8)
+            report = await session.report()
+            verified = {segment.number: segment.verified for segment in report.segments if segment.kind == "media"}
+            assert (verified[0], verified[8]) == ("blocks", "unverified")
+            assert sum("newer hashes did not come" in line for line in report.log) == 1
+
+    run_virtual(main())
 
 
 def test_a_player_follows_the_window() -> None:
