@@ -38,6 +38,7 @@ from ..formats.hls import Playlist as AnyPlaylist
 from ..integrity import Sidecar
 from ..model import ByteRange, Kind, ResourceKey, Segment
 from ..paths import path_of, playlist_path
+from ..streams import streams_of
 from .messages import Document, FetchDocument, HashesKnown, Listed, LoadPlaylist, Noted, PlaylistText
 
 __all__ = ["SESSION_RENDITION", "Playlist"]
@@ -374,7 +375,7 @@ class Playlist(Actor[Any]):
 
     def _on_multivariant(self, playlist: Multivariant) -> PlaylistText:
         numbers: dict[str, int] = {}
-        for url, stream, stream_type in _streams(playlist):
+        for url, stream, stream_type in streams_of(playlist):
             if url not in numbers and len(numbers) < RENDITIONS_MAX:
                 numbers[url] = len(self._renditions)
                 self._renditions.append(
@@ -482,41 +483,3 @@ def _is_newer(playlist: AnyPlaylist, sidecar: Sidecar | None) -> bool:
         return False
     known = [sidecar.digests(segment.uri, segment.byte_range) is not None for segment in playlist.segments[-2:]]
     return known == [True, False]
-
-
-def _streams(playlist: Multivariant) -> list[tuple[str, identity.Stream, identity.StreamType]]:
-    """Every media playlist that is named, with the attributes under which peers know it."""
-    rows = []
-    for place, variant in enumerate(playlist.variants):
-        size = variant.resolution
-        stream = identity.Stream(
-            bandwidth=variant.bandwidth,
-            codecs=_video_codecs(variant.codecs or ""),
-            width=size.width if size else None,
-            height=size.height if size else None,
-            frame_rate=variant.frame_rate,
-            video_range=variant.video_range or "",
-            position=place,
-        )
-        rows.append((variant.uri, stream, identity.StreamType.MAIN))
-    for rendition in playlist.renditions:
-        if rendition.uri is not None:
-            stream = identity.Stream(
-                language=rendition.language or "", channels=rendition.channels or "", name=rendition.name
-            )
-            rows.append((rendition.uri, stream, identity.StreamType.SECONDARY))
-    rows.extend(
-        (stream.uri, identity.Stream(bandwidth=stream.bandwidth), identity.StreamType.SECONDARY)
-        for stream in playlist.i_frame_streams
-    )
-    return rows
-
-
-# What hls.js calls a video codec, of those that HLS allows.
-_VIDEO = ("avc", "hvc", "hev", "dvh", "dva", "av01", "vp09", "vp08", "mp4v")
-
-
-def _video_codecs(codecs: str) -> str:
-    """The video codec alone, since players of p2p-media-loader name a stream by that."""
-    rows = [codec.strip() for codec in codecs.split(",")]
-    return ",".join([codec for codec in rows if codec.lower().startswith(_VIDEO)] or rows)
