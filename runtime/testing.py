@@ -156,6 +156,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._now_s
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncio's own
+        """Threads end in real time; a time-out in virtual time would be over before they could."""
+        await super().shutdown_default_executor()
+
     def jump(self, delay_s: float) -> None:
         """Let `delay_s` pass at once."""
         self._now_s += delay_s

@@ -6,6 +6,7 @@ import contextlib
 
 import pytest
 
+from shoal.runtime.testing import run_virtual
 from shoal.transports.memory import (
     InlineHasher,
     MemoryConnector,
@@ -18,7 +19,6 @@ from shoal.transports.memory import (
 
 from .contract import ChannelContract, HasherContract, SignalingContract
 from .contract_http import FetcherContract
-from .virtual_loop import run_virtual
 
 
 class MemoryWorld:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoal.runtime.testing import run_virtual
 from shoal.transports.errors import AddressRefused, BodyTruncated, ChannelClosed, ConnectFailed, TimedOut
 from shoal.transports.interface import AddressPolicy, FetchRequest, ServerResponse
 from shoal.transports.memory import Conditions, MemoryConnector, MemoryFetcher, MemoryServer, Network
@@ -16,7 +17,6 @@ from shoal.transports.memory.pipe import Pipe, PipeEnded
 
 from .contract import assert_nothing_left, read
 from .contract_http import Site
-from .virtual_loop import run_virtual
 
 URL = "http://cdn.example/file"
 
