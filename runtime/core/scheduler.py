@@ -214,7 +214,13 @@ class Scheduler:
 
     def expect(self, reply: Reply, timeout_us: int) -> None:
         """Fail the question when its time is up."""
-        now_us = self.now_us if self.in_turn else self.host.now_us()
+        if not self.in_turn:
+            now_us = self.host.now_us()
+        elif self.is_real_time:
+            # From this moment: the handler may have computed for long since the turn began.
+            now_us = self.now_us + (_clock.perf_counter_ns() - self._began_ns) // 1000
+        else:
+            now_us = self.now_us
         reply.timer = self.timers.set(now_us + timeout_us, reply)
         self.need_turn()  # which arms the loop for the time-out
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 
@@ -330,3 +331,21 @@ def test_asking_oneself_ends_with_the_time_out(caplog):
         assert isinstance(raised.value.__cause__, AskTimedOut)
 
     in_virtual_time(body)
+
+
+def test_a_time_out_counts_from_the_question_and_not_from_when_its_asker_began_to_compute():
+    class Answering(Actor[str]):
+        def receive(self, message):
+            return "answer"
+
+    class Computing(Actor[str]):
+        async def receive(self, message):
+            other = self.system.spawn(Answering)
+            time.sleep(0.6)  # stands for work that holds the loop; in virtual time it would take none
+            return await other.ask("?", timeout_s=0.5)
+
+    async def main():
+        async with ActorSystem() as system:
+            return await system.spawn(Computing).ask("go", timeout_s=60)
+
+    assert asyncio.run(main()) == "answer"
