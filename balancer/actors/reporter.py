@@ -36,6 +36,8 @@ __all__ = [
 
 # Whose bytes are known apart; a live session of days meets tens of thousands.  The policy shows fewer past ones.
 PEERS_MAX = 1_024
+# Of one segment: a player may ask for a dead one for ever, with twelve attempts each time.
+PARTS_MAX = 64
 
 
 class Requested(msgspec.Struct, frozen=True):
@@ -231,6 +233,9 @@ class Reporter(Actor[Any]):
             why=message.why,
         )
         story.parts.append(part)
+        if len(story.parts) > PARTS_MAX:
+            del story.parts[0]
+            self._dropped["report_part"] += 1
         self._running[message.transfer] = (story, part)
 
     def _polluted(self, key: ResourceKey, source: str, at_us: int) -> None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from shoal.balancer.actors.reporter import PEERS_MAX, Accounts, GetReport, PartBegan, PartEnded, PartGrew, Reporter
+from shoal.balancer.actors.reporter import (
+    PARTS_MAX,
+    PEERS_MAX,
+    Accounts,
+    GetReport,
+    PartBegan,
+    PartEnded,
+    PartGrew,
+    Reporter,
+)
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.model import Kind, ResourceKey, Segment
 from shoal.balancer.report import SegmentStory, SessionReport, SourceState
@@ -82,5 +91,20 @@ def test_the_bytes_of_the_oldest_of_very_many_peers_are_forgotten_with_a_count_a
         report = await report_of(Accounts(key, {"cdn:one": (7, 8)}), *peers)
         assert [(state.used_bytes, state.wasted_bytes) for state in report.sources] == [(7, 8), (0, 0), (1, 2)]
         assert report.dropped == {"report_peer": 1}
+
+    run_virtual(main())
+
+
+def test_a_segment_that_is_tried_for_ever_keeps_its_last_transfers_and_counts_the_others() -> None:
+    async def main() -> None:
+        events: list[object] = []
+        for number in range(PARTS_MAX + 5):
+            events += [
+                PartBegan(number, SEGMENT, "cdn:one", 0, "start", number),
+                PartEnded(number, "failed", "connect", number),
+            ]
+        report = await report_of(*events)
+        assert [part.started_us for part in report.segments[0].parts] == list(range(5, PARTS_MAX + 5))
+        assert report.dropped["report_part"] == 5
 
     run_virtual(main())
