@@ -12,6 +12,7 @@ This is the only place where the three rooms below meet.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import re
 import secrets
@@ -28,7 +29,7 @@ from shoal.balancer.config import BalancerConfig
 from shoal.balancer.errors import ConfigurationError
 from shoal.balancer.model import ResourceKey
 from shoal.balancer.report import SessionReport
-from shoal.runtime import Actor, ActorRef, ActorSystem, SystemNotRunning, Terminated
+from shoal.runtime import ActorRef, ActorSystem
 from shoal.transports import registry
 from shoal.transports.interface import AddressPolicy, Connector, Fetcher, FetchRequest, Hasher, Signaling
 from shoal.transports.sansio.bodies import request_headers
@@ -165,34 +166,15 @@ async def open_session(
         try:
             yield StreamSession(ref, system, options)
         finally:
-            await _stop(system, ref)
+            await _stop(ref)
 
 
-class _Witness(Actor[Terminated]):
-    """Sees another actor's end."""
-
-    def __init__(self, ref: ActorRef[Any], ended: asyncio.Event) -> None:
-        self._ended = ended
-        self.watch(ref)
-
-    def receive(self, message: Terminated) -> None:
-        self._ended.set()
-        self.stop()
-
-
-async def _stop(system: ActorSystem, ref: ActorRef[Any]) -> None:
+async def _stop(ref: ActorRef[Any]) -> None:
     """Stop the session and wait, since what it runs on may be closed as soon as we return."""
-    ended = asyncio.Event()
-    try:
-        witness = system.spawn(_Witness, ref, ended)
-    except SystemNotRunning:
-        return  # and so is nothing in it
     ref.stop()
-    try:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(STOP_TIMEOUT_S):
-            await ended.wait()
-    except TimeoutError:
-        witness.stop()
+            await ref.wait_stopped()
 
 
 async def _resolve(stack: AsyncExitStack, policy: AddressPolicy, *, with_peers: bool) -> Transports:

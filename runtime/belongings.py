@@ -78,7 +78,7 @@ class Belongings:
         self.group: GroupRestart[Cell] | None = None
         self.group_timer: Timer | None = None  # the back-off of the group
         self.names: dict[str, Subscription[Any]] | None = None  # that are watched
-        self.when_ended: list[Reply] | None = None  # of `system.stop`
+        self.when_ended: list[Reply] | None = None  # of `system.stop` and `ref.wait_stopped`
         # Of the present instance.
         self.links: dict[Cell, None] | None = None
         self.behaviours: list[Callable[[Any, Any], Any]] | None = None  # what `unbecome` goes back to

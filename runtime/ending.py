@@ -13,6 +13,7 @@ Links break at the first of them.  `failing.py` says what comes after.
 from __future__ import annotations
 
 import logging
+from threading import get_ident
 from typing import Any
 
 from .belongings import Belongings, belongings_of
@@ -52,6 +53,27 @@ class Ending(Keeping):
         if cell.state != STOPPED:
             self.scheduler.signal(cell, (on_stop_signal, reason))
 
+    def ended(self, cell: Cell) -> Reply:
+        """The Reply that comes when the actor has ended for good; for the caller's thread."""
+        inbox = self.scheduler.inbox
+        if self.crew is None or inbox is None or self.scheduler.thread == get_ident():
+            done = Reply(self.scheduler, cell, None)
+            self.tell_ended(cell, done)
+            return done
+        done = Reply(self.crew.asker(), cell, None)
+        if not inbox.call(lambda: self.tell_ended(cell, done)):
+            done.set(None)
+        return done
+
+    def tell_ended(self, cell: Cell, done: Reply) -> None:
+        """Answer `done` when the actor has ended."""
+        if cell.state == STOPPED:
+            done.set(None)
+            return
+        belongings = belongings_of(cell)
+        waiting = [other for other in belongings.when_ended or () if other.is_waiting]  # who gave up is forgotten
+        belongings.when_ended = [*waiting, done]
+
     def begin_stop_all(self, timeout_us: int) -> Reply:
         """End the whole tree.  The Reply is answered when it has ended, by force after the time-out."""
         done = Reply(self.scheduler, self.root, None)
@@ -60,10 +82,7 @@ class Ending(Keeping):
         if self.root.state == STOPPED:
             done.set(None)
             return done
-        belongings = belongings_of(self.root)
-        if belongings.when_ended is None:
-            belongings.when_ended = []
-        belongings.when_ended.append(done)
+        self.tell_ended(self.root, done)
         if self._stop_deadline is None:
             self._stop_deadline = self.scheduler.timers.set(self.now_us() + timeout_us, self.cut_off_late)
             self.stop(self.root, StopReason.SYSTEM)
@@ -205,7 +224,8 @@ class Ending(Keeping):
         if parent is None:
             self.scheduler.end_questions(lambda reply: stopped(reply.cell))
         for done in belongings.when_ended or ():
-            done.set(None)
+            if done.is_waiting:
+                done.set(None)
         # What others may still hold is the ref: let go of the rest.
         cell.actor = None
         cell.function = None

@@ -100,6 +100,9 @@ class Ground:
     def stop(self, cell: Cell, reason: StopReason) -> None:
         raise NotImplementedError
 
+    def ended(self, cell: Cell) -> Reply:
+        raise NotImplementedError
+
     def signalled(self, cell: Cell) -> None:
         raise NotImplementedError
 

@@ -80,5 +80,13 @@ class ActorRef(Handle, Generic[M_contra]):
         """
         self.scheduler.host.stop(self.cell, StopReason.STOPPED)
 
+    async def wait_stopped(self) -> None:
+        """Return when the actor has stopped for good: children ended, `on_stop` done, name free.  At once if it has.
+
+        It asks for nothing: call `stop` first, if nobody else does.  From any thread
+        that runs a loop, as `ask`.  Cancelled while it waits, nothing happens.
+        """
+        await self.scheduler.host.ended(self.cell)
+
     def __repr__(self) -> str:
         return f"<ActorRef {self.path}>"

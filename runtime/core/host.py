@@ -68,6 +68,10 @@ class Host(Protocol):
         """Have the cell end."""
         ...
 
+    def ended(self, cell: Cell) -> Reply:
+        """The Reply that comes, to the caller's thread, when the cell has ended for good."""
+        ...
+
     def refused(self, cell: Cell) -> None:
         """Raise MailboxFull."""
         ...

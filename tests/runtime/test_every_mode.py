@@ -109,6 +109,15 @@ def adds_up(counters):
     )
 
 
+class Waiting(Actor):
+    """Waits in its handler for another's end."""
+
+    async def receive(self, message):
+        message.stop()
+        await message.wait_stopped()
+        return not message.is_alive
+
+
 def run(make_system, body, **options):
     async def main():
         async with make_system(**options) as system:
@@ -489,6 +498,45 @@ def test_watching_the_dead_tells_at_once(make_system):
         system.spawn(Watching, log, watched)
         await until(lambda: log)
         assert log[0].ref.path == watched.path
+
+    run(make_system, body)
+
+
+def test_an_end_can_be_waited_for_and_all_of_it_is_over_then(make_system):
+    log = []
+
+    async def body(system):
+        group = system.spawn(Group, log, name="group")
+        child = await group.ask((Noting, (log,), {}))
+        group.stop()
+        await group.wait_stopped()
+        assert log == [("group", StopReason.STOPPED)]
+        assert not child.is_alive
+        assert system.find("group") is None
+        await group.wait_stopped()  # at once, now
+        await child.wait_stopped()
+
+    run(make_system, body)
+
+
+def test_a_handler_can_wait_for_anothers_end(make_system):
+    async def body(system):
+        assert await system.spawn(Waiting).ask(system.spawn(Echo))
+
+    run(make_system, body)
+
+
+def test_whoever_waits_for_an_end_may_give_up(make_system):
+    async def body(system):
+        ref = system.spawn(Echo)
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.005):
+                    await ref.wait_stopped()
+        assert await ref.ask("still here") == "still here"
+        ref.stop()
+        await ref.wait_stopped()
+        assert system.counters.late_replies == 0
 
     run(make_system, body)
 
