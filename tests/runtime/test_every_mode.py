@@ -23,6 +23,8 @@ from shoal.runtime import (
     Terminated,
 )
 
+from .support import adds_up, until
+
 
 class Echo(Actor):
     def receive(self, message):
@@ -88,25 +90,6 @@ class Watching(Actor):
 @pytest.fixture(autouse=True)
 def quiet(caplog):
     caplog.set_level(logging.CRITICAL, "shoal.runtime")
-
-
-async def until(condition, what="the condition"):
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError(f"{what} did not hold within 5 s")
-
-
-def adds_up(counters):
-    return counters.sent == (
-        counters.handled
-        + counters.lost
-        + sum(counters.dead_letters.values())
-        + counters.queued
-        + counters.handling
-        + counters.in_flight
-    )
 
 
 class Waiting(Actor):

@@ -1,15 +1,8 @@
-"""Actors on threads of their own: order, conservation, endings, and what only threads can do wrong.
-
-SHOAL_EFFORT multiplies the work (default 1: some tens of thousands of messages).
-"""
+"""Actors on threads of their own: endings, limits, and what only threads can do wrong."""
 
 import asyncio
-import collections
 import contextlib
-import gc
 import logging
-import os
-import random
 import threading
 import time
 
@@ -17,24 +10,19 @@ import pytest
 
 from shoal.runtime import (
     Actor,
-    ActorStopped,
     ActorSystem,
-    AskError,
     AskTimedOut,
     HandlerBlocked,
     MailboxFull,
     MailboxSettings,
     NotAvailable,
     Restart,
-    Supervision,
-    Terminated,
     WrongThread,
 )
 from shoal.runtime.core.inbox import Inbox
 from shoal.runtime.core.scheduler import Scheduler
 
-EFFORT = int(os.environ.get("SHOAL_EFFORT", "1"))
-MODES = ("cooperative", "threaded")
+from .support import adds_up, is_at_rest, until
 
 
 class Echo(Actor):
@@ -48,66 +36,6 @@ class Sleeper(Actor):
         return message
 
 
-class Receiver(Actor):
-    """Notes what comes; fails on 1 in 1,000, ends on 1 in 10,000."""
-
-    def __init__(self, log, seed):
-        self.log = log
-        self.random = random.Random(seed)
-
-    def receive(self, message):
-        self.log.append(message)
-        chance = self.random.random()
-        if chance < 0.0001:
-            self.ref.stop()
-        elif chance < 0.0011:
-            raise ValueError("one in a thousand")
-
-
-class Receivers(Actor):
-    """Keeps a number of receivers alive; `refs` is shared with the senders."""
-
-    supervision = Supervision(restarts_max=1_000_000)
-
-    def __init__(self, refs, logs, places):
-        self.refs, self.logs = refs, logs
-        self.spawned = 0
-        for place in places:
-            self.respawn(place)
-
-    def respawn(self, place):
-        self.spawned += 1
-        ref = self.spawn(Receiver, self.logs[place], (place, self.spawned).__hash__())
-        self.watch(ref)
-        self.refs[place] = ref
-
-    def receive(self, message):
-        if isinstance(message, Terminated):
-            self.respawn(self.refs.index(message.ref))
-        return self.spawned
-
-
-class Sender(Actor):
-    """Tells every receiver the next number of its own, round after round."""
-
-    def __init__(self, name, refs, rounds, told, done):
-        self.name, self.refs, self.rounds, self.told, self.done = name, refs, rounds, told, done
-        self.round = 0
-
-    def receive(self, message):
-        for ref in self.refs:
-            try:
-                ref.tell((self.name, self.round))
-                self.told["taken"] += 1
-            except MailboxFull:
-                self.told["refused"] += 1
-        self.round += 1
-        if self.round < self.rounds:
-            self.ref.tell(message)
-        else:
-            self.done.append(self.name)
-
-
 class Group(Actor):
     def receive(self, message):
         actor_class, args, options = message
@@ -117,134 +45,6 @@ class Group(Actor):
 @pytest.fixture(autouse=True)
 def quiet(caplog):
     caplog.set_level(logging.CRITICAL, "shoal.runtime")
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-    yield
-    deadline_s = time.monotonic() + 5
-    while left := [thread.name for thread in threading.enumerate() if thread.name.startswith("shoal")]:
-        assert time.monotonic() < deadline_s, f"threads are left: {left}"
-        time.sleep(0.002)
-
-
-async def until(condition, seconds=60.0):
-    deadline_s = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline_s, f"it did not hold within {seconds} s"
-        await asyncio.sleep(0.002)
-
-
-def adds_up(counters):
-    return counters.sent == (
-        counters.handled
-        + counters.lost
-        + sum(counters.dead_letters.values())
-        + counters.queued
-        + counters.handling
-        + counters.in_flight
-    )
-
-
-def is_at_rest(system):
-    counters = system.counters
-    return counters.queued == counters.handling == counters.in_flight == 0
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("take_turns", [True, False])
-def test_64_by_64_pairs_keep_order_and_lose_nothing_unaccounted(mode, take_turns):
-    rounds, pairs, groups = 8 * EFFORT, 64, 4
-    logs = [[] for _ in range(pairs)]
-    refs = [None] * pairs
-    done, told = [], [collections.Counter() for _ in range(pairs)]
-
-    async def main():
-        async with ActorSystem(mode=mode, take_turns=take_turns, mailbox=MailboxSettings(4096)) as system:
-            for i in range(groups):
-                await system.spawn(Receivers, refs, logs, range(i, pairs, groups)).ask("spawned?")
-            senders = []
-            for i in range(groups):
-                group = system.spawn(Group)
-                senders += [
-                    await group.ask((Sender, (name, refs, rounds, told[name], done), {}))
-                    for name in range(i, pairs, groups)
-                ]
-            started = system.counters
-            for sender in senders:
-                sender.tell("go")
-            await until(lambda: len(done) == pairs and is_at_rest(system))
-            counters = system.counters
-            assert adds_up(counters)
-            taken = sum(count["taken"] for count in told)
-            refused = sum(count["refused"] for count in told)
-            assert taken + refused == pairs * pairs * rounds
-            assert counters.refused == refused
-            # Besides: a round of each sender is a message, and the end of each receiver another.
-            ends = counters.sent - started.sent - taken - pairs * rounds
-            assert 0 <= ends <= taken // 1000
-            assert counters.lost == counters.restarts
-        assert adds_up(system.counters)
-        assert system.counters.actors == 0
-        return taken
-
-    taken = asyncio.run(main())
-    seen = 0
-    for log in logs:
-        last = [-1] * pairs
-        for name, number in log:
-            assert number > last[name], f"{number} of {name} came after {last[name]}"
-            last[name] = number
-        seen += len(log)
-    assert seen <= taken
-
-
-@pytest.mark.parametrize("seed", range(12 * EFFORT))
-def test_a_shutdown_at_a_random_moment_leaves_nothing(seed, caplog):
-    chance = random.Random(seed)
-    caplog.set_level(logging.WARNING, "asyncio")
-
-    class Restless(Actor):
-        def __init__(self, others):
-            self.others = others
-
-        def on_start(self):
-            self.start_timer("tick", "tick", delay_us=200, interval_us=500)
-            self.start_task(asyncio.sleep(1000))
-
-        async def receive(self, message):
-            if message == "tick" and self.others:
-                with contextlib.suppress(MailboxFull):
-                    self.others[0].tell("told")
-                with contextlib.suppress(AskError, ActorStopped, MailboxFull):
-                    await self.others[-1].ask("asked", timeout_s=0.002)
-            if message == "asked":
-                await asyncio.sleep(0.001)
-
-    async def main():
-        async with ActorSystem(mode=chance.choice(["threaded", "auto"]), stop_timeout_s=20) as system:
-            refs = []
-            for _ in range(chance.randrange(1, 6)):
-                refs.append(system.spawn(Restless, list(refs), blocking=chance.random() < 0.5))
-            group = system.spawn(Group)
-            await group.ask((Restless, (list(refs),), {"own_scheduler": True}))
-            await asyncio.sleep(chance.random() * 0.02)
-            if chance.random() < 0.5:
-                refs[0].stop()
-            questions = [ref.ask("unanswered") for ref in refs]
-            if chance.random() < 0.3:
-                raise LookupError("out of the block")
-        assert all(question.done() for question in questions)
-        return system
-
-    started = time.monotonic()
-    with contextlib.suppress(LookupError):
-        counters = asyncio.run(main()).counters
-        assert adds_up(counters)
-        assert counters.actors == 0
-    assert time.monotonic() - started < 10
-    gc.collect()
-    assert caplog.text == ""
 
 
 def test_each_top_level_actor_has_a_thread_and_its_children_share_it():
