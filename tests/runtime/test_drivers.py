@@ -1,16 +1,20 @@
 """The same actors on asyncio's loop, on uvloop, and in real time."""
 
 import asyncio
+import importlib.util
 import signal
 import threading
 
 import pytest
-import uvloop
 
 from shoal.runtime import Actor, ActorSystem, AskTimedOut, Terminated
 from shoal.runtime.testing import Probe
 
-LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+LOOPS = {"asyncio": asyncio.new_event_loop}
+if importlib.util.find_spec("uvloop") is not None:  # there is none for a Python without the GIL
+    import uvloop
+
+    LOOPS["uvloop"] = uvloop.new_event_loop
 
 
 @pytest.fixture(params=sorted(LOOPS))
