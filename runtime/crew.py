@@ -150,7 +150,7 @@ class Crew:
                 self._leave_behind(subtree)
 
     def end_program(self, life: Life) -> None:
-        """A handler raised SystemExit or KeyboardInterrupt; called on its thread."""
+        """A handler raised KeyboardInterrupt; called on its thread."""
         inbox = self._home.scheduler.inbox
         assert inbox is not None, "start made one"
         inbox.call(lambda: self._home.end_program(life.fatal))

@@ -20,7 +20,7 @@ from .belongings import Belongings, belongings_of
 from .core.cell import RUNNING, STOPPED, STOPPING, SUSPENDED, Cell
 from .core.reply import FAILED, Reply
 from .errors import ChildFailed, LinkBroken
-from .ground import is_overridden, stopped, type_name
+from .ground import is_overridden, shown, stopped, type_name
 from .keeping import Keeping
 from .messages import Failure, StopReason, Terminated
 from .supervision import Directive
@@ -241,12 +241,13 @@ class Ending(Keeping):
         """Who is linked with an actor ends as it does: fails if it failed, stops if it stopped."""
         belongings = belongings_of(cell)
         links, belongings.links = belongings.links, None
+        reason = "for no reason known" if belongings.error is None else shown(belongings.error)
         for other in links or ():
             other.extras.links.pop(cell, None)
             if self.root.state != RUNNING:
                 continue
             if belongings.reason in (StopReason.FAILED, StopReason.RESTARTED):
-                broken = LinkBroken(f"{cell.path()}, with which {other.path()} is linked, failed: {belongings.error!r}")
+                broken = LinkBroken(f"{cell.path()}, with which {other.path()} is linked, failed: {reason}")
                 broken.__cause__ = belongings.error
                 self.scheduler.signal(other, (_on_link_broken_signal, broken))
             else:
@@ -269,18 +270,18 @@ class Ending(Keeping):
         self._failures += 1
         path = cell.path()
         _log.error(
-            "%s failed in %s%s: %r; directive: %s",
+            "%s failed in %s%s: %s; directive: %s",
             path,
             where,
             f" on {message_type}" if message_type else "",
-            error,
+            shown(error),
             directive.value,
             exc_info=error,
         )
         failure = Failure(cell.handle, path, message_type, where, error, directive)
         self.failures.publish(failure)
         self.events.publish(failure)
-        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+        if isinstance(error, KeyboardInterrupt):
             self.end_program(error)
 
     def end_program(self, error: BaseException | None) -> None:

@@ -16,7 +16,7 @@ from .core.cell import RUNNING, STARTING, STOPPED, STOPPING, SUSPENDED, Cell
 from .core.reply import FAILED
 from .ending import Ending
 from .errors import HandlerFailed
-from .ground import is_cancellation, type_name
+from .ground import is_cancellation, shown, type_name
 from .messages import StopReason
 from .supervision import (
     Directive,
@@ -56,7 +56,7 @@ class Failing(Ending):
             reply = cell.reply
             if reply is not None:
                 cell.reply = None
-                failure = HandlerFailed(f"{cell.path()} failed on {type_name(message)}: {error!r}")
+                failure = HandlerFailed(f"{cell.path()} failed on {type_name(message)}: {shown(error)}")
                 failure.__cause__ = error
                 self.scheduler.settle(reply, FAILED, failure)
         cell.message = None
@@ -80,8 +80,8 @@ class Failing(Ending):
 
     def supervise(self, cell: Cell, error: BaseException, where: str, message_type: str) -> None:
         directive = self.decide(cell, failed=True)
-        if not isinstance(error, Exception) and not is_cancellation(error):
-            directive = Directive.STOP  # SystemExit or KeyboardInterrupt: nothing is to start again
+        if isinstance(error, KeyboardInterrupt):
+            directive = Directive.STOP  # the system ends: nothing is to start again
         self.report(cell, error, where, message_type, directive)
         self.carry_out(cell, directive, error)
 

@@ -46,6 +46,7 @@ __all__ = [
     "is_cancellation",
     "is_overridden",
     "mailbox_full",
+    "shown",
     "stopped",
     "type_name",
 ]
@@ -305,6 +306,14 @@ def _snapshot(cell: Cell) -> ActorSnapshot:
 
 def type_name(message: Any) -> str:
     return type(message).__name__
+
+
+def shown(error: BaseException) -> str:
+    """`repr`, which may be an actor's own code and fail: no reason to fail supervision as well."""
+    try:
+        return repr(error)
+    except Exception:
+        return f"{type_name(error)} (it cannot be shown: its repr fails)"
 
 
 def stopped(cell: Cell) -> ActorStopped:
