@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from .core.spawning import spawn as _spawn
 from .dispatch import MessageTable, handlers_of
 from .messages import MailboxSettings, StopReason
 from .supervision import Restart, Supervision
@@ -99,41 +100,31 @@ class Actor(Generic[M]):
         """The driver's monotonic clock."""
         return self._life.now_us()
 
-    def spawn(
-        self,
-        actor_class: type[Actor[N]],
-        *args: Any,
-        name: str | None = None,
-        mailbox: MailboxSettings | None = None,
-        restart: Restart = Restart.TRANSIENT,
-        own_scheduler: bool | None = None,
-        blocking: bool | None = None,
-        **kwargs: Any,
-    ) -> ActorRef[N]:
-        """Start a child: it ends before this actor does.
+    if TYPE_CHECKING:  # at run time it is compiled
 
-        `own_scheduler`, `blocking`: whether it gets a thread, where the system's mode
-        has them (`modes.py`); by default it shares this actor's, unless its class says `blocking`.
+        def spawn(
+            self,
+            actor_class: type[Actor[N]],
+            *args: Any,
+            name: str | None = None,
+            mailbox: MailboxSettings | None = None,
+            restart: Restart = Restart.TRANSIENT,
+            own_scheduler: bool | None = None,
+            blocking: bool | None = None,
+            **kwargs: Any,
+        ) -> ActorRef[N]:
+            """Start a child: it ends before this actor does.
 
-        Raises what `actor_class(*args, **kwargs)` raises, and NameTaken;
-        ActorStopped when this actor is stopping.
-        """
-        life, cell = self._life, self._cell
-        if life.crew is not None:
-            is_blocking = actor_class.blocking if blocking is None else blocking
-            if life.crew.plan.wants_thread(is_top=False, own_scheduler=own_scheduler, blocking=is_blocking):
-                return life.crew.spawn(
-                    life,
-                    cell,
-                    actor_class,
-                    args,
-                    kwargs,
-                    name=name,
-                    mailbox=mailbox,
-                    restart=restart,
-                    takes_turns=not is_blocking,
-                )
-        return life.spawn(cell, actor_class, args, kwargs, name=name, mailbox=mailbox, restart=restart)
+            `own_scheduler`, `blocking`: whether it gets a thread, where the system's mode
+            has them (`modes.py`); by default it shares this actor's, unless its class says `blocking`.
+
+            Raises what `actor_class(*args, **kwargs)` raises, and NameTaken;
+            ActorStopped when this actor is stopping.
+            """
+            ...
+
+    else:
+        spawn = _spawn
 
     def watch(self, ref: ActorRef[Any]) -> None:
         """Get `Terminated(ref, ...)` when that actor has ended, at once if it has; once, however often asked for."""

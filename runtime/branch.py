@@ -57,7 +57,7 @@ class BranchLife(Life):
         self.scheduler.metrics = boss.scheduler.metrics
         self.root.name = "" if parent.parent is None else parent.path()
         self.root.handle = parent.handle
-        self._serial = boss.serial  # the next number is that of the actor, and of what stands for it
+        self.spawner.serial = boss.spawner.serial  # the next number is that of the actor, and of what stands for it
         self._supervision = boss.supervision_below(parent)
 
     def left(self, cell: Cell, parent: Cell) -> None:

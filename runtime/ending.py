@@ -17,6 +17,7 @@ from threading import get_ident
 from typing import Any
 
 from .belongings import Belongings, belongings_of
+from .core.birth import unroot, unroot_ref
 from .core.cell import RUNNING, STOPPED, STOPPING, SUSPENDED, Cell
 from .core.reply import FAILED, Reply
 from .errors import ChildFailed, LinkBroken
@@ -213,7 +214,7 @@ class Ending(Keeping):
         if parent is not None:
             parent.disown(cell)
             self.stand_ins.pop(cell, None)
-            self._actors -= 1
+            self.spawner.actors -= 1
             if parent.state == STOPPING:
                 self.scheduler.signal(parent, (on_go_on_signal, None))
             elif belongings.is_escalating and parent.actor is not None:
@@ -227,13 +228,15 @@ class Ending(Keeping):
             if done.is_waiting:
                 done.set(None)
         # What others may still hold is the ref: let go of the rest.
-        cell.actor = None
+        unroot(cell)
+        unroot_ref(cell)
         cell.function = None
         cell.continuation = None
         cell.fiber = None
+        cell.message = None
+        cell.reply = None
         cell.extras = None
         cell.recipe = None
-        cell.handle = None
         if parent is None and self._stop_deadline is not None:
             self.scheduler.timers.cancel(self._stop_deadline)
 

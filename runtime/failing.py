@@ -12,6 +12,7 @@ import zlib
 from typing import Any
 
 from .belongings import Belongings, belongings_of, comeback_of
+from .core.birth import unroot
 from .core.cell import RUNNING, STARTING, STOPPED, STOPPING, SUSPENDED, Cell
 from .core.reply import FAILED
 from .ending import Ending
@@ -164,7 +165,7 @@ class Failing(Ending):
         comeback.timer = None
         self._restarts += 1
         belongings_of(cell).begin_instance()
-        cell.actor = None
+        unroot(cell)
         cell.state = STARTING
         self.start_again(cell)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .core.birth import Kind
+from .core.birth import Spawner
 from .core.cell import RUNNING, STATE_NAMES, STOPPING, Cell
 from .core.reply import FAILED, Reply
 from .core.scheduler import Scheduler
@@ -29,7 +29,7 @@ from .ref import ActorRef
 from .registry import Registry
 from .statistics import ActorMetrics, ActorSnapshot, Counters, SchedulerSnapshot
 from .streams import Stream
-from .supervision import Supervision
+from .supervision import Restart, Supervision
 
 if TYPE_CHECKING:
     from .core.host import Fiber
@@ -70,13 +70,14 @@ class Ground:
     ) -> None:
         self.system = system
         self.scheduler = Scheduler(self, batch=batch, slice_us=slice_us, fixed_cost_ns=fixed_cost_ns)
+        self.spawner = Spawner(self.scheduler, self._ref_class, mailbox, Restart.TRANSIENT)
+        self.scheduler.spawner = self.spawner
         self.registry = Registry()
         self.dead_letters: Stream[DeadLetter] = Stream()
         self.failures: Stream[Failure] = Stream()
         self.events = Events()
         self.fatal: BaseException | None = None
         self.loop: Any = None
-        # What extras/opentelemetry.py puts around the handlers of actors that start from then on.
         self.instrument: Callable[[Cell, Handler], Handler] | None = None
         self.root = Cell(None, "", 0, mailbox, None)
         self.root.handle = ActorRef(self.scheduler, self.root)
@@ -84,12 +85,8 @@ class Ground:
         self.stand_ins: dict[Cell, None] = {}  # cells that stand for an actor of another thread
         self._driver: Driver | None = None
         self._budget_us = turn_budget_us
-        self._mailbox = mailbox
         self._supervision = supervision
-        self._serial = 0
-        self._kinds: dict[type[Any], Kind] = {}
         self._is_closed = False
-        self._actors = 0
         self._restarts = 0
         self._failures = 0
         self._refused = 0
@@ -99,6 +96,14 @@ class Ground:
     # the life-cycle's half of being the scheduler's host
 
     def stop(self, cell: Cell, reason: StopReason) -> None:
+        raise NotImplementedError
+
+    def spawn_child(
+        self, parent: Cell, actor_class: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any
+    ) -> ActorRef[Any]:
+        raise NotImplementedError
+
+    def failed_to_begin(self, cell: Cell) -> None:
         raise NotImplementedError
 
     def ended(self, cell: Cell) -> Reply:
@@ -155,11 +160,6 @@ class Ground:
     def wake(self) -> None:
         if self._driver is not None:
             self._driver.wake()
-
-    @property
-    def serial(self) -> int:
-        """The number of the last actor that was given none by name."""
-        return self._serial
 
     def supervision_below(self, parent: Cell) -> Supervision:
         """How the children of `parent` are looked after."""
@@ -235,7 +235,7 @@ class Ground:
         inbox = self.scheduler.inbox
         return SchedulerSnapshot(
             thread=thread,
-            actors=self._actors - len(self.stand_ins),
+            actors=self.spawner.actors - len(self.stand_ins),
             turns=self.scheduler.turns,
             in_flight=0 if inbox is None else inbox.in_flight(),
             takes_turns=takes_turns,
@@ -260,7 +260,7 @@ class Ground:
             refused=self._refused,
             late_replies=scheduler.late_replies,
             dead_letters=dict(self._dead_by_reason),
-            actors=self._actors - len(self.stand_ins),
+            actors=self.spawner.actors - len(self.stand_ins),
             restarts=self._restarts,
             failures=self._failures,
             in_flight=in_flight,

@@ -7,35 +7,65 @@ message.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from .belongings import belongings_of
-from .core.birth import Kind, begin, make
 from .core.cell import STARTING, STATE_NAMES, STOPPED, STOPPING, Cell
 from .ending import on_go_on_signal
 from .errors import ActorStopped, SystemNotRunning
 from .failing import Failing
-from .ground import is_overridden
+from .ground import Handler
 from .messages import MailboxSettings, StopReason
 from .ref import ActorRef
 from .supervision import Directive, Restart
 
 if TYPE_CHECKING:
     from .actor import Actor
+    from .drivers.base import Driver
 
 __all__ = ["Life"]
 
 _NAME_LENGTH_MAX = 200  # names are part of log lines
-_KINDS_MAX = 1024  # actor classes remembered; a program that makes classes as it runs must not fill memory
 
 
 class Life(Failing):
     """One system's life-cycle; the scheduler's host."""
 
-    _is_bare = True  # instances are made by `_make` as it is here, which `core.birth` does faster
-
     # beginning
+
+    def spawn_child(
+        self,
+        parent: Cell,
+        actor_class: type[Actor[Any]],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: tuple[str | None, MailboxSettings | None, Restart | None, bool | None, bool | None],
+    ) -> ActorRef[Any]:
+        """What `spawn` does where its own short way does not go: here, or on a thread of its own.
+
+        `options`: name, mailbox, restart, own_scheduler and blocking, as `Actor.spawn` has them.
+        """
+        name, mailbox, restart, own_scheduler, blocking = options
+        crew = self.crew
+        if crew is not None:
+            crew.check_thread(self)
+            is_blocking = actor_class.blocking if blocking is None else blocking
+            is_top = parent.parent is None
+            if crew.plan.wants_thread(is_top=is_top, own_scheduler=own_scheduler, blocking=is_blocking):
+                return crew.spawn(
+                    self,
+                    parent,
+                    actor_class,
+                    args,
+                    kwargs,
+                    name=name,
+                    mailbox=mailbox,
+                    restart=restart or Restart.TRANSIENT,
+                    takes_turns=not is_blocking,
+                )
+        return self.spawn(parent, actor_class, args, kwargs, name=name, mailbox=mailbox, restart=restart)
 
     def spawn(
         self,
@@ -44,66 +74,63 @@ class Life(Failing):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         *,
-        name: str | None,
-        mailbox: MailboxSettings | None,
-        restart: Restart,
+        name: str | None = None,
+        mailbox: MailboxSettings | None = None,
+        restart: Restart | None = None,
     ) -> ActorRef[Any]:
+        """An actor on this thread.  `core.birth` does the same, shorter, for those with every default."""
         if parent.state in (STOPPING, STOPPED):
             raise ActorStopped(f"{parent.path()} is {STATE_NAMES[parent.state]} and can have no new children")
         if self._driver is None:
             raise SystemNotRunning("the system has not started; spawn inside its `async with` block")
         if name is not None and not _is_name(name):
             raise ValueError(f"actor name {name!r}; use 1 to {_NAME_LENGTH_MAX} characters without / and not $ first")
+        spawner = self.spawner
         if name is None:
-            self._serial += 1
-        recipe: Any = actor_class  # the usual case needs no tuple of its own
-        if args or kwargs or restart is not Restart.TRANSIENT:
-            recipe = (actor_class, args, kwargs, restart)
-        cell = begin(self.scheduler, self._ref_class, parent, name, self._serial, mailbox or self._mailbox, recipe)
+            spawner.serial += 1
+        cell = spawner.begin(
+            parent, name, mailbox or spawner.mailbox, (actor_class, args, kwargs, restart or Restart.TRANSIENT)
+        )
         ref: ActorRef[Any] = cell.handle
         if name is not None:
             self.registry.add(ref.path, ref)
-        parent.adopt(cell)
-        self._actors += 1
-        kind = self._kinds.get(actor_class)
-        if kind is None:
-            kind = self._look_into(actor_class)
+        spawner.adopt(parent, cell)
         try:
-            if self._is_bare and self.instrument is None:
-                make(cell, kind, args, kwargs)
-            else:
-                self._make(cell)
+            self._make(cell)
         except BaseException:
-            self.begin_end(cell, StopReason.FAILED)
+            self.failed_to_begin(cell)
             raise
-        if kind.has_on_start:
+        if spawner.kind_of(actor_class).has_on_start:
             self.scheduler.signal(cell, (_on_start_signal, None))
-        elif cell.state == STARTING:
+        else:
             self.scheduler.activate(cell)
         return ref
 
-    def __init_subclass__(cls) -> None:
-        cls._is_bare = cls._make is Life._make
+    def start(self, driver: Driver) -> None:
+        super().start(driver)
+        self.spawner.start_signal = (_on_start_signal, None)
+        self._open_spawner()
 
-    def _look_into(self, actor_class: type[Actor[Any]]) -> Kind:
-        if len(self._kinds) >= _KINDS_MAX:
-            self._kinds.clear()
-        kind = Kind(actor_class, is_overridden(actor_class, "on_start"))
-        self._kinds[actor_class] = kind
-        return kind
+    def observe(self, instrument: Callable[[Cell, Handler], Handler]) -> None:
+        """Have the handlers of actors that begin from now on wrapped by `instrument`."""
+        self.instrument = instrument
+        self._open_spawner()
+
+    def _open_spawner(self) -> None:
+        """Whether `core.birth` may make actors by itself: it knows of no observers, and of one thread."""
+        is_bare = type(self)._make is Life._make
+        self.spawner.is_open = is_bare and self.instrument is None and self.crew is None
+
+    def failed_to_begin(self, cell: Cell) -> None:
+        """Its `__init__` raised: it never was."""
+        self.begin_end(cell, StopReason.FAILED)
 
     def _make(self, cell: Cell) -> Any:
         recipe = cell.recipe
-        actor_class = recipe[0] if type(recipe) is tuple else recipe
-        actor = actor_class.__new__(actor_class)
-        actor._ref = cell.handle  # noqa: SLF001, before __init__, so that self.ref works there
-        if type(recipe) is tuple:
-            actor.__init__(*recipe[1], **recipe[2])
-        else:
-            actor.__init__()
-        cell.actor = actor
-        cell.function = self.handler_function(cell, actor_class.receive)
-        return actor
+        actor_class, args, kwargs = (recipe[0], recipe[1], recipe[2]) if type(recipe) is tuple else (recipe, (), {})
+        self.spawner.make(cell, self.spawner.kind_of(actor_class), args, kwargs)
+        cell.function = self.handler_function(cell, cell.function)
+        return cell.actor
 
     def start_again(self, cell: Cell) -> None:
         self.unstash(cell)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .actor import Actor
 from .core.reply import Reply
+from .core.spawning import spawn as _spawn
 from .drivers.base import Driver
 from .events import Events
 from .life import Life
@@ -94,6 +95,7 @@ class ActorSystem:
             "supervision": supervision or Supervision(per_child=True),
         }
         self._life = self._life_class(self, **options)
+        self._ref = self._life.root.handle  # whose children `spawn` starts
         self._plan = choose(mode, gil=has_gil(), threads=has_threads())
         if self._plan.uses_threads:
             if driver is not None:
@@ -178,39 +180,27 @@ class ActorSystem:
         crew = self._life.crew
         return [self._life.scheduler] if crew is None else crew.schedulers()
 
-    def spawn(
-        self,
-        actor_class: type[Actor[N]],
-        *args: Any,
-        name: str | None = None,
-        mailbox: MailboxSettings | None = None,
-        restart: Restart = Restart.TRANSIENT,
-        own_scheduler: bool | None = None,
-        blocking: bool | None = None,
-        **kwargs: Any,
-    ) -> ActorRef[N]:
-        """Start a top-level actor.  As `Actor.spawn`; SystemNotRunning outside the block.
+    if TYPE_CHECKING:  # at run time it is compiled
 
-        From the block's own thread only; WrongThread elsewhere.
-        """
-        life = self._life
-        crew = life.crew
-        if crew is not None:
-            crew.check_thread(life)
-            is_blocking = actor_class.blocking if blocking is None else blocking
-            if crew.plan.wants_thread(is_top=True, own_scheduler=own_scheduler, blocking=is_blocking):
-                return crew.spawn(
-                    life,
-                    life.root,
-                    actor_class,
-                    args,
-                    kwargs,
-                    name=name,
-                    mailbox=mailbox,
-                    restart=restart,
-                    takes_turns=not is_blocking,
-                )
-        return life.spawn(life.root, actor_class, args, kwargs, name=name, mailbox=mailbox, restart=restart)
+        def spawn(
+            self,
+            actor_class: type[Actor[N]],
+            *args: Any,
+            name: str | None = None,
+            mailbox: MailboxSettings | None = None,
+            restart: Restart = Restart.TRANSIENT,
+            own_scheduler: bool | None = None,
+            blocking: bool | None = None,
+            **kwargs: Any,
+        ) -> ActorRef[N]:
+            """Start a top-level actor.  As `Actor.spawn`; SystemNotRunning outside the block.
+
+            From the block's own thread only; WrongThread elsewhere.
+            """
+            ...
+
+    else:
+        spawn = _spawn
 
     def find(self, name: str) -> ActorRef[Any] | None:
         """The living actor of that path, as in "session/peer-3", if it was given a name; else None."""

@@ -1,23 +1,46 @@
 cimport cython
 from libc.stdint cimport int64_t
+from . cimport _roots
 from .cell cimport Cell
+from .handle cimport Handle
 from .scheduler cimport Scheduler
 
 cdef int _RUNNING
 cdef int _STARTING
+cdef Py_ssize_t _KINDS_MAX
 
 
 @cython.final
 cdef class Kind:
     cdef readonly object actor_class
-    cdef readonly object create
     cdef readonly object function
     cdef readonly bint has_init
     cdef readonly bint has_on_start
 
 
-@cython.locals(cell=Cell)
-cpdef Cell begin(
-    Scheduler scheduler, object ref_class, Cell parent, object name, int64_t serial, object settings, object recipe
-)
-cpdef void make(Cell cell, Kind kind, tuple args, dict kwargs) except *
+@cython.final
+cdef class Spawner:
+    cdef public object host
+    cdef public Scheduler scheduler
+    cdef public object ref_class
+    cdef public object mailbox
+    cdef public object start_signal
+    cdef public object default_restart
+    cdef public bint is_open
+    cdef public int64_t actors
+    cdef public int64_t serial
+    cdef dict _kinds
+
+    @cython.locals(cell=Cell, kind=Kind)
+    cpdef object spawn(self, Cell parent, object actor_class, tuple args, dict kwargs)
+    @cython.locals(cell=Cell, handle=Handle)
+    cpdef Cell begin(self, Cell parent, object name, object mailbox, object recipe)
+    cpdef void adopt(self, Cell parent, Cell cell) except *
+    @cython.locals(kind=Kind)
+    cpdef Kind kind_of(self, object actor_class)
+    cpdef void make(self, Cell cell, Kind kind, tuple args, dict kwargs) except *
+
+
+cpdef void unroot(Cell cell) except *
+@cython.locals(handle=Handle)
+cpdef void unroot_ref(Cell cell) except *

@@ -1,55 +1,143 @@
-"""A new actor's cell, ref and instance, without asking its class anything twice.
+"""A new actor: its cell, its ref and its instance, without asking its class anything twice.
 
-`Kind` holds what spawning needs to know of an actor class.  The life-cycle keeps
-one for each class and decides whether an actor may be made at all; what is here
-is the part that every spawn pays.
+`Spawner` is the part of the life-cycle that every spawn pays for.  It makes an
+actor itself where nothing is out of the ordinary, and leaves the rest to the
+life-cycle (`host.spawn_child`): names, mailboxes of their own, threads, recorded
+and instrumented actors.
+
+An actor is rooted while it lives: the system holds it, so the garbage collector
+need not look at its cell, its ref and its instance (`roots.py`).  What ends leaves
+nothing in the cell that could be part of a cycle, so that stays rooted.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import roots as _roots
 from .cell import RUNNING, STARTING, Cell
 
 if TYPE_CHECKING:
     from .scheduler import Scheduler
 
-__all__ = ["Kind", "begin", "make"]
+__all__ = ["Kind", "Spawner", "unroot", "unroot_ref"]
 
 _RUNNING = RUNNING
 _STARTING = STARTING
+_KINDS_MAX = 1024  # actor classes remembered; a program that makes classes as it runs must not fill memory
 
 
 class Kind:
     """An actor class, looked into once."""
 
-    __slots__ = ("actor_class", "create", "function", "has_init", "has_on_start")
+    __slots__ = ("actor_class", "function", "has_init", "has_on_start")
 
-    def __init__(self, actor_class: Any, has_on_start: bool) -> None:
+    def __init__(self, actor_class: Any) -> None:
         self.actor_class = actor_class
-        self.create: Any = actor_class.__new__
         self.function: Any = actor_class.receive
         self.has_init = actor_class.__init__ is not object.__init__
-        self.has_on_start = has_on_start
+        self.has_on_start = not hasattr(actor_class.on_start, "is_hook_of_base")
 
 
-def begin(  # noqa: PLR0917, C functions take what they take by position
-    scheduler: Scheduler, ref_class: Any, parent: Cell, name: Any, serial: int, settings: Any, recipe: Any
-) -> Cell:
-    """A cell with its ref; no instance yet."""
-    cell = Cell(parent, name, serial, settings, recipe)
-    cell.handle = ref_class(scheduler, cell)
-    return cell
+class Spawner:
+    """Makes the actors of one scheduler, and counts them."""
+
+    __slots__ = (
+        "_kinds",
+        "actors",
+        "default_restart",
+        "host",
+        "is_open",
+        "mailbox",
+        "ref_class",
+        "scheduler",
+        "serial",
+        "start_signal",
+    )
+
+    def __init__(self, scheduler: Scheduler, ref_class: Any, mailbox: Any, default_restart: Any) -> None:
+        self.host: Any = scheduler.host
+        self.scheduler = scheduler
+        self.ref_class = ref_class
+        self.mailbox = mailbox  # MailboxSettings of actors that are given none
+        self.start_signal: Any = None  # has `on_start` called, in a turn
+        self.default_restart = default_restart
+        self.is_open = False  # whether actors may be made here; else every spawn is the host's
+        self.actors = 0
+        self.serial = 0
+        self._kinds: dict[Any, Kind] = {}
+
+    def spawn(self, parent: Cell, actor_class: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """An actor without a name, with every default.  Raises what its `__init__` raises."""
+        recipe = actor_class  # the usual case needs no tuple of its own
+        if args or kwargs:
+            recipe = (actor_class, args, kwargs, self.default_restart)
+        self.serial += 1
+        cell = self.begin(parent, None, self.mailbox, recipe)
+        self.adopt(parent, cell)
+        kind = self.kind_of(actor_class)
+        try:
+            self.make(cell, kind, args, kwargs)
+        except BaseException:
+            self.host.failed_to_begin(cell)
+            raise
+        if cell.state == _STARTING:
+            if kind.has_on_start:
+                self.scheduler.signal(cell, self.start_signal)
+            elif cell.mailbox is None:
+                cell.state = _RUNNING
+                cell.is_scheduled = False
+            else:  # its `__init__` told it something
+                self.scheduler.activate(cell)
+        return cell.handle
+
+    def begin(self, parent: Cell, name: Any, mailbox: Any, recipe: Any) -> Cell:
+        """A cell with its ref; no instance yet, and no place among its parent's children."""
+        cell = Cell.__new__(Cell)
+        cell.begin(parent, name, self.serial, mailbox, recipe)
+        handle = _roots.create(self.ref_class)
+        handle._scheduler = self.scheduler  # noqa: SLF001, as its __init__ does
+        handle._cell = cell  # noqa: SLF001
+        _roots.root(cell)
+        _roots.root(handle)
+        cell.handle = handle
+        return cell
+
+    def adopt(self, parent: Cell, cell: Cell) -> None:
+        """It counts, from now on until its end."""
+        parent.adopt(cell)
+        self.actors += 1
+
+    def kind_of(self, actor_class: Any) -> Kind:
+        """What was found of the class when it was first seen."""
+        kind = self._kinds.get(actor_class)
+        if kind is None:
+            if len(self._kinds) >= _KINDS_MAX:
+                self._kinds.clear()
+            kind = self._kinds[actor_class] = Kind(actor_class)
+        return kind
+
+    def make(self, cell: Cell, kind: Kind, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """The instance."""
+        actor = _roots.create(kind.actor_class)
+        actor._ref = cell.handle  # noqa: SLF001, before __init__, so that self.ref works there
+        if kind.has_init or args or kwargs:
+            actor.__init__(*args, **kwargs)
+        _roots.root(actor)
+        cell.actor = actor
+        cell.function = kind.function
 
 
-def make(cell: Cell, kind: Kind, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """The instance.  Raises what its `__init__` raises; a class without `on_start` runs from now on."""
-    actor = kind.create(kind.actor_class)
-    actor._ref = cell.handle  # noqa: SLF001, before __init__, so that self.ref works there
-    if kind.has_init or args or kwargs:
-        actor.__init__(*args, **kwargs)
-    cell.actor = actor
-    cell.function = kind.function
-    if not kind.has_on_start and cell.state == _STARTING and cell.mailbox is None:
-        cell.state = _RUNNING
-        cell.is_scheduled = False
+def unroot(cell: Cell) -> None:
+    """The cell lets go of its instance: the collector may look at it again."""
+    if cell.actor is not None:
+        _roots.unroot(cell.actor)
+        cell.actor = None
+
+
+def unroot_ref(cell: Cell) -> None:
+    """The same of its ref, when it ends for good."""
+    handle = cell.handle
+    cell.handle = None
+    if handle is not None and handle._cell is cell:  # noqa: SLF001, the root of a branch has that of its parent
+        _roots.unroot(handle)

@@ -1,5 +1,5 @@
 cimport cython
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 from .mailbox cimport Mailbox
 from .reply cimport Reply
 from .stats cimport Stats
@@ -7,16 +7,16 @@ from .stats cimport Stats
 
 @cython.final
 cdef class Cell:
-    cdef public int state
-    cdef public bint is_open
-    cdef public bint is_scheduled
-    cdef public bint is_ready
-    cdef public bint is_urgent
-    cdef public bint is_resumable
-    cdef public int64_t virtual_ns
-    cdef public int64_t order
+    cdef public uint8_t state
+    cdef public uint8_t is_open
+    cdef public uint8_t is_scheduled
+    cdef public uint8_t is_ready
+    cdef public uint8_t is_urgent
+    cdef public uint8_t is_resumable
     cdef public int in_flight
     cdef public int backlog
+    cdef public int64_t virtual_ns
+    cdef public int64_t order
     cdef public object function
     cdef public object actor
     cdef public object handle
@@ -37,6 +37,7 @@ cdef class Cell:
     cdef public object extras
     cdef public Stats stats
 
+    cpdef void begin(self, Cell parent, object name, int64_t serial, object settings, object recipe) except *
     cpdef void adopt(self, Cell child) except *
     cpdef void disown(self, Cell child) except *
     @cython.locals(child=Cell, found=list)

@@ -68,6 +68,10 @@ class Cell:
     )
 
     def __init__(self, parent: Cell | None, name: str | None, serial: int, settings: Any, recipe: Any) -> None:
+        self.begin(parent, name, serial, settings, recipe)
+
+    def begin(self, parent: Cell | None, name: str | None, serial: int, settings: Any, recipe: Any) -> None:
+        """What `__init__` does, which compiled code calls at a third of the price."""
         self.state = 0
         self.is_open = True  # takes messages; False from the moment the actor ends for good
         # A new message need not queue this cell: it is queued, running, or waiting for something else.

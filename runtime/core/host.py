@@ -40,7 +40,7 @@ class Fiber(Protocol):
 
 
 class Host(Protocol):
-    """Called by the scheduler.  None of these may wait; only `refused` may raise."""
+    """Called by the scheduler.  None of these may wait; only `refused` and `spawn_child` may raise."""
 
     loop: Any  # the event loop, for tasks that await a Reply; None where there is none
 
@@ -66,6 +66,16 @@ class Host(Protocol):
 
     def stop(self, cell: Cell, reason: Any) -> None:
         """Have the cell end."""
+        ...
+
+    def spawn_child(
+        self, parent: Cell, actor_class: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: tuple[Any, ...]
+    ) -> Any:
+        """Start a child with options of its own, or where the spawner may not: its ref.  May raise."""
+        ...
+
+    def failed_to_begin(self, cell: Cell) -> None:
+        """A new actor's `__init__` raised."""
         ...
 
     def ended(self, cell: Cell) -> Reply:

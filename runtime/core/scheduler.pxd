@@ -27,6 +27,7 @@ cdef int64_t _WAITS_MASK
 cdef class Scheduler:
     cdef public object host
     cdef public object inbox
+    cdef public object spawner
     cdef public int64_t thread
     cdef public Cell running
     cdef readonly Timers timers

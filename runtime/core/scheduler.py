@@ -93,6 +93,7 @@ class Scheduler:
         "now_us",
         "running",
         "sent",
+        "spawner",
         "taken",
         "thread",
         "timers",
@@ -104,6 +105,7 @@ class Scheduler:
         self.inbox: Inbox | None = None  # where other threads may send to this one's actors
         self.thread = 0  # whose calls need no inbox
         self.running: Cell | None = None  # in a slice now
+        self.spawner: Any = None  # makes its actors
         self.timers = Timers()
         self.batch = batch
         self.now_us = 0  # of the turn

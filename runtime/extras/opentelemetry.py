@@ -60,7 +60,7 @@ def trace(system: ActorSystem, *, tracer_provider: Any = None) -> None:
 
         return receive
 
-    system._life.instrument = instrument  # noqa: SLF001, extras belong to the runtime
+    system._life.observe(instrument)  # noqa: SLF001, extras belong to the runtime
 
 
 async def _in_span(api: Any, span: Any, coroutine: Any) -> Any:
