@@ -4,6 +4,8 @@
 #   make test                 lint, types, three legs, the real runs; prints the time of each part
 #   make fast|checked|pure    one leg of the suite          (TESTS="tests/runtime -k mailbox" for some of it)
 #   make bench-NAME           measure one set of claims
+#   make wasm                 the wheels for browsers: compiled to WebAssembly, and plain  (ARGS=--compare: sizes)
+#   make wasm-profile         the same with the names of functions in it, for a browser's profiler
 #   make soak                 what takes longer than a test run may
 #
 # The three legs build into folders of their own:
@@ -19,7 +21,7 @@ TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo test fast checked pure lint types soak sync clean help
+.PHONY: demo test fast checked pure lint types wasm wasm-profile soak sync clean help
 help:
 	@awk '/^[^#]/ || /^$$/ { exit } { sub(/^# ?/, ""); print }' Makefile
 
@@ -59,6 +61,18 @@ lint: .stamps/venv
 types: .stamps/venv
 	$(BIN)/mypy
 	$(BIN)/pyright
+
+WASM_TOOLS := $(shell find tools/wasm tools/browser -type f)
+PYODIDE := build/browser/node_modules/pyodide
+
+.stamps/wasm .stamps/wasm-profile: $(SOURCES) $(WASM_TOOLS)
+	@tools/timed "npm packages" tools/browser/install
+	@tools/timed "compiler for WebAssembly" tools/wasm/install
+	@tools/timed "wheels for browsers" .venv-wasm/bin/python tools/wasm/build.py --pyodide $(PYODIDE) \
+		--out build/$(@F) $(if $(findstring profile,$@),--profile) $(ARGS)
+	@mkdir -p .stamps && touch $@
+
+wasm wasm-profile: %: .stamps/%
 
 bench-%: .stamps/fast
 	$(BIN)/python benchmarks/$*.py $(ARGS)

@@ -7,6 +7,8 @@ no other list.  SHOAL_BUILD chooses how:
     checked   C that checks None, bounds and overflow; what the tests also run
     pure      nothing compiled; for Pyodide, PyPy, or no C compiler
 
+The same modules for a browser: tools/wasm/build.py.
+
 Each build has a folder of its own under build/, so that none takes the other's
 objects for its own.
 """
@@ -21,39 +23,43 @@ CHECKS = ("boundscheck", "wraparound", "nonecheck", "overflowcheck")
 BUILD = os.environ.get("SHOAL_BUILD", "fast")
 
 
-def core_extensions() -> list[Extension]:
-    if BUILD == "pure":
-        return []
-    if BUILD not in ("fast", "checked"):
-        raise SystemExit(f"SHOAL_BUILD is {BUILD!r}; use fast, checked or pure")
+DIRECTIVES = {
+    # Annotations speak to readers and type checkers, the .pxd to C.
+    "annotation_typing": False,
+    "binding": False,  # methods are plain C functions, which the interpreter calls at half the price
+    "freethreading_compatible": True,
+}
+
+
+def twins() -> dict[str, Path]:
+    """Every module that is compiled: its full name, and its source."""
     # From src/shoal/ in a checkout (links), from the same path in an sdist (real files).
-    twins = [p.with_suffix(".py") for d in FOLDERS for p in sorted(Path("src/shoal", d).glob("**/*.pxd"))]
-    sources = [p for p in twins if p.exists() and p.stem != "__init__"]
+    found = [p.with_suffix(".py") for d in FOLDERS for p in sorted(Path("src/shoal", d).glob("**/*.pxd"))]
+    sources = [p for p in found if p.exists() and p.stem != "__init__"]
     if not sources:
         raise SystemExit(
             "nothing to compile under src/shoal: are its links in place? "
             "git config core.symlinks true && git checkout -- src"
         )
+    return {".".join(p.relative_to("src").with_suffix("").parts): p for p in sources}
+
+
+def core_extensions() -> list[Extension]:
+    if BUILD == "pure":
+        return []
+    if BUILD not in ("fast", "checked"):
+        raise SystemExit(f"SHOAL_BUILD is {BUILD!r}; use fast, checked or pure")
     from Cython.Build import cythonize
 
     # Compiling takes 18 s of CPU time instead of -O2's 12 and -O1's 9; a hop takes 3 % fewer
     # instructions than with -O2, and 8 % fewer than with -O1.
     cflags = os.environ.get("SHOAL_CFLAGS", "-O3 -fno-plt -g0").split()
     return cythonize(
-        [
-            Extension(".".join(p.relative_to("src").with_suffix("").parts), [str(p)], extra_compile_args=cflags)
-            for p in sources
-        ],
+        [Extension(name, [str(source)], extra_compile_args=cflags) for name, source in twins().items()],
         build_dir=f"build/{BUILD}/cython",  # keeps .c files out of the source folders
         language_level=3,
         nthreads=os.cpu_count() or 1,
-        compiler_directives={
-            # Annotations speak to readers and type checkers, the .pxd to C.
-            "annotation_typing": False,
-            "binding": False,  # methods are plain C functions, which the interpreter calls at half the price
-            "freethreading_compatible": True,
-            **dict.fromkeys(CHECKS, BUILD == "checked"),
-        },
+        compiler_directives={**DIRECTIVES, **dict.fromkeys(CHECKS, BUILD == "checked")},
         annotate=bool(os.environ.get("SHOAL_ANNOTATE")),  # HTML of what stayed Python
     )
 

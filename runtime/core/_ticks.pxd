@@ -1,5 +1,5 @@
-# The machine's clocks without a Python call.  Stands in for the module `time` in
-# compiled code; where there are no such clocks, `time` is called.
+# The machine's clocks without a Python call.  Stands in for `clocks.py` in compiled
+# code; where there are no such clocks, `time` is called.
 #
 # perf_counter_ns: 12 ns instead of 100.  The kernel's own call takes 25, which is a
 # tenth of a round trip between two actors.  Where the processor promises that its
@@ -7,9 +7,20 @@
 # kernel's clock every few milliseconds.  Never goes back.
 #
 # thread_time_ns: a system call of about 500 ns, for when a slice overran.
+#
+# In a browser both are Python's own clock, which is the page's `performance.now()`:
+# there is one thread, and the C library's structs are not those we compile with.
 cdef extern from *:
     """
-    #if defined(Py_LIMITED_API) || defined(_WIN32) || defined(__EMSCRIPTEN__)
+    #if defined(__EMSCRIPTEN__)
+    int PyTime_PerfCounterRaw(long long *);  /* public since CPython 3.13, though not in the Limited API */
+    static long long shoal_ticks_ns(void) {
+        long long now = -1;
+        PyTime_PerfCounterRaw(&now);
+        return now;
+    }
+    static long long shoal_thread_ns(void) { return shoal_ticks_ns(); }
+    #elif defined(Py_LIMITED_API) || defined(_WIN32)
     static long long shoal_of_time(const char *name) {
         PyObject *module, *value;
         long long result;

@@ -27,11 +27,11 @@ second.
 from __future__ import annotations
 
 import threading as _threads
-import time as _clock
 from collections import deque
 from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from . import clocks as _clock
 from .cell import RUNNING, SUSPENDED, Cell
 from .mailbox import Mailbox, Overflow
 from .ready import ReadyQueue
