@@ -37,6 +37,13 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         "--weight", action="append", default=[], metavar="NAME=X", help="business preference of a CDN (1 by default)"
     )
     stream.add_argument(
+        "--price",
+        action="append",
+        default=[],
+        metavar="NAME=X",
+        help="what a CDN costs per GB (0 by default); of those surely in time the cheapest is asked",
+    )
+    stream.add_argument(
         "--tracker", action="append", default=[], metavar="URL", help="WebTorrent tracker (ws or wss); enables peers"
     )
     stream.add_argument("--swarm-id", metavar="TEXT", help="swarm name, as p2p-media-loader's swarmId (the URL)")
@@ -68,6 +75,7 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
         url=url,
         cdns={name: _url(f"--cdn {name}", value, base=url) for name, value in _pairs("--cdn", args.cdn).items()},
         weights={name: _number("--weight", value) for name, value in _pairs("--weight", args.weight).items()},
+        prices={name: _number("--price", value) for name, value in _pairs("--price", args.price).items()},
         trackers=tuple(_tracker(url) for url in args.tracker),
         swarm_id=args.swarm_id,
         hashes=args.hashes if args.hashes in {"auto", "none"} else _url("--hashes", args.hashes, base=url),

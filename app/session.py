@@ -59,6 +59,7 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     cdns: Mapping[str, str] = {}
     weights: Mapping[str, float] = {}
+    prices: Mapping[str, float] = {}  # per GB, in any one currency; 0 where none is given
     trackers: tuple[str, ...] = ()
     swarm_id: str | None = None
     hashes: str = "auto"
@@ -201,11 +202,18 @@ def _cdn_sources(options: SessionOptions) -> tuple[CdnSource, ...]:
                 f"the CDN called origin is {named['origin']}, not where {options.url} lies; call it something else"
             )
         named = {"origin": primary, **named}
-    unknown = set(options.weights) - set(named)
-    if unknown:
-        raise ConfigurationError(f"a weight is given for {sorted(unknown)}, and the CDNs are {sorted(named)}")
+    for what, values in (("weight", options.weights), ("price", options.prices)):
+        unknown = set(values) - set(named)
+        if unknown:
+            raise ConfigurationError(f"a {what} is given for {sorted(unknown)}, and the CDNs are {sorted(named)}")
     return tuple(
-        CdnSource(name=name, base_url=base, weight=options.weights.get(name, 1.0)) for name, base in named.items()
+        CdnSource(
+            name=name,
+            base_url=base,
+            weight=options.weights.get(name, 1.0),
+            price_per_gb=options.prices.get(name, 0.0),
+        )
+        for name, base in named.items()
     )
 
 

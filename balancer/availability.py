@@ -48,6 +48,10 @@ class Availability:
         """Peers whose holdings are known; one that has just joined may hold all or nothing."""
         return sum(peer in self._told for peer in self._peers.get(rendition, ()))
 
+    def known_peers(self, rendition: int) -> list[str]:
+        """Peers whose holdings are known, in order of joining."""
+        return [peer for peer in self._peers.get(rendition, ()) if peer in self._told]
+
     def holds(self, peer: str, number: int) -> bool:
         rendition = self._renditions.get(peer)
         return rendition is not None and number in self._peers[rendition][peer][0]

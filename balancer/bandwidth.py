@@ -2,21 +2,27 @@
 
     sample(duration_us, byte_count)   a stretch of a body
     first_byte(duration_us)           from the request to its first byte
+    took(duration_us, expected_us)    a whole transfer, and what was expected of it
     succeeded(now_us) / failed(now_us, reason)
 
 Throughput is a pair of exponentially weighted averages, fast and slow, whose
 samples weigh as long as they took (hls.js, utils/ewma-bandwidth-estimator.ts);
 the lower one is believed, so that a drop counts at once and a rise must last.
-Only + - * / are used, so that every platform computes the same.
+Only + - * / and sqrt are used, so that every platform computes the same.
 """
 
 from __future__ import annotations
+
+import math
 
 __all__ = ["Estimate", "half_life_decay"]
 
 _LN2 = 0.6931471805599453
 _SAMPLE_US_MIN = 1_000  # a burst out of a local buffer took no time; below this it says nothing about the network
 _FIRST_BYTE_WEIGHT = 0.3  # of the newest answer
+_SPREAD_UNKNOWN = 0.5  # of the expected time, until a transfer has ended
+_SPREAD_WEIGHT = 0.2  # of the newest transfer
+_SPREAD_MAX = 4.0  # one outlier of an hour must not stand for ever
 _HALF_LIVES_MAX = 40  # beyond, nothing is left of a value
 
 
@@ -65,6 +71,7 @@ class Estimate:
         self.error_count = 0
         self.errors: dict[str, int] = {}
         self.good_count = 0
+        self._variance = _SPREAD_UNKNOWN * _SPREAD_UNKNOWN
 
     @property
     def bytes_per_s(self) -> float | None:
@@ -86,6 +93,16 @@ class Estimate:
             self.first_byte_us = float(duration_us)
         else:
             self.first_byte_us += _FIRST_BYTE_WEIGHT * (duration_us - self.first_byte_us)
+
+    def took(self, duration_us: int, expected_us: int) -> None:
+        """A transfer ended well after `duration_us`; `expected_us` had been expected of it."""
+        late = min(_SPREAD_MAX, max(0.0, duration_us / max(1, expected_us) - 1.0))
+        self._variance += _SPREAD_WEIGHT * (late * late - self._variance)
+
+    @property
+    def spread(self) -> float:
+        """Root mean square of how late transfers were, as a share of what was expected; early is not late."""
+        return math.sqrt(self._variance)
 
     def succeeded(self, now_us: int) -> None:
         self._decay(now_us)

@@ -6,8 +6,9 @@ Each has a circuit breaker:
     open       not asked until its time is over, which doubles with each failed probe
     half-open  one transfer at a time probes it; success closes it, failure opens it again
 
-Among the ready ones the best is weight x expected speed x reliability.  An unmeasured
-one is taken for a middling one, and tried on purpose when there is time to spare.
+Where prices differ, the cheapest of those that are surely in time are asked.  Among
+these, or among all, the best is weight x expected speed x reliability.  An unmeasured one
+is taken for a middling one, and tried on purpose when there is time to spare.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from .transfers import Want
 __all__ = ["Cdn", "Circuit", "best_cdn"]
 
 _DOUBLINGS_MAX = 16
+_TRIES = 2
+_ERROR_RATE_SURE = 0.2  # one error among four that went well
 _HALF_OPEN_FACTOR = 0.25  # a probe should rather be somebody's who can wait
 
 
@@ -40,6 +43,11 @@ class Circuit:
         if self._open_until_us is None:
             return "closed"
         return "open" if now_us < self._open_until_us else "half-open"
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it is open, or half-open: nothing is to be built on it now."""
+        return self._open_until_us is not None
 
     def ready_us(self, now_us: int) -> int:
         """When it may be asked; `now_us` if that is now."""
@@ -76,6 +84,7 @@ class Cdn:
         self.name = name
         self.label = source_label(SourceKind.CDN, name)
         self.weight = weight
+        self.price_per_gb = 0.0
         self.place = place  # among the CDNs, in order of being added
         self.estimate = estimate
         self.circuit = Circuit(config)
@@ -100,6 +109,15 @@ class Cdn:
             first_byte_us=config.unmeasured_first_byte_us,
         )
 
+    def is_sure(self, byte_count: int, slack_us: int, now_us: int, config: BalancerConfig) -> bool:
+        """Whether it is measured, well, and has time for a second try elsewhere if it should fail."""
+        return (
+            self.estimate.sampled_us is not None
+            and not self.circuit.is_broken
+            and self.estimate.error_rate(now_us) <= _ERROR_RATE_SURE
+            and _TRIES * self.expected_us(byte_count, config) * (1.0 + self.estimate.spread) <= slack_us
+        )
+
     def may_be_explored(self, now_us: int, config: BalancerConfig) -> bool:
         """Unmeasured for long, idle, and not explored in vain just now."""
         long_ago_us = now_us - config.explore_after_us
@@ -113,13 +131,23 @@ class Cdn:
 
 
 def best_cdn(
-    ready: Sequence[Cdn], byte_count: int, *, may_explore: bool, now_us: int, seed: int, config: BalancerConfig
+    ready: Sequence[Cdn],
+    byte_count: int,
+    *,
+    may_explore: bool,
+    now_us: int,
+    seed: int,
+    config: BalancerConfig,
+    slack_us: int | None = None,
 ) -> tuple[Cdn, bool] | None:
-    """Which of the ready ones to ask for `byte_count` bytes, and whether it is asked in order to measure it."""
+    """Which of the ready ones to ask for `byte_count` bytes, and whether it is asked in order to measure it.
+
+    Of those that are surely in time, when it plays in `slack_us`, only the cheapest count.
+    """
     if not ready:
         return None
     best = min(
-        ready,
+        _cheapest(ready, byte_count, slack_us, now_us, config),
         key=lambda cdn: (-cdn.score(byte_count, now_us, config), cdn.transfer_count, mix(seed, cdn.place)),
     )
     if may_explore and best.estimate.sampled_us is not None:
@@ -127,3 +155,14 @@ def best_cdn(
             if cdn is not best and cdn.may_be_explored(now_us, config):
                 return cdn, True
     return best, False
+
+
+def _cheapest(
+    ready: Sequence[Cdn], byte_count: int, slack_us: int | None, now_us: int, config: BalancerConfig
+) -> Sequence[Cdn]:
+    """The cheapest of those that are surely in time; all of them where nothing is sure, or all cost the same."""
+    if slack_us is None or len({cdn.price_per_gb for cdn in ready}) == 1:
+        return ready
+    sure = [cdn for cdn in ready if cdn.is_sure(byte_count, slack_us, now_us, config)]
+    least = min((cdn.price_per_gb for cdn in sure), default=None)
+    return ready if least is None else [cdn for cdn in sure if cdn.price_per_gb == least]

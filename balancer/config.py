@@ -26,6 +26,7 @@ Time = Annotated[int, msgspec.Meta(ge=1_000, le=3_600_000_000)]  # a millisecond
 Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 34)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 Some = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+Risk = Annotated[float, msgspec.Meta(ge=0.000_001, le=0.5)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
@@ -43,6 +44,11 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     prefetch_us: Time = 20 * _S  # ahead of the newest request; players themselves keep 8 to 60 s
     prefetch_segments: Count = 8  # the same in pieces, for playlists of very short segments
     cdn_prefetch_deadline_us: Time = 6 * _S  # before that, peers are waited for: a CDN needs 1 or 2 s
+    miss_share: Risk = 0.01  # deadlines that waiting for peers may cost at most; a player's own buffer hides more
+    spread_turn_us: Time = 500 * _MS  # between viewers who would bring one segment in: announced and heard by then
+    swarm_grace_us: Time = 3 * _S  # after joining a swarm peers are hoped for: tracker, ICE and DTLS take 1 or 2 s
+    hold_us_max: Time = 5 * _S  # a request waits for peers; hls.js gives up after 10 s without an answer
+    busy_share: Share = 0.5  # a line that media take more than this of has no time to wait for peers with
     cdn_transfers_max: Count = 2  # prefetching; urgent transfers are not counted, since somebody waits for each
     peer_transfers_max: Count = 3  # prefetching; each is with another peer
     rendition_idle_us: Time = 15 * _S  # a rendition not asked for this long has been switched away from

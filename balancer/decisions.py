@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from .events import GiveUp
 from .ledger import Ledger
-from .mixing import share
 from .model import ResourceKey
+from .peer_choice import Peer
 from .selection import Selection
 from .transfers import Phase, Transfer, Want
 from .windows import Timeline
@@ -37,6 +37,8 @@ class Decisions:
     def take(self, now_us: int) -> None:
         """Act on everything that is due; `wake_us` of the ledger is then the next moment to look."""
         self._book.wake_us = None
+        running = self._book.transfers.values()
+        self._book.line.look(now_us, is_flowing=any(t.first_byte_us is not None for t in running))
         for transfer in tuple(self._book.transfers.values()):
             self._supervise(transfer, now_us)
         for key in tuple(self._book.open):
@@ -72,6 +74,8 @@ class Decisions:
         if now_us + needed_us <= target_us:
             return
         other_us = self._alternative_us(transfer, want, now_us, any_peer=False)
+        if want.slow_until_us > now_us:
+            return
         if other_us is not None and other_us < self._book.config.move_gain * needed_us:
             self._move(transfer, "slow", now_us)
 
@@ -84,7 +88,16 @@ class Decisions:
             self._book.size_bytes(want),
             now_us,
             any_peer=any_peer,
+            line_bytes_per_s=self._line_left(transfer),
         )
+
+    def _line_left(self, transfer: Transfer) -> float | None:
+        """What the viewer's own line could bring instead of this transfer; None if it was never measured."""
+        line = self._book.line.bytes_per_s
+        if line is None:
+            return None
+        others = sum(t.bytes_per_s or 0.0 for t in self._book.transfers.values() if t is not transfer)
+        return max(line - others, transfer.bytes_per_s or 0.0)
 
     def _target_us(self, want: Want) -> int | None:
         """When it has to be there."""
@@ -98,6 +111,9 @@ class Decisions:
         want.moves += 1
         want.mark(transfer.label).failed(reason, now_us, self._book.config)
         estimate = self._book.estimate_of(transfer)
+        if reason == "slow":
+            # As after a stall: where all are slow, to go from one to the next gains nothing.
+            want.slow_until_us = now_us + (_PROJECTION_US_MIN << min(want.moves, 8))
         if reason == "stalled":
             estimate.failed(now_us, reason)
             if transfer.first_byte_us is None:
@@ -119,6 +135,8 @@ class Decisions:
             return
         deadline_us = self._book.deadline_us(want.key)
         slack_us = None if deadline_us is None else deadline_us - now_us
+        if deadline_us is not None and self._can_wait(want, deadline_us, now_us):
+            return
         choice = self._select.urgent(
             want, self._book.timelines.get(want.key.rendition), self._book.size_bytes(want), slack_us, now_us
         )
@@ -131,6 +149,39 @@ class Decisions:
             self._book.later(choice.again_us, now_us)
         else:
             self._give_up(want, f"no source is left: {want.failures() or 'there is none'}")
+
+    def _can_wait(self, want: Want, deadline_us: int, now_us: int) -> bool:
+        """Somebody asked, but plays it only later: a peer begins, or one is waited for."""
+        timeline = self._book.timelines[want.key.rendition]
+        if not timeline.is_hashed(want.key) or not self._book.spread.hopes(want.key.rendition, now_us):
+            return False
+        lead_us = self._cdn_lead_us(want, timeline, deadline_us, now_us)
+        slack_us = deadline_us - now_us
+        until_us = min(deadline_us - lead_us, want.urgent_since_us + self._book.config.hold_us_max)
+        if now_us >= until_us:
+            return False
+        peer = self._prefetch_peer(want, timeline, slack_us, now_us)
+        if peer is not None:
+            self._book.start(want, peer, "failover" if want.fails_over else "offload", now_us)
+        else:
+            self._book.later(until_us, now_us)
+        return True
+
+    def _prefetch_peer(self, want: Want, timeline: Timeline, slack_us: int | None, now_us: int) -> Peer | None:
+        return self._select.prefetch_peer(
+            want,
+            timeline,
+            self._book.size_bytes(want),
+            now_us=now_us,
+            slack_us=slack_us,
+            safe_us=self._safe_us(want),
+        )
+
+    def _safe_us(self, want: Want) -> int:
+        """How long before its deadline a CDN must be asked, so that a second try is still in time."""
+        expected = self._select.expected(self._book.size_bytes(want), self._book.line.bytes_per_s)
+        near_us = self._book.config.cdn_prefetch_deadline_us
+        return near_us if expected is None else self._book.spread.safe_us(*expected)
 
     def _is_stuck_between_versions(self, want: Want) -> bool:
         """Without hashes, bytes of one CDN cannot be joined to those of another with another ETag or length.
@@ -173,14 +224,14 @@ class Decisions:
             slack_us = None if deadline_us is None else deadline_us - now_us
             size_bytes = self._book.size_bytes(want)
             if peer_room > 0:
-                peer = self._select.prefetch_peer(want, timeline, size_bytes, slack_us, now_us)
+                peer = self._prefetch_peer(want, timeline, slack_us, now_us)
                 if peer is not None:
                     peer_room -= 1
                     self._book.start(want, peer, "failover" if want.fails_over else "prefetch", now_us)
                     continue
             if slack_us is None or deadline_us is None:
                 continue
-            lead_us = self._cdn_lead_us(key, timeline)
+            lead_us = self._cdn_lead_us(want, timeline, deadline_us, now_us)
             if slack_us > lead_us:
                 self._book.later(deadline_us - lead_us, now_us)
             elif cdn_room > 0:
@@ -203,27 +254,28 @@ class Decisions:
             deadline_us = timeline.deadline_us(key)
             if deadline_us is not None and deadline_us - now_us <= self._book.config.cdn_prefetch_deadline_us:
                 return (0, deadline_us, place)
-            holders = len(self._book.availability.holders(key.rendition, key.number))
-            turn = place if deadline_us is None or holders else deadline_us - self._cdn_lead_us(key, timeline)
-            return (1, holders, turn)
+            return (1, len(self._book.availability.holders(key.rendition, key.number)), place)
 
         return [item for _, item in sorted(enumerate(window.items()), key=order)]
 
-    def _cdn_lead_us(self, key: ResourceKey, timeline: Timeline) -> int:
+    def _cdn_lead_us(self, want: Want, timeline: Timeline, deadline_us: int, now_us: int) -> int:
         """How long before its deadline a CDN is asked for it.
 
-        Where a swarm has nobody who holds it or is fetching it, the viewers take
-        turns by chance: the one with the longest lead fetches, announces so, and the
-        others wait for it.
+        Without a swarm there is nothing to wait for, and `cdn_prefetch_deadline_us` is
+        a habit; with one, a CDN waits until the last safe moment for what peers hold
+        or are fetching, and for the rest until it is this viewer's turn (spread.py).
         """
-        near_us = self._book.config.cdn_prefetch_deadline_us
-        if (
-            not timeline.is_hashed(key)
-            or not self._book.availability.peer_count(key.rendition)
-            or self._book.availability.holders(key.rendition, key.number)
-            or self._book.availability.is_being_fetched(key.rendition, key.number)
-        ):
+        book, key = self._book, want.key
+        near_us = book.config.cdn_prefetch_deadline_us
+        if not timeline.is_hashed(key) or not book.spread.hopes(key.rendition, now_us):
             return near_us
-        return near_us + int(
-            share(self._book.seed, key.rendition, key.number) * max(0, self._book.config.prefetch_us - near_us)
-        )
+        segment = timeline.find(key)
+        expected = self._select.expected(book.size_bytes(want), book.line.bytes_per_s)
+        if segment is None or (expected and expected[0] > book.config.busy_share * segment.duration_us):
+            return max(near_us, book.config.prefetch_us)  # the line has no time to lose
+        safe_us = self._safe_us(want)
+        if book.availability.holders(key.rendition, key.number) or book.availability.is_being_fetched(
+            key.rendition, key.number
+        ):
+            return safe_us
+        return max(safe_us, deadline_us - book.spread.turn_us(key, now_us))

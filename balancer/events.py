@@ -40,6 +40,7 @@ __all__ = [
     "ResourceRequested",
     "SegmentsListed",
     "SourceBlamed",
+    "SwarmJoined",
     "TimePassed",
     "TransferEnded",
     "TransferFailed",
@@ -54,6 +55,7 @@ class CdnAdded(msgspec.Struct, frozen=True, tag=True):
 
     cdn: str
     weight: float = 1.0  # business preference; multiplies the measured quality
+    price_per_gb: float = 0.0  # in any one currency; of those surely in time the cheapest is asked
 
 
 class SegmentsListed(msgspec.Struct, frozen=True, tag=True):
@@ -77,6 +79,12 @@ class ResourceReleased(msgspec.Struct, frozen=True, tag=True):
     key: ResourceKey
 
 
+class SwarmJoined(msgspec.Struct, frozen=True, tag=True):
+    """A tracker is being asked for peers of this rendition; they should come soon, if there are any."""
+
+    rendition: int
+
+
 class PeerJoined(msgspec.Struct, frozen=True, tag=True):
     """A channel to a peer opened.  It serves one rendition's swarm; a viewer in two swarms is two peers."""
 
@@ -84,6 +92,7 @@ class PeerJoined(msgspec.Struct, frozen=True, tag=True):
     rendition: int
     fingerprint: str | None = None
     address: str | None = None
+    own: str = ""  # what that peer calls us, so that both rank each other alike; empty: not known
 
 
 class PeerAnnounced(msgspec.Struct, frozen=True, tag=True):
@@ -167,6 +176,7 @@ Event = (
     | SegmentsListed
     | ResourceRequested
     | ResourceReleased
+    | SwarmJoined
     | PeerJoined
     | PeerAnnounced
     | PeerLeft

@@ -12,10 +12,12 @@ from .bandwidth import Estimate
 from .cdn_choice import Cdn
 from .config import BalancerConfig
 from .events import Action, CancelTransfer, DropPartial, FetchFromCdn, RequestFromPeer
+from .line import Line
 from .model import Kind, ResourceKey
 from .peer_choice import Peer
 from .report import SourceState
 from .reputation import Reputation
+from .spread import Spread
 from .transfers import Phase, Transfer, Want
 from .windows import Timeline
 
@@ -34,6 +36,8 @@ class Ledger:
         self.reputation = Reputation(
             ban_records_max=config.ban_records_max, address_offenders_max=config.address_offenders_max
         )
+        self.line = Line(self.estimate())
+        self.spread = Spread(config, seed, self.availability)
         self.cdns: dict[str, Cdn] = {}  # by label
         self.peers: dict[str, Peer] = {}  # by name
         self.past_peers: dict[str, SourceState] = {}
@@ -56,6 +60,8 @@ class Ledger:
         estimate = self.estimate_of(transfer)
         if transfer.received_bytes or transfer.first_byte_us is not None:
             transfer.close_slice(now_us, estimate)
+        if succeeded:
+            estimate.took(now_us - transfer.started_us, transfer.expected_us)
         if transfer.is_peer:
             peer = self.peers[transfer.label.removeprefix("peer:")]
             peer.transfer = None
@@ -93,6 +99,7 @@ class Ledger:
 
     def settle(self, want: Want) -> None:
         self.open.pop(want.key, None)
+        self.spread.forget(want.key)
         for peer in self.peers.values():
             peer.unverified.pop(want.key, None)
 
@@ -109,6 +116,7 @@ class Ledger:
             started_us=now_us,
             first_byte_limit_us=first_byte_limit_us,
             stall_limit_us=stall_limit_us,
+            expected_us=source.expected_us(self.size_bytes(want), self.config),
         )
         self.transfers[number] = transfer
         want.transfer = number

@@ -38,6 +38,7 @@ from .events import (
     ResourceRequested,
     SegmentsListed,
     SourceBlamed,
+    SwarmJoined,
     TimePassed,
     TransferEnded,
     TransferFailed,
@@ -116,6 +117,8 @@ class Policy:
                 self._blamed(event, now_us)
             case BytesDiscarded():
                 self._discarded(event.key, event.suspects, event.keep_bytes, now_us)
+            case SwarmJoined():
+                self._book.spread.joined(event.rendition, now_us)
             case PeerJoined():
                 self._joined(event, now_us)
             case PeerAnnounced():
@@ -126,7 +129,8 @@ class Policy:
                 self._listed(event, now_us)
             case CdnAdded():
                 cdn = Cdn(event.cdn, event.weight, len(self._book.cdns), self._book.estimate(), self._book.config)
-                self._book.cdns.setdefault(cdn.label, cdn).weight = event.weight
+                known = self._book.cdns.setdefault(cdn.label, cdn)
+                known.weight, known.price_per_gb = event.weight, event.price_per_gb
             case TimePassed():
                 pass
             case TransferProgressed():
@@ -151,6 +155,7 @@ class Policy:
             return
         transfer.answered(now_us, self._book.estimate_of(transfer))
         transfer.progressed(event.byte_count, now_us, self._book.config.stall_bytes_min)
+        self._book.line.came(event.byte_count)
         self._book.wants[transfer.key].received_bytes += event.byte_count
 
     def _ended(self, event: TransferEnded, now_us: int) -> None:
@@ -372,6 +377,7 @@ class Policy:
         peer = Peer(event.peer, event.rendition, event.fingerprint, event.address, self._book.estimate())
         self._book.peers[event.peer] = peer
         self._book.availability.join(event.peer, event.rendition)
+        self._book.spread.met(event.rendition, event.own)
 
     def _left(self, name: str, reason: str, now_us: int) -> None:
         peer = self._book.peers.get(name)

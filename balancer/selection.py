@@ -74,12 +74,23 @@ class Selection:
         """The best CDN that may be asked now, and whether that is to measure it."""
         ready = self._ready_cdns(want, now_us)
         may_explore = slack_us is not None and slack_us >= self._config.explore_slack_us and not want.fails_over
-        return best_cdn(ready, size_bytes, may_explore=may_explore, now_us=now_us, seed=self._seed, config=self._config)
+        return best_cdn(
+            ready,
+            size_bytes,
+            may_explore=may_explore,
+            now_us=now_us,
+            seed=self._seed,
+            config=self._config,
+            slack_us=slack_us,
+        )
 
     def prefetch_peer(
-        self, want: Want, timeline: Timeline, size_bytes: int, slack_us: int | None, now_us: int
+        self, want: Want, timeline: Timeline, size_bytes: int, *, now_us: int, slack_us: int | None, safe_us: int
     ) -> Peer | None:
-        """A peer that should be in time; an unmeasured one only while a CDN could still be asked afterwards."""
+        """A peer that should be in time; an unmeasured one only while a CDN could still be asked afterwards.
+
+        `safe_us` is how long before the deadline a CDN must be asked.
+        """
         if want.suspects:
             return None
 
@@ -87,11 +98,24 @@ class Selection:
             if slack_us is None:
                 return True
             if peer.estimate.bytes_per_s is None:
-                return slack_us >= self._config.cdn_prefetch_deadline_us
-            return peer.expected_us(size_bytes, self._config) <= slack_us - self._config.peer_margin_us
+                return slack_us >= safe_us
+            margin_us = min(self._config.peer_margin_us, safe_us)
+            return peer.expected_us(size_bytes, self._config) <= slack_us - margin_us
 
         ready = (one for one in self._ready_peers(want, timeline, now_us) if fits(one[0]))
         return best_peer(ready, want.key.number, self._seed)
+
+    def expected(self, size_bytes: int, line_bytes_per_s: float | None) -> tuple[int, float] | None:
+        """What the soonest CDN with a closed circuit needs, and its spread; None if there is none."""
+        times = [
+            (cdn.expected_us(size_bytes, self._config), cdn.place, cdn.estimate.spread)
+            for cdn in self._cdns.values()
+            if not cdn.circuit.is_broken
+        ]
+        if not times:
+            return None
+        expected_us, _, spread = min(times)
+        return max(expected_us, _line_us(size_bytes, line_bytes_per_s)), spread
 
     def alternative_us(
         self,
@@ -102,8 +126,12 @@ class Selection:
         now_us: int,
         *,
         any_peer: bool,
+        line_bytes_per_s: float | None = None,
     ) -> int | None:
-        """How soon another source than the transfer's would be done; None if there is no other."""
+        """How soon another source than the transfer's would be done; None if there is no other.
+
+        No source is faster than the viewer's own line.
+        """
         times = [
             cdn.expected_us(size_bytes, self._config)
             for cdn in self._ready_cdns(want, now_us)
@@ -114,7 +142,7 @@ class Selection:
             for peer, _ in self._ready_peers(want, timeline, now_us)
             if any_peer or peer.estimate.bytes_per_s is not None
         ]
-        return min(times, default=None)
+        return max(min(times), _line_us(size_bytes, line_bytes_per_s)) if times else None
 
     def _ready_cdns(self, want: Want, now_us: int) -> list[Cdn]:
         """CDNs that may be asked now; suspects of a wrong block only if there are no others."""
@@ -150,3 +178,8 @@ class Selection:
                 if self._peers[name].may_serve(want):  # busy or cooling down
                     return Choice(again_us=now_us + self._config.retry_backoff_us)
         return Choice()
+
+
+def _line_us(size_bytes: int, line_bytes_per_s: float | None) -> int:
+    """The least that so many bytes take on the viewer's line; 0 while it is not measured."""
+    return 0 if line_bytes_per_s is None else int(size_bytes * 1_000_000 / max(1.0, line_bytes_per_s))

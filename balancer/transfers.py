@@ -62,6 +62,7 @@ class Want(msgspec.Struct):
     transfer: int | None = None
     attempts: int = 0  # transfers that brought little
     moves: int = 0  # transfers cancelled as stalled or slow: patience doubles with each
+    slow_until_us: int = 0  # after a move for slowness the next source gets this long to show itself
     fails_over: bool = False  # the next transfer goes on for another source
     marks: dict[str, Mark] = {}
     suspects: tuple[str, ...] = ()  # made a wrong block together; others are asked for it
@@ -78,7 +79,7 @@ class Want(msgspec.Struct):
         self.received_bytes = 0
         self.total_bytes = None
         self.etag = None
-        self.attempts = self.moves = 0
+        self.attempts = self.moves = self.slow_until_us = 0
         self.fails_over = False
         self.marks = {}
         self.suspects = ()
@@ -101,6 +102,7 @@ class Transfer(msgspec.Struct, kw_only=True):
     started_us: int
     first_byte_limit_us: int
     stall_limit_us: int
+    expected_us: int = 0  # how long it should have taken, as it looked at its start
     is_probe: bool = False  # of a half-open circuit
     first_byte_us: int | None = None  # the answer, or the first byte if none was told
     received_bytes: int = 0

@@ -51,6 +51,7 @@ class Neighbours:
         self._links: dict[str, _Link] = {}
         self._swarms: dict[int, list[ActorRef[Any]]] = {}  # per rendition, one for each tracker
         self._info_hashes: dict[int, str] = {}  # per rendition
+        self._own_ids: dict[int, str] = {}  # per rendition: what peers call us there
         self._shareable: dict[int, set[int]] = {}  # per rendition: media numbers that may be uploaded
         self._sent_bytes: dict[str, int] = {}  # by label
         self._is_announce_due = False
@@ -66,15 +67,19 @@ class Neighbours:
     def name_swarm(self, rendition: int, info_hash: str) -> None:
         self._info_hashes[rendition] = info_hash
 
-    def join(self, rendition: int) -> None:
-        """Join the rendition's swarm at every tracker, once it has a name; peers need all three of the parts."""
+    def join(self, rendition: int) -> bool:
+        """Join the rendition's swarm at every tracker, once it has a name; whether that was now.
+
+        Peers need all three of the parts.
+        """
         parts = self._parts
         info_hash = self._info_hashes.get(rendition)
         if info_hash is None or rendition in self._swarms:
-            return
+            return False
         if parts.connector is None or parts.signaling is None or not parts.trackers:
-            return
+            return False
         peer_id = identity.Scheme23().peer_id(random.Random(int.from_bytes(parts.random_bytes(16))))
+        self._own_ids[rendition] = peer_id
         self._swarms[rendition] = [
             self._session.spawn(
                 Swarm,
@@ -91,6 +96,7 @@ class Neighbours:
             )
             for place, tracker in enumerate(parts.trackers)
         ]
+        return True
 
     def take(self, opened: m.ChannelOpened) -> PeerJoined | None:
         """Give the channel an actor; what the policy is to hear of it, or None if it was refused."""
@@ -118,6 +124,7 @@ class Neighbours:
             rendition=opened.rendition,
             fingerprint=channel.fingerprint,
             address=channel.remote_address,
+            own=self._own_ids.get(opened.rendition, ""),
         )
 
     def welcome(self, joined: PeerJoined) -> None:

@@ -20,6 +20,7 @@ class CdnSource(msgspec.Struct, frozen=True):
     name: str
     base_url: str
     weight: float = 1.0
+    price_per_gb: float = 0.0
 
 
 class SessionParts(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,6 +43,7 @@ from ..events import (
     ResourceRequested,
     SegmentsListed,
     SourceBlamed,
+    SwarmJoined,
     TimePassed,
     TransferEnded,
     TransferFailed,
@@ -108,7 +109,7 @@ class Session(Actor[Any]):
                 primary_url=parts.primary_url,
                 headers=parts.headers,
             )
-            self._decide(CdnAdded(cdn=cdn.name, weight=cdn.weight))
+            self._decide(CdnAdded(cdn=cdn.name, weight=cdn.weight, price_per_gb=cdn.price_per_gb))
         self._playlist = self.spawn(
             Playlist,
             self.ref,
@@ -185,8 +186,9 @@ class Session(Actor[Any]):
             self._storage.tell(m.Pin(key))
         self._readers.open(key, reader)
         self._reporter.tell(r.Requested(segment, self.now_us))
-        if key.kind is Kind.MEDIA and self._sidecar is not None:  # else peers would not be asked
-            self._neighbours.join(key.rendition)
+        may_use_peers = key.kind is Kind.MEDIA and self._sidecar is not None
+        if may_use_peers and self._neighbours.join(key.rendition):
+            self._decide(SwarmJoined(key.rendition))
         assembly = self._assemblies.get(key)
         if key in self._held or assembly is None or not assembly.completed:
             self._decide(ResourceRequested(key=key))

@@ -21,6 +21,7 @@ from shoal.balancer.events import (
     ResourceRequested,
     SegmentsListed,
     SourceBlamed,
+    SwarmJoined,
     TimePassed,
     TransferEnded,
     TransferFailed,
@@ -349,10 +350,13 @@ def test_viewers_of_a_swarm_take_turns_to_bring_in_what_it_lacks():
 
 def test_what_a_peer_is_fetching_already_is_left_to_it_until_the_deadline_is_near():
     table = Table("a")
-    table.feed(PeerJoined("p", 0))
-    table.feed(PeerAnnounced("p", frozenset(), frozenset(range(20))))
     table.playing(until=1)
-    assert table.until(table.policy.deadline_us(media(2)) - 6 * SECOND - 1) == []
+    table.feed(PeerJoined("p", 0))
+    table.feed(PeerAnnounced("p", frozenset(), frozenset(range(2, 20))))
+    played_us = table.policy.deadline_us(media(2))
+    assert table.until(played_us - 6 * SECOND) == []
+    late = [(a.key, a.why) for a in table.until(played_us) if isinstance(a, FetchFromCdn)]
+    assert late[0] == (media(2), "deadline")
 
 
 def test_a_prefetch_that_becomes_urgent_goes_on():
@@ -558,10 +562,13 @@ def test_a_peer_without_what_it_announced_is_not_asked_for_it_again():
 
 
 def test_a_measured_peer_that_is_in_time_serves_even_who_waits():
-    table = Table("a", config=BalancerConfig(peer_transfers_max=0))
+    table = Table("a", config=BalancerConfig(peer_transfers_max=0, cdn_transfers_max=0))
     table.playing(until=3)
     table.join("p")
-    assert isinstance(only(table.feed(ResourceRequested(media(4)))), FetchFromCdn)  # unmeasured
+    table.until(table.policy.deadline_us(media(4)) - SECOND)
+    asked = only(table.feed(ResourceRequested(media(4))))
+    assert isinstance(asked, FetchFromCdn)  # unmeasured, and too near
+    table.deliver(asked.transfer, media(4))
     table.policy._book.peers["p"].estimate.sample(SECOND, SIZE, table.now_us)
     action = only(table.feed(ResourceRequested(media(5))))
     assert (action.peer, action.why) == ("p", "offload")
@@ -572,7 +579,78 @@ def test_a_measured_peer_that_would_be_late_is_not_asked_by_who_waits():
     table.playing(until=3)
     table.join("p")
     table.policy._book.peers["p"].estimate.sample(SECOND, SIZE // 30, table.now_us)
-    assert only(table.feed(ResourceRequested(media(4)))).cdn == "a"
+    assert table.feed(ResourceRequested(media(4))) == []  # another may come to hold it, for as long as that is safe
+    assert only(table.until(table.now_us + 5 * SECOND)).cdn == "a"
+
+
+def test_a_request_that_is_played_later_is_left_to_an_unmeasured_peer_while_a_cdn_is_still_a_way_back():
+    table = Table("a", config=BalancerConfig(peer_transfers_max=0))
+    table.playing(until=3)
+    table.join("p")
+    asked = only(table.feed(ResourceRequested(media(4))))
+    assert (asked.peer, asked.why) == ("p", "offload")
+    moved = [a for a in table.until(table.policy.deadline_us(media(4))) if isinstance(a, FetchFromCdn)]
+    assert moved[0].key == media(4)
+
+
+def test_no_request_is_held_back_for_peers_longer_than_configured():
+    table = Table("a", config=BalancerConfig(peer_transfers_max=0, hold_us_max=2 * SECOND))
+    table.playing(until=4)
+    table.feed(PeerJoined("p", 0))
+    table.feed(PeerAnnounced("p", frozenset(), frozenset(range(20))))
+    assert table.feed(ResourceRequested(media(5))) == []
+    assert table.until(table.now_us + 2 * SECOND - 1) == []
+    assert only(table.until(table.now_us + 1)).cdn == "a"
+
+
+def test_a_newcomer_waits_for_its_swarm_and_then_no_longer():
+    table = Table("a", config=BalancerConfig(cdn_transfers_max=0))
+    table.feed(SwarmJoined(0))
+    table.playing(until=0)
+    table.feed(ResourceRequested(media(1)))
+    assert only(table.until(3 * SECOND)).cdn == "a"
+
+
+def test_one_of_two_viewers_that_know_each_other_fetches_and_the_other_waits_for_it():
+    viewers = []
+    for own, other in (("p", "q"), ("q", "p")):
+        table = Table("a", config=BalancerConfig(cdn_transfers_max=8))
+        table.playing()
+        table.feed(PeerJoined(other, 0, own=own))
+        seen = table.feed(PeerAnnounced(other, frozenset({0}), frozenset()))
+        viewers.append({a.key.number for a in seen if isinstance(a, FetchFromCdn)})
+    assert not viewers[0] & viewers[1]
+    assert viewers[0] | viewers[1] == {2, 3, 4, 5}  # of the prefetch window; 1 was due before they met
+
+
+def test_when_all_are_slow_because_the_line_is_slow_nothing_is_moved_from_cdn_to_cdn_again_and_again():
+    table = Table("a", "b", "c")
+    for cdn in "abc":
+        table.policy._book.cdns[f"cdn:{cdn}"].estimate.sample(SECOND, SIZE, 0)
+    seen = table.feed(ResourceRequested(media(0)))
+    moves = 0
+    for _ in range(400):  # 40 kB/s whoever sends: 16 s
+        running = list(table.policy._book.transfers.values())
+        for transfer in running:
+            if transfer.first_byte_us is None:
+                seen += table.feed(TransferStarted(transfer.number, SIZE))
+            seen += table.feed(TransferProgressed(transfer.number, 1_600 // len(running)))
+        seen = table.until(table.now_us + 40_000)
+        moves += sum(isinstance(action, CancelTransfer) for action in seen)
+    assert moves <= 4
+
+
+def test_of_cdns_that_are_surely_in_time_the_cheapest_is_asked_and_near_the_deadline_the_best():
+    table = Table()
+    table.feed(CdnAdded("dear", price_per_gb=4.0))
+    table.feed(CdnAdded("cheap", price_per_gb=1.0))
+    for cdn, rate in (("dear", 4 * SIZE), ("cheap", SIZE)):
+        for _ in range(4):
+            table.policy._book.cdns[f"cdn:{cdn}"].estimate.sample(SECOND, rate, 0)
+    assert only(table.feed(ResourceRequested(media(0)))).cdn == "dear"  # nothing plays yet
+    table.list_segments(range(20))
+    asked = only(table.deliver(1, media(0)))
+    assert (asked.cdn, asked.key) == ("cheap", media(1))
 
 
 def test_source_states_count_errors_by_reason():

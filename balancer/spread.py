@@ -1,0 +1,80 @@
+"""Whose turn it is to bring a segment into the swarm, and how long a CDN can wait.
+
+Each segment should come from a CDN about once for a whole swarm, and nobody
+coordinates.  So every viewer ranks itself among the peers it has heard of by the same
+numbers (rendezvous hashing: Thaler and Ravishankar, 1998): the first fetches at once
+and announces that it does; the second would after one `spread_turn_us`, the third
+after two, if nothing is announced until then.  Views of a swarm that differ cost a
+second copy, never a missing one: at the last safe moment everybody fetches.
+
+    last safe moment = two tries one after the other, each late with at most the root of `miss_share`
+
+Of a time X, of which m is expected, with a mean square lateness s s above it:
+P(X > m + k s) <= 1 / (k k), whatever its distribution (Markov's inequality for the
+squared lateness).  Two tries with different sources that may each be late with the
+root of the risk are both late with the risk, as far as they do not depend on each
+other; where they do, on the viewer's own line, `busy_share` leaves no time to wait.
+"""
+
+from __future__ import annotations
+
+import math
+
+from .availability import Availability
+from .config import BalancerConfig
+from .mixing import mix, text_number
+from .model import ResourceKey
+
+__all__ = ["Spread"]
+
+
+class Spread:
+    def __init__(self, config: BalancerConfig, seed: int, availability: Availability) -> None:
+        self._config = config
+        self._seed = seed
+        self._availability = availability
+        self._own: dict[int, str] = {}  # by rendition: what peers call us
+        self._joined_us: dict[int, int] = {}
+        self._seen_us: dict[ResourceKey, int] = {}
+        # How many deviations each of the tries is allowed.
+        self._deviations = math.sqrt(1.0 / math.sqrt(config.miss_share))
+
+    def joined(self, rendition: int, now_us: int) -> None:
+        self._joined_us.setdefault(rendition, now_us)
+
+    def met(self, rendition: int, own: str) -> None:
+        if own:
+            self._own[rendition] = own
+
+    def forget(self, key: ResourceKey) -> None:
+        self._seen_us.pop(key, None)
+
+    def hopes(self, rendition: int, now_us: int) -> bool:
+        """Whether peers may bring something: some have told what they hold, or could not yet."""
+        if self._availability.peer_count(rendition):
+            return True
+        joined_us = self._joined_us.get(rendition)
+        return joined_us is not None and now_us - joined_us < self._config.swarm_grace_us
+
+    def safe_us(self, expected_us: int, spread: float) -> int:
+        """How long before a deadline a CDN must be asked, that takes `expected_us` and is late by `spread` of it."""
+        try_us = int(expected_us * (1.0 + self._deviations * spread))
+        first_us = max(try_us, self._config.first_byte_limit_us_min)  # a silent source is left no earlier
+        return min(self._config.cdn_prefetch_deadline_us, first_us + try_us)
+
+    def turn_us(self, key: ResourceKey, now_us: int) -> int:
+        """When it is this viewer's turn to ask a CDN for it, which nobody holds; the first call counts as seeing it."""
+        seen_us = self._seen_us.setdefault(key, now_us)
+        joined_us = self._joined_us.get(key.rendition)
+        if not self._availability.peer_count(key.rendition) and joined_us is not None:
+            return joined_us + self._config.swarm_grace_us
+        return seen_us + self._rank(key) * self._config.spread_turn_us
+
+    def _rank(self, key: ResourceKey) -> int:
+        """How many of the peers come before this viewer; they see the same order."""
+        own = self._own.get(key.rendition)
+        mine = mix(self._seed if own is None else text_number(own), key.rendition, key.number)
+        return sum(
+            mix(text_number(peer), key.rendition, key.number) < mine
+            for peer in self._availability.known_peers(key.rendition)
+        )
