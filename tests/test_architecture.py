@@ -38,7 +38,7 @@ MAY_IMPORT = {
 # The decisions: state, event and time in, actions out.
 SANS_IO = sorted(
     path.relative_to(ROOT).as_posix()
-    for pattern in ("balancer/*.py", "balancer/formats/**/*.py", "transports/sansio/*.py")
+    for pattern in ("balancer/*.py", "balancer/formats/**/*.py", "balancer/sim/*.py", "transports/sansio/*.py")
     for path in ROOT.glob(pattern)
 )
 CLOCKS_AND_CHANCE = {"time", "random", "asyncio", "secrets", "threading", "socket", "datetime.datetime.now"}

@@ -1,0 +1,9 @@
+"""A simulator of viewers, peers and CDNs in virtual time, for the real decision code and others'.
+
+scenario.py     what is simulated          scenarios.py   the usual ones
+flows.py        max-min fair rates         traces.py      recorded lines
+world.py        virtual time, CDNs         viewer.py      a viewer: player, strategy, line
+player.py       buffer and bitrates        transfer.py    a request's round trips and bytes
+references.py   others' policies           policies.py    all of them, by name
+outcome.py      what came of it            comparing.py   many seeds, intervals, paired differences
+"""

@@ -1,0 +1,207 @@
+"""One transfer in the world: a round trip or more, then a flow, then its end.
+
+begin()            the request leaves
+arrived(due)       the flow's last byte is there (`due` tells a stale moment from the right one)
+tell_progress()    count what came until now
+failed(reason)     the source ends it
+stop()             the viewer ends it
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..events import TransferEnded, TransferFailed, TransferProgressed, TransferStarted
+from ..model import ResourceKey
+from .flows import Flow, Link
+from .scenario import Behaviour, FaultKind
+
+if TYPE_CHECKING:
+    from .viewer import Viewer
+    from .world import Cdn
+
+__all__ = ["CdnTransfer", "PeerTransfer", "Transfer"]
+
+_BLOCK_BYTES = 65_536
+_SLOW_BYTES_PER_S = 40_000.0
+_CONNECT_RTTS = 3  # TCP, TLS 1.3, request
+
+
+class Transfer:
+    label: str
+
+    def __init__(self, viewer: Viewer, number: int, key: ResourceKey, first_byte: int) -> None:
+        self.viewer = viewer
+        self.world = viewer.world
+        self.number = number
+        self.key = key
+        self.first_byte = first_byte
+        self.kept_bytes = 0  # came and was not thrown away
+        self.is_wrong = False
+        self.due = 0
+        self._hangs = False
+        self._flow: Flow | None = None
+        self._flow_bytes = 0
+        self._told_bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return self.world.scenario.stream.size_bytes(self.key.rendition)
+
+    @property
+    def is_running(self) -> bool:
+        return self.viewer.transfers.get(self.number) is self
+
+    def begin(self) -> None:
+        raise NotImplementedError
+
+    def arrived(self, due: int) -> None:
+        if due != self.due or self._flow is None:
+            return
+        self.tell_progress()
+        if self._flow is None or self._flow.left_bytes > 0.5:  # told and cancelled, or a rounding away
+            if self._flow is not None:
+                self.world.at(self.world.now_us + 1, self.arrived, due)
+            return
+        self._end_flow()
+        if self._hangs:
+            return
+        if self.is_wrong and self.viewer.verifies:
+            self.viewer.blamed(self)
+            return
+        self._gone()
+        self.viewer.feed(TransferEnded(self.number))
+        if self.first_byte + self._told_bytes >= self.size_bytes:
+            self.viewer.completed(self.key)
+
+    def tell_progress(self) -> None:
+        self._count()
+        came = self._flow_bytes_now() - self._told_bytes
+        if came > 0:
+            self._told_bytes += came
+            if self.is_running:
+                self.viewer.feed(TransferProgressed(self.number, came))
+
+    def failed(self, reason: str, status: int | None = None) -> None:
+        if self.is_running:
+            self.tell_progress()
+        if self.is_running:
+            self._end_flow()
+            self._gone()
+            self.viewer.feed(TransferFailed(self.number, reason, status))
+
+    def stop(self) -> None:
+        """Cancelled, or the viewer goes: nothing more is told."""
+        self._count()
+        self._told_bytes = self._flow_bytes_now()
+        self._end_flow()
+        self._gone()
+
+    def _start_flow(self, links: tuple[Link, ...], rtt_us: int, loss: float, cap: float | None = None) -> None:
+        rest = self.size_bytes - self.first_byte
+        if self.is_wrong and self.viewer.verifies:
+            rest = min(rest, _BLOCK_BYTES)
+        elif self._hangs:
+            rest = max(1, rest // 2)
+        self._flow_bytes = rest
+        self.viewer.moves(1)
+        self._flow = self.world.start_flow(links, rest, rtt_us=rtt_us, loss=loss, cap=cap, owner=self)
+
+    def _flow_bytes_now(self) -> int:
+        if self._flow is None:
+            return self._told_bytes
+        return self._flow_bytes - int(self._flow.left_bytes + 0.999_999)
+
+    def _count(self) -> None:
+        if self._flow is not None:
+            self._flow.settle(self.world.now_us)
+            if self._flow.left_bytes <= 0.5:
+                self._flow.left_bytes = 0.0
+            came = self._flow_bytes_now() - self._told_bytes
+            self.kept_bytes += came
+            self.viewer.came(came)
+            self._sent(came)
+
+    def _sent(self, byte_count: int) -> None:
+        """The source's own account."""
+
+    def _end_flow(self) -> None:
+        if self._flow is not None:
+            self._flow.owner = None
+            self.world.stop_flow(self._flow)
+            self._flow = None
+            self.viewer.moves(-1)
+
+    def _gone(self) -> None:
+        self.viewer.transfers.pop(self.number, None)
+
+
+class CdnTransfer(Transfer):
+    def __init__(
+        self, viewer: Viewer, number: int, key: ResourceKey, first_byte: int, cdn: Cdn, *, is_first: bool
+    ) -> None:
+        super().__init__(viewer, number, key, first_byte)
+        self.cdn = cdn
+        self.label = f"cdn:{cdn.spec.name}"
+        self._is_first = is_first
+        self._rtt_us = viewer.spec.rtt_us + cdn.spec.rtt_us
+
+    def begin(self) -> None:
+        rtts = _CONNECT_RTTS if self._is_first else 1
+        self.world.at(self.world.now_us + rtts * self._rtt_us, self._answer)
+
+    def _answer(self) -> None:
+        if not self.is_running:
+            return
+        fault = self.cdn.fault(self.world.now_us)
+        kind = None if fault is None else fault.kind
+        if kind is FaultKind.ERROR:
+            self.failed("status", 503)
+        elif kind is FaultKind.DEAD:
+            self.failed("connect")
+        elif kind is not FaultKind.SILENT:
+            self._hangs = kind is FaultKind.HANG
+            self.is_wrong = kind is FaultKind.WRONG
+            self.viewer.feed(TransferStarted(self.number, self.size_bytes, self.cdn.spec.name))
+            if self.is_running:
+                cap = _SLOW_BYTES_PER_S if kind is FaultKind.SLOW else None
+                self._start_flow((self.cdn.link, self.viewer.down), self._rtt_us, self.viewer.spec.loss, cap)
+
+    def _sent(self, byte_count: int) -> None:
+        self.world.sent_by_cdn(self.cdn, byte_count)
+
+
+class PeerTransfer(Transfer):
+    def __init__(self, viewer: Viewer, number: int, key: ResourceKey, first_byte: int, peer: Viewer) -> None:
+        super().__init__(viewer, number, key, first_byte)
+        self.peer = peer
+        self.label = f"peer:{peer.name}.{key.rendition}"
+        self._rtt_us = viewer.spec.rtt_us + peer.spec.rtt_us
+
+    def begin(self) -> None:
+        self.world.at(self.world.now_us + self._rtt_us, self._answer)
+
+    def _answer(self) -> None:
+        if not self.is_running:
+            return
+        peer = self.peer
+        if not peer.is_here:
+            self.failed("closed")
+            return
+        if peer.spec.behaviour is Behaviour.FREE_RIDER or (
+            self.key not in peer.held and peer.spec.behaviour is not Behaviour.POLLUTER
+        ):
+            self.failed("absent")
+            return
+        self.is_wrong = peer.spec.behaviour is Behaviour.POLLUTER or not peer.held[self.key]
+        peer.uploads[id(self)] = self
+        self.viewer.feed(TransferStarted(self.number, self.size_bytes))
+        if self.is_running:
+            self._start_flow((peer.up, self.viewer.down), self._rtt_us, max(self.viewer.spec.loss, peer.spec.loss))
+
+    def _sent(self, byte_count: int) -> None:
+        self.peer.outcome.sent_bytes += byte_count
+
+    def _gone(self) -> None:
+        super()._gone()
+        self.peer.uploads.pop(id(self), None)

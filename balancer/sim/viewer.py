@@ -1,0 +1,409 @@
+"""One viewer: a player, a strategy, a line, and what it holds for others.
+
+It does for the pure policy what the actors do: carries out each action, and feeds
+back what comes of it.  Progress is told when the strategy is woken and at the end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..events import (
+    Action,
+    BanPeer,
+    CancelTransfer,
+    CdnAdded,
+    DropPartial,
+    Event,
+    FetchFromCdn,
+    GiveUp,
+    PeerAnnounced,
+    PeerJoined,
+    PeerLeft,
+    RequestFromPeer,
+    ResourceCompleted,
+    ResourceReleased,
+    ResourceRequested,
+    SegmentsListed,
+    SourceBlamed,
+    SwarmJoined,
+    TimePassed,
+    TransferProgressed,
+    WakeAt,
+)
+from ..mixing import share
+from ..model import Kind, ResourceKey, Segment
+from .flows import Link
+from .outcome import ViewerOutcome
+from .player import Player
+from .scenario import Behaviour, ViewerSpec
+from .transfer import CdnTransfer, PeerTransfer, Transfer
+
+if TYPE_CHECKING:
+    from .world import StrategyMaker, World
+
+__all__ = ["Viewer"]
+
+_ANNOUNCE_DELAY_US = 50_000  # as BalancerConfig.announce_delay_us
+_LIVE_LAG = 3  # segments behind the newest (RFC 8216, 6.3.3)
+_LOOK_US = 50_000  # a player's timer
+_RETRY_US = 1_000_000  # a player asks again after an error
+_PART_OF_PLAYLIST_RTTS = 4  # connect, TLS, request, and the second playlist
+
+
+class Viewer:
+    def __init__(self, world: World, place: int, spec: ViewerSpec, make: StrategyMaker) -> None:
+        self.world = world
+        self.place = place
+        self.spec = spec
+        self.down = Link(f"down {place}", spec.down if spec.trace is None else spec.trace.at(0))
+        self.up = Link(f"up {place}", spec.up)
+        self.player = Player(world.scenario.stream, spec.buffer_us)
+        self.strategy = make(world.scenario, place)
+        self.verifies = bool(getattr(self.strategy, "verifies", True))
+        self.outcome = ViewerOutcome(viewer=place)
+        self.is_here = False
+        self.transfers: dict[int, Transfer] = {}
+        self.uploads: dict[int, PeerTransfer] = {}  # by identity, in order of beginning
+        self.held: dict[ResourceKey, bool] = {}  # whether it is right
+        self._parts: dict[ResourceKey, list[Transfer]] = {}
+        self._neighbours: dict[tuple[int, int], Viewer] = {}  # by rendition and place
+        self._connected: dict[str, None] = {}  # CDNs
+        self._wake = 0
+        self._player_wake = 0
+        self._announcing: dict[int, None] = {}
+        self._moving = 0  # flows on its line down
+        self._busy_since_us = 0
+        self._busy_us = self._busy_bytes = 0  # since the player was last told of the line's rate
+        self._line_rate: float | None = None
+
+    @property
+    def name(self) -> str:
+        return f"v{self.place}"
+
+    # --- coming and going
+
+    def arrive(self) -> None:
+        self.is_here = True
+        world, stream = self.world, self.world.scenario.stream
+        for cdn in world.cdns.values():
+            self.feed(CdnAdded(cdn.spec.name, cdn.spec.weight, cdn.spec.price_per_gb))
+        rtt_us = self.spec.rtt_us + min(cdn.spec.rtt_us for cdn in world.cdns.values())
+        world.at(world.now_us + _PART_OF_PLAYLIST_RTTS * rtt_us, self._begin)
+        if self.spec.trace is not None:
+            self._follow_trace()
+        if self.spec.leaves_us is not None:
+            world.at(self.spec.leaves_us, self.leave)
+        for moment_us, segment in self.spec.seeks:
+            world.at(moment_us, self._seek, segment)
+        for moment_us, length_us in self.spec.pauses:
+            world.at(moment_us, self._pause, length_us)
+        if stream.is_live:
+            phase_us = int(share(world.scenario.seed, self.place, 7) * stream.duration_us / 2)
+            world.at((world.now_us // stream.duration_us + 1) * stream.duration_us + phase_us, self._reload)
+
+    def leave(self) -> None:
+        if not self.is_here:
+            return
+        self.finish()
+        self.is_here = False
+        for transfer in list(self.transfers.values()):
+            transfer.stop()
+        for upload in list(self.uploads.values()):
+            upload.failed("closed")
+        for (rendition, _), other in list(self._neighbours.items()):
+            other.drop(self, rendition)
+        for swarm in self.world.swarms.values():
+            if self in swarm:
+                swarm.remove(self)
+
+    def finish(self) -> None:
+        """Take the player's figures over."""
+        if not self.is_here:
+            return
+        self.player.tick(self.world.now_us)
+        self.outcome.stall_us = self.player.stall_us
+        self.outcome.stalls = self.player.stalls
+        self.outcome.played_us = self.player.played_us
+
+    def _begin(self) -> None:
+        if not self.is_here:
+            return
+        stream = self.world.scenario.stream
+        for rendition in range(len(stream.bitrates)):
+            self._list(rendition)
+        self.player.start(max(0, self.world.available() - _LIVE_LAG) if stream.is_live else 0, self.world.now_us)
+        self._play_on()
+
+    def _list(self, rendition: int) -> None:
+        stream = self.world.scenario.stream
+        end = self.world.available()
+        segments = tuple(
+            Segment(
+                key=ResourceKey(rendition, Kind.MEDIA, number),
+                uri="",
+                start_us=number * stream.duration_us,
+                duration_us=stream.duration_us,
+                is_hashed=True,
+            )
+            for number in range(max(0, end - stream.window) if stream.is_live else 0, end)
+        )
+        self.feed(SegmentsListed(rendition, segments, stream.is_live))
+
+    def _reload(self) -> None:
+        if not self.is_here:
+            return
+        world = self.world
+        self._list(self.player.rendition)
+        self._play_on()
+        world.at(world.now_us + world.scenario.stream.duration_us, self._reload)
+
+    def _follow_trace(self) -> None:
+        trace = self.spec.trace
+        if trace is None or not self.is_here:
+            return
+        since_us = self.world.now_us - self.spec.arrives_us
+        self.world.set_capacity(self.down, trace.at(since_us))
+        self.world.at(self.spec.arrives_us + trace.next_us(since_us), self._follow_trace)
+
+    # --- the player
+
+    def _play_on(self) -> None:
+        """Let the player ask, or look again when it has room."""
+        if not self.is_here:
+            return
+        self.player.tick(self.world.now_us)
+        wanted = self.player.next_segment(self.world.available())
+        if wanted is None:
+            room_us = self.player.room_us()
+            if self.player.waiting is None and room_us > 0:
+                self._player_wake += 1
+                self.world.at(self.world.now_us + max(_LOOK_US, room_us), self._look, self._player_wake)
+            return
+        key = ResourceKey(wanted[0], Kind.MEDIA, wanted[1])
+        self._join(key.rendition)
+        self.outcome.requests += 1
+        self.feed(ResourceRequested(key))
+        if key in self.held:
+            self.world.at(self.world.now_us, self._hand_over, key)
+
+    def _look(self, wake: int) -> None:
+        if wake == self._player_wake:
+            self._play_on()
+
+    def _ask_again(self, key: ResourceKey) -> None:
+        if self.is_here and self.player.waiting == (key.rendition, key.number):
+            self.feed(ResourceRequested(key))
+
+    def _hand_over(self, key: ResourceKey) -> None:
+        player, stream = self.player, self.world.scenario.stream
+        if not self.is_here or player.waiting != (key.rendition, key.number):
+            return
+        size = stream.size_bytes(key.rendition)
+        player.delivered(self.world.now_us, self.line_bytes_per_s(size))
+        if self.outcome.startup_us is None and player.is_playing:
+            self.outcome.startup_us = self.world.now_us - self.spec.arrives_us
+        self.outcome.delivered_bytes += size
+        self.outcome.bitrate_us += stream.bitrates[key.rendition] * stream.duration_us
+        self.outcome.media_us += stream.duration_us
+        if not self.held[key]:
+            self.outcome.wrong_bytes += size
+        self._play_on()
+
+    def _seek(self, segment: int) -> None:
+        if not self.is_here:
+            return
+        waiting = self.player.waiting
+        self.player.start(segment, self.world.now_us)
+        if waiting is not None:
+            self.feed(ResourceReleased(ResourceKey(waiting[0], Kind.MEDIA, waiting[1])))
+        self._play_on()
+
+    def _pause(self, length_us: int) -> None:
+        if self.is_here:
+            self.player.pause(self.world.now_us, self.world.now_us + length_us)
+
+    # --- the strategy
+
+    def feed(self, event: Event) -> None:
+        if not self.is_here:
+            return
+        if not isinstance(event, TransferProgressed):
+            self._tell_progress()
+        for action in self.strategy.handle(event, self.world.now_us):
+            self._carry_out(action)
+
+    def _tell_progress(self) -> None:
+        """What came until now, before anything else is decided: real bytes come all the time."""
+        for transfer in list(self.transfers.values()):
+            transfer.tell_progress()
+
+    def _carry_out(self, action: Action) -> None:
+        world = self.world
+        match action:
+            case WakeAt(time_us):
+                self._wake += 1
+                world.at(time_us - 1, self._before_waking, self._wake)
+                world.at(time_us, self._woken, self._wake)
+            case FetchFromCdn():
+                first = action.cdn not in self._connected
+                self._connected[action.cdn] = None
+                cdn = world.cdns[action.cdn]
+                self._started(CdnTransfer(self, action.transfer, action.key, action.first_byte, cdn, is_first=first))
+            case RequestFromPeer():
+                peer = world.viewers[int(action.peer[1:].partition(".")[0])]
+                self._started(PeerTransfer(self, action.transfer, action.key, action.first_byte, peer))
+            case CancelTransfer():
+                transfer = self.transfers.get(action.transfer)
+                if transfer is not None:
+                    transfer.stop()
+                    self._tell(transfer.key.rendition)
+            case DropPartial() | GiveUp():
+                self._discard(action.key, 0)
+                if isinstance(action, GiveUp):
+                    world.at(world.now_us + _RETRY_US, self._ask_again, action.key)
+            case BanPeer():
+                place, _, rendition = action.peer[1:].partition(".")
+                other = world.viewers[int(place)]
+                self._neighbours.pop((int(rendition), other.place), None)
+                world.at(world.now_us, other.drop, self, int(rendition))
+
+    def _woken(self, wake: int) -> None:
+        if wake == self._wake and self.is_here:
+            self.feed(TimePassed())
+
+    def _before_waking(self, wake: int) -> None:
+        if wake == self._wake and self.is_here:
+            self._tell_progress()
+
+    def _started(self, transfer: Transfer) -> None:
+        self.transfers[transfer.number] = transfer
+        self._parts.setdefault(transfer.key, []).append(transfer)
+        transfer.begin()
+        self._tell(transfer.key.rendition)
+
+    # --- what transfers tell
+
+    def moves(self, change: int) -> None:
+        """A flow on the line down begins (1) or ends (-1)."""
+        if not self._moving:
+            self._busy_since_us = self.world.now_us
+        self._moving += change
+        if not self._moving:
+            self._busy_us += self.world.now_us - self._busy_since_us
+
+    def came(self, byte_count: int) -> None:
+        """Bytes of any source."""
+        self._busy_bytes += byte_count
+
+    def line_bytes_per_s(self, byte_count: int) -> float:
+        """What the player measures: bytes over the time in which any moved.
+
+        A segment out of a store comes at once and tells nothing of the network; all
+        policies' players are told of the line instead, so that they choose alike.
+        """
+        busy_us = self._busy_us + (self.world.now_us - self._busy_since_us if self._moving else 0)
+        if self._line_rate is None or self._busy_bytes >= byte_count // 2:
+            self._line_rate = self._busy_bytes * 1_000_000 / max(1_000, busy_us)
+            self._busy_us = self._busy_bytes = 0
+            self._busy_since_us = self.world.now_us
+        return self._line_rate
+
+    def blamed(self, transfer: Transfer) -> None:
+        """Its first block was wrong."""
+        keep = transfer.first_byte
+        self._discard(transfer.key, keep)
+        self.feed(SourceBlamed(transfer.key, transfer.label, keep))
+
+    def completed(self, key: ResourceKey) -> None:
+        """All bytes came; blocks are verified as they come, so that nothing more is to wait for."""
+        size = self.world.scenario.stream.size_bytes(key.rendition)
+        left = 0 if key in self.held else size
+        is_right = True
+        for part in self._parts.pop(key, []):
+            used = min(part.kept_bytes, left)
+            left -= used
+            self.outcome.wasted_bytes += part.kept_bytes - used
+            is_right = is_right and (not part.is_wrong or not used)
+            if isinstance(part, PeerTransfer):
+                self.outcome.peer_bytes += used
+            else:
+                self.outcome.cdn_bytes += used
+        self.held[key] = is_right
+        self.feed(ResourceCompleted(key, size))
+        self._tell(key.rendition)
+        self._hand_over(key)
+
+    def _discard(self, key: ResourceKey, keep_bytes: int) -> None:
+        for part in self._parts.get(key, []):
+            kept = max(0, min(part.kept_bytes, keep_bytes - part.first_byte))
+            self.outcome.wasted_bytes += part.kept_bytes - kept
+            part.kept_bytes = kept
+        if keep_bytes == 0:
+            running = [part for part in self._parts.pop(key, []) if part.number in self.transfers]
+            if running:
+                self._parts[key] = running
+
+    # --- the swarm
+
+    def _join(self, rendition: int) -> None:
+        world = self.world
+        if not world.scenario.swarm:
+            return
+        swarm = world.swarms.setdefault(rendition, [])
+        if self in swarm:
+            return
+        seed = world.scenario.seed
+        self.feed(SwarmJoined(rendition))
+        others = sorted(swarm, key=lambda v: share(seed, self.place, v.place, rendition))[: world.scenario.neighbours]
+        swarm.append(self)
+        for other in others:
+            world.at(world.now_us + world.scenario.connect_us, self._connect, other, rendition)
+
+    def _connect(self, other: Viewer, rendition: int) -> None:
+        if self.is_here and other.is_here and (rendition, other.place) not in self._neighbours:
+            limit = 2 * self.world.scenario.neighbours  # those who came later choose, as a tracker does it
+            if len(other._neighbours) >= limit:
+                return
+            self._meet(other, rendition)
+            other._meet(self, rendition)
+
+    def _meet(self, other: Viewer, rendition: int) -> None:
+        self._neighbours[rendition, other.place] = other
+        self.feed(PeerJoined(f"{other.name}.{rendition}", rendition, own=f"{self.name}.{rendition}"))
+        self._tell(rendition)
+
+    def drop(self, other: Viewer, rendition: int) -> None:
+        if self._neighbours.pop((rendition, other.place), None) is not None:
+            for transfer in list(self.transfers.values()):
+                if isinstance(transfer, PeerTransfer) and transfer.peer is other:
+                    transfer.failed("closed")
+            self.feed(PeerLeft(f"{other.name}.{rendition}", "closed"))
+
+    def _tell(self, rendition: int) -> None:
+        """Announce soon what is held and being fetched."""
+        if rendition not in self._announcing and self._neighbours:
+            self._announcing[rendition] = None
+            self.world.at(self.world.now_us + _ANNOUNCE_DELAY_US, self._announce, rendition)
+
+    def _announce(self, rendition: int) -> None:
+        self._announcing.pop(rendition, None)
+        if not self.is_here or self.spec.behaviour is Behaviour.FREE_RIDER:
+            return
+        if self.spec.behaviour is Behaviour.HONEST:
+            held = frozenset(key.number for key in self.held if key.rendition == rendition)
+        else:
+            held = frozenset(range(self.world.available()))
+        fetching = frozenset(
+            t.key.number
+            for t in self.transfers.values()
+            if isinstance(t, CdnTransfer) and t.key.rendition == rendition and t.key.number not in held
+        )
+        event = PeerAnnounced(f"{self.name}.{rendition}", held, fetching)
+        for (swarm, _), other in self._neighbours.items():
+            if swarm == rendition:
+                self.world.at(self.world.now_us + (self.spec.rtt_us + other.spec.rtt_us) // 2, other.hear, self, event)
+
+    def hear(self, other: Viewer, event: PeerAnnounced) -> None:
+        if (int(event.peer.partition(".")[2]), other.place) in self._neighbours:
+            self.feed(event)

@@ -1,0 +1,165 @@
+"""Virtual time, links and CDNs; `run` plays a scenario under a policy.
+
+    run(scenario, policy name, strategy maker) -> Outcome
+
+A light event loop: one heap of moments, ties in order of making, no randomness but
+`mixing.share` of the scenario's seed.  Each viewer is a player and a strategy, the
+pure decision code (`viewer.py`); what the actors add, sockets and digests, is a delay
+here.  The same scenario, strategy and seed give the same outcome, byte for byte.
+
+What the flow model leaves out: packets, queues in routers, the back-off of TCP after
+each single loss.  A flow's rate is max-min fair, capped while it starts slowly (ten
+packets, doubled each round trip) and by its loss (MSS / RTT * sqrt(3 / 2p); Mathis,
+Semke, Mahdavi and Ott, 1997).
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ..events import Action, Event
+from .flows import Flow, FlowNetwork, Link
+from .outcome import Outcome
+from .scenario import CdnSpec, Fault, Scenario
+from .viewer import Viewer
+
+__all__ = ["Cdn", "Strategy", "StrategyMaker", "World", "run"]
+
+_MSS_BYTES = 1460
+_FIRST_PACKETS = 10  # RFC 6928
+_CAP_MAX = 1e12  # no cap
+
+
+class Strategy(Protocol):
+    """What decides for one viewer; `Policy` is one."""
+
+    def handle(self, event: Event, now_us: int, /) -> list[Action]: ...
+
+
+StrategyMaker = Callable[[Scenario, int], Strategy]
+
+
+class Cdn:
+    """A CDN in the world: its link, and what it sent."""
+
+    def __init__(self, spec: CdnSpec) -> None:
+        self.spec = spec
+        self.link = Link(spec.name, spec.capacity)
+        self.sent_bytes = 0
+
+    def fault(self, now_us: int) -> Fault | None:
+        """What is wrong with it now."""
+        return next((f for f in self.spec.faults if f.from_us <= now_us < f.until_us), None)
+
+
+class World:
+    def __init__(self, scenario: Scenario, make: StrategyMaker) -> None:
+        self.scenario = scenario
+        self.now_us = 0
+        self.network = FlowNetwork()
+        self.cdns = {spec.name: Cdn(spec) for spec in scenario.cdns}
+        self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._serial = 0
+        self._peaks: dict[int, int] = {}
+        self.event_count = 0
+        self.swarms: dict[int, list[Viewer]] = {}  # by rendition, in order of joining
+        self.viewers = [Viewer(self, place, spec, make) for place, spec in enumerate(scenario.viewers)]
+        for viewer in self.viewers:
+            self.at(viewer.spec.arrives_us, viewer.arrive)
+
+    def at(self, time_us: int, callback: Callable[..., None], *arguments: Any) -> None:
+        """Call back then, or now if that is past; equals in the order asked."""
+        self._serial += 1
+        heapq.heappush(self._heap, (max(time_us, self.now_us), self._serial, callback, arguments))
+
+    def run(self) -> None:
+        """Until the scenario's end."""
+        end_us = self.scenario.length_us
+        while self._heap and self._heap[0][0] <= end_us:
+            self.now_us, _, callback, arguments = heapq.heappop(self._heap)
+            self.event_count += 1
+            callback(*arguments)
+        self.now_us = end_us
+        for viewer in self.viewers:
+            viewer.finish()
+
+    def available(self) -> int:
+        """One more than the newest segment that exists now."""
+        stream = self.scenario.stream
+        if not stream.is_live:
+            return stream.segments
+        return stream.window + self.now_us // stream.duration_us
+
+    # --- flows
+
+    def start_flow(
+        self, links: tuple[Link, ...], byte_count: int, *, rtt_us: int, loss: float, cap: float | None, owner: Any
+    ) -> Flow:
+        """Bytes begin to move; `owner.arrived()` is called when all are there."""
+        rtt_us = max(100, rtt_us)
+        most = _CAP_MAX if cap is None else cap
+        if loss > 0.0:
+            most = min(most, _MSS_BYTES * 1_000_000 / rtt_us * math.sqrt(1.5 / loss))
+        first = min(most, _MSS_BYTES * _FIRST_PACKETS * 1_000_000 / rtt_us)
+        flow = self.network.start(links, byte_count, first, self.now_us)
+        flow.owner = owner
+        self._reschedule()
+        if first < most:
+            self.at(self.now_us + rtt_us, self._grow, flow, rtt_us, most)
+        return flow
+
+    def stop_flow(self, flow: Flow) -> None:
+        self.network.stop(flow, self.now_us)
+        self._reschedule()
+
+    def set_capacity(self, link: Link, capacity: float) -> None:
+        self.network.set_capacity(link, capacity, self.now_us)
+        self._reschedule()
+
+    def sent_by_cdn(self, cdn: Cdn, byte_count: int) -> None:
+        """Count what arrived of a CDN's bytes, for its bill and its peak."""
+        cdn.sent_bytes += byte_count
+        second = self.now_us // 1_000_000
+        self._peaks[second] = self._peaks.get(second, 0) + byte_count
+
+    @property
+    def cdn_peak(self) -> int:
+        return max(self._peaks.values(), default=0)
+
+    def _grow(self, flow: Flow, rtt_us: int, most: float) -> None:
+        """Slow start, until something else is what holds it back."""
+        if flow.owner is None:
+            return
+        cap = min(most, flow.cap * 2) if flow.bottleneck is None else most
+        self.network.set_cap(flow, cap, self.now_us)
+        self._reschedule()
+        if cap < most:
+            self.at(self.now_us + rtt_us, self._grow, flow, rtt_us, most)
+
+    def _reschedule(self) -> None:
+        for flow in self.network.take_changed():
+            transfer: Any = flow.owner
+            if transfer is not None:
+                done_us = flow.done_us()
+                transfer.due += 1
+                if done_us is not None:
+                    self.at(done_us, transfer.arrived, transfer.due)
+
+
+def run(scenario: Scenario, policy: str, make: StrategyMaker) -> Outcome:
+    """Play the scenario, each viewer with its own strategy of `make(scenario, viewer's place)`."""
+    world = World(scenario, make)
+    world.run()
+    return Outcome(
+        scenario=scenario.name,
+        policy=policy,
+        seed=scenario.seed,
+        viewers=[viewer.outcome for viewer in world.viewers],
+        cdn_bytes={name: cdn.sent_bytes for name, cdn in world.cdns.items()},
+        cost=sum(cdn.sent_bytes * cdn.spec.price_per_gb / 1_000_000_000 for cdn in world.cdns.values()),
+        cdn_peak_bytes_per_s=world.cdn_peak,
+        events=world.event_count,
+    )
