@@ -39,6 +39,7 @@ __all__ = ["Crew"]
 
 _log = logging.getLogger("shoal.runtime")
 
+_LOOK_S = 0.25  # a snapshot waits no longer for the actors of a thread whose handler does not return
 _GRACE_S = 0.5  # for threads that were cut off; the loop of the `async with` block waits that long, at the very end
 
 
@@ -157,8 +158,8 @@ class Crew:
 
     def _leave_behind(self, subtree: Subtree) -> None:
         scheduler = subtree.life.scheduler
-        cell = scheduler.running
-        path, message_type, stack = what_runs(scheduler, cell)
+        cell, message = scheduler.in_hand()
+        path, message_type, stack = what_runs(scheduler, cell, message)
         error = HandlerBlocked(
             f"{path or 'a callback'} still held its thread ({subtree.thread_name}) in its handler of "
             f"{message_type or 'an unknown message'} when the time to stop was up; the thread is left behind:\n{stack}",
@@ -215,7 +216,13 @@ class Crew:
             return total
 
     def actor_snapshots(self) -> tuple[ActorSnapshot, ...]:
-        return tuple(line for life in self._lives() for line in life.own_actor_snapshots())
+        """Each thread is asked for its own; what one that is held by a handler said last stands for it."""
+        lives = self._lives()
+        asked = [_Looking(life) for life in lives]
+        deadline_s = time.monotonic() + _LOOK_S
+        for looking in asked:
+            looking.wait(max(deadline_s - time.monotonic(), 0.0))
+        return tuple(line for life in lives for line in life.seen_actors)
 
     def scheduler_snapshots(self) -> tuple[SchedulerSnapshot, ...]:
         with self._lock:
@@ -229,6 +236,34 @@ class Crew:
     def _lives(self) -> list[Life]:
         with self._lock:
             return [self._home, *(subtree.life for subtree in self._subtrees)]
+
+
+class _Looking:
+    """Has a life's thread look at its actors."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+        self._is_begun = threading.Event()
+        self._is_done = threading.Event()
+        inbox = life.scheduler.inbox
+        if life.is_here():
+            self._look()
+        elif inbox is None or not inbox.call(self._look):  # all is over there
+            life.seen_actors = ()
+            self._is_begun.set()
+            self._is_done.set()
+
+    def wait(self, timeout_s: float) -> None:
+        """For a thread that has come to it, as long as it takes."""
+        if self._is_begun.wait(timeout_s):
+            self._is_done.wait()
+
+    def _look(self) -> None:
+        self._is_begun.set()
+        try:
+            self._life.seen_actors = self._life.own_actor_snapshots()
+        finally:
+            self._is_done.set()
 
 
 def _sum(one: Counters, other: Counters) -> Counters:

@@ -15,6 +15,7 @@ The runtime publishes `Failure` and `DeadLetter` here too.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -57,10 +58,11 @@ class EventSubscription:
 class Events:
     """Publish and subscribe by type, within one system."""
 
-    __slots__ = ("_known", "_subscriptions", "dropped")
+    __slots__ = ("_known", "_lock", "_subscriptions", "dropped")
 
     def __init__(self) -> None:
         self.dropped = 0  # by all subscriptions so far
+        self._lock = threading.Lock()  # of several threads that subscribe at once, none may undo what another did
         self._subscriptions: tuple[EventSubscription, ...] = ()
         self._known: dict[type[Any], tuple[EventSubscription, ...]] = {}
 
@@ -70,13 +72,14 @@ class Events:
         An actor that has subscribed to that type already keeps the subscription
         it has, so that `on_start` may subscribe whenever it runs.
         """
-        if isinstance(to, Handle):
-            for subscription in self._subscriptions:
-                if subscription.to is to and subscription.event_type is event_type:
-                    return subscription
-        subscription = EventSubscription(self, event_type, to)
-        self._change((*self._subscriptions, subscription))
-        return subscription
+        with self._lock:
+            if isinstance(to, Handle):
+                for subscription in self._subscriptions:
+                    if subscription.to is to and subscription.event_type is event_type:
+                        return subscription
+            subscription = EventSubscription(self, event_type, to)
+            self._change((*self._subscriptions, subscription))
+            return subscription
 
     def publish(self, event: object) -> int:
         """Give an event to all who subscribed to its type; how many got it.  Without subscribers, a dict's look-up."""
@@ -104,10 +107,11 @@ class Events:
         return bool(self._subscriptions)
 
     def _find(self, event_type: type[Any]) -> tuple[EventSubscription, ...]:
-        if len(self._known) >= _KNOWN_MAX:
-            self._known.clear()
+        known = self._known  # taken before the subscriptions: what another thread changes now has a new one
+        if len(known) >= _KNOWN_MAX:
+            known.clear()
         found = tuple(s for s in self._subscriptions if issubclass(event_type, s.event_type))
-        self._known[event_type] = found
+        known[event_type] = found
         return found
 
     def _change(self, subscriptions: tuple[EventSubscription, ...]) -> None:
@@ -115,7 +119,8 @@ class Events:
         self._known = {}
 
     def _drop(self, subscription: EventSubscription) -> None:
-        self._change(tuple(s for s in self._subscriptions if s is not subscription))
+        with self._lock:
+            self._change(tuple(s for s in self._subscriptions if s is not subscription))
 
 
 def _call(callback: Callable[[Any], object], event: object) -> int:

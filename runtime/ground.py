@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,7 @@ class Ground:
         self._failures = 0
         self._refused = 0
         self._dead_by_reason: dict[str, int] = {}
+        self.seen_actors: tuple[ActorSnapshot, ...] = ()  # when another thread last asked for them
         self._stop_deadline: Timer | None = None
 
     # the life-cycle's half of being the scheduler's host
@@ -233,32 +235,45 @@ class Ground:
 
     def scheduler_snapshot(self, thread: str, *, takes_turns: bool) -> SchedulerSnapshot:
         inbox = self.scheduler.inbox
+        assert inbox is not None, "only a system that uses threads has several"
+        in_flight, *_, turns = inbox.seen()
         return SchedulerSnapshot(
             thread=thread,
             actors=self.spawner.actors - len(self.stand_ins),
-            turns=self.scheduler.turns,
-            in_flight=0 if inbox is None else inbox.in_flight(),
+            turns=turns,
+            in_flight=in_flight,
             takes_turns=takes_turns,
         )
 
+    def is_here(self) -> bool:
+        """Whether what this scheduler's actors have may be looked at from the running thread."""
+        return self.scheduler.inbox is None or self.scheduler.thread == threading.get_ident()
+
     def own_counters(self) -> Counters:
-        """Of this scheduler."""
+        """Of this scheduler: from its own thread as they are, from others as its last turn left them."""
         scheduler = self.scheduler
-        queued = 0
-        for cell in self.cells():
-            if cell.mailbox is not None:
-                queued += cell.mailbox.count + len(cell.mailbox.control or ())
-            if cell.extras is not None and cell.extras.stash:
-                queued += len(cell.extras.stash)
-        in_flight = 0 if scheduler.inbox is None else scheduler.inbox.in_flight()
+        if self.is_here():
+            queued = 0
+            for cell in self.cells():
+                if cell.mailbox is not None:
+                    queued += cell.mailbox.count + len(cell.mailbox.control or ())
+                if cell.extras is not None and cell.extras.stash:
+                    queued += len(cell.extras.stash)
+            in_flight = 0 if scheduler.inbox is None else scheduler.inbox.in_flight()
+            sent, taken, handled = scheduler.sent, scheduler.taken, scheduler.handled
+            lost, late_replies = scheduler.lost, scheduler.late_replies
+        else:
+            assert scheduler.inbox is not None, "it is not here"
+            in_flight, sent, taken, handled, lost, dead, late_replies, _ = scheduler.inbox.seen()
+            queued = sent - dead - taken  # nobody but its own thread may walk its actors
         return Counters(
-            sent=scheduler.sent + in_flight,
-            handled=scheduler.handled,
-            lost=scheduler.lost,
+            sent=sent + in_flight,
+            handled=handled,
+            lost=lost,
             queued=queued,
-            handling=scheduler.taken - scheduler.handled - scheduler.lost,
+            handling=taken - handled - lost,
             refused=self._refused,
-            late_replies=scheduler.late_replies,
+            late_replies=late_replies,
             dead_letters=dict(self._dead_by_reason),
             actors=self.spawner.actors - len(self.stand_ins),
             restarts=self._restarts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .core.cell import STOPPED
@@ -68,8 +69,11 @@ class ActorRef(Handle, Generic[M_contra]):
 
     @property
     def queued(self) -> int:
-        """User messages that wait in its mailbox."""
-        box = self.cell.mailbox
+        """User messages that wait in its mailbox; from another thread, as long as it was when the actor last ran."""
+        cell, scheduler = self.cell, self.scheduler
+        if scheduler.inbox is not None and scheduler.thread != threading.get_ident():
+            return cell.backlog
+        box = cell.mailbox
         return 0 if box is None else box.count
 
     def stop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -47,15 +48,17 @@ class Stream(Generic[Event]):
     the event, or `tell` an actor, and return.
     """
 
-    __slots__ = ("_subscriptions",)
+    __slots__ = ("_lock", "_subscriptions")
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()  # of several threads that subscribe at once, none may undo what another did
         self._subscriptions: tuple[Subscription[Event], ...] = ()
 
     def subscribe(self, callback: Callable[[Event], None]) -> Subscription[Event]:
         """Have `callback` called with each event from now on."""
         subscription = Subscription(self, callback)
-        self._subscriptions = (*self._subscriptions, subscription)
+        with self._lock:
+            self._subscriptions = (*self._subscriptions, subscription)
         return subscription
 
     def publish(self, event: Event) -> None:
@@ -67,4 +70,5 @@ class Stream(Generic[Event]):
         return bool(self._subscriptions)
 
     def _drop(self, subscription: Subscription[Event]) -> None:
-        self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
+        with self._lock:
+            self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)

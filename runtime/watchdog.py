@@ -1,7 +1,7 @@
 """Names the actor, and the handler, that holds a thread for too long, with its stack.
 
 A thread of its own looks at every scheduler several times within the limit: at the cell
-in its slice (`Scheduler.running`) and at the clock as that scheduler last read it, which
+in its slice (`Scheduler.in_hand`) and at the clock as that scheduler last read it, which
 it does after every message.  So a message costs nothing more; a handler that holds the
 thread in C without releasing the GIL is seen only if it still runs afterwards.
 """
@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+
+from .modes import has_gil
 
 if TYPE_CHECKING:
     from .core.cell import Cell
@@ -74,12 +76,12 @@ class Watchdog:
         """Report who holds a thread at this moment, each only once."""
         schedulers = self._schedulers()
         for scheduler in schedulers:
-            cell = scheduler.running
+            cell, message = scheduler.in_hand()
             since_ns = scheduler.held_since_ns()
             held_us = (now_ns - since_ns) // 1000
             if cell is None or held_us < self._limit_us or self._reported.get(scheduler) == since_ns:
                 continue
-            path, message_type, stack = what_runs(scheduler, cell)
+            path, message_type, stack = what_runs(scheduler, cell, message)
             if scheduler.held_since_ns() != since_ns:  # it ended while we looked
                 continue
             self._reported[scheduler] = since_ns
@@ -96,12 +98,14 @@ class Watchdog:
             del self._reported[gone]
 
 
-def what_runs(scheduler: Scheduler, cell: Cell | None) -> tuple[str, str, str]:
+def what_runs(scheduler: Scheduler, cell: Cell | None, message: Any) -> tuple[str, str, str]:
     """Path, type of message and stack of what a scheduler's thread does now; "" for what is not known."""
     frame = sys._current_frames().get(scheduler.thread)  # noqa: SLF001, documented
     stack = "" if frame is None else "".join(traceback.format_stack(frame, limit=_STACK_FRAMES_MAX))
     if cell is None:
         return "", "", stack
+    if not has_gil():  # a frame that runs may not be asked for its variables there, nor its cell for what it holds
+        return cell.path(), "" if message is None else type(message).__name__, stack
     return cell.path(), _message_type(cell, frame), stack
 
 

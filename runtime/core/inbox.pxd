@@ -27,11 +27,21 @@ cdef class Inbox:
     cdef bint _is_signalled
     cdef int64_t _posted
     cdef int64_t _taken
+    cdef int64_t _arrived
+    cdef int64_t _seen_sent
+    cdef int64_t _seen_taken
+    cdef int64_t _seen_handled
+    cdef int64_t _seen_lost
+    cdef int64_t _seen_dead
+    cdef int64_t _seen_late
+    cdef int64_t _seen_turns
 
     cpdef int64_t in_flight(self) except -1
+    cpdef tuple seen(self)
     cpdef void tell(self, Cell cell, object item) except *
     cpdef bint settle(self, Reply reply, int state, object value) except -1
     cpdef void begin(self) except *
+    @cython.locals(scheduler=Scheduler)
     cpdef bint rest(self) except -1
     @cython.locals(taken=list, entry=tuple, cell=Cell)
     cpdef void deliver(self) except *

@@ -69,12 +69,20 @@ class Inbox:
     """The way into one scheduler from other threads."""
 
     __slots__ = (
+        "_arrived",
         "_entries",
         "_is_signalled",
         "_lock",
         "_outside",
         "_posted",
         "_scheduler",
+        "_seen_dead",
+        "_seen_handled",
+        "_seen_late",
+        "_seen_lost",
+        "_seen_sent",
+        "_seen_taken",
+        "_seen_turns",
         "_taken",
         "_wake",
         "count",
@@ -92,12 +100,36 @@ class Inbox:
         self._is_signalled = False  # the reader is awake, or on its way: nobody need wake it
         self._posted = 0  # messages, since the start; `_taken` of them have arrived
         self._taken = 0
+        # The scheduler's counts as its last turn left them, for other threads to see.
+        self._arrived = 0
+        self._seen_sent = 0
+        self._seen_taken = 0
+        self._seen_handled = 0
+        self._seen_lost = 0
+        self._seen_dead = 0
+        self._seen_late = 0
+        self._seen_turns = 0
 
     # any thread
 
     def in_flight(self) -> int:
-        """Messages that were sent and are not in a mailbox yet."""
-        return self._posted - self._taken
+        """Messages that were sent and are not in a mailbox yet.  On the reader's thread."""
+        with self._lock:
+            return self._posted - self._taken
+
+    def seen(self) -> tuple[int, ...]:
+        """In flight, sent, taken, handled, lost, dead, late, turns: all of one moment between two turns, or in one."""
+        with self._lock:
+            return (
+                self._posted - self._arrived,
+                self._seen_sent,
+                self._seen_taken,
+                self._seen_handled,
+                self._seen_lost,
+                self._seen_dead,
+                self._seen_late,
+                self._seen_turns,
+            )
 
     def tell(self, cell: Cell, item: Any) -> None:
         """As `Scheduler.post`."""
@@ -180,7 +212,16 @@ class Inbox:
 
     def rest(self) -> bool:
         """A turn ends: True if something has come; if not, the next sender wakes this thread."""
+        scheduler = self._scheduler
         with self._lock:
+            self._arrived = self._taken
+            self._seen_sent = scheduler.sent
+            self._seen_taken = scheduler.taken
+            self._seen_handled = scheduler.handled
+            self._seen_lost = scheduler.lost
+            self._seen_dead = scheduler.dead
+            self._seen_late = scheduler.late_replies
+            self._seen_turns = scheduler.turns
             self._is_signalled = self.count > 0
             return self._is_signalled
 
@@ -204,6 +245,7 @@ class Inbox:
             self.is_closed = True
         while self.count > 0:
             self.deliver()
+        self.rest()  # for those who look at the counts
 
     def _carry_out(self, kind: int, target: Any, what: Any, value: Any) -> None:
         scheduler = self._scheduler

@@ -1,5 +1,6 @@
 cimport cython
 from libc.stdint cimport int64_t
+from . cimport _guard
 from . cimport _threads
 from . cimport _ticks as _clock
 from .cell cimport Cell
@@ -29,7 +30,6 @@ cdef class Scheduler:
     cdef public object inbox
     cdef public object spawner
     cdef public int64_t thread
-    cdef public Cell running
     cdef readonly Timers timers
     cdef public Py_ssize_t batch
     cdef public int64_t now_us
@@ -50,6 +50,8 @@ cdef class Scheduler:
     cdef int64_t _fixed_ns
     cdef int64_t _spent_ns
     cdef bint _is_awake
+    cdef Cell _running
+    cdef object _in_hand
     cdef ReadyQueue _ready
     cdef object _urgent
     cdef object _settled
@@ -98,7 +100,11 @@ cdef class Scheduler:
     cpdef bint has_work(self) except -1
     @cython.locals(ready=list, urgent_count=Py_ssize_t, place=Py_ssize_t, cell=Cell, more=bint)
     cdef bint _step(self, int64_t now_us) except -1
+    @cython.locals(cell=Cell)
+    cpdef tuple in_hand(self)
     cpdef int64_t held_since_ns(self) except -1
+    cdef inline void _show(self, Cell cell) noexcept
+    cdef inline void _show_message(self, object message) noexcept
     @cython.locals(
         start_ns=int64_t, now_ns=int64_t, used_ns=int64_t, taken=int64_t, left=Py_ssize_t,
         box=Mailbox, stats=Stats, reply=Reply,

@@ -32,6 +32,7 @@ from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from . import clocks as _clock
+from . import guard as _guard
 from .cell import RUNNING, SUSPENDED, Cell
 from .mailbox import Mailbox, Overflow
 from .ready import ReadyQueue
@@ -70,11 +71,13 @@ class Scheduler:
         "_cpu_ns",
         "_cpu_read_at_ns",
         "_fixed_ns",
+        "_in_hand",
         "_is_awake",
         "_is_busy",
         "_pool",
         "_pooled",
         "_ready",
+        "_running",
         "_settled",
         "_slice_ns",
         "_spent_ns",
@@ -91,7 +94,6 @@ class Scheduler:
         "lost",
         "metrics",
         "now_us",
-        "running",
         "sent",
         "spawner",
         "taken",
@@ -104,7 +106,6 @@ class Scheduler:
         self.host = host
         self.inbox: Inbox | None = None  # where other threads may send to this one's actors
         self.thread = 0  # whose calls need no inbox
-        self.running: Cell | None = None  # in a slice now
         self.spawner: Any = None  # makes its actors
         self.timers = Timers()
         self.batch = batch
@@ -128,6 +129,9 @@ class Scheduler:
         self._spent_ns = 0
         self._began_ns = 0  # the clock as the turn began, which was at `now_us`
         self._is_awake = False
+        # What other threads look at, by `in_hand`: who is in a slice now, and, where there is no GIL, on what message.
+        self._running: Cell | None = None
+        self._in_hand: Any = None
         self._ready = ReadyQueue(slice_us * 1000)
         self._urgent: deque[Cell] = deque()
         self._settled: deque[Reply] = deque()
@@ -410,7 +414,7 @@ class Scheduler:
                     break
         finally:
             self.in_turn = False
-            self.running = None
+            self._show(None)
             more = self.has_work()
             if self.inbox is not None and self.inbox.rest():
                 more = True
@@ -428,9 +432,9 @@ class Scheduler:
             cell.is_urgent = False
             if not self._fixed_ns:
                 self._tick()  # what the askers took is not this one's
-            self.running = cell
+            self._show(cell)
             self.host.signalled(cell)
-            self.running = None
+            self._show(None)
         self._tick()
 
     def has_work(self) -> bool:
@@ -483,9 +487,29 @@ class Scheduler:
             self._is_awake = more
         return more
 
+    def in_hand(self) -> tuple[Cell | None, Any]:
+        """Who is in a slice now, and the message it handles where that is known.  From any thread."""
+        _guard.lock(self)
+        cell = self._running
+        message = self._in_hand
+        _guard.unlock(self)
+        return cell, message
+
     def held_since_ns(self) -> int:
-        """Since when the cell in `running` has had the thread (by `perf_counter_ns`).  From any thread."""
+        """Since when that cell has had the thread (by `perf_counter_ns`).  From any thread."""
         return self._spent_ns
+
+    def _show(self, cell: Cell | None) -> None:
+        _guard.lock(self)
+        self._running = cell
+        if _guard.IS_FREE:
+            self._in_hand = None
+        _guard.unlock(self)
+
+    def _show_message(self, message: Any) -> None:
+        _guard.lock(self)
+        self._in_hand = message
+        _guard.unlock(self)
 
     def _run(self, cell: Cell, end_ns: int) -> None:
         start_ns = self._spent_ns  # the clock as last read; reading it costs as much as a message
@@ -494,7 +518,7 @@ class Scheduler:
         message = None
         taken = self.taken
         stats = cell.stats
-        self.running = cell
+        self._show(cell)
         if self.metrics:
             if stats is None:
                 stats = cell.stats = Stats()
@@ -507,6 +531,8 @@ class Scheduler:
         try:
             if cell.continuation is not None:
                 message = cell.message
+                if _guard.IS_FREE:
+                    self._show_message(message)
                 self._advance(cell)
                 now_ns = self._tick()
                 left -= 1
@@ -532,6 +558,8 @@ class Scheduler:
                     message = reply.message
                 else:
                     message = item
+                if _guard.IS_FREE:
+                    self._show_message(message)
                 result = cell.function(cell.actor, message)
                 if result is None and cell.reply is None:
                     self.handled += 1
@@ -546,7 +574,7 @@ class Scheduler:
             cell.is_resumable = False
             self.host.failed(cell, error, message)
             now_ns = self._tick()
-        self.running = None
+        self._show(None)
         used_ns = now_ns - start_ns
         if used_ns > 2 * self._slice_ns:
             used_ns = self._charge(used_ns)
