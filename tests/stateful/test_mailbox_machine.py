@@ -1,9 +1,12 @@
 """A mailbox beside a model of ten lines."""
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from shoal.runtime.core.mailbox import Mailbox
+
+from ..effort import EFFORT
 
 
 class MailboxMachine(RuleBasedStateMachine):
@@ -59,4 +62,5 @@ class MailboxMachine(RuleBasedStateMachine):
             assert self.box.has_messages() == bool(self.users or self.control)
 
 
+MailboxMachine.TestCase.settings = settings(max_examples=100 * EFFORT, deadline=None)
 TestMailbox = MailboxMachine.TestCase

@@ -1,9 +1,12 @@
 """Timers beside a sorted list."""
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shoal.runtime.core.timers import Timers
+
+from ..effort import EFFORT
 
 
 class TimersMachine(RuleBasedStateMachine):
@@ -47,4 +50,5 @@ class TimersMachine(RuleBasedStateMachine):
         assert all(timer.is_set() for timer in self.set_timers.values())
 
 
+TimersMachine.TestCase.settings = settings(max_examples=100 * EFFORT, deadline=None)
 TestTimers = TimersMachine.TestCase
