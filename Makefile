@@ -7,6 +7,8 @@
 #   make wasm                 the wheels for browsers: compiled to WebAssembly, and plain  (ARGS=--compare: sizes)
 #   make wasm-profile         the same with the names of functions in it, for a browser's profiler
 #   make soak                 what takes longer than a test run may
+#   make sanitize             the runtime's tests under ASan, UBSan and TSan
+#   make free-threaded        the same tests on a Python without the GIL, which is built first
 #
 # The three legs build into folders of their own:
 #   fast      the installed package of .venv            what users run
@@ -21,7 +23,7 @@ TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo test fast checked pure lint types wasm wasm-profile soak sync clean help
+.PHONY: demo test sanitize free-threaded fast checked pure lint types wasm wasm-profile soak sync clean help
 help:
 	@awk '/^[^#]/ || /^$$/ { exit } { sub(/^# ?/, ""); print }' Makefile
 
@@ -79,6 +81,12 @@ bench-%: .stamps/fast
 
 soak: .stamps/fast .stamps/checked
 	@tools/run-soak $(ARGS)
+
+sanitize: .stamps/venv
+	@tools/sanitize $(ARGS)
+
+free-threaded: .stamps/venv
+	@tools/test-free-threaded $(ARGS)
 
 clean:
 	rm -rf build .stamps .venv .venv-* out

@@ -24,8 +24,14 @@ def test_there_are_enough_scenarios():
     assert len({program.__name__ for program in SCENARIOS}) == len(SCENARIOS)
 
 
-@pytest.mark.parametrize("strategy", ["random", "pct"])
 @pytest.mark.parametrize("program", SCENARIOS, ids=lambda program: program.__name__)
-def test_a_scenario_holds_on_every_schedule(program, strategy, shoal_explore):
-    found = shoal_explore(program, strategy=strategy, schedules=SCHEDULES)
-    assert found.distinct >= min(SCHEDULES, found.runs)
+def test_a_scenario_holds_on_every_schedule(program, shoal_explore):
+    taken = set()  # by both strategies: what both take counts once
+
+    def note(run):
+        taken.add(run.schedule.tobytes())
+
+    for strategy in ("pct", "random"):
+        found = shoal_explore(program, strategy=strategy, schedules=SCHEDULES, check_run=note)
+        assert found.distinct >= SCHEDULES
+    assert len(taken) > 2 * SCHEDULES * 0.99  # of a small program the two share a few
