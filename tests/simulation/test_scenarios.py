@@ -34,4 +34,4 @@ def test_a_scenario_holds_on_every_schedule(program, shoal_explore):
     for strategy in ("pct", "random"):
         found = shoal_explore(program, strategy=strategy, schedules=SCHEDULES, check_run=note)
         assert found.distinct >= SCHEDULES
-    assert len(taken) > 2 * SCHEDULES * 0.99  # of a small program the two share a few
+    assert len(taken) > 2 * SCHEDULES * 0.95  # of a small program the two share some
