@@ -50,9 +50,10 @@ class Ending(Keeping):
         """Let what an async hook returned run in turns; others are done."""
         raise NotImplementedError
 
-    def stop(self, cell: Cell, reason: StopReason) -> None:
+    def stop(self, cell: Cell, reason: StopReason | None) -> None:
+        """Ask it to stop; no reason is that somebody with its ref said so."""
         if cell.state != STOPPED:
-            self.scheduler.signal(cell, (on_stop_signal, reason))
+            self.scheduler.signal(cell, (on_stop_signal, reason or StopReason.STOPPED))
 
     def ended(self, cell: Cell) -> Reply:
         """The Reply that comes when the actor has ended for good; for the caller's thread."""
@@ -259,10 +260,9 @@ class Ending(Keeping):
     def _bury_mailbox(self, cell: Cell) -> None:
         for item in self.take_stash(cell):
             self.scheduler.bury(cell, item, "stopped")
-        box = cell.mailbox
+        box = self.scheduler.empty(cell)
         if box is None:
             return
-        cell.mailbox = None
         waiting, box.waiting = box.waiting, None
         while box.has_messages():
             self.scheduler.bury(cell, box.pop(), "stopped")

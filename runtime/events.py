@@ -20,7 +20,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from .core.handle import Handle
 from .errors import MailboxFull
 from .ref import ActorRef
 
@@ -73,7 +72,7 @@ class Events:
         it has, so that `on_start` may subscribe whenever it runs.
         """
         with self._lock:
-            if isinstance(to, Handle):
+            if isinstance(to, ActorRef):
                 for subscription in self._subscriptions:
                     if subscription.to is to and subscription.event_type is event_type:
                         return subscription
@@ -89,9 +88,9 @@ class Events:
         count = 0
         for subscription in found:
             to = subscription.to
-            if not isinstance(to, Handle):
+            if not isinstance(to, ActorRef):
                 count += _call(to, event)
-            elif not to.is_alive:  # type: ignore[attr-defined]  # a Handle outside core is an ActorRef
+            elif not to.is_alive:
                 subscription.close()
             else:
                 try:

@@ -97,7 +97,7 @@ class Ground:
 
     # the life-cycle's half of being the scheduler's host
 
-    def stop(self, cell: Cell, reason: StopReason) -> None:
+    def stop(self, cell: Cell, reason: StopReason | None) -> None:
         raise NotImplementedError
 
     def spawn_child(

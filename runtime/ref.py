@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-from .core.cell import STOPPED
-from .core.handle import Handle
-from .messages import StopReason
-
-if TYPE_CHECKING:
-    from .core.reply import Reply
+from typing import TYPE_CHECKING
 
 __all__ = ["ActorRef"]
 
-M_contra = TypeVar("M_contra", contravariant=True)
+if TYPE_CHECKING:
+    from typing import Generic, TypeVar
 
+    from .core.ref import ActorRef as _ActorRef
+    from .core.reply import Reply
 
-class ActorRef(Handle, Generic[M_contra]):
-    """An actor that takes messages of type M.
+    M_contra = TypeVar("M_contra", contravariant=True)
 
-    Where all actors share one loop, every call comes from that loop's thread: from a
-    handler, a task or a callback.  In modes with threads, from any thread; one that
-    runs none of the system's loops asks from a coroutine of its own loop.
-    Equal only to itself; a restart keeps it.
-    """
+    class ActorRef(_ActorRef, Generic[M_contra]):
+        """An actor that takes messages of type M.
 
-    __slots__ = ()
-
-    if TYPE_CHECKING:  # at run time these are Handle's, which are compiled
+        Where all actors share one loop, every call comes from that loop's thread: from a
+        handler, a task or a callback.  In modes with threads, from any thread; one that
+        runs none of the system's loops asks from a coroutine of its own loop.
+        Equal only to itself; a restart keeps it.
+        """
 
         def tell(self, message: M_contra, /) -> None:
             """Put a message into the mailbox.  MailboxFull at once if that is the policy; never waits.
@@ -52,45 +45,21 @@ class ActorRef(Handle, Generic[M_contra]):
             """
             ...
 
-    @property
-    def name(self) -> str:
-        """Given at `spawn`, or "$" and a number."""
-        return self.cell.label()
+        def stop(self) -> None:
+            """Ask the actor to stop, ahead of all waiting messages, which become dead letters.
 
-    @property
-    def path(self) -> str:
-        """Names from the top, as in "/session/peer-3"."""
-        return self.cell.path()
+            Its handler in mid-await is cancelled, then its children stop, then its
+            tasks, then `on_stop` runs.
+            """
+            ...
 
-    @property
-    def is_alive(self) -> bool:
-        """False once the actor has stopped for good."""
-        return self.cell.state != STOPPED
+        async def wait_stopped(self) -> None:
+            """Return when the actor has stopped for good, at once if it has: children ended, `on_stop` done, name free.
 
-    @property
-    def queued(self) -> int:
-        """User messages that wait in its mailbox; from another thread, as long as it was when the actor last ran."""
-        cell, scheduler = self.cell, self.scheduler
-        if scheduler.inbox is not None and scheduler.thread != threading.get_ident():
-            return cell.backlog
-        box = cell.mailbox
-        return 0 if box is None else box.count
+            It asks for nothing: call `stop` first, if nobody else does.  From any thread
+            that runs a loop, as `ask`.  Cancelled while it waits, nothing happens.
+            """
+            ...
 
-    def stop(self) -> None:
-        """Ask the actor to stop, ahead of all waiting messages, which become dead letters.
-
-        Its handler in mid-await is cancelled, then its children stop, then its
-        tasks, then `on_stop` runs.
-        """
-        self.scheduler.host.stop(self.cell, StopReason.STOPPED)
-
-    async def wait_stopped(self) -> None:
-        """Return when the actor has stopped for good: children ended, `on_stop` done, name free.  At once if it has.
-
-        It asks for nothing: call `stop` first, if nobody else does.  From any thread
-        that runs a loop, as `ask`.  Cancelled while it waits, nothing happens.
-        """
-        await self.scheduler.host.ended(self.cell)
-
-    def __repr__(self) -> str:
-        return f"<ActorRef {self.path}>"
+else:
+    from .core.ref import ActorRef

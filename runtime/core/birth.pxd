@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t
 from . cimport _roots
 from .cell cimport Cell
-from .handle cimport Handle
+from .ref cimport ActorRef
 from .scheduler cimport Scheduler
 
 cdef int _RUNNING
@@ -33,7 +33,7 @@ cdef class Spawner:
 
     @cython.locals(cell=Cell, kind=Kind)
     cpdef object spawn(self, Cell parent, object actor_class, tuple args, dict kwargs)
-    @cython.locals(cell=Cell, handle=Handle)
+    @cython.locals(cell=Cell, handle=ActorRef)
     cpdef Cell begin(self, Cell parent, object name, object mailbox, object recipe)
     cpdef void adopt(self, Cell parent, Cell cell) except *
     @cython.locals(kind=Kind)
@@ -42,5 +42,5 @@ cdef class Spawner:
 
 
 cpdef void unroot(Cell cell) except *
-@cython.locals(handle=Handle)
+@cython.locals(handle=ActorRef)
 cpdef void unroot_ref(Cell cell) except *

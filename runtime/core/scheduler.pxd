@@ -19,6 +19,7 @@ cdef int _ABANDONED
 cdef int64_t _NO_END_NS
 cdef Py_ssize_t _TIMERS_A_TURN
 cdef Py_ssize_t _POOL_MAX
+cdef Py_ssize_t _LENT_MAX
 cdef Py_ssize_t _WAITING_MAX
 cdef int64_t _WAITS_ALL
 cdef int64_t _WAITS_MASK
@@ -58,6 +59,7 @@ cdef class Scheduler:
     cdef Py_ssize_t _asides
     cdef Mailbox _pool
     cdef Py_ssize_t _pooled
+    cdef Py_ssize_t _lent
     cdef bint _is_busy
     cdef int64_t _cpu_ns
     cdef int64_t _cpu_read_at_ns
@@ -70,7 +72,7 @@ cdef class Scheduler:
     cpdef void put_back(self, Cell cell, object item) except *
     @cython.locals(box=Mailbox)
     cpdef bint post_or_wait(self, Cell cell, object item, Reply reply) except -1
-    @cython.locals(reply=Reply)
+    @cython.locals(reply=Reply, box=Mailbox)
     cpdef Reply ask(self, Cell cell, object message, int64_t timeout_us)
     @cython.locals(now_us=int64_t)
     cpdef void expect(self, Reply reply, int64_t timeout_us) except *
@@ -124,6 +126,8 @@ cdef class Scheduler:
     cdef void _expire(self, int64_t now_us) except *
     @cython.locals(box=Mailbox)
     cdef Mailbox _lease(self, Cell cell)
+    @cython.locals(box=Mailbox)
+    cpdef Mailbox empty(self, Cell cell)
     cdef void _overflow(self, Cell cell, Mailbox box, object item) except *
     @cython.locals(reply=Reply)
     cdef void _admit(self, Cell cell, Mailbox box) except *

@@ -56,6 +56,7 @@ _ABANDONED = ABANDONED
 _NO_END_NS = 10**15
 _TIMERS_A_TURN = 256  # a burst of deadlines may not hold a turn up; the rest are due at once
 _POOL_MAX = 256  # empty mailboxes kept for the next actor that gets a message: about 40 kB
+_LENT_MAX = 256  # mailboxes that stay where they are when they are empty: those who talk much are few
 _WAITS_ALL = 256  # slices of an actor whose waits are all measured, so that who runs seldom has a histogram too
 _WAITS_MASK = 15  # then one in sixteen
 _WAITING_MAX = 1024  # senders that may wait for room in one mailbox; more would be a queue without a limit
@@ -74,6 +75,7 @@ class Scheduler:
         "_in_hand",
         "_is_awake",
         "_is_busy",
+        "_lent",
         "_pool",
         "_pooled",
         "_ready",
@@ -138,6 +140,7 @@ class Scheduler:
         self._asides = 0  # entries of these two, which the loop would else have to ask of Python
         self._pool: Mailbox | None = None  # a chain
         self._pooled = 0
+        self._lent = 0  # mailboxes that cells have
         self._is_busy = False  # the last turn spent its budget
         self._cpu_ns = 0  # the thread's CPU time when it was last read, and when that was
         self._cpu_read_at_ns = 0
@@ -210,7 +213,8 @@ class Scheduler:
         if self.inbox is not None and self.thread != _threads.get_ident():
             return self.inbox.ask(cell, message, timeout_us)
         reply = new_reply(self, cell, message)
-        if cell.mailbox is not None and cell.settings.overflow == Overflow.WAIT:
+        box = cell.mailbox
+        if box is not None and box.count >= box.limit and cell.settings.overflow == Overflow.WAIT:
             self.post_or_wait(cell, reply, reply)
         else:
             self.post(cell, reply)
@@ -551,7 +555,7 @@ class Scheduler:
                 if self.inbox is not None:
                     cell.backlog = box.count
                 self.taken += 1
-                if isinstance(item, Reply) and item.is_question:
+                if type(item) is Reply and item.is_question:
                     reply = item
                     reply.is_question = False
                     cell.reply = reply
@@ -597,8 +601,9 @@ class Scheduler:
                 self.ready(cell)
                 return
             cell.is_scheduled = False
-            if box.waiting is None:
+            if box.waiting is None and (self._lent > _LENT_MAX or box.is_large):
                 cell.mailbox = None
+                self._lent -= 1
                 if self._pooled < _POOL_MAX:
                     if box.is_large:
                         box.reuse(box.limit)
@@ -710,6 +715,15 @@ class Scheduler:
                 box.settings = settings
                 box.limit = settings.messages_max
         cell.mailbox = box
+        self._lent += 1
+        return box
+
+    def empty(self, cell: Cell) -> Mailbox | None:
+        """Take the mailbox of a cell that has ended, with all that is in it."""
+        box = cell.mailbox
+        if box is not None:
+            cell.mailbox = None
+            self._lent -= 1
         return box
 
     def _overflow(self, cell: Cell, box: Mailbox, item: Any) -> None:

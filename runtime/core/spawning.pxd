@@ -1,11 +1,11 @@
 cimport cython
 from .birth cimport Spawner
 from .cell cimport Cell
-from .handle cimport Handle
+from .ref cimport ActorRef
 
 cdef int _STOPPING
 
 
 @cython.locals(spawner=Spawner, cell=Cell)
-cdef object _spawn_plainly(Handle parent, object actor_class, tuple args, dict kwargs)
-cdef object _spawn(Handle parent, object actor_class, tuple args, dict kwargs, tuple options)
+cdef object _spawn_plainly(ActorRef parent, object actor_class, tuple args, dict kwargs)
+cdef object _spawn(ActorRef parent, object actor_class, tuple args, dict kwargs, tuple options)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from .cell import STOPPING
-from .handle import Handle
+from .ref import ActorRef
 
 __all__ = ["spawn"]
 
@@ -32,7 +32,7 @@ def spawn(
     return _spawn(self._ref, actor_class, args, kwargs, (name, mailbox, restart, own_scheduler, blocking))
 
 
-def _spawn_plainly(parent: Handle, actor_class: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _spawn_plainly(parent: ActorRef, actor_class: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     spawner = parent._scheduler.spawner  # noqa: SLF001, of the core
     cell = parent._cell  # noqa: SLF001
     if spawner.is_open and cell.state < _STOPPING:
@@ -41,7 +41,7 @@ def _spawn_plainly(parent: Handle, actor_class: Any, args: tuple[Any, ...], kwar
 
 
 def _spawn(
-    parent: Handle, actor_class: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: tuple[Any, ...]
+    parent: ActorRef, actor_class: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: tuple[Any, ...]
 ) -> Any:
     """What is out of the ordinary is the host's."""
     return parent._scheduler.host.spawn_child(parent._cell, actor_class, args, kwargs, options)  # noqa: SLF001

@@ -1,0 +1,93 @@
+"""The sending end of an actor, as it runs; `runtime/ref.py` says to type checkers, and to readers, what it takes.
+
+One compiled class, without a subclass in Python: the interpreter calls its methods
+by a shorter way then.
+"""
+
+from __future__ import annotations
+
+import threading as _threads
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any
+
+from .cell import STOPPED
+
+if TYPE_CHECKING:
+    from .cell import Cell
+    from .reply import Reply
+    from .scheduler import Scheduler
+
+__all__ = ["ActorRef"]
+
+_STOPPED = STOPPED
+
+
+class ActorRef:
+    """An actor that takes messages of one type: what is passed around, kept, and told things."""
+
+    __slots__ = ("__weakref__", "_cell", "_scheduler")
+
+    __class_getitem__: Any = classmethod(GenericAlias)  # ActorRef[Message], in annotations
+
+    def __init__(self, scheduler: Scheduler, cell: Cell) -> None:
+        self._scheduler = scheduler
+        self._cell = cell
+
+    @property
+    def cell(self) -> Cell:
+        """For the runtime itself."""
+        return self._cell
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """For the runtime itself."""
+        return self._scheduler
+
+    def tell(self, message: Any, /) -> None:
+        """Put a message into the mailbox; MailboxFull at once if that is the policy."""
+        self._scheduler.post(self._cell, message)
+
+    def ask(self, message: Any, *, timeout_s: float = 5.0) -> Reply:
+        """Put a question into the mailbox; await the Reply for the answer."""
+        return self._scheduler.ask(self._cell, message, int(timeout_s * 1e6))
+
+    async def send(self, message: Any) -> None:
+        """As `tell`, but wait for room."""
+        reply = self._scheduler.send(self._cell, message)
+        if reply is not None:
+            await reply
+
+    @property
+    def name(self) -> str:
+        """Given at `spawn`, or "$" and a number."""
+        return self._cell.label()
+
+    @property
+    def path(self) -> str:
+        """Names from the top, as in "/session/peer-3"."""
+        return self._cell.path()
+
+    @property
+    def is_alive(self) -> bool:
+        """False once the actor has stopped for good."""
+        return self._cell.state != _STOPPED
+
+    @property
+    def queued(self) -> int:
+        """User messages that wait in its mailbox; from another thread, as long as it was when the actor last ran."""
+        scheduler = self._scheduler
+        if scheduler.inbox is not None and scheduler.thread != _threads.get_ident():
+            return self._cell.backlog
+        box = self._cell.mailbox
+        return 0 if box is None else box.count
+
+    def stop(self) -> None:
+        """Ask the actor to stop, ahead of all waiting messages."""
+        self._scheduler.host.stop(self._cell, None)
+
+    async def wait_stopped(self) -> None:
+        """Return when the actor has stopped for good."""
+        await self._scheduler.host.ended(self._cell)
+
+    def __repr__(self) -> str:
+        return f"<ActorRef {self.path}>"
