@@ -6,6 +6,7 @@
 #   make bench-NAME           measure one set of claims
 #   make wasm                 the wheels for browsers: compiled to WebAssembly, and plain  (ARGS=--compare: sizes)
 #   make wasm-profile         the same with the names of functions in it, for a browser's profiler
+#   make pyodide              suites and simulation seeds inside Pyodide under Node, held against the native ones
 #   make soak                 what takes longer than a test run may
 #   make sanitize             the runtime's tests under ASan, UBSan and TSan
 #   make free-threaded        the same tests on a Python without the GIL, which is built first
@@ -23,7 +24,7 @@ TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo test sanitize free-threaded fast checked pure lint types wasm wasm-profile soak sync clean help
+.PHONY: demo test sanitize free-threaded fast checked pure lint types wasm wasm-profile soak sync clean help pyodide
 help:
 	@awk '/^[^#]/ || /^$$/ { exit } { sub(/^# ?/, ""); print }' Makefile
 
@@ -67,7 +68,7 @@ types: .stamps/venv
 WASM_TOOLS := $(shell find tools/wasm tools/browser -type f)
 PYODIDE := build/browser/node_modules/pyodide
 
-.stamps/wasm .stamps/wasm-profile: $(SOURCES) $(WASM_TOOLS)
+.stamps/wasm .stamps/wasm-profile: .stamps/venv $(SOURCES) $(WASM_TOOLS)
 	@tools/timed "npm packages" tools/browser/install
 	@tools/timed "compiler for WebAssembly" tools/wasm/install
 	@tools/timed "wheels for browsers" .venv-wasm/bin/python tools/wasm/build.py --pyodide $(PYODIDE) \
@@ -75,6 +76,9 @@ PYODIDE := build/browser/node_modules/pyodide
 	@mkdir -p .stamps && touch $@
 
 wasm wasm-profile: %: .stamps/%
+
+pyodide: .stamps/wasm .stamps/fast
+	SHOAL_LEG=fast $(BIN)/pytest tests/browser
 
 bench-%: .stamps/fast
 	$(BIN)/python benchmarks/$*.py $(ARGS)

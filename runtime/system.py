@@ -13,7 +13,7 @@ is left in the loop.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Callable
 from threading import get_ident
 from types import TracebackType
@@ -135,8 +135,10 @@ class ActorSystem:
             self._driver = driver
         elif self._driver is None:
             from .drivers.asyncio_loop import AsyncioDriver
+            from .drivers.browser_loop import BrowserDriver, is_browser_loop
 
-            self._driver = AsyncioDriver()
+            loop = get_running_loop()
+            self._driver = BrowserDriver(loop) if is_browser_loop(loop) else AsyncioDriver(loop)
         self._life.start(self._driver)
         if self._watchdog_limit_us is not None:
             self._life.scheduler.thread = get_ident()

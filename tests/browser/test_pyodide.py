@@ -1,0 +1,83 @@
+"""The wheels for browsers, inside Pyodide under Node: same tests, same seeds, same traces as natively.
+
+`make wasm` makes the wheels; without them, or without node, everything here is skipped.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+PYODIDE = ROOT / "build" / "browser" / "node_modules" / "pyodide"
+DIST = ROOT / "build" / "wasm" / "dist"
+KINDS = {"compiled": "*-cp312-abi3-pyemscripten_2026_0_wasm32.whl", "plain": "*-py3-none-any.whl"}
+SEEDS = "100"
+# The runtime's core and the balancer's decisions: nothing here starts a loop, a thread or a process.
+SUITE = (
+    "tests/runtime/test_mailbox.py",
+    "tests/runtime/test_scheduler.py",
+    "tests/runtime/test_ready.py",
+    "tests/balancer/test_assembly.py",
+    "tests/balancer/test_availability.py",
+    "tests/balancer/test_bandwidth.py",
+    "tests/balancer/test_cdn_choice.py",
+    "tests/balancer/test_policy.py",
+    "tests/balancer/test_windows.py",
+)
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(shutil.which("node") is None, reason="node is missing"),
+    pytest.mark.skipif(not PYODIDE.is_dir() or not DIST.is_dir(), reason="no wheels for browsers: run make wasm"),
+]
+
+
+def run(script, kind, *arguments):
+    wheels = [*sorted((ROOT / "build" / "browser" / "wheels").glob("*.whl")), *DIST.glob(KINDS[kind])]
+    return subprocess.run(
+        ["node", HERE / "run.mjs", PYODIDE, ROOT, HERE / script, *wheels, "--", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def natively(script, *arguments):
+    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, HERE / script, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("kind", "seeds"), [("compiled", SEEDS), ("plain", "4")])
+def test_a_seed_gives_the_same_trace_as_natively(kind, seeds):
+    there, here = run("traces.py", kind, seeds), natively("traces.py", seeds)
+    assert here.returncode == 0, here.stderr
+    assert there.returncode == 0, there.stderr[-2000:]
+    assert here.stdout.count("\n") > 10 * int(seeds)
+    assert there.stdout.splitlines() == here.stdout.splitlines()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_driver_holds_what_it_promises(kind):
+    done = run("driver.py", kind)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.endswith("driver holds\n"), done.stdout
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_suites_pass(kind):
+    done = run("suite.py", kind, "-q", *SUITE)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
