@@ -24,7 +24,7 @@ TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo test sanitize free-threaded fast checked pure lint types wasm wasm-profile soak sync clean help pyodide
+.PHONY: demo test sanitize free-threaded fast checked pure lint types wasm wasm-profile soak bench-runtime sync clean help pyodide
 help:
 	@awk '/^[^#]/ || /^$$/ { exit } { sub(/^# ?/, ""); print }' Makefile
 
@@ -79,6 +79,10 @@ wasm wasm-profile: %: .stamps/%
 
 pyodide: .stamps/wasm .stamps/fast
 	SHOAL_LEG=fast $(BIN)/pytest tests/browser
+
+bench-runtime: .stamps/fast
+	@tools/install-bench-peers
+	$(BIN)/python benchmarks/runtime.py $(ARGS)
 
 bench-%: .stamps/fast
 	$(BIN)/python benchmarks/$*.py $(ARGS)

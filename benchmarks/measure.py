@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Figures", "Stopwatch", "emit", "idle_bytes", "new_loop", "percentile", "run_ours"]
+__all__ = ["Figures", "Stopwatch", "emit", "idle_bytes", "main_of_variants", "new_loop", "percentile", "run_ours"]
 
 
 class Figures:
@@ -87,3 +87,10 @@ def run_ours(work: str, operations: int, program: Callable[[Any, int], Awaitable
             emit("shoal", work, **await program(system, int(sys.argv[1]) if len(sys.argv) > 1 else operations))
 
     new_loop().run_until_complete(main())
+
+
+def main_of_variants(work: str, size: float, variants: dict[str, Callable[[Any], dict[str, float]]]) -> None:
+    """Run the variant that the command line names, `shoal` if none: FILE [VARIANT [SIZE]]."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "shoal"
+    given = type(size)(sys.argv[2]) if len(sys.argv) > 2 else size
+    emit(name, work, **variants[name](given))

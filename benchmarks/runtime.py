@@ -28,15 +28,22 @@ from measure import Figures
 
 HERE = Path(__file__).resolve().parent
 PEERS_PYTHON = HERE.parent / "build" / "peers-venv" / "bin" / "python"
-CLAIMS = ("ping_pong", "ring", "many_to_one", "fan_in", "ask", "spawn", "fairness", "timers", "hop")
+CLAIMS = (
+    *("ping_pong", "ring", "many_to_one", "fan_in", "ask", "spawn"),
+    *("fairness", "turns", "cross_thread", "timers", "hop"),
+)
 BOUNDED_BY = ("erlang", "xoscar", "pykka", "asyncio_queue")  # the peers that bounds speak of
-LONGEST_S = 300
+OWN = ("no_turns", "plain_threads", "shoal_asyncio", "eventfd")  # a claim's own file runs these too
+LONGEST_S = 120
 
 
 def command(runtime: str, work: str, ebin: Path) -> list[str] | None:
     """How to run one workload on one runtime; None when that is not installed."""
+    ours = [sys.executable, "-W", "ignore", str(HERE / "runtime_claims" / f"{work}.py")]
     if runtime == "shoal":
-        return [sys.executable, "-W", "ignore", str(HERE / "runtime_claims" / f"{work}.py")]
+        return ours
+    if runtime in OWN:
+        return [*ours, runtime]
     if runtime == "erlang":
         if not (ebin / "erlang_actors.beam").exists():
             return None
@@ -109,10 +116,10 @@ def main() -> int:
                 if number > 0 and getattr(module, "RUNS_ONCE", False):
                     continue
                 peers = [peer for peer in module.PEERS if not options.quick or peer in BOUNDED_BY]
-                for runtime in ("shoal", *peers):
+                for runtime in ("shoal", *peers, *getattr(module, "OWN", ())):
                     found = measure(runtime, work, Path(ebin))
-                    if found is not None:
-                        figures.rows.setdefault((runtime, work), []).append(found)
+                    # A run that failed keeps its place: a ratio is of two runs of one round.
+                    figures.rows.setdefault((runtime, work), []).append(found or {})
     show(figures, options.only)
     claims: list[Claim] = []
     for module in modules.values():
