@@ -6,6 +6,8 @@
     auto          without a GIL: as threaded;           all on the one loop
                   with one: threads for those marked
                   `blocking`, the one loop for others
+    simulated     all on a loop of virtual time, on a     the same
+                  schedule that a seed decides
 
 A subtree of actors shares its root's scheduler, and so its thread, unless an actor in
 it is spawned with `own_scheduler=True` (or `False`, at the top, to stay on the loop of
@@ -26,7 +28,7 @@ from .errors import ThreadsUnavailable
 
 __all__ = ["MODES", "Plan", "choose", "has_gil", "has_threads"]
 
-MODES = ("cooperative", "threaded", "auto")
+MODES = ("cooperative", "threaded", "auto", "simulated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ def choose(mode: str, *, gil: bool, threads: bool) -> Plan:
         raise ValueError(f"mode is {mode!r}; use one of {', '.join(MODES)}")
     if mode == "cooperative":
         return Plan(mode, uses_threads=False, is_every_top_own=False, reason="one loop, as asked")
+    if mode == "simulated":
+        return Plan(mode, uses_threads=False, is_every_top_own=False, reason="virtual time and a seed, as asked")
     if mode == "threaded":
         if not threads:
             raise ThreadsUnavailable(

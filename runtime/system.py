@@ -17,7 +17,7 @@ from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Callable
 from threading import get_ident
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from .actor import Actor
 from .core.reply import Reply
@@ -47,6 +47,14 @@ class ActorSystem:
 
     _life_class: type[Life] = Life  # a simulation's notes what happens
 
+    def __new__(cls, *_args: Any, mode: str = "cooperative", **_options: Any) -> Self:
+        """A simulated system is of a class of its own, which is loaded when it is asked for."""
+        if mode == "simulated" and cls is ActorSystem:
+            from .simulation.running import SimulatedSystem
+
+            return cast("Self", object.__new__(SimulatedSystem))
+        return super().__new__(cls)
+
     def __init__(
         self,
         *,
@@ -64,10 +72,12 @@ class ActorSystem:
         watchdog_limit_us: int | None = 100_000,
         take_turns: bool | None = None,
         loop_factory: Callable[[], AbstractEventLoop] | None = None,
+        seed: int = 0,
     ) -> None:
         """
         `mode`: "cooperative", all actors on one loop; "threaded", a thread and a loop for each top-level actor and
-        those below it; "auto", what suits the platform (`modes.py`).  ThreadsUnavailable in a browser.
+        those below it; "auto", what suits the platform (`modes.py`); "simulated", virtual time, on a schedule that
+        `seed` decides, on a `shoal.runtime.testing.SimulatedLoop`.  "threaded" in a browser is ThreadsUnavailable.
         `turn_budget_us`: what the loop's other callbacks wait for at most, while actors are busy, as long as each
         handler is short.  `slice_us` and `batch_messages_max`: what one actor gets before others do.
         `fixed_cost_ns`: charge each message this much instead of measured time, so that runs repeat.

@@ -5,6 +5,7 @@
     Probe                    an actor that keeps what it is told
     simulate(main, seed=7)   one run of `main(system)` on a schedule that the seed decides, with a trace
     explore(main)            many such runs; the first that fails names its seed
+    SimulatedLoop            where ActorSystem(mode="simulated", seed=7) runs, in a program of one's own
     Faults                   what goes wrong in them: crashes, slowness, full mailboxes, lost and late timers
 
 `run_virtual` suits actors that await sockets' stand-ins, queues, sleeps; all of
@@ -21,7 +22,7 @@ from typing import Any, TypeVar
 
 from .actor import Actor
 from .drivers.manual import ManualDriver
-from .drivers.simulated import Stuck
+from .drivers.simulated import SimulatedLoop, Stuck
 from .ref import ActorRef
 from .simulation.exploring import Exploration, explore
 from .simulation.faults import Faults, InjectedCrash
@@ -36,6 +37,7 @@ __all__ = [
     "ManualSystem",
     "Probe",
     "Run",
+    "SimulatedLoop",
     "SimulatedSystem",
     "Stuck",
     "VirtualLoop",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from shoal.runtime.drivers.simulated import SimulatedDriver, SimulatedLoop
+from shoal.runtime.errors import NotAvailable
 from shoal.runtime.life import Life
 from shoal.runtime.statistics import Counters
 from shoal.runtime.system import ActorSystem
@@ -28,6 +29,10 @@ Program = Callable[[ActorSystem], Coroutine[Any, Any, T]]
 _NO_FAULTS = Faults()
 
 
+# Options of ActorSystem that are about real time, or about threads.
+_MEASURED = ("batch_messages_max", "fixed_cost_ns", "loop_delay_interval_us", "take_turns", "loop_factory")
+
+
 class InvariantBroken(AssertionError):
     """The runtime did what it promises never to do; the text lists it."""
 
@@ -39,17 +44,25 @@ class SimulatedSystem(ActorSystem):
 
     def __init__(
         self,
-        loop: SimulatedLoop,
-        chooser: RecordingChooser,
-        recorder: Recorder,
+        loop: SimulatedLoop | None = None,
+        chooser: RecordingChooser | None = None,
+        recorder: Recorder | None = None,
+        *,
+        seed: int = 0,
         **options: Any,
     ) -> None:
+        """As `simulate` makes it; or as `ActorSystem(mode="simulated", seed=7)`, on the running loop."""
+        loop = loop or _running_loop()
+        chooser = chooser or make_chooser("random", seed, steps=0)
+        recorder = recorder or Recorder(1, _NO_FAULTS, seed)
+        # What a measured run is set up with has no meaning here.
+        options = {name: value for name, value in options.items() if name not in _MEASURED}
         super().__init__(
+            **{**options, "mode": "simulated"},
             driver=SimulatedDriver(loop),
             batch_messages_max=1,
             fixed_cost_ns=1000,
             loop_delay_interval_us=None,
-            **options,
         )
         self.recorder = recorder
         self._loop = loop
@@ -72,6 +85,11 @@ class SimulatedSystem(ActorSystem):
         """What the run has broken so far."""
         return broken(self.recorder, self._life.counters(), self._loop.now_us())
 
+    @property
+    def trace(self) -> str:
+        """A line for each event so far; equal byte for byte for equal seeds."""
+        return _trace_of(self.recorder.events)
+
     async def until_idle(self) -> None:
         """Wait until all that can happen at this moment has happened."""
         await self._loop.until_idle()
@@ -92,7 +110,7 @@ class Run(Generic[T]):
     @property
     def trace(self) -> str:
         """A line for each event; equal byte for byte for equal seeds.  `recording` lists the kinds of lines."""
-        return "".join(f"{now_us} {what} {path} {rest}".rstrip() + "\n" for now_us, what, path, rest in self.events)
+        return _trace_of(self.events)
 
 
 def simulate(
@@ -150,6 +168,20 @@ async def run_until_idle(system: ActorSystem) -> None:
     if not isinstance(system, SimulatedSystem):
         raise TypeError(f"{system!r} is not simulated; use simulate(), or ManualSystem.run_until_idle()")
     await system.until_idle()
+
+
+def _trace_of(events: list[Event]) -> str:
+    return "".join(f"{now_us} {what} {path} {rest}".rstrip() + "\n" for now_us, what, path, rest in events)
+
+
+def _running_loop() -> SimulatedLoop:
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, SimulatedLoop):
+        raise NotAvailable(
+            f"mode is 'simulated', and {loop!r} keeps real time; run the program with "
+            "asyncio.Runner(loop_factory=SimulatedLoop), or by simulate(), both of shoal.runtime.testing"
+        )
+    return loop
 
 
 async def _run(system: ActorSystem, main: Program[T]) -> T:

@@ -22,6 +22,7 @@ from shoal.runtime import (
     Supervision,
     Terminated,
 )
+from shoal.runtime.testing import SimulatedLoop
 
 from .support import adds_up, until
 
@@ -87,6 +88,16 @@ class Watching(Actor):
         self.log.append(message)
 
 
+@pytest.fixture(params=("cooperative", "threaded", "auto", "simulated"))
+def mode(request):
+    return request.param
+
+
+@pytest.fixture
+def loop_factory(mode):
+    return SimulatedLoop if mode == "simulated" else None
+
+
 @pytest.fixture(autouse=True)
 def quiet(caplog):
     caplog.set_level(logging.CRITICAL, "shoal.runtime")
@@ -101,6 +112,12 @@ class Waiting(Actor):
         return not message.is_alive
 
 
+@pytest.fixture
+def make_system(make_system, loop_factory):
+    make_system.loop_factory = loop_factory
+    return make_system
+
+
 def run(make_system, body, **options):
     async def main():
         async with make_system(**options) as system:
@@ -109,7 +126,8 @@ def run(make_system, body, **options):
         assert system.counters.actors == 0
         return result
 
-    return asyncio.run(main())
+    with asyncio.Runner(loop_factory=make_system.loop_factory) as runner:
+        return runner.run(main())
 
 
 def test_what_a_handler_returns_is_the_answer(make_system):

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from shoal.runtime import Actor, ActorSystem, ThreadsUnavailable
+from shoal.runtime import Actor, ActorSystem, NotAvailable, ThreadsUnavailable
 from shoal.runtime.drivers.manual import ManualDriver
 from shoal.runtime.modes import Plan, choose
+from shoal.runtime.testing import SimulatedLoop, SimulatedSystem
 
 
 class Plain(Actor):
@@ -29,6 +30,7 @@ class Hashing(Plain):
         ("auto", True, True, True, False),
         ("auto", False, True, True, True),
         ("auto", True, False, False, False),
+        ("simulated", True, True, False, False),
     ],
 )
 def test_the_plan_follows_from_the_mode_and_the_platform(mode, gil, threads, uses_threads, is_every_top_own):
@@ -117,3 +119,31 @@ def test_with_one_loop_there_is_nothing_to_say_of_schedulers():
         assert (snapshot.mode, snapshot.schedulers) == ("cooperative", ())
 
     asyncio.run(main())
+
+
+def trace_of(seed):
+    async def main():
+        async with ActorSystem(mode="simulated", seed=seed) as system:
+            assert isinstance(system, SimulatedSystem)
+            refs = [system.spawn(Plain) for _ in range(5)]
+            for _ in range(5):
+                for ref in refs:
+                    ref.tell(1)
+            await asyncio.sleep(3600)  # which takes no time
+        return system.trace
+
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        return runner.run(main())
+
+
+def test_a_simulated_system_repeats_what_its_seed_decides():
+    assert trace_of(7) == trace_of(7)
+    assert len({trace_of(seed) for seed in range(5)}) == 5
+
+
+def test_a_simulated_system_says_which_loop_it_needs():
+    async def main():
+        ActorSystem(mode="simulated")
+
+    with pytest.raises(NotAvailable, match="SimulatedLoop"):
+        asyncio.run(main())
