@@ -7,11 +7,12 @@ no peer is asked for what it did not announce, and no banned one for anything; e
 requested resource completes or is given up; the same events at the same times give
 the same actions.  Whoever runs it wakes it when WakeAt says so (later is allowed).
 
-    somebody waits   a measured, idle peer that will be in time with a margin, else the best CDN, now
-    prefetch         peers first; a CDN when the deadline is near, or when this viewer's
-                     turn comes to bring a segment into a swarm that has none of it
-    moving           silence, or a finish too late that another source would better: the
-                     transfer is cancelled and goes on elsewhere from the byte it reached
+    somebody waits   and plays it now: a measured, idle peer that will be in time with a margin, else a
+                     CDN at once.  Who plays it later is served like a prefetch, for a while
+    prefetch         peers first; a CDN at the last safe moment, or when this viewer's turn comes to
+                     bring a segment into a swarm that has none of it (spread.py)
+    moving           silence, or a finish too late that another source would better, and the viewer's
+                     own line could carry (line.py): the transfer goes on elsewhere from the byte reached
 
 Left to others: bytes and hashes (assembly.py), the store, sockets, timers.
 """

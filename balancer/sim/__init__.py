@@ -5,5 +5,5 @@ flows.py        max-min fair rates         traces.py      recorded lines
 world.py        virtual time, CDNs         viewer.py      a viewer: player, strategy, line
 player.py       buffer and bitrates        transfer.py    a request's round trips and bytes
 references.py   others' policies           policies.py    all of them, by name
-outcome.py      what came of it            comparing.py   many seeds, intervals, paired differences
+outcome.py      what came of it
 """
