@@ -60,7 +60,7 @@ class Crew:
         self.loop_factory = loop_factory
         self._home = home
         self._options = options  # of every life
-        # Reentrant: a subscriber who hears of a dead letter may tell somebody who is gone.
+        # Reentrant: the sums ask for the schedulers under it.
         self._lock = threading.RLock()
         self._subtrees: dict[Subtree, None] = {}
         self._by_thread: dict[int, Scheduler] = {}
@@ -183,20 +183,20 @@ class Crew:
         raise mailbox_full(cell)
 
     def bury(self, cell: Cell, item: Any, reason: str) -> None:
-        with self._lock:
+        with self._lock:  # only for the count: who hears of the letter may wait for a thread that counts
             self._buried[reason] = self._buried.get(reason, 0) + 1
-            message = item
-            if isinstance(item, Reply) and item.is_question:
-                message = item.message
-                # It never travelled: this thread may still change it.
-                item.is_question = False
-                item.state = FAILED
-                item.value = error_of(cell, message, reason)
-                back, item.callback = item.callback, None
-                if back is not None:
-                    back.origin.link = None  # type: ignore[attr-defined]
-                    back(item)
-            self._home.publish_letter(cell, message, reason)
+        message = item
+        if isinstance(item, Reply) and item.is_question:
+            message = item.message
+            # It never travelled: this thread may still change it.
+            item.is_question = False
+            item.state = FAILED
+            item.value = error_of(cell, message, reason)
+            back, item.callback = item.callback, None
+            if back is not None:
+                back.origin.link = None  # type: ignore[attr-defined]
+                back(item)
+        self._home.publish_letter(cell, message, reason)
 
     # looking
 
