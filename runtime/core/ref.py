@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["ActorRef"]
 
 _STOPPED = STOPPED
+_LONGEST_S = 1e9  # 31 years, which 64 bits of microseconds hold
+
+
+def _microseconds(seconds: float) -> int:
+    if -_LONGEST_S < seconds < _LONGEST_S:
+        return int(seconds * 1e6)
+    raise ValueError(f"timeout_s is {seconds}; give seconds, at most {_LONGEST_S:.0e}")
 
 
 class ActorRef:
@@ -49,7 +56,7 @@ class ActorRef:
 
     def ask(self, message: Any, *, timeout_s: float = 5.0) -> Reply:
         """Put a question into the mailbox; await the Reply for the answer."""
-        return self._scheduler.ask(self._cell, message, int(timeout_s * 1e6))
+        return self._scheduler.ask(self._cell, message, _microseconds(timeout_s))
 
     async def send(self, message: Any) -> None:
         """As `tell`, but wait for room."""

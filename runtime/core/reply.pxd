@@ -1,5 +1,8 @@
 cimport cython
+from . cimport _stops
 from .timers cimport Timer
+
+cdef int _FAILED
 
 
 @cython.final

@@ -19,6 +19,8 @@ from collections.abc import Callable, Generator
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from . import stops as _stops
+
 if TYPE_CHECKING:
     from .cell import Cell
     from .timers import Timer
@@ -29,6 +31,8 @@ WAITING = 0
 ANSWERED = 1
 FAILED = 2
 ABANDONED = 3
+
+_FAILED = FAILED
 
 
 class Reply:
@@ -85,7 +89,10 @@ class Reply:
     def __next__(self) -> Reply:
         if self.state != 0:
             self._asyncio_future_blocking = None
-            raise StopIteration(self.result())
+            if self.state == _FAILED:
+                raise self.value
+            _stops.stop_with(self.value)
+            raise StopIteration
         if self._asyncio_future_blocking is not None:
             raise RuntimeError("this reply is awaited already; wrap it in a task to await it twice")
         self._asyncio_future_blocking = True
@@ -111,7 +118,7 @@ class Reply:
 
     def result(self) -> Any:
         """The answer; raises what `fail` was given."""
-        if self.state == FAILED:
+        if self.state == _FAILED:
             error: BaseException = self.value
             raise error
         return self.value

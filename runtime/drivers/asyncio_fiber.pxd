@@ -1,4 +1,5 @@
 cimport cython
+from . cimport _contexts
 from shoal.runtime.core.reply cimport Reply
 
 
@@ -10,10 +11,9 @@ cdef class AsyncioFiber:
     cdef Py_ssize_t _cancels
     cdef object _context
     cdef object _coroutine
+    cdef list _end
     cdef object _loop
     cdef object _resume
-    cdef object _run
-    cdef object _send
     cdef object _throw
     cdef object _waits_for
 

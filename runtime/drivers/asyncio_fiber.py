@@ -18,6 +18,8 @@ from typing import Any
 
 from shoal.runtime.core.reply import Reply
 
+from . import contexts as _contexts
+
 __all__ = ["AsyncioFiber"]
 
 
@@ -29,10 +31,9 @@ class AsyncioFiber:
         "_cancels",
         "_context",
         "_coroutine",
+        "_end",
         "_loop",
         "_resume",
-        "_run",
-        "_send",
         "_throw",
         "_waits_for",
         "cell",
@@ -45,16 +46,14 @@ class AsyncioFiber:
         self._loop = loop
         self._resume = resume
         self._context = contextvars.copy_context()
-        self._run: Any = self._context.run  # bound methods taken once
-        self._send: Any = None
         self._coroutine: Coroutine[Any, None, Any] | None = None
+        self._end: list[Any] = [None]  # where `send` puts what the coroutine returned
         self._waits_for: Any = None
         self._throw: BaseException | None = None
         self._cancels = 0
 
     def begin(self, coroutine: Coroutine[Any, None, Any]) -> None:
         self._coroutine = coroutine
-        self._send = coroutine.send
         self._waits_for = None
         self._throw = None
         self._cancels = 0
@@ -69,17 +68,20 @@ class AsyncioFiber:
         try:
             if self._throw is not None:
                 error, self._throw = self._throw, None
-                yielded = self._run(coroutine.throw, error)
+                yielded = self._context.run(coroutine.throw, error)
             else:
-                yielded = self._run(self._send, None)
-        except StopIteration as stop:
+                yielded = _contexts.send(self._context, coroutine, self._end)
+                if yielded is self._end:
+                    self._coroutine = None
+                    self.value = self._end[0]
+                    self._end[0] = None
+                    return True
+        except StopIteration as stop:  # from `throw`
             self._coroutine = None
-            self._send = None
             self.value = stop.value
             return True
         except BaseException:
             self._coroutine = None
-            self._send = None
             raise
         finally:
             leave(loop, task)
@@ -128,7 +130,6 @@ class AsyncioFiber:
     def abandon(self) -> None:
         """Close the coroutine wherever it stands."""
         coroutine, self._coroutine = self._coroutine, None
-        self._send = None
         if coroutine is not None:
             coroutine.close()
 
