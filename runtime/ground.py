@@ -131,6 +131,8 @@ class Ground:
         self._driver = driver
         self.loop = driver.loop
         self.scheduler.is_real_time = getattr(driver, "is_real_time", False)
+        if self.scheduler.is_real_time and hasattr(driver, "interlude"):
+            self.scheduler.interlude = driver.interlude()
         self.root.state = RUNNING
         driver.start(self.turn)
 

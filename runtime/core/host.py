@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .reply import Reply
     from .timers import Timer
 
-__all__ = ["Chooser", "Fiber", "Host"]
+__all__ = ["Chooser", "Fiber", "Host", "Interlude"]
 
 
 class Chooser(Protocol):
@@ -37,6 +37,16 @@ class Fiber(Protocol):
     def cancel(self, msg: object = None) -> bool:
         """Raise CancelledError where the coroutine waits, at its next step."""
         ...
+
+
+class Interlude(Protocol):
+    """Lets actors run in the middle of a task's step (`drivers/interlude.py`)."""
+
+    def step_begins(self) -> None: ...
+
+    def begin(self, context: Any) -> bool: ...
+
+    def end(self, context: Any) -> None: ...
 
 
 class Host(Protocol):

@@ -12,6 +12,7 @@ cdef class Reply:
     cdef public object cell
     cdef public object message
     cdef public bint is_question
+    cdef public bint is_hasty
     cdef public int state
     cdef public object value
     cdef public Timer timer

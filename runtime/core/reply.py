@@ -43,6 +43,7 @@ class Reply:
         "callback",
         "cell",
         "context",
+        "is_hasty",
         "is_question",
         "link",
         "message",
@@ -58,6 +59,7 @@ class Reply:
         self.cell = cell  # who was asked
         self.message = message
         self.is_question = True  # in a mailbox; a Reply that was taken out of one may travel as a message itself
+        self.is_hasty = False  # asked by a task in whose step the scheduler may run actors
         self.state = 0
         self.value: Any = None  # the answer, or the error
         self.timer: Timer | None = None
@@ -87,6 +89,9 @@ class Reply:
         return self
 
     def __next__(self) -> Reply:
+        if self.is_hasty:
+            self.is_hasty = False
+            self.scheduler.hasten(self)
         if self.state != 0:
             self._asyncio_future_blocking = None
             if self.state == _FAILED:
@@ -147,6 +152,7 @@ def new_reply(scheduler: Any, cell: Cell, message: Any) -> Reply:
     reply.cell = cell
     reply.message = message
     reply.is_question = True
+    reply.is_hasty = False
     reply.state = 0
     reply.value = None
     reply.timer = None

@@ -46,7 +46,10 @@ cdef class Scheduler:
     cdef public object chooser
     cdef list _candidates
     cdef public bint is_real_time
+    cdef public object interlude
+    cdef object _asker
     cdef int64_t _began_ns
+    cdef int64_t _end_ns
     cdef int64_t _slice_ns
     cdef int64_t _fixed_ns
     cdef int64_t _spent_ns
@@ -122,6 +125,7 @@ cdef class Scheduler:
     cdef void _answer(self, Cell cell, object value) except *
     @cython.locals(reply=Reply)
     cdef void _wake_askers(self) except *
+    cpdef void hasten(self, Reply reply) except *
     @cython.locals(timer=Timer)
     cdef void _expire(self, int64_t now_us) except *
     @cython.locals(box=Mailbox)

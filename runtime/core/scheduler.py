@@ -41,7 +41,7 @@ from .stats import Stats
 from .timers import Timers
 
 if TYPE_CHECKING:
-    from .host import Chooser, Host
+    from .host import Chooser, Host, Interlude
     from .inbox import Inbox
 
 __all__ = ["Scheduler"]
@@ -67,10 +67,12 @@ class Scheduler:
 
     __slots__ = (
         "_asides",
+        "_asker",
         "_began_ns",
         "_candidates",
         "_cpu_ns",
         "_cpu_read_at_ns",
+        "_end_ns",
         "_fixed_ns",
         "_in_hand",
         "_is_awake",
@@ -91,6 +93,7 @@ class Scheduler:
         "host",
         "in_turn",
         "inbox",
+        "interlude",
         "is_real_time",
         "late_replies",
         "lost",
@@ -114,6 +117,7 @@ class Scheduler:
         self.now_us = 0  # of the turn
         self.in_turn = False
         self.is_real_time = False  # the host's clock goes as the machine's does: `ground` asks the driver
+        self.interlude: Interlude | None = None  # where actors may run in the middle of a task's step
         # sent == handled + lost + dead + in mailboxes + in handling; taken == handled + lost + in handling,
         # where `dead` counts every dead letter, and the askers' late replies are no messages.
         self.sent = 0
@@ -130,6 +134,8 @@ class Scheduler:
         self._fixed_ns = fixed_cost_ns
         self._spent_ns = 0
         self._began_ns = 0  # the clock as the turn began, which was at `now_us`
+        self._end_ns = 0  # when its budget is spent
+        self._asker: Any = None  # the context of the task that it has woken and that runs now
         self._is_awake = False
         # What other threads look at, by `in_hand`: who is in a slice now, and, where there is no GIL, on what message.
         self._running: Cell | None = None
@@ -220,6 +226,7 @@ class Scheduler:
             self.post(cell, reply)
         if reply.state == _WAITING:
             self.expect(reply, timeout_us)
+            reply.is_hasty = self._asker is not None and self._running is None
         return reply
 
     def expect(self, reply: Reply, timeout_us: int) -> None:
@@ -396,7 +403,7 @@ class Scheduler:
         self.in_turn = True
         self._is_awake = True
         self._began_ns = self._tick()
-        end_ns = self._began_ns + budget_us * 1000
+        end_ns = self._end_ns = self._began_ns + budget_us * 1000
         if self._is_busy and not self._fixed_ns:
             self._cpu_ns = _clock.thread_time_ns()
             self._cpu_read_at_ns = self._spent_ns
@@ -685,8 +692,37 @@ class Scheduler:
             reply.context = None
             if context is None:
                 callback(reply)
-            else:
+            elif self.interlude is None:
                 context.run(callback, reply)
+            else:
+                self._asker = context
+                self.interlude.step_begins()
+                try:
+                    context.run(callback, reply)
+                finally:
+                    self._asker = None
+
+    def hasten(self, reply: Reply) -> None:
+        """Go on with the turn from within the step of the task that awaits `reply`, until the answer has come.
+
+        Or until the budget is spent, or something must be seen to that only the turn itself sees to.
+        """
+        context = self._asker
+        if context is None or self._running is not None or self.interlude is None:
+            return
+        if self._asides > 0 or self._ready.count == 0 or self._tick() >= self._end_ns:
+            return
+        if not self.interlude.begin(context):
+            return
+        self._asker = None  # what actors ask is no task's question
+        try:
+            while reply.state == _WAITING and self._asides == 0 and self._ready.count > 0:
+                if self._spent_ns >= self._end_ns or (self.inbox is not None and self.inbox.count > 0):
+                    break
+                self._run(self._ready.pop(), self._end_ns)
+        finally:
+            self._asker = context
+            self.interlude.end(context)
 
     def _expire(self, now_us: int) -> None:
         for _ in range(_TIMERS_A_TURN):

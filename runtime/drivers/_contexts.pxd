@@ -36,5 +36,25 @@ cdef extern from *:
         }
         return result;
     }
+    static int shoal_context_leave(PyObject *context) {
+    #ifdef Py_LIMITED_API
+        (void)context;
+        return 0;
+    #else
+        if (!PyContext_Exit(context)) return 1;
+        PyErr_Clear();  /* another context is current */
+        return 0;
+    #endif
+    }
+    static int shoal_context_enter(PyObject *context) {
+    #ifdef Py_LIMITED_API
+        (void)context;
+        return 0;
+    #else
+        return PyContext_Enter(context);
+    #endif
+    }
     """
     object send "shoal_context_send"(object context, object coroutine, object end)
+    bint leave "shoal_context_leave"(object context) noexcept
+    int enter "shoal_context_enter"(object context) except -1

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from .asyncio_fiber import AsyncioFiber
+from .interlude import Interlude
 
 if TYPE_CHECKING:
     from shoal.runtime.statistics import LoopDelay
@@ -83,6 +84,9 @@ class AsyncioDriver:
 
     def fiber(self, resume: Callable[[], None]) -> AsyncioFiber:
         return AsyncioFiber(self.loop, resume)
+
+    def interlude(self) -> Interlude:
+        return Interlude(self.loop)
 
     def start_task(
         self, coroutine: Coroutine[Any, Any, object], name: str, on_end: Callable[[BaseException | None], None]

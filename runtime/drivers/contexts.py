@@ -1,4 +1,4 @@
-"""One step of a coroutine in a context of its own; in compiled code `_contexts.pxd` stands in for this module."""
+"""Contexts as compiled code can use them: there `_contexts.pxd` stands in for this module."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any
 
-__all__ = ["send"]
+__all__ = ["enter", "leave", "send"]
 
 
 def send(context: Context, coroutine: Coroutine[Any, None, Any], end: list[Any]) -> Any:
@@ -16,3 +16,15 @@ def send(context: Context, coroutine: Coroutine[Any, None, Any], end: list[Any])
     except StopIteration as stop:
         end[0] = stop.value
         return end
+
+
+def leave(context: Context) -> bool:  # noqa: ARG001, what compiled code takes
+    """Make the context that this one was entered from the current one; False where it is not the current one.
+
+    Python has no way to do so but to return from `Context.run`.
+    """
+    return False
+
+
+def enter(context: Context) -> None:
+    """Undo `leave`."""
