@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from .core.spawning import spawn as _spawn
+from .core import methods as _methods
 from .dispatch import MessageTable, handlers_of
 from .messages import MailboxSettings, StopReason
 from .supervision import Restart, Supervision
@@ -123,8 +123,32 @@ class Actor(Generic[M]):
             """
             ...
 
+        def start_timer(
+            self,
+            key: object,
+            message: M,
+            *,
+            delay_us: int,
+            interval_us: int | None = None,
+            fixed_delay_us: int | None = None,
+        ) -> None:
+            """Send this actor `message` after a delay, then again and again if one of the others is given.
+
+            `interval_us` is a fixed rate: deadlines are that far apart, and those
+            missed because the loop was late are skipped.  `fixed_delay_us` counts
+            from when the message was last sent, however late that was.  A timer of
+            the same key is replaced.  Timers end with the instance.
+            """
+            ...
+
+        def cancel_timer(self, key: object) -> bool:
+            """False if there is no such timer.  A message of it that is in the mailbox already still comes."""
+            ...
+
     else:
-        spawn = _spawn
+        spawn = _methods.spawn
+        start_timer = _methods.start_timer
+        cancel_timer = _methods.cancel_timer
 
     def watch(self, ref: ActorRef[Any]) -> None:
         """Get `Terminated(ref, ...)` when that actor has ended, at once if it has; once, however often asked for."""
@@ -193,35 +217,6 @@ class Actor(Generic[M]):
         asker's time-out decide.
         """
         return self._life.take_reply(self._cell)
-
-    def start_timer(
-        self,
-        key: object,
-        message: M,
-        *,
-        delay_us: int,
-        interval_us: int | None = None,
-        fixed_delay_us: int | None = None,
-    ) -> None:
-        """Send this actor `message` after a delay, then again and again if one of the others is given.
-
-        `interval_us` is a fixed rate: deadlines are that far apart, and those
-        missed because the loop was late are skipped.  `fixed_delay_us` counts
-        from when the message was last sent, however late that was.  A timer of
-        the same key is replaced.  Timers end with the instance.
-        """
-        if interval_us is None and fixed_delay_us is None:
-            ref = self._ref
-            if ref.scheduler.start_timer(ref.cell, key, message, delay_us):
-                return
-        self._life.start_timer(
-            self._cell, key, message, delay_us=delay_us, interval_us=interval_us, fixed_delay_us=fixed_delay_us
-        )
-
-    def cancel_timer(self, key: object) -> bool:
-        """False if there is no such timer.  A message of it that is in the mailbox already still comes."""
-        ref = self._ref
-        return ref.scheduler.cancel_timer(ref.cell, key)
 
     def start_task(self, coroutine: Coroutine[Any, Any, object], *, name: str | None = None) -> TaskHandle:
         """Run a coroutine beside this actor's handlers.

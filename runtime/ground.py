@@ -81,7 +81,7 @@ class Ground:
         self.loop: Any = None
         self.instrument: Callable[[Cell, Handler], Handler] | None = None
         self.root = Cell(None, "", 0, mailbox, None)
-        self.root.handle = ActorRef(self.scheduler, self.root)
+        self.root_ref: ActorRef[Any] = ActorRef(self.scheduler, self.root)
         self.crew: Crew | None = None  # where actors may have threads of their own
         self.stand_ins: dict[Cell, None] = {}  # cells that stand for an actor of another thread
         self._driver: Driver | None = None
@@ -132,7 +132,9 @@ class Ground:
         self.loop = driver.loop
         self.scheduler.is_real_time = getattr(driver, "is_real_time", False)
         if self.scheduler.is_real_time and hasattr(driver, "interlude"):
-            self.scheduler.interlude = driver.interlude()
+            made: Any = driver
+            self.scheduler.interlude = made.interlude()
+        self.root.handle = self.root_ref  # from now on; until then nothing that the collector cannot see refers to us
         self.root.state = RUNNING
         driver.start(self.turn)
 

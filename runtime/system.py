@@ -20,8 +20,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from .actor import Actor
+from .core.methods import spawn as _spawn
 from .core.reply import Reply
-from .core.spawning import spawn as _spawn
 from .drivers.base import Driver
 from .events import Events
 from .life import Life
@@ -105,7 +105,7 @@ class ActorSystem:
             "supervision": supervision or Supervision(per_child=True),
         }
         self._life = self._life_class(self, **options)
-        self._ref = self._life.root.handle  # whose children `spawn` starts
+        self._ref = self._life.root_ref  # whose children `spawn` starts
         self._plan = choose(mode, gil=has_gil(), threads=has_threads())
         if self._plan.uses_threads:
             if driver is not None:

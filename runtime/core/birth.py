@@ -7,7 +7,8 @@ and instrumented actors.
 
 An actor is rooted while it lives: the system holds it, so the garbage collector
 need not look at its cell, its ref and its instance (`roots.py`).  What ends leaves
-nothing in the cell that could be part of a cycle, so that stays rooted.
+nothing in the cell that could be part of a cycle, so compiled cells are never its
+business.
 """
 
 from __future__ import annotations
@@ -98,7 +99,6 @@ class Spawner:
         handle = _roots.create(self.ref_class)
         handle._scheduler = self.scheduler  # noqa: SLF001, as its __init__ does
         handle._cell = cell  # noqa: SLF001
-        _roots.root(cell)
         _roots.root(handle)
         cell.handle = handle
         return cell

@@ -6,7 +6,6 @@ cdef int _FAILED
 
 
 @cython.final
-@cython.freelist(256)
 cdef class Reply:
     cdef public object scheduler
     cdef public object cell

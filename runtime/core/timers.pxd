@@ -5,7 +5,6 @@ cdef Py_ssize_t _KEPT_CAPACITY
 
 
 @cython.final
-@cython.freelist(256)
 cdef class Timer:
     cdef public int64_t deadline_us
     cdef public int64_t interval_us

@@ -84,3 +84,9 @@ def test_the_collector_does_not_look_at_living_actors():
             assert not gc.is_tracked(ref.cell)
 
     asyncio.run(main())
+
+
+def test_a_system_that_was_never_started_is_collected():
+    gone = weakref.ref(ActorSystem())
+    gc.collect()
+    assert gone() is None

@@ -89,14 +89,11 @@ def translate(work: Path) -> dict[str, Path]:
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
     import setup
-    from Cython.Build import cythonize
     from setuptools import Extension
 
-    extensions = cythonize(
+    extensions = setup.cythonized(
         [Extension(name, [str(source)]) for name, source in setup.twins().items()],
         build_dir=str(work / "cython"),
-        language_level=3,
-        compiler_directives=setup.DIRECTIVES,
         quiet=True,
     )
     return {extension.name: ROOT / extension.sources[0] for extension in extensions}

@@ -1,5 +1,8 @@
 # cython: binding=True
-"""`spawn`, which systems and actors have as a method: the same compiled function is bound to both."""
+"""What actors do with almost every message, compiled: methods of `Actor`, and of `ActorSystem` (`spawn`).
+
+A compiled base class would not do: Python keeps the attributes of its subclasses' instances in a dict of each.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 from .cell import STOPPING
 from .ref import ActorRef
 
-__all__ = ["spawn"]
+__all__ = ["cancel_timer", "spawn", "start_timer"]
 
 _STOPPING = STOPPING
 
@@ -45,3 +48,28 @@ def _spawn(
 ) -> Any:
     """What is out of the ordinary is the host's."""
     return parent._scheduler.host.spawn_child(parent._cell, actor_class, args, kwargs, options)  # noqa: SLF001
+
+
+def start_timer(
+    self: Any, key: object, message: Any, *, delay_us: int, interval_us: Any = None, fixed_delay_us: Any = None
+) -> None:
+    """Send this actor a message later: `Actor.start_timer` says what the arguments are."""
+    is_once = interval_us is None and fixed_delay_us is None
+    if not (is_once and _start_once(self._ref, key, message, delay_us)):
+        host = self._ref.scheduler.host
+        host.start_timer(
+            self._ref.cell, key, message, delay_us=delay_us, interval_us=interval_us, fixed_delay_us=fixed_delay_us
+        )
+
+
+def _start_once(ref: ActorRef, key: object, message: Any, delay_us: int) -> bool:
+    return bool(ref._scheduler.start_timer(ref._cell, key, message, delay_us))  # noqa: SLF001, of the core
+
+
+def cancel_timer(self: Any, key: object) -> bool:
+    """Forget a timer: `Actor.cancel_timer` says what comes back."""
+    return _cancel(self._ref, key)
+
+
+def _cancel(ref: ActorRef, key: object) -> bool:
+    return bool(ref._scheduler.cancel_timer(ref._cell, key))  # noqa: SLF001

@@ -1,3 +1,4 @@
+from libc.stdint cimport int64_t
 cimport cython
 from .birth cimport Spawner
 from .cell cimport Cell
@@ -9,3 +10,5 @@ cdef int _STOPPING
 @cython.locals(spawner=Spawner, cell=Cell)
 cdef object _spawn_plainly(ActorRef parent, object actor_class, tuple args, dict kwargs)
 cdef object _spawn(ActorRef parent, object actor_class, tuple args, dict kwargs, tuple options)
+cdef bint _start_once(ActorRef ref, object key, object message, int64_t delay_us) except -1
+cdef bint _cancel(ActorRef ref, object key) except -1
