@@ -49,6 +49,8 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     swarm_grace_us: Time = 3 * _S  # after joining a swarm peers are hoped for: tracker, ICE and DTLS take 1 or 2 s
     hold_us_max: Time = 5 * _S  # a request waits for peers; hls.js gives up after 10 s without an answer
     busy_share: Share = 0.5  # a line that media take more than this of has no time to wait for peers with
+    surplus_share: Share = 0.3  # what plays later may slow down what plays earlier to this share of the time left
+    yield_share: Share = 0.6  # and is stopped beyond this; the gap keeps it from being stopped and begun by turns
     cdn_transfers_max: Count = 2  # prefetching; urgent transfers are not counted, since somebody waits for each
     peer_transfers_max: Count = 3  # prefetching; each is with another peer
     rendition_idle_us: Time = 15 * _S  # a rendition not asked for this long has been switched away from

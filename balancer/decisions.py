@@ -12,6 +12,7 @@ from .ledger import Ledger
 from .model import ResourceKey
 from .peer_choice import Peer
 from .selection import Selection
+from .surplus import Surplus
 from .transfers import Phase, Transfer, Want
 from .windows import Timeline
 
@@ -33,19 +34,24 @@ class Decisions:
             availability=book.availability,
             reputation=book.reputation,
         )
+        self._surplus = Surplus(book)
 
     def take(self, now_us: int) -> None:
         """Act on everything that is due; `wake_us` of the ledger is then the next moment to look."""
         self._book.wake_us = None
-        running = self._book.transfers.values()
-        self._book.line.look(now_us, is_flowing=any(t.first_byte_us is not None for t in running))
+        flowing = [t for t in self._book.transfers.values() if t.first_byte_us is not None]
+        is_full = any(not t.is_peer for t in flowing)
+        self._book.line.look(now_us, is_flowing=bool(flowing), is_full=is_full)
         for transfer in tuple(self._book.transfers.values()):
             self._supervise(transfer, now_us)
         for key in tuple(self._book.open):
             want = self._book.wants[key]
             if want.urgent and want.phase is Phase.WANTED:
                 self._serve(want, now_us)
-        self._prefetch(now_us)
+        window = {s.key: t for _, t in sorted(self._book.timelines.items()) for s in t.ahead(now_us)}
+        self._release(window, now_us)
+        self._yield(now_us)
+        self._prefetch(window, now_us)
 
     def _supervise(self, transfer: Transfer, now_us: int) -> None:
         """Move a transfer that is silent, or too slow while another source would do better."""
@@ -72,12 +78,29 @@ class Decisions:
             return
         needed_us = int(self._book.size_bytes(want) * 1_000_000 / max(1.0, transfer.bytes_per_s))
         if now_us + needed_us <= target_us:
+            self._overtake(transfer, want, needed_us, now_us)
             return
         other_us = self._alternative_us(transfer, want, now_us, any_peer=False)
         if want.slow_until_us > now_us:
             return
         if other_us is not None and other_us < self._book.config.move_gain * needed_us:
             self._move(transfer, "slow", now_us)
+
+    def _yield(self, now_us: int) -> None:
+        """Stop what plays later where it would make late what plays earlier; it goes on from its byte when it can."""
+        while (transfer := self._surplus.to_yield(now_us)) is not None:
+            want = self._book.cancel(transfer, "yielded", now_us)
+            want.attempts = max(0, want.attempts - 1)
+            want.phase = Phase.WANTED
+
+    def _overtake(self, transfer: Transfer, want: Want, needed_us: int, now_us: int) -> None:
+        """A peer would be in time; but on a busy line who waits is served at the line's speed."""
+        timeline = self._book.timelines.get(want.key.rendition)
+        if not (transfer.is_peer and want.urgent and timeline and self._is_line_busy(want, timeline)):
+            return
+        expected = self._select.expected(self._book.size_bytes(want), self._line_left(transfer))
+        if expected is not None and expected[0] < self._book.config.move_gain * needed_us:
+            self._book.want_again(self._book.cancel(transfer, "overtaken", now_us))
 
     def _alternative_us(self, transfer: Transfer, want: Want, now_us: int, *, any_peer: bool) -> int | None:
         """How long another source would need for the rest; None if there is no other."""
@@ -137,8 +160,14 @@ class Decisions:
         slack_us = None if deadline_us is None else deadline_us - now_us
         if deadline_us is not None and self._can_wait(want, deadline_us, now_us):
             return
+        timeline = self._book.timelines.get(want.key.rendition)
         choice = self._select.urgent(
-            want, self._book.timelines.get(want.key.rendition), self._book.size_bytes(want), slack_us, now_us
+            want,
+            timeline,
+            self._book.size_bytes(want),
+            slack_us,
+            now_us,
+            is_busy=timeline is not None and self._is_line_busy(want, timeline),
         )
         if choice.source is not None:
             why = "failover" if want.fails_over else choice.why
@@ -154,6 +183,8 @@ class Decisions:
         """Somebody asked, but plays it only later: a peer begins, or one is waited for."""
         timeline = self._book.timelines[want.key.rendition]
         if not timeline.is_hashed(want.key) or not self._book.spread.hopes(want.key.rendition, now_us):
+            return False
+        if self._is_line_busy(want, timeline):
             return False
         lead_us = self._cdn_lead_us(want, timeline, deadline_us, now_us)
         slack_us = deadline_us - now_us
@@ -202,9 +233,8 @@ class Decisions:
         want.suspects = ()
         self._book.leave(want)
 
-    def _prefetch(self, now_us: int) -> None:
-        """Start what will be wanted soon, and stop what will not be."""
-        window = {s.key: t for _, t in sorted(self._book.timelines.items()) for s in t.ahead(now_us)}
+    def _release(self, window: dict[ResourceKey, Timeline], now_us: int) -> None:
+        """Stop what will not be wanted soon, unless most of it is there."""
         for key in tuple(self._book.open):
             want = self._book.wants[key]
             if want.urgent or key in window:
@@ -213,6 +243,9 @@ class Decisions:
                 self._book.leave(want)
             elif not self._book.is_mostly_there(want):
                 self._book.leave(self._book.cancel(self._book.transfers[want.transfer], "released", now_us))
+
+    def _prefetch(self, window: dict[ResourceKey, Timeline], now_us: int) -> None:
+        """Start what will be wanted soon."""
         idle = [t for t in self._book.transfers.values() if not self._book.wants[t.key].urgent]
         peer_room = self._book.config.peer_transfers_max - sum(t.is_peer for t in idle)
         cdn_room = self._book.config.cdn_transfers_max - sum(not t.is_peer for t in idle)
@@ -223,9 +256,11 @@ class Decisions:
             deadline_us = timeline.deadline_us(key)
             slack_us = None if deadline_us is None else deadline_us - now_us
             size_bytes = self._book.size_bytes(want)
+            if timeline.is_left and self._is_line_busy(want, timeline):
+                continue
             if peer_room > 0:
                 peer = self._prefetch_peer(want, timeline, slack_us, now_us)
-                if peer is not None:
+                if peer is not None and self._surplus.has_room(deadline_us, peer.estimate.bytes_per_s, now_us):
                     peer_room -= 1
                     self._book.start(want, peer, "failover" if want.fails_over else "prefetch", now_us)
                     continue
@@ -234,7 +269,7 @@ class Decisions:
             lead_us = self._cdn_lead_us(want, timeline, deadline_us, now_us)
             if slack_us > lead_us:
                 self._book.later(deadline_us - lead_us, now_us)
-            elif cdn_room > 0:
+            elif cdn_room > 0 and self._surplus.has_room(deadline_us, None, now_us):
                 found = self._select.ready_cdn(want, size_bytes, slack_us, now_us)
                 if found is not None:
                     cdn_room -= 1
@@ -247,13 +282,18 @@ class Decisions:
                     self._book.later(now_us + self._book.config.retry_backoff_us, now_us)
 
     def _in_order(self, window: dict[ResourceKey, Timeline], now_us: int) -> list[tuple[ResourceKey, Timeline]]:
-        """What is due soon, by its deadline; then what few peers hold, while they are still here; equals by turn."""
+        """What is due soon, by its deadline; then what few peers hold, while they are still here; equals by turn.
+
+        A busy line brings everything by its deadline.
+        """
 
         def order(item: tuple[int, tuple[ResourceKey, Timeline]]) -> tuple[int, int, int]:
             place, (key, timeline) = item
             deadline_us = timeline.deadline_us(key)
-            if deadline_us is not None and deadline_us - now_us <= self._book.config.cdn_prefetch_deadline_us:
-                return (0, deadline_us, place)
+            if deadline_us is not None:
+                near = deadline_us - now_us <= self._book.config.cdn_prefetch_deadline_us
+                if near or self._is_line_busy(self._book.wants.get(key) or Want(key), timeline):
+                    return (0, deadline_us, place)
             return (1, len(self._book.availability.holders(key.rendition, key.number)), place)
 
         return [item for _, item in sorted(enumerate(window.items()), key=order)]
@@ -269,13 +309,19 @@ class Decisions:
         near_us = book.config.cdn_prefetch_deadline_us
         if not timeline.is_hashed(key) or not book.spread.hopes(key.rendition, now_us):
             return near_us
-        segment = timeline.find(key)
-        expected = self._select.expected(book.size_bytes(want), book.line.bytes_per_s)
-        if segment is None or (expected and expected[0] > book.config.busy_share * segment.duration_us):
-            return max(near_us, book.config.prefetch_us)  # the line has no time to lose
+        if self._is_line_busy(want, timeline):
+            return near_us  # no more than the player itself would have
         safe_us = self._safe_us(want)
         if book.availability.holders(key.rendition, key.number) or book.availability.is_being_fetched(
             key.rendition, key.number
         ):
             return safe_us
         return max(safe_us, deadline_us - book.spread.turn_us(key, now_us))
+
+    def _is_line_busy(self, want: Want, timeline: Timeline) -> bool:
+        """Whether the viewer's line is busy with this rendition for most of the time, and so has none to lose."""
+        segment = timeline.find(want.key)
+        if segment is None:
+            return True
+        expected = self._select.expected(self._book.size_bytes(want), self._book.line.sure_bytes_per_s)
+        return expected is not None and expected[0] > self._book.config.busy_share * segment.duration_us

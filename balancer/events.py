@@ -214,7 +214,7 @@ class RequestFromPeer(msgspec.Struct, frozen=True, tag=True):
 
 class CancelTransfer(msgspec.Struct, frozen=True, tag=True):
     transfer: int
-    reason: str  # slow, stalled, released, gone, blamed
+    reason: str  # slow, stalled, released, gone, blamed, yielded (no room on the line), overtaken (by who is faster)
 
 
 class BanPeer(msgspec.Struct, frozen=True, tag=True):

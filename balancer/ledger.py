@@ -36,8 +36,8 @@ class Ledger:
         self.reputation = Reputation(
             ban_records_max=config.ban_records_max, address_offenders_max=config.address_offenders_max
         )
-        self.line = Line(self.estimate())
         self.spread = Spread(config, seed, self.availability)
+        self.line = Line(self.estimate(), self.spread.deviations)
         self.cdns: dict[str, Cdn] = {}  # by label
         self.peers: dict[str, Peer] = {}  # by name
         self.past_peers: dict[str, SourceState] = {}
@@ -194,6 +194,10 @@ class Ledger:
         if transfer.is_peer:
             return self.peers[transfer.label.removeprefix("peer:")].estimate
         return self.cdns[transfer.label].estimate
+
+    def demand(self, transfer: Transfer) -> float | None:
+        """What it takes of the line at most, in bytes per second; None: as much as it can get."""
+        return self.estimate_of(transfer).bytes_per_s if transfer.is_peer else None
 
     def is_hashed(self, key: ResourceKey) -> bool:
         """With hashes another CDN's ETag does not matter; without, it is all there is."""

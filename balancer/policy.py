@@ -10,7 +10,8 @@ the same actions.  Whoever runs it wakes it when WakeAt says so (later is allowe
     somebody waits   and plays it now: a measured, idle peer that will be in time with a margin, else a
                      CDN at once.  Who plays it later is served like a prefetch, for a while
     prefetch         peers first; a CDN at the last safe moment, or when this viewer's turn comes to
-                     bring a segment into a swarm that has none of it (spread.py)
+                     bring a segment into a swarm that has none of it (spread.py); and only while the
+                     line has room beside what plays earlier (surplus.py)
     moving           silence, or a finish too late that another source would better, and the viewer's
                      own line could carry (line.py): the transfer goes on elsewhere from the byte reached
 

@@ -48,16 +48,31 @@ class Selection:
         self._reputation = reputation
 
     def urgent(
-        self, want: Want, timeline: Timeline | None, size_bytes: int, slack_us: int | None, now_us: int
+        self,
+        want: Want,
+        timeline: Timeline | None,
+        size_bytes: int,
+        slack_us: int | None,
+        now_us: int,
+        *,
+        is_busy: bool = False,
     ) -> Choice:
-        """For somebody who waits; `slack_us` is the time until it plays, None while nothing plays."""
+        """For somebody who waits; `slack_us` is the time until it plays, None while nothing plays.
+
+        On a busy line a peer must be about as fast as a CDN: what the line could have
+        carried meanwhile is missing later.
+        """
         if slack_us is not None and not want.suspects:
+            limit_us = slack_us - self._config.peer_margin_us
+            expected = self.expected(size_bytes, None) if is_busy else None
+            if expected is not None:
+                limit_us = min(limit_us, int(expected[0] / self._config.move_gain))
             in_time = [
                 (peer, False)
                 for peer, on_probation in self._ready_peers(want, timeline, now_us)
                 if not on_probation
                 and peer.estimate.bytes_per_s is not None
-                and peer.expected_us(size_bytes, self._config) <= slack_us - self._config.peer_margin_us
+                and peer.expected_us(size_bytes, self._config) <= limit_us
             ]
             peer = best_peer(in_time, want.key.number, self._seed)
             if peer is not None:

@@ -37,7 +37,7 @@ class Spread:
         self._joined_us: dict[int, int] = {}
         self._seen_us: dict[ResourceKey, int] = {}
         # How many deviations each of the tries is allowed.
-        self._deviations = math.sqrt(1.0 / math.sqrt(config.miss_share))
+        self.deviations = math.sqrt(1.0 / math.sqrt(config.miss_share))
 
     def joined(self, rendition: int, now_us: int) -> None:
         self._joined_us.setdefault(rendition, now_us)
@@ -58,7 +58,7 @@ class Spread:
 
     def safe_us(self, expected_us: int, spread: float) -> int:
         """How long before a deadline a CDN must be asked, that takes `expected_us` and is late by `spread` of it."""
-        try_us = int(expected_us * (1.0 + self._deviations * spread))
+        try_us = int(expected_us * (1.0 + self.deviations * spread))
         first_us = max(try_us, self._config.first_byte_limit_us_min)  # a silent source is left no earlier
         return min(self._config.cdn_prefetch_deadline_us, first_us + try_us)
 

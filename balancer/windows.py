@@ -113,6 +113,11 @@ class Timeline:
         # Three segments: a player with a full buffer asks once per segment.
         return now_us - self.requested_us <= max(self._config.rendition_idle_us, 3 * self.newest.duration_us)
 
+    @property
+    def is_left(self) -> bool:
+        """Whether the player's newest request was for another rendition; it may come back, or play both."""
+        return bool(self._elsewhere_us)
+
     def deadline_us(self, key: ResourceKey) -> int | None:
         """When it starts to play; None while nothing plays, and for what is not in the playlist."""
         segment = self.find(key)

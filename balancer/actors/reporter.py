@@ -277,8 +277,8 @@ class Reporter(Actor[Any]):
 
 
 def _gave_way(part: PartStory) -> bool:
-    """Whether another source had to go on; what nobody wanted any more is no failover, whoever brings it later."""
-    return part.outcome in {"failed", "cancelled", "wrong"} and part.reason not in {"released", "gone"}
+    """Whether another source had to go on; what nobody wanted any more, or yet, is no failover, whoever brings it."""
+    return part.outcome in {"failed", "cancelled", "wrong"} and part.reason not in {"released", "gone", "yielded"}
 
 
 def _name(key: ResourceKey) -> str:

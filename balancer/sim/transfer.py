@@ -29,6 +29,7 @@ _CONNECT_RTTS = 3  # TCP, TLS 1.3, request
 
 class Transfer:
     label: str
+    fills_line = False  # it sends as fast as the viewer's line lets it
 
     def __init__(self, viewer: Viewer, number: int, key: ResourceKey, first_byte: int) -> None:
         self.viewer = viewer
@@ -104,7 +105,7 @@ class Transfer:
         elif self._hangs:
             rest = max(1, rest // 2)
         self._flow_bytes = rest
-        self.viewer.moves(1)
+        self.viewer.moves(int(self.fills_line))
         self._flow = self.world.start_flow(links, rest, rtt_us=rtt_us, loss=loss, cap=cap, owner=self)
 
     def _flow_bytes_now(self) -> int:
@@ -130,13 +131,15 @@ class Transfer:
             self._flow.owner = None
             self.world.stop_flow(self._flow)
             self._flow = None
-            self.viewer.moves(-1)
+            self.viewer.moves(-int(self.fills_line))
 
     def _gone(self) -> None:
         self.viewer.transfers.pop(self.number, None)
 
 
 class CdnTransfer(Transfer):
+    fills_line = True
+
     def __init__(
         self, viewer: Viewer, number: int, key: ResourceKey, first_byte: int, cdn: Cdn, *, is_first: bool
     ) -> None:

@@ -72,7 +72,7 @@ class Viewer:
         self._wake = 0
         self._player_wake = 0
         self._announcing: dict[int, None] = {}
-        self._moving = 0  # flows on its line down
+        self._moving = 0  # flows from CDNs on its line down
         self._busy_since_us = 0
         self._busy_us = self._busy_bytes = 0  # since the player was last told of the line's rate
         self._line_rate: float | None = None
@@ -285,7 +285,7 @@ class Viewer:
     # --- what transfers tell
 
     def moves(self, change: int) -> None:
-        """A flow on the line down begins (1) or ends (-1)."""
+        """A flow from a CDN on the line down begins (1) or ends (-1); peers send less than the line carries."""
         if not self._moving:
             self._busy_since_us = self.world.now_us
         self._moving += change
@@ -294,16 +294,18 @@ class Viewer:
 
     def came(self, byte_count: int) -> None:
         """Bytes of any source."""
-        self._busy_bytes += byte_count
+        if self._moving:
+            self._busy_bytes += byte_count
 
     def line_bytes_per_s(self, byte_count: int) -> float:
-        """What the player measures: bytes over the time in which any moved.
+        """What the player measures: bytes over the time in which a CDN sent some.
 
         A segment out of a store comes at once and tells nothing of the network; all
-        policies' players are told of the line instead, so that they choose alike.
+        policies' players are told of the line instead, so that they choose alike.  So
+        does a peer alone, which sends as fast as its own line lets it.
         """
         busy_us = self._busy_us + (self.world.now_us - self._busy_since_us if self._moving else 0)
-        if self._line_rate is None or self._busy_bytes >= byte_count // 2:
+        if self._line_rate is None or (busy_us and self._busy_bytes >= byte_count // 2):
             self._line_rate = self._busy_bytes * 1_000_000 / max(1_000, busy_us)
             self._busy_us = self._busy_bytes = 0
             self._busy_since_us = self.world.now_us

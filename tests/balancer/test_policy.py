@@ -106,6 +106,14 @@ class Table:
         return seen
 
 
+def with_buffer(**settings: int) -> Table:
+    """A player with 14 s in its buffer, over a line that carries more than it needs, asks for segment 4."""
+    table = Table("a", config=BalancerConfig(cdn_transfers_max=0, **settings))
+    table.playing(until=3)
+    assert only(table.feed(ResourceRequested(media(4)))).transfer == 5
+    return table
+
+
 def only(actions: list) -> object:
     assert len(actions) == 1, actions
     return actions[0]
@@ -293,19 +301,22 @@ def test_a_steady_transfer_is_left_alone():
 
 
 def test_a_peer_prefetches_what_it_announced_while_a_cdn_serves_who_waits():
+    action = only(with_buffer().join("p", range(6, 8)))  # one request at a time goes to a peer
+    assert isinstance(action, RequestFromPeer)
+    assert action.key.number in {6, 7}
+
+
+def test_before_anything_plays_who_waits_has_the_line_alone():
     table = Table("a")
-    table.join("p", range(3, 5))
-    actions = table.feed(ResourceRequested(media(0)))
-    assert isinstance(actions[0], FetchFromCdn)
-    assert isinstance(actions[1], RequestFromPeer)
-    assert actions[1].key.number in {3, 4}
-    assert len(actions) == 2  # one request at a time goes to a peer
+    table.join("p", range(1, 5))
+    assert isinstance(only(table.feed(ResourceRequested(media(0)))), FetchFromCdn)
 
 
 def test_peers_are_asked_only_for_the_segments_that_have_hashes():
     table = Table("a", hashed=range(3))
     table.join("p", range(10))
-    actions, asked = table.feed(ResourceRequested(media(0))), []
+    table.feed(ResourceRequested(media(0)))
+    actions, asked = table.deliver(1, media(0)), [0]
     while requests := [action for action in actions if isinstance(action, RequestFromPeer)]:
         asked.append(requests[0].key.number)
         actions = table.deliver(requests[0].transfer, requests[0].key)
@@ -319,10 +330,8 @@ def test_peers_are_not_asked_for_what_has_no_hashes():
 
 
 def test_no_more_peers_prefetch_at_once_than_configured():
-    table = Table("a", config=BalancerConfig(peer_transfers_max=2))
-    for peer in "pqrs":
-        table.join(peer)
-    actions = table.feed(ResourceRequested(media(0)))
+    table = with_buffer(peer_transfers_max=2)
+    actions = [action for peer in "pqrs" for action in table.join(peer)]
     assert sum(isinstance(action, RequestFromPeer) for action in actions) == 2
 
 
@@ -360,40 +369,37 @@ def test_what_a_peer_is_fetching_already_is_left_to_it_until_the_deadline_is_nea
 
 
 def test_a_prefetch_that_becomes_urgent_goes_on():
-    table = Table("a")
-    table.join("p", range(1, 2))
-    table.feed(ResourceRequested(media(0)))
-    assert table.feed(ResourceRequested(media(1))) == []
+    table = with_buffer()
+    table.join("p", range(5, 6))
+    assert table.feed(ResourceRequested(media(5))) == []
 
 
 def test_a_seek_stops_prefetches_of_what_is_no_longer_ahead():
-    table = Table("a")
-    table.join("p", range(1, 3))
-    table.feed(ResourceRequested(media(0)))
+    table = with_buffer()
+    asked = only(table.join("p", range(5, 7)))
     actions = table.feed(ResourceRequested(media(15)))
-    assert CancelTransfer(2, "released") in actions
+    assert CancelTransfer(asked.transfer, "released") in actions
 
 
 def test_segments_that_slid_out_of_a_live_playlist_are_no_longer_prefetched():
     table = Table("a")
     table.list_segments(range(20), is_live=True)
     table.join("p", range(1, 2))
-    table.feed(ResourceRequested(media(0)))
+    table.playing()
     assert table.list_segments(range(5, 25), is_live=True)[0] == CancelTransfer(2, "gone")
 
 
 def test_a_stream_that_began_anew_voids_all_that_was_wanted_and_held_of_it():
-    table = Table("a")
-    table.join("p", range(1, 3))
-    table.feed(ResourceRequested(media(0)))
-    table.deliver(2, media(1))
+    table = with_buffer()
+    table.join("p", range(6, 7))
+    table.feed(TransferProgressed(6, 1000))
     segments = tuple(Segment(key=media(n), uri=f"new{n}.m4s", duration_us=SECOND, is_hashed=True) for n in range(3))
     actions = table.feed(SegmentsListed(0, segments, is_live=True, is_restarted=True))
     assert actions == [
-        CancelTransfer(1, "gone"),
-        GiveUp(media(0), "the stream began anew"),
-        CancelTransfer(3, "gone"),
-        DropPartial(media(2)),
+        CancelTransfer(5, "gone"),
+        GiveUp(media(4), "the stream began anew"),
+        CancelTransfer(6, "gone"),
+        DropPartial(media(6)),
     ]
     assert table.feed(ResourceRequested(media(1)))[0].first_byte == 0
 
@@ -464,14 +470,13 @@ def test_a_banned_id_and_a_banned_certificate_are_cut_when_they_come_back():
 
 
 def test_a_peer_at_an_offenders_address_is_asked_last_and_for_no_second_before_the_first_is_verified():
-    table = Table("a")
-    table.join("bad", address="10.0.0.1")
+    table = with_buffer()
+    table.join("bad", range(19, 20), address="10.0.0.1")
     table.feed(SourceBlamed(media(19), "peer:bad", 0))
-    table.join("behind it", range(1, 9), address="10.0.0.1")
-    table.join("clean", range(1, 2), address="10.0.0.2")
-    actions = table.feed(ResourceRequested(media(0)))
+    actions = table.join("clean", range(5, 6), address="10.0.0.2")
+    actions += table.join("behind it", range(5, 13), address="10.0.0.1")
     asked = {a.peer: a for a in actions if isinstance(a, RequestFromPeer)}
-    assert asked["clean"].key == media(1)
+    assert asked["clean"].key == media(5)
     first = asked["behind it"]
     table.feed(TransferStarted(first.transfer, SIZE))
     table.feed(TransferProgressed(first.transfer, SIZE))
@@ -480,17 +485,15 @@ def test_a_peer_at_an_offenders_address_is_asked_last_and_for_no_second_before_t
 
 
 def test_who_shares_an_offenders_address_is_shown_on_probation_and_as_a_suspect_only_after_a_failure():
-    table = Table("a")
-    table.join("bad", address="10.0.0.1")
+    table = with_buffer()
+    table.join("bad", range(19, 20), address="10.0.0.1")
     table.feed(SourceBlamed(media(19), "peer:bad", 0))
-    table.join("honest", address="10.0.0.1")
+    asked = only(table.join("honest", range(6, 8), address="10.0.0.1"))
 
     def shown() -> str:
         return {state.name: state.state for state in table.policy.source_states(table.now_us)}["peer:honest"]
 
     assert shown() == "probation"
-    actions = table.feed(ResourceRequested(media(0)))
-    asked = next(action for action in actions if isinstance(action, RequestFromPeer))
     table.feed(TransferFailed(asked.transfer, "closed"))
     assert shown() == "suspect"
 
@@ -544,9 +547,9 @@ def test_wrong_bytes_found_after_the_transfer_ended_are_wanted_again():
 
 
 def test_a_peer_that_leaves_takes_its_transfer_along():
-    table = Table("a")
+    table = Table("a", config=BalancerConfig(cdn_transfers_max=0))
+    table.playing()
     table.join("p", range(1, 2))
-    table.feed(ResourceRequested(media(0)))
     table.feed(ResourceRequested(media(1)))
     assert only(table.feed(PeerLeft("p", "closed"))).cdn == "a"
     assert {s.name: s.state for s in table.policy.source_states(table.now_us)}["peer:p"] == "left"
@@ -615,12 +618,12 @@ def test_one_of_two_viewers_that_know_each_other_fetches_and_the_other_waits_for
     viewers = []
     for own, other in (("p", "q"), ("q", "p")):
         table = Table("a", config=BalancerConfig(cdn_transfers_max=8))
-        table.playing()
+        table.playing(until=3)
         table.feed(PeerJoined(other, 0, own=own))
         seen = table.feed(PeerAnnounced(other, frozenset({0}), frozenset()))
         viewers.append({a.key.number for a in seen if isinstance(a, FetchFromCdn)})
     assert not viewers[0] & viewers[1]
-    assert viewers[0] | viewers[1] == {2, 3, 4, 5}  # of the prefetch window; 1 was due before they met
+    assert viewers[0] | viewers[1] == {4, 5, 6, 7, 8}  # the prefetch window
 
 
 def test_when_all_are_slow_because_the_line_is_slow_nothing_is_moved_from_cdn_to_cdn_again_and_again():
