@@ -27,6 +27,12 @@ The methods for uploads take the UploadRequested they belong to.  When that is
 no longer the one that counts they give nothing, so an upload that learns of
 its end late does no harm.
 
+A peer that says more a second than the limits allow is not cut but listened to
+less often: after `receive`, hand in its next message no sooner than `pause_us`
+later.  An honest one on the same network outruns any limit (2.3.1 asks for a
+small segment and announces it every 3 ms, measured), and is slowed by that; one
+that floods fills its channel, whose own limit ends it.
+
 After ProtocolViolated every method gives nothing; close the channel.  Time-outs,
 whom to ask and whether the bytes are right are decided elsewhere.
 """
@@ -68,7 +74,7 @@ class PeerMisuse(RuntimeError):
 
 
 class PeerLimits(msgspec.Struct, frozen=True):
-    """What one peer may cost us.  Bursts are two seconds' worth."""
+    """What one peer may cost us.  Rates allow bursts of two seconds' worth, and then pauses (see above)."""
 
     wire: wire.WireLimits = wire.WireLimits()
     segment_bytes_max: int = 256 * 1024 * 1024  # as for CDN bodies: a 60 s segment at 35 Mbit/s
@@ -76,7 +82,7 @@ class PeerLimits(msgspec.Struct, frozen=True):
     # The package announces at every change of its store.  Each counts once for every 256 ids that it names: reading
     # 16,000 of them takes 0.7 ms, and a hundred times a second that would be a viewer's loop.
     announcements_per_second_max: int = 100
-    requests_per_second_max: int = 200  # a segment of 90 kB takes 10 ms between two pages on one machine
+    requests_per_second_max: int = 200  # each is a look into the store; a segment of 90 kB takes 10 ms to send
 
 
 class Announced(msgspec.Struct, frozen=True, tag=True):
@@ -143,6 +149,7 @@ class PeerStatistics(msgspec.Struct):
     late_commands: int = 0  # answers to requests that we had cancelled, and cancels of uploads that were over
     unknown_commands: int = 0
     ids_not_announced: int = 0  # beyond what one announcement has room for
+    pauses: int = 0  # for commands that came faster than the limits allow; none of them was dropped
 
 
 class _Download(enum.Enum):
@@ -158,6 +165,7 @@ class PeerProtocol:
         """`piece_bytes_max` is what we send at most in one message: the channel's own limit, if that is less."""
         self.limits = limits or PeerLimits()
         self.is_violated = False
+        self.pause_us = 0  # how long to wait with the peer's next message
         self._piece_bytes_max = min(piece_bytes_max, wire.PIECE_BYTES_MAX)
         self._decoder = wire.Decoder(self.limits.wire)
         self._statistics = PeerStatistics()
@@ -281,7 +289,11 @@ class PeerProtocol:
     # --- what they say -----------------------------------------------------
 
     def receive(self, message: bytes, now_us: int) -> list[PeerEvent]:
-        """What a message of the channel means, in order.  Never raises for what the other side did."""
+        """What a message of the channel means, in order.  Never raises for what the other side did.
+
+        Sets `pause_us`.
+        """
+        self.pause_us = 0
         if self.is_violated:
             return []
         try:
@@ -290,18 +302,16 @@ class PeerProtocol:
             return self._violate(f"wire_{error.reason}", str(error))
         if isinstance(said, wire.Media):
             return self._media(said.data)
-        if not self._commands.allows(now_us):  # pieces of commands count too
-            return self._too_often("commands", self.limits.commands_per_second_max)
+        self._pause(self._commands.take(now_us))  # pieces of commands count too
         match said:
             case None:
                 return []
             case wire.Announcement():
-                if not self._announcements.allows(now_us, 1 + (len(said.held) + len(said.fetching)) // _IDS_PER_COUNT):
-                    return self._too_often("announcements", self.limits.announcements_per_second_max)
+                weight = 1 + (len(said.held) + len(said.fetching)) // _IDS_PER_COUNT
+                self._pause(self._announcements.take(now_us, weight))
                 return [Announced(frozenset(said.held), frozenset(said.fetching))]
             case wire.Request():
-                if not self._requests.allows(now_us):
-                    return self._too_often("requests", self.limits.requests_per_second_max)
+                self._pause(self._requests.take(now_us))
                 return self._requested(said)
             case wire.Cancel():
                 return self._upload_cancelled(said)
@@ -404,8 +414,9 @@ class PeerProtocol:
         self._upload = self._upload_remaining = None
         return [ProtocolViolated(reason, detail)]
 
-    def _too_often(self, what: str, limit: int) -> list[PeerEvent]:
-        return self._violate(f"too_many_{what}", f"more than {limit} {what} a second")
+    def _pause(self, pause_us: int) -> None:
+        self.pause_us = max(self.pause_us, pause_us)
+        self._statistics.pauses += pause_us > 0
 
     def _encode(self, command: wire.Command) -> list[bytes]:
         return wire.encode(command, piece_bytes_max=self._piece_bytes_max)

@@ -27,3 +27,10 @@ class Rate:
             return False
         self._free_at_us = free_at_us + self._interval_us * count
         return True
+
+    def take(self, now_us: int, count: int = 1) -> int:
+        """Count in any case; the answer is how long to wait until one more would be allowed, 0 for not at all."""
+        self._free_at_us = (now_us if self._free_at_us is None else max(self._free_at_us, now_us)) + (
+            self._interval_us * count
+        )
+        return max(0, self._free_at_us - now_us - self._slack_us)

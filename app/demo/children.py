@@ -143,7 +143,10 @@ class Children:
     async def start(
         self, name: str, module: str, *arguments: str, hear: Callable[[dict[str, Any]], None] = lambda _event: None
     ) -> Child:
-        """Start `python -m MODULE ARGUMENTS`; `hear` gets each event it tells."""
+        """Start `python -m MODULE ARGUMENTS`, or another program as `"--", PROGRAM, ARGUMENTS`.
+
+        `hear` gets each event it tells.
+        """
         log = (self._log_folder / f"{name}.log").open("wb")
         process = await asyncio.create_subprocess_exec(
             sys.executable,

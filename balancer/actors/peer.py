@@ -93,6 +93,8 @@ class Peer(Actor[Any]):
             while True:
                 # Asked, so that the next message is taken from the channel once this one was handled.
                 await self.ref.ask(_Received(await self._channel.receive()), timeout_s=TAKE_IN_TIMEOUT_S)
+                if self._protocol.pause_us:
+                    await asyncio.sleep(self._protocol.pause_us / 1e6)
         except ChannelClosed as error:
             await self.ref.send(_Closed(error.detail))
 

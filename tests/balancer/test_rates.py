@@ -31,6 +31,15 @@ def test_never_more_than_the_burst_and_the_rate_together(per_second: int, burst:
     assert allowed <= burst + now_us // (1_000_000 // per_second)
 
 
+@given(st.integers(1, 1000), st.integers(1, 50), st.lists(st.tuples(st.integers(0, 400_000), st.integers(1, 9))))
+def test_who_waits_as_told_stays_within_the_rate(per_second: int, burst: int, taken: list[tuple[int, int]]) -> None:
+    told, strict, now_us = Rate(per_second, burst), Rate(per_second, burst), 0
+    for gap_us, count in taken:
+        now_us += gap_us
+        assert strict.allows(now_us, count)
+        now_us += told.take(now_us, count)
+
+
 @pytest.mark.parametrize(("per_second", "burst"), [(0, 1), (1, 0), (2_000_000, 1)])
 def test_a_rate_that_allows_nothing_is_refused(per_second: int, burst: int) -> None:
     with pytest.raises(ValueError, match="both are 1 or more"):

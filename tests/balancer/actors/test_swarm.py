@@ -289,16 +289,14 @@ def test_a_peer_of_no_use_costs_no_byte_and_no_stall(kind: str) -> None:
                 report = await session.report()
             assert shown.is_perfect, (shown.errors, shown.stall_us)
             assert seen.channels
-            if kind not in {"noise", "flood", "chatter"}:  # those were cut before anything could be asked
+            if kind not in {"noise", "flood", "chatter"}:  # those are cut, or never listen
                 assert seen.asked
             assert peers_used_bytes(report) < 0.5 * world.stream.byte_count
 
     run_virtual(main())
 
 
-@pytest.mark.parametrize(
-    ("kind", "reason"), [("noise", "protocol: "), ("chatter", "announcements"), ("flood", "flooded")]
-)
+@pytest.mark.parametrize(("kind", "reason"), [("noise", "protocol: "), ("flood", "flooded")])
 def test_a_peer_that_breaks_the_protocol_is_left_with_the_reason(kind: str, reason: str) -> None:
     async def main() -> None:
         async with World() as world, impostor(world, kind), world.viewer(in_swarm=True) as session:

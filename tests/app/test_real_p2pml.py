@@ -1,0 +1,164 @@
+"""A swarm of ours and of p2p-media-loader 2.3.1, the package that web players run, over real WebRTC.
+
+Theirs runs unmodified in Node, and its peers meet ours at our tracker and at bittorrent-tracker.
+Where every byte came from is what each side says of itself, and both are held against each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("aiortc", reason="peers need WebRTC: pip install 'shoal[webrtc]'")
+
+from shoal.app.demo.children import Children
+from shoal.app.demo.origin import Origin
+from shoal.app.demo.stream import Stream
+from shoal.app.session import SessionOptions, StreamSession, open_session
+from shoal.balancer.config import BalancerConfig
+from shoal.balancer.model import Segment
+from shoal.balancer.report import SourceState
+
+from ..p2pml.counterparts import Program, missing, plain_stream, sha256_of, start_peer, start_tracker
+from .support import (
+    left_running,
+    marked_run,
+    playlist_of,
+    running_origins,
+    running_tracker,
+    skip_without_an_address,
+    sources_of,
+    until,
+    used_bytes,
+)
+
+pytestmark = pytest.mark.real
+
+RUN_TIMEOUT_S = 90.0
+SEGMENT_BYTES = 20_000
+PAGE_IDS = "peer:-PM0203-"  # how the package's peers name themselves
+
+
+class Reader:
+    """One of ours, which reads segment by segment and keeps the hash of each."""
+
+    def __init__(self, session: StreamSession, segments: tuple[Segment, ...]) -> None:
+        self.session = session
+        self.segments = segments
+        self.hashes: list[str] = []
+
+    async def read(self, count: int) -> None:
+        for segment in self.segments[len(self.hashes) :][:count]:
+            digest = hashlib.sha256()
+            async for piece in self.session.read(segment.key):
+                digest.update(piece.data)
+            self.hashes.append(digest.hexdigest())
+
+    async def peers(self) -> list[SourceState]:
+        return sources_of(await self.session.report(), "peer")
+
+    async def met(self, held: int) -> None:
+        """Wait until a peer has said that it holds so many segments."""
+
+        async def holds() -> bool:
+            return any(peer.held_count >= held for peer in await self.peers())
+
+        await until(holds, f"no peer holds {held} segments", timeout_s=40.0)
+
+
+@asynccontextmanager
+async def reader(origin: Origin, stream: Stream, tracker: str, **config: Any) -> AsyncIterator[Reader]:
+    options = SessionOptions(
+        url=playlist_of(origin, stream), trackers=(tracker,), allow_private=True, config=BalancerConfig(**config)
+    )
+    async with open_session(options) as session:
+        root = await session.playlist()
+        yield Reader(session, (await session.playlist(root.best)).segments)
+
+
+async def completed(peer: Program) -> dict[str, Any]:
+    def told() -> dict[str, Any] | None:
+        assert peer.child.exit_code is None, f"{peer.child.name} is gone; see its log"
+        return peer.told("complete")
+
+    return await until(told, "the peer does not hold the stream", timeout_s=40.0)
+
+
+def bytes_from_peers(peer: dict[str, Any]) -> int:
+    return sum(segment["bytes"] for segment in peer["segments"] if segment["source"] == "p2p")
+
+
+@pytest.fixture(autouse=True)
+def _counterparts(tmp_path: Path):
+    skip_without_an_address()
+    if what := missing():
+        pytest.skip(what)
+    with marked_run(str(tmp_path)):
+        yield
+    assert left_running(str(tmp_path)) == []
+
+
+def test_ours_and_theirs_fetch_from_each_other_at_our_tracker(tmp_path: Path):
+    stream = plain_stream(tmp_path, 30, segment_bytes=SEGMENT_BYTES)
+
+    async def run() -> tuple[dict[str, Any], list[str], list[SourceState]]:
+        async with (
+            asyncio.timeout(RUN_TIMEOUT_S),
+            running_origins(stream, "cdn") as (origin,),
+            running_tracker() as tracker,
+            Children(tmp_path / "logs") as children,
+            reader(origin, stream, tracker, cdn_prefetch_deadline_us=1_000) as ours,
+        ):
+            await ours.read(15)
+            # What plays soon it takes from the CDN; with its own 15 s that would be all that we have.
+            theirs = await start_peer(
+                children, "theirs", origin.url, tracker, speed=3, core={"highDemandTimeWindow": 3}
+            )
+            complete = await completed(theirs)
+            await ours.met(30)
+            await ours.read(15)
+            return complete, ours.hashes, await ours.peers()
+
+    theirs, ours, peers = asyncio.run(run())
+    right = sha256_of(stream)
+    assert [segment["sha256"] for segment in theirs["segments"]] == right
+    assert ours == right
+    (peer,) = peers
+    assert peer.name.startswith(PAGE_IDS)
+    assert bytes_from_peers(theirs) >= 5 * SEGMENT_BYTES
+    assert used_bytes(peers) >= 5 * SEGMENT_BYTES
+
+
+def test_three_hundred_segments_pass_both_ways_at_bittorrent_tracker(tmp_path: Path):
+    """More than 256 ids: 2.3.1 writes the length of a full block as 0, and cannot read that itself."""
+    stream = plain_stream(tmp_path, 300, segment_bytes=SEGMENT_BYTES)
+
+    async def run() -> tuple[dict[str, Any], list[str], list[SourceState]]:
+        async with (
+            asyncio.timeout(RUN_TIMEOUT_S),
+            running_origins(stream, "cdn") as (origin,),
+            Children(tmp_path / "logs") as children,
+        ):
+            _, tracker = await start_tracker(children)
+            async with reader(origin, stream, tracker) as first:
+                await first.read(300)
+                theirs = await start_peer(children, "theirs", origin.url, tracker)
+                complete = await completed(theirs)
+            async with reader(origin, stream, tracker, cdn_prefetch_deadline_us=1_000) as second:
+                await second.read(1)
+                await second.met(300)
+                await second.read(299)
+                return complete, second.hashes, await second.peers()
+
+    theirs, ours, peers = asyncio.run(run())
+    right = sha256_of(stream)
+    assert [segment["sha256"] for segment in theirs["segments"]] == right
+    assert ours == right
+    assert bytes_from_peers(theirs) >= 0.8 * 300 * SEGMENT_BYTES
+    assert used_bytes(peers) >= 0.8 * 300 * SEGMENT_BYTES

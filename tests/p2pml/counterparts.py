@@ -1,0 +1,131 @@
+"""p2p-media-loader and bittorrent-tracker as processes: others' code, unmodified, that ours has to get along with.
+
+`tools/install-test-tools` installs what tools/npm/package-lock.json pins.  The programs beside
+this file are bundled with esbuild into build/npm, where Node finds what they import.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from shoal.app.demo.children import Child, Children
+from shoal.app.demo.stream import PLAYLIST, Stream, write_sidecar
+from shoal.balancer import identity
+
+__all__ = ["Program", "missing", "plain_stream", "sha256_of", "start_peer", "start_tracker"]
+
+HERE = Path(__file__).resolve().parent
+NPM = HERE.parents[1] / "build" / "npm"
+BUNDLE_TIMEOUT_S = 60.0  # a fifth of a second where nobody else computes
+
+# What the package's hls.js plug-in, and identity.py, make of the one variant of `plain_stream`.
+BANDWIDTH, CODECS = 400_400, "avc1.42c00d"
+INDEX = identity.Scheme23().stream_index(identity.Stream(bandwidth=BANDWIDTH, codecs=CODECS))
+MEDIA_PLAYLIST = "v1.m3u8"
+
+
+class Program(NamedTuple):
+    """A child and everything it told."""
+
+    child: Child
+    events: list[dict[str, Any]]
+
+    def told(self, event: str) -> dict[str, Any] | None:
+        return next((row for row in self.events if row["event"] == event), None)
+
+    def all_told(self, event: str) -> list[dict[str, Any]]:
+        return [row for row in self.events if row["event"] == event]
+
+
+def missing() -> str | None:
+    """What is not installed, and how to get it; None when everything is there."""
+    if shutil.which("node") is None:
+        return "node is missing; run: tools/install-test-tools"
+    if not (NPM / "node_modules" / "p2p-media-loader-core").is_dir():
+        return "p2p-media-loader is missing; run: tools/install-test-tools"
+    return None
+
+
+def plain_stream(folder: Path, count: int, *, segment_s: float = 1.0, segment_bytes: int = 20_000) -> Stream:
+    """A stream that no decoder would play and every peer takes: `count` segments of chance, a playlist, a sidecar."""
+    source = random.Random(count)
+    names = [f"s{number:03}.m4s" for number in range(count)]
+    for name in names:
+        (folder / name).write_bytes(source.randbytes(segment_bytes))
+    rows = [f"#EXTINF:{segment_s:.3f},\n{name}" for name in names]
+    head = [
+        "#EXTM3U",
+        "#EXT-X-VERSION:7",
+        f"#EXT-X-TARGETDURATION:{max(1, round(segment_s))}",
+        "#EXT-X-MEDIA-SEQUENCE:0",
+    ]
+    (folder / MEDIA_PLAYLIST).write_text("\n".join([*head, *rows, "#EXT-X-ENDLIST", ""]))
+    variant = f'#EXT-X-STREAM-INF:BANDWIDTH={BANDWIDTH},CODECS="{CODECS}"'
+    (folder / PLAYLIST).write_text(f"#EXTM3U\n{variant}\n{MEDIA_PLAYLIST}\n")
+    write_sidecar(folder)
+    return Stream(folder, round(count * segment_s), max(1, round(segment_s)))
+
+
+def sha256_of(stream: Stream) -> list[str]:
+    """Of each segment of a plain stream, in order."""
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(stream.folder.glob("s*.m4s"))]
+
+
+async def start_tracker(children: Children, *, interval_ms: int = 600_000) -> tuple[Program, str]:
+    """bittorrent-tracker, and its URL."""
+    tracker = await _start(children, "bittorrent-tracker", "tracker.mjs", str(interval_ms))
+    return tracker, str((await tracker.child.ready())["url"])
+
+
+async def start_peer(
+    children: Children, name: str, origin: str, *trackers: str, manifest: str | None = None, **options: Any
+) -> Program:
+    """p2p-media-loader-core in Node, on a plain stream at `origin`; peer.mjs says what the options are.
+
+    The swarm is named after `manifest`, the URL that the others play: theirs may be another CDN.
+    """
+    told = {
+        "url": f"{origin}/{MEDIA_PLAYLIST}",
+        "manifest": manifest or f"{origin}/{PLAYLIST}",
+        "index": INDEX,
+        "trackers": trackers,
+        **options,
+    }
+    peer = await _start(children, name, "peer.mjs", json.dumps(told))
+    await peer.child.ready()
+    return peer
+
+
+async def _start(children: Children, name: str, program: str, *arguments: str) -> Program:
+    events: list[dict[str, Any]] = []
+    path = bundled(program)
+    return Program(await children.start(name, "--", "node", str(path), *arguments, hear=events.append), events)
+
+
+@functools.cache
+def bundled(program: str) -> Path:
+    """The program with all it imports but native code, where Node finds that."""
+    target = NPM / program
+    require = "import{createRequire}from'module';const require=createRequire(import.meta.url);"
+    subprocess.run(
+        [
+            NPM / "node_modules" / ".bin" / "esbuild",
+            HERE / program,
+            *("--bundle", "--platform=node", "--format=esm", "--target=node18", "--log-level=error"),
+            *(f"--alias:webrtc-polyfill={HERE / 'webrtc.mjs'}", f"--banner:js={require}", f"--outfile={target}"),
+            "--define:process.browser=true",  # the tracker's client asks, and takes no part in swarms of servers then
+            *("--external:@roamhq/wrtc", "--external:ws", "--external:bittorrent-tracker/server"),
+        ],
+        env={**os.environ, "NODE_PATH": str(NPM / "node_modules")},
+        check=True,
+        timeout=BUNDLE_TIMEOUT_S,
+    )
+    return target
