@@ -146,7 +146,6 @@ class Actor(Generic[M]):
             ...
 
     else:
-        spawn = _methods.spawn
         start_timer = _methods.start_timer
         cancel_timer = _methods.cancel_timer
 
@@ -252,6 +251,9 @@ def _dispatching(table: MessageTable) -> Callable[[Actor[Any], Any], Any]:
 
     return receive
 
+
+if not TYPE_CHECKING:
+    Actor.spawn = _methods.spawn_method(Actor)
 
 # An actor without hooks of its own starts without a turn: `life` looks for this mark.
 Actor.on_start.is_hook_of_base = True  # type: ignore[attr-defined]

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from .actor import Actor
-from .core.methods import spawn as _spawn
+from .core.methods import spawn_method
 from .core.reply import Reply
 from .drivers.base import Driver
 from .events import Events
@@ -211,9 +211,6 @@ class ActorSystem:
             """
             ...
 
-    else:
-        spawn = _spawn
-
     def find(self, name: str) -> ActorRef[Any] | None:
         """The living actor of that path, as in "session/peer-3", if it was given a name; else None."""
         return self._life.registry.find(name)
@@ -258,3 +255,7 @@ class ActorSystem:
             mode_reason=self._plan.reason,
             schedulers=() if self._life.crew is None else self._life.crew.scheduler_snapshots(),
         )
+
+
+if not TYPE_CHECKING:
+    ActorSystem.spawn = spawn_method(ActorSystem)

@@ -16,6 +16,7 @@ cdef class Kind:
     cdef readonly object function
     cdef readonly bint has_init
     cdef readonly bint has_on_start
+    cdef Py_ssize_t place_of_ref
 
 
 @cython.final
@@ -30,6 +31,7 @@ cdef class Spawner:
     cdef public int64_t actors
     cdef public int64_t serial
     cdef dict _kinds
+    cdef Kind _last_kind
 
     @cython.locals(cell=Cell, kind=Kind)
     cpdef object spawn(self, Cell parent, object actor_class, tuple args, dict kwargs)

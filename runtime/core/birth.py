@@ -31,11 +31,12 @@ _KINDS_MAX = 1024  # actor classes remembered; a program that makes classes as i
 class Kind:
     """An actor class, looked into once."""
 
-    __slots__ = ("actor_class", "function", "has_init", "has_on_start")
+    __slots__ = ("actor_class", "function", "has_init", "has_on_start", "place_of_ref")
 
     def __init__(self, actor_class: Any) -> None:
         self.actor_class = actor_class
         self.function: Any = actor_class.receive
+        self.place_of_ref = _roots.place_of_ref(actor_class)
         self.has_init = actor_class.__init__ is not object.__init__
         self.has_on_start = not hasattr(actor_class.on_start, "is_hook_of_base")
 
@@ -45,6 +46,7 @@ class Spawner:
 
     __slots__ = (
         "_kinds",
+        "_last_kind",
         "actors",
         "default_restart",
         "host",
@@ -67,12 +69,13 @@ class Spawner:
         self.actors = 0
         self.serial = 0
         self._kinds: dict[Any, Kind] = {}
+        self._last_kind: Kind | None = None  # who spawns many spawns many of a kind
 
-    def spawn(self, parent: Cell, actor_class: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def spawn(self, parent: Cell, actor_class: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         """An actor without a name, with every default.  Raises what its `__init__` raises."""
         recipe = actor_class  # the usual case needs no tuple of its own
         if args or kwargs:
-            recipe = (actor_class, args, kwargs, self.default_restart)
+            recipe = (actor_class, args, kwargs or {}, self.default_restart)
         self.serial += 1
         cell = self.begin(parent, None, self.mailbox, recipe)
         self.adopt(parent, cell)
@@ -110,19 +113,23 @@ class Spawner:
 
     def kind_of(self, actor_class: Any) -> Kind:
         """What was found of the class when it was first seen."""
+        kind = self._last_kind
+        if kind is not None and kind.actor_class is actor_class:
+            return kind
         kind = self._kinds.get(actor_class)
         if kind is None:
             if len(self._kinds) >= _KINDS_MAX:
                 self._kinds.clear()
             kind = self._kinds[actor_class] = Kind(actor_class)
+        self._last_kind = kind
         return kind
 
-    def make(self, cell: Cell, kind: Kind, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def make(self, cell: Cell, kind: Kind, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> None:
         """The instance."""
         actor = _roots.create(kind.actor_class)
-        actor._ref = cell.handle  # noqa: SLF001, before __init__, so that self.ref works there
+        _roots.give_ref(actor, kind.place_of_ref, cell.handle)  # before __init__, so that self.ref works there
         if kind.has_init or args or kwargs:
-            actor.__init__(*args, **kwargs)
+            actor.__init__(*args, **(kwargs or {}))
         _roots.root(actor)
         cell.actor = actor
         cell.function = kind.function

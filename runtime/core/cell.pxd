@@ -1,5 +1,6 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t
+from . cimport _roots
 from .mailbox cimport Mailbox
 from .reply cimport Reply
 from .stats cimport Stats
@@ -38,6 +39,7 @@ cdef class Cell:
     cdef public Stats stats
 
     cpdef void begin(self, Cell parent, object name, int64_t serial, object settings, object recipe) except *
+    cdef void _blank(self) except *
     cpdef void adopt(self, Cell child) except *
     cpdef void disown(self, Cell child) except *
     @cython.locals(child=Cell, found=list)

@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from . import roots as _roots
+
 if TYPE_CHECKING:
     from .mailbox import Mailbox
     from .reply import Reply
@@ -72,10 +74,20 @@ class Cell:
 
     def begin(self, parent: Cell | None, name: str | None, serial: int, settings: Any, recipe: Any) -> None:
         """What `__init__` does, which compiled code calls at a third of the price."""
-        self.state = 0
+        if not _roots.IS_BLANK:
+            self._blank()
         self.is_open = True  # takes messages; False from the moment the actor ends for good
         # A new message need not queue this cell: it is queued, running, or waiting for something else.
         self.is_scheduled = True
+        self.settings = settings  # MailboxSettings, shared
+        self.parent = parent
+        self.name = name  # None: "$" and the serial number, put together when asked for
+        self.serial = serial
+        self.recipe = recipe  # how to make the actor again; `life` knows its shapes
+
+    def _blank(self) -> None:
+        """What compiled code makes a new object of."""
+        self.state = 0
         self.is_ready = False  # in the heap of ready cells, where its virtual_ns and order may not change
         self.is_urgent = False  # in the queue of cells with signals
         self.is_resumable = False  # the continuation can go on
@@ -87,19 +99,14 @@ class Cell:
         self.actor: Any = None
         self.handle: Any = None  # the ActorRef
         self.mailbox: Mailbox | None = None  # there only while it holds something
-        self.settings = settings  # MailboxSettings, shared
         self.signals: deque[Any] | None = None  # the life-cycle's own messages: stop, child ended, task failed
         self.continuation: Any = None  # a generator, or a fiber with a coroutine in it
         self.fiber: Any = None
         self.reply: Reply | None = None  # to the ask being handled, until it is answered or taken
         self.message: Any = None  # the one in handling, while suspended
-        self.parent = parent
         self.last_child: Cell | None = None
         self.previous_sibling: Cell | None = None
         self.next_sibling: Cell | None = None
-        self.name = name  # None: "$" and the serial number, put together when asked for
-        self.serial = serial
-        self.recipe = recipe  # how to make the actor again; `life` knows its shapes
         self.extras: Any = None
         self.stats: Stats | None = None  # only if metrics are on
 

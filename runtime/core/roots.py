@@ -16,12 +16,24 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["create", "root", "unroot"]
+__all__ = ["IS_BLANK", "create", "give_ref", "place_of_ref", "root", "unroot"]
+
+IS_BLANK = False  # whether a new object's attributes are there, None and 0
 
 
 def create(kind: Any) -> Any:
     """An instance, made by `__new__` without arguments; no `__init__`."""
     return kind.__new__(kind)
+
+
+def place_of_ref(kind: Any) -> int:  # noqa: ARG001, what compiled code takes
+    """Where in its instances the slot `_ref` is; 0 where Python is to look."""
+    return 0
+
+
+def give_ref(actor: Any, place: int, ref: Any) -> None:  # noqa: ARG001, what compiled code takes
+    """Set its `_ref`."""
+    actor._ref = ref  # noqa: SLF001
 
 
 def root(thing: object) -> None:
