@@ -2,23 +2,26 @@
 
 What it gives out is what the playlists of the session name, and nothing else: a
 path that no playlist produced is a 404, whatever it looks like.  It listens on
-loopback only, and refuses a Host that is not a loopback name, so that a web page
-elsewhere cannot reach it under a name of its own (DNS rebinding).
+loopback only; `border.py` says who may ask.
 
     GET /stream.m3u8             the playlist that the session was opened with, rewritten
     GET /playlist/...            a media playlist, rewritten
     GET /media|init|key|data/... verified bytes, as they arrive; single ranges
-    GET /health                  200 once the playlist can be had
+    GET /health                  at once: 200 while requests are taken, 503 when draining or when the session ended
+    GET /ready                   200 once the playlist can be had
     GET /report.json             the session's story so far
+
+`requests_max` are answered at once, bodies included, and 503 is said to the
+next; the server below it limits connections, headers and the time for them.
+`drain` ends it without cutting anybody short.
 """
 
 from __future__ import annotations
 
-import ipaddress
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Self
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -29,8 +32,10 @@ from shoal.runtime import ActorError
 from shoal.transports.errors import TransportError
 from shoal.transports.interface import Server, ServerRequest, ServerResponse
 from shoal.transports.registry import resolve_server
+from shoal.transports.sansio.hosts import Authority
 from shoal.transports.sansio.ranges import content_range_header, requested_span
 
+from .border import Border
 from .hints import sentence
 from .session import StreamSession
 
@@ -53,15 +58,33 @@ CONTENT_TYPES = {
     "webvtt": "text/vtt",
 }
 NO_STORE = {"cache-control": "no-store"}
+REQUESTS_MAX = 64  # ten players with six connections each; one costs a task and, at most, an unread piece of 64 KiB
 
 
 class Proxy:
     """`async with Proxy(session)` or start() and aclose(); `url` is what a player opens."""
 
-    def __init__(self, session: StreamSession, *, allowed_origins: frozenset[str] = frozenset()) -> None:
-        """`allowed_origins` are web origins besides loopback ones whose pages may read the stream."""
+    def __init__(
+        self,
+        session: StreamSession,
+        *,
+        allowed_origins: Iterable[str] = (),
+        token: str | None = None,
+        requests_max: int = REQUESTS_MAX,
+    ) -> None:
+        """`allowed_origins` are web origins besides loopback ones whose pages may read the stream.
+
+        With a `token`, each request but a preflight and /health must carry it
+        (`Authorization: Bearer ...`).  ConfigurationError for either that makes no sense.
+        """
         self._session = session
-        self._allowed_origins = allowed_origins
+        self._border = Border(allowed_origins=allowed_origins, token=token)
+        self._requests_max = requests_max
+        self._under_way = 0
+        self._is_draining = False
+        self._quiet = asyncio.Event()  # nothing is under way
+        self._quiet.set()
+        self.refused_requests = 0  # because `requests_max` were under way
         self._server: Server | None = None
         self._address = ""
 
@@ -79,7 +102,19 @@ class Proxy:
         self._address = f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
         return bound
 
+    async def drain(self, timeout_s: float) -> bool:
+        """Take no new requests, and wait for those under way; whether they ended in time."""
+        self._is_draining = True
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._quiet.wait()
+        except TimeoutError:
+            return False
+        return True
+
     async def aclose(self) -> None:
+        """Stop listening; what is still under way is cut after a second."""
+        self._is_draining = True
         if self._server is not None:
             await self._server.aclose()
             self._server = None
@@ -93,20 +128,57 @@ class Proxy:
 
     async def handle(self, request: ServerRequest) -> ServerResponse:
         """One request in, one response out; errors become statuses with one line of text."""
-        if not _is_loopback(_host_name(request.headers.get("host", ""))):
-            return _text(421, "this proxy answers to 127.0.0.1 and localhost only")
+        refusal = self._border.refusal(request)
+        if refusal is not None:
+            response = _text(refusal.status, refusal.line)
+            response.headers |= refusal.headers
+        elif request.path == "/health":
+            response = self._health(request)
+        elif self._is_draining or self._under_way >= self._requests_max:
+            self.refused_requests += not self._is_draining
+            why = "it is ending" if self._is_draining else f"{self._requests_max} requests are under way"
+            response = _text(503, f"this proxy takes no request now: {why}")
+            response.headers["retry-after"] = "1"
+        else:
+            response = await self._counted(request)
+        response.headers["x-content-type-options"] = "nosniff"  # the types are ours, the bytes are not
         origin = request.headers.get("origin")
-        if origin is not None and not self._may_read(origin):
-            return _text(403, f"pages of {origin} may not read this stream; see --allow-origin")
-        response = await self._respond(request)
-        if origin is not None:
+        if origin is not None and (refusal is None or refusal.status == 401):  # so that its page can read why
             response.headers |= {
                 "access-control-allow-origin": origin,
-                "access-control-allow-headers": "range",
-                "access-control-expose-headers": "content-length, content-range",
+                "access-control-allow-headers": "authorization, range",
+                "access-control-expose-headers": "content-length, content-range, retry-after",
                 "vary": "origin",
             }
         return response
+
+    def _health(self, request: ServerRequest) -> ServerResponse:
+        """Without asking anybody: a playlist that hangs says nothing of this process."""
+        if request.method not in {"GET", "HEAD", "OPTIONS"}:
+            return _text(405, f"{request.method} is not served here; use GET or HEAD")
+        if self._is_draining:
+            return _text(503, "ending")
+        return _text(200, "ok") if self._session.is_running else _text(503, "the session has ended")
+
+    async def _counted(self, request: ServerRequest) -> ServerResponse:
+        """The answer; it is under way until its body has ended, or was given up."""
+        self._under_way += 1
+        self._quiet.clear()
+        is_over = True
+        try:
+            response = await self._respond(request)
+            if not isinstance(response.body, bytes):
+                response.body = _Watched(response.body, self._ended)
+                is_over = False
+            return response
+        finally:
+            if is_over:
+                self._ended()
+
+    def _ended(self) -> None:
+        self._under_way -= 1
+        if self._under_way == 0:
+            self._quiet.set()
 
     async def _respond(self, request: ServerRequest) -> ServerResponse:
         if request.method == "OPTIONS":
@@ -130,7 +202,7 @@ class Proxy:
         path = request.path
         if path == paths.MULTIVARIANT:
             return await self._playlist(None)
-        if path == "/health":
+        if path == "/ready":
             await self._session.playlist()
             return _text(200, "ok")
         if path == "/report.json":
@@ -141,7 +213,7 @@ class Proxy:
             return await self._playlist(rendition)
         key = paths.key_of(path)
         if key is None:
-            raise UnknownResource(f"{path} is nothing that a playlist of this session names")
+            raise UnknownResource(f"{path[:200]!r} is nothing that a playlist of this session names")
         return await self._resource(key, request)
 
     async def _playlist(self, rendition: int | None) -> ServerResponse:
@@ -195,30 +267,41 @@ class Proxy:
             return ServerResponse(status, headers)
         return ServerResponse(status, headers, body())
 
-    def _may_read(self, origin: str) -> bool:
-        if origin in self._allowed_origins:
-            return True
+
+class _Watched:
+    """A body that tells its end once: by its last piece, an error, or being closed."""
+
+    def __init__(self, body: AsyncIterator[bytes], ended: Callable[[], None]) -> None:
+        self._body = body
+        self._ended: Callable[[], None] | None = ended
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
         try:
-            return _is_loopback(urlsplit(origin).hostname or "")
-        except ValueError:
-            return False
+            return await anext(self._body)
+        except BaseException:
+            self._tell()
+            raise
+
+    async def aclose(self) -> None:
+        try:
+            close = getattr(self._body, "aclose", None)
+            if close is not None:
+                await close()
+        finally:
+            self._tell()
+
+    def _tell(self) -> None:
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended()
 
 
 def _text(status: int, line: str) -> ServerResponse:
     return ServerResponse(status, {"content-type": "text/plain; charset=utf-8", **NO_STORE}, f"{line}\n".encode())
 
 
-def _host_name(host: str) -> str:
-    """The name in a Host header, without its port; the brackets of IPv6 go as well."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
-
-
 def _is_loopback(name: str) -> bool:
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    return Authority(name.lower()).is_loopback

@@ -88,6 +88,11 @@ class StreamSession:
         self.system = system
         self.options = options
 
+    @property
+    def is_running(self) -> bool:
+        """False once its actors have stopped."""
+        return self._ref.is_alive
+
     async def playlist(self, rendition: int | None = None) -> PlaylistText:
         """A playlist as a local player may have it.  BalancerError or TransportError when no CDN gives a good one."""
         return cast("PlaylistText", await self._ref.ask(GetPlaylist(rendition), timeout_s=PLAYLIST_TIMEOUT_S))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from pathlib import Path
 
 from shoal.balancer.errors import ConfigurationError
 
@@ -13,6 +14,8 @@ from ..proxy import Proxy
 from ..session import StreamSession, open_session
 from .signals import until_stopped
 
+DRAIN_S = 5.0  # a segment of 6 s that a player downloads faster than it plays is through by then
+DRAIN_S_MAX = 3600.0
 EXAMPLE = (
     "shoal proxy https://a.example/hls/stream.m3u8 --cdn b=https://b.example/hls/stream.m3u8 --port 8080\n"
     "  ffplay http://127.0.0.1:8080/stream.m3u8"
@@ -30,6 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="ORIGIN",
         help="let pages of this web origin read the stream",
+    )
+    server.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help="answer only requests with the token in this file (Authorization: Bearer TOKEN)",
+    )
+    server.add_argument(
+        "--drain",
+        type=_seconds,
+        default=DRAIN_S,
+        metavar="SECONDS",
+        help=f"when told to end, how long responses under way may take ({DRAIN_S:g}); a second signal ends it at once",
     )
 
 
@@ -49,7 +64,7 @@ async def run(args: argparse.Namespace, console: Console) -> int:
 
 async def _serve(session: StreamSession, args: argparse.Namespace, console: Console) -> None:
     """Until it is cancelled."""
-    proxy = Proxy(session, allowed_origins=frozenset(args.allow_origin))
+    proxy = Proxy(session, allowed_origins=args.allow_origin, token=_token(args.token_file))
     try:
         await proxy.start(host=args.host, port=args.port)
     except ValueError as error:
@@ -63,6 +78,30 @@ async def _serve(session: StreamSession, args: argparse.Namespace, console: Cons
             renditions=playlist.renditions,
             is_live=playlist.is_live,
         )
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            if not await proxy.drain(args.drain):
+                console.event("cut", f"responses were still under way after {args.drain:g} s, and are cut")
     finally:
         await proxy.aclose()
+
+
+def _token(path: str | None) -> str | None:
+    """From a file and not from the command line, which every user of the machine can read."""
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text("ascii").strip()
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(f"--token-file {path} cannot be read: {error}") from error
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= DRAIN_S_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 to {DRAIN_S_MAX:g}")
+    return seconds

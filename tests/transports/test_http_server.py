@@ -187,10 +187,12 @@ def test_a_silent_connection_is_cut():
     assert serve(client, header_timeout_us=100_000) == b""
 
 
-def test_connections_above_the_limit_are_turned_away_and_room_is_given_again():
+def test_where_all_connections_are_busy_another_is_turned_away_and_room_is_given_again():
     async def client(port, _):
-        async with connected(port), connected(port):
-            await asyncio.sleep(0.05)
+        async with connected(port) as one, connected(port) as two:
+            for reader, writer in (one, two):
+                writer.write(get("/stalling"))
+                await reader.readuntil(b"\r\n\r\n")
             assert await exchange(port, get()) == b""
         await asyncio.sleep(0.05)
         assert (await exchange(port, get())).startswith(b"HTTP/1.1 200")
@@ -198,12 +200,51 @@ def test_connections_above_the_limit_are_turned_away_and_room_is_given_again():
     serve(client, connections_max=2)
 
 
+def test_a_connection_without_a_request_makes_room_for_one_that_has_one():
+    async def client(port, _):
+        async with connected(port) as (oldest, _), connected(port) as (newer, _):
+            await asyncio.sleep(0.05)
+            assert (await exchange(port, get())).startswith(b"HTTP/1.1 200")
+            with contextlib.suppress(ConnectionError):
+                assert await oldest.read() == b""
+            assert not newer.at_eof()
+
+    serve(client, connections_max=2)
+
+
+def test_a_thousand_connections_that_drip_headers_keep_nobody_out():
+    async def client(port, _):
+        async with contextlib.AsyncExitStack() as stack:
+            for number in range(1000):
+                _, writer = await stack.enter_async_context(connected(port))
+                writer.write(b"GET /file HTTP/1.1\r\nX-")
+                if number % 250 == 249:
+                    assert (await exchange(port, get())).startswith(b"HTTP/1.1 200")
+
+    serve(client)
+
+
+@pytest.mark.parametrize(
+    "hosts", ["", "Host: 127.0.0.1\r\nHost: 127.0.0.1\r\n", "Host: 127.0.0.1\r\nhost: evil.example\r\n"]
+)
+def test_a_request_has_exactly_one_host(hosts):
+    reply = answer(f"GET /file HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n".encode())
+    assert reply.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
+
+
+@pytest.mark.parametrize("target", ["http://evil.example/file", "http://127.0.0.1@evil.example/file"])
+def test_a_host_in_the_request_line_is_judged_as_well(target):
+    assert answer(get(target)).startswith((b"HTTP/1.1 421", b"HTTP/1.1 400"))
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8080", "localhost", "LOCALHOST:80", "[::1]:80"])
 def test_hosts_that_can_only_be_this_server_are_served(host):
     assert answer(get(host=host)).startswith(b"HTTP/1.1 200")
 
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "[::1", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1:x", "[::1", ""]
+)
 def test_other_hosts_are_misdirected(host):
     assert answer(get(host=host)).startswith((b"HTTP/1.1 421", b"HTTP/1.1 400"))
 
@@ -233,8 +274,11 @@ def test_a_bomb_of_headers_is_refused(bomb, capsys):
 
 
 def test_nothing_tells_which_software_answers():
-    for request in (get(), get("/none"), get(host="evil.example"), get("/endless", method="HEAD")):
-        assert b"aiohttp" not in answer(request).lower()
+    malformed = b"GET /<b>x HTTP/9.9 \x00\r\n\r\n"
+    for request in (get(), get("/none"), get(host="evil.example"), get("/endless", method="HEAD"), malformed):
+        reply = answer(request)
+        assert b"aiohttp" not in reply.lower()
+        assert b"<b>" not in reply
 
 
 def test_a_server_starts_once():

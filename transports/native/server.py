@@ -6,8 +6,10 @@ Promises, beyond the Protocol:
     endings     a body that raises, or ends short of its Content-Length, aborts the connection: never a clean end
     errors      a handler that raises is a 500 with one plain line; the error goes to `on_error`, not to the client
     limits      connections, header sizes, and time for a request's headers; a drip is cut as an idle client is
+    crowds      where all connections are taken, the one that has been without a request for longest makes room, so
+                that a thousand which send nothing, or a byte a second, keep nobody out
     rebinding   a Host that is neither an IP address nor a known name gets 421, so that a web page cannot reach
-                a loopback server under a name of its own
+                a loopback server under a name of its own; none, or two, get 400 (RFC 9112, 3.2)
 
 Meant for loopback and for trusted networks: no TLS, no request bodies (they are refused with 413).
 """
@@ -17,16 +19,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import ipaddress
 import logging
 from collections.abc import AsyncIterator, Callable
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from shoal.transports.errors import ConnectFailed
 from shoal.transports.interface import Handler, ServerRequest, ServerResponse
+from shoal.transports.sansio.hosts import parse_authority
 
 __all__ = ["HttpServer"]
 
@@ -37,19 +38,60 @@ _SHUTDOWN_S = 0.5  # for responses under way, and again for their handlers to en
 _QUIET = logging.Logger("shoal.quiet", level=logging.CRITICAL + 1)  # noqa: LOG001 - unattached on purpose
 
 
+class _Connection(RequestHandler):
+    """Answers what is not HTTP as we answer everything else; aiohttp would name itself, and quote the request."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        super().handle_error(request, status, exc, message)  # raises if a part of an answer was sent
+        return _plain(status, "this is no request that can be answered here")
+
+
 class _LimitedServer(web.Server):
-    """Refuses the connection that would be one too many, before it costs a parser's buffer."""
+    """Keeps to its number of connections, before one too many costs a parser's buffer."""
 
     def __init__(self, *args: object, connections_max: int, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self._options = kwargs
         self._connections_max = connections_max
+        self._idle: dict[RequestHandler, asyncio.Transport] = {}  # without a request; the longest so first
         self.refused = 0
+        self.evicted = 0
+
+    def __call__(self) -> RequestHandler:
+        options = {name: value for name, value in self._options.items() if name != "handler_cancellation"}
+        return _Connection(self, loop=asyncio.get_running_loop(), **options)  # type: ignore[arg-type]
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         if len(self.connections) > self._connections_max:
-            self.refused += 1
-            transport.abort()
+            if self._idle:
+                self.evicted += 1
+                longest = next(iter(self._idle))
+                self._idle.pop(longest).abort()
+            else:
+                self.refused += 1
+                transport.abort()
+                return
+        self._idle[handler] = transport
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        self._idle.pop(handler, None)
+        super().connection_lost(handler, exc)
+
+    def busy(self, message: web.BaseRequest) -> None:
+        self._idle.pop(message.protocol, None)
+
+    def idle(self, message: web.BaseRequest) -> None:
+        if message.transport is not None:  # else it has gone
+            self._idle[message.protocol] = message.transport
 
 
 class HttpServer:
@@ -78,8 +120,13 @@ class HttpServer:
 
     @property
     def refused_connections(self) -> int:
-        """How many were turned away because `connections_max` were open."""
+        """How many were turned away because `connections_max` were open, each with a request under way."""
         return self._server.refused if self._server is not None else 0
+
+    @property
+    def evicted_connections(self) -> int:
+        """How many without a request were cut to make room for others."""
+        return self._server.evicted if self._server is not None else 0
 
     async def start(self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0) -> int:
         """As Server.start; a server starts once."""
@@ -120,6 +167,17 @@ class HttpServer:
             await runner.cleanup()
 
     async def _handle(self, message: web.BaseRequest) -> web.StreamResponse:
+        server = self._server
+        assert server is not None
+        server.busy(message)
+        try:
+            return await self._answer(message)
+        finally:
+            server.idle(message)
+
+    async def _answer(self, message: web.BaseRequest) -> web.StreamResponse:
+        if len(message.headers.getall("Host", ())) != 1:
+            return _plain(400, "a request has exactly one Host")
         if not self._knows_host(message.host):
             return _plain(421, "this server is not known by that name; use its IP address")
         if message.body_exists:
@@ -182,17 +240,8 @@ class HttpServer:
         return True
 
     def _knows_host(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            return False
-        if name in self._host_names:
-            return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
+        authority = parse_authority(host)
+        return authority is not None and (authority.name in self._host_names or authority.is_address)
 
     def _report(self, request: ServerRequest, error: Exception) -> None:
         if self._on_error is not None:
