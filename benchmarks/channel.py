@@ -1,0 +1,153 @@
+"""Our channel on aiortc against aiortc by itself, in the same run: rate, CPU, and what a request waits behind bulk.
+
+    make bench-channel                                     three rounds, 3 minutes
+    make bench-channel ARGS="--rounds 1 --seconds 2"       a look
+
+Two processes for each pair, and a third for the link where there is delay (`channels/link.py`: 100 Mbit/s, nothing
+lost).  Bare aiortc sends as its own example does, on uvloop.  A figure is the median of the rounds, a ratio that of
+the ratios within each round.  CPU is that of both ends, per MB delivered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from channels.link import Link
+from harness import Claim, conclude
+
+ENDS = Path(__file__).resolve().parent / "channels" / "ends.py"
+STACKS = ("bare", "shoal")
+LINK_BYTES_PER_SECOND = 12_500_000  # 100 Mbit/s, a good line at home
+
+
+class End:
+    """One process of `ends.py`."""
+
+    def __init__(self, stack: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", str(ENDS), stack], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def tell(self, do: str, **more: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, **more}) + "\n")
+        self._process.stdin.flush()
+
+    def hear(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("an end of the measured pair went away; its own words are above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def ask(self, do: str, **more: object) -> dict[str, Any]:
+        self.tell(do, **more)
+        return self.hear()
+
+    def quit(self) -> None:
+        with contextlib.suppress(OSError):
+            self.tell("quit")
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def measure(stack: str, round_trip_ms: int, seconds: float, *, asking: bool) -> dict[str, float]:
+    """One pair, from nothing to its figures."""
+    with contextlib.ExitStack() as ends:
+        sender, receiver = End(stack), End(stack)
+        ends.callback(sender.quit)
+        ends.callback(receiver.quit)
+        offer = sender.ask("offer")["description"]
+        if round_trip_ms:
+            link = Link(delay_us=round_trip_ms * 500, bytes_per_second=LINK_BYTES_PER_SECOND)
+            answer = link.pass_answer(receiver.ask("answer", description=link.pass_offer(offer))["description"])
+            ends.enter_context(link.running())
+        else:
+            answer = receiver.ask("answer", description=offer)["description"]
+        receiver.tell("opened")
+        connect_ms = sender.ask("accept", description=answer)["connect_ms"]
+        receiver.hear()
+        sent = sender.ask("send", seconds=seconds, asking=asking)
+        figures = receiver.ask("figures")
+        megabytes = figures["bytes"] / 1e6
+        cpu_ms = (figures["cpu_s"] + sender.ask("figures")["cpu_s"]) * 1e3
+        if round_trip_ms and link.overflowed:
+            print(f"the link's queue overflowed {link.overflowed} times", file=sys.stderr)
+        return {
+            "mb_per_s": megabytes / figures["seconds"],
+            "cpu_ms_per_mb": cpu_ms / megabytes,
+            "connect_ms": connect_ms,
+            "request_ms": statistics.median(sent["request_ms"]) if sent["request_ms"] else float("nan"),
+            "answered": len(sent["request_ms"]),
+            "unanswered": sent["unanswered"],
+        }
+
+
+RUNS = ((0, False), (20, False), (100, False), (0, True), (20, True))
+Results = dict[tuple[str, int, bool], list[dict[str, float]]]
+
+
+def claims(results: Results) -> list[Claim]:
+    def ratio(what: str, of: tuple[int, bool], to: tuple[int, bool] | None = None) -> float:
+        ours, bare = results["shoal", *of], results["bare", *(to or of)]
+        return statistics.median(one[what] / other[what] for one, other in zip(ours, bare, strict=True))
+
+    def middle(stack: str, what: str, of: tuple[int, bool]) -> float:
+        return statistics.median(one[what] for one in results[stack, *of])
+
+    rate, cpu, request = "mb_per_s", "cpu_ms_per_mb", "request_ms"
+    waits = middle("bare", request, (0, True))
+    return [
+        Claim("rate, no delay, of bare aiortc's", ratio(rate, (0, False)), 0.95, at_least=True, unit="x"),
+        Claim("rate, 20 ms, of bare aiortc's", ratio(rate, (20, False)), 3.0, at_least=True, unit="x"),
+        Claim("rate, 100 ms, of bare aiortc's", ratio(rate, (100, False)), 2.0, at_least=True, unit="x"),
+        Claim("CPU per MB, no delay, of bare aiortc's", ratio(cpu, (0, False)), 1.15, at_least=False, unit="x"),
+        Claim(
+            f"64 B request in bulk, median (bare: {waits:.0f} ms)",
+            middle("shoal", request, (0, True)),
+            20,
+            at_least=False,
+            unit="ms",
+        ),
+        Claim("rate meanwhile, of bare bulk alone", ratio(rate, (0, True), (0, False)), 0.8, at_least=True, unit="x"),
+        Claim(
+            "the same over 20 ms, beyond the round trip",
+            middle("shoal", request, (20, True)) - 20,
+            20,
+            at_least=False,
+            unit="ms",
+        ),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    options = parser.parse_args()
+    results: Results = {(stack, *run): [] for stack in STACKS for run in RUNS}
+    for number in range(options.rounds):
+        order = STACKS if number % 2 == 0 else STACKS[::-1]
+        for delay, asking in RUNS:
+            for stack in order:
+                figures = measure(stack, delay, options.seconds, asking=asking)
+                results[stack, delay, asking].append(figures)
+                what = "with requests" if asking else "bulk"
+                told = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+                print(f"round {number + 1}  {stack:5}  {delay:3} ms  {what:13}  {told}", flush=True)
+    return conclude("channel", claims(results))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

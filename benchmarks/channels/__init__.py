@@ -1,0 +1,1 @@
+"""The two ends of a measured pair of peers, and the link between them."""

@@ -1,0 +1,232 @@
+"""One end of a measured pair, as a process: `ends.py STACK`, JSON lines in and out.
+
+    stack    bare     aiortc as its own example of sending files has it, on uvloop
+             shoal    the connector of this project, on uvloop
+
+    in                                              out
+    {"do": "offer"}                                 {"description": ...}
+    {"do": "answer", "description": ...}            {"description": ...}         the other side's offer
+    {"do": "accept", "description": ...}            {"connect_ms": ...}          the other side's answer
+    {"do": "opened"}                                {}                           at the answering side
+    {"do": "send", "seconds": 3, "asking": true}    {"request_ms": [...]}        bulk, with 20 requests a second or none
+    {"do": "figures"}                               {"bytes", "seconds", "cpu_s"}
+    {"do": "quit"}
+
+The offering side sends messages of 64,000 bytes; the answering side counts them, from the first on, and sends each
+request of 64 bytes back at once.  CPU is that of the process from the first byte of bulk to `figures`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import uvloop
+
+MESSAGE = bytes(64_000)
+REQUEST_BYTES = 64
+REQUEST_INTERVAL_S = 0.05
+_DRAIN_S = 1.0
+
+
+def cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+class Bare:
+    """aiortc by itself: sends while `bufferedAmount` is at most its low mark, as `filexfer.py` of its examples does."""
+
+    LOW_BYTES = 256 * 1024  # the example's 0 would starve it between two messages
+
+    def __init__(self) -> None:
+        from aiortc import RTCConfiguration, RTCPeerConnection
+
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._channel: Any = None
+        self._opened = asyncio.Event()
+        self._room = asyncio.Event()
+        self.on_message: Callable[[bytes], None] = lambda _: None
+
+    async def offer(self) -> str:
+        self._take(self._connection.createDataChannel("bench"))
+        await self._connection.setLocalDescription(await self._connection.createOffer())
+        return self._connection.localDescription.sdp
+
+    async def answer(self, description: str) -> str:
+        self._connection.on("datachannel", self._take)
+        await self._set_remote(description, "offer")
+        await self._connection.setLocalDescription(await self._connection.createAnswer())
+        return self._connection.localDescription.sdp
+
+    async def accept(self, description: str) -> None:
+        await self._set_remote(description, "answer")
+        await self.opened()
+
+    async def opened(self) -> None:
+        await self._opened.wait()
+
+    async def _set_remote(self, description: str, kind: str) -> None:
+        from aiortc import RTCSessionDescription
+
+        await self._connection.setRemoteDescription(RTCSessionDescription(sdp=description, type=kind))
+
+    def _take(self, channel: Any) -> None:
+        self._channel = channel
+        channel.bufferedAmountLowThreshold = self.LOW_BYTES
+        channel.on("message", self.on_message)
+        channel.on("open", self._opened.set)
+        channel.on("bufferedamountlow", self._room.set)
+        if channel.readyState == "open":
+            self._opened.set()
+
+    async def send(self, message: bytes) -> None:
+        while self._channel.bufferedAmount > self.LOW_BYTES:
+            self._room.clear()
+            await self._room.wait()
+        self._channel.send(message)
+        await asyncio.sleep(0)
+
+    async def send_request(self, message: bytes) -> None:
+        self._channel.send(message)
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+
+class Shoal:
+    """This project's connector."""
+
+    def __init__(self) -> None:
+        from shoal.transports.native.webrtc import WebRtcConnector
+
+        self._connector = WebRtcConnector()
+        self._pending: Any = None
+        self._channel: Any = None
+        self._reading: asyncio.Task[None] | None = None
+        self.on_message: Callable[[bytes], None] = lambda _: None
+
+    async def offer(self) -> str:
+        self._pending = await self._connector.offer("bench")
+        return self._pending.description
+
+    async def answer(self, description: str) -> str:
+        self._pending = await self._connector.answer(description)
+        return self._pending.description
+
+    async def accept(self, description: str) -> None:
+        await self._take(self._pending.accept(description))
+
+    async def opened(self) -> None:
+        await self._take(self._pending.channel())
+
+    async def _take(self, opening: Awaitable[Any]) -> None:
+        self._channel = await opening
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        from shoal.transports.errors import ChannelClosed
+
+        try:
+            while True:
+                self.on_message(await self._channel.receive())
+        except ChannelClosed:
+            pass
+
+    async def send(self, message: bytes) -> None:
+        await self._channel.send(message)
+
+    async def send_request(self, message: bytes) -> None:
+        await self._channel.send(message)
+
+    async def close(self) -> None:
+        await self._connector.aclose()
+
+
+class End:
+    """What is measured, the same for each stack."""
+
+    def __init__(self, stack: Bare | Shoal) -> None:
+        self._stack = stack
+        self._bytes = 0
+        self._began: tuple[float, float] | None = None
+        self._last = 0.0
+        self._asked: dict[bytes, float] = {}
+        self._request_ms: list[float] = []
+        self._replies: set[asyncio.Task[None]] = set()
+        stack.on_message = self._on_message
+
+    def _on_message(self, message: bytes) -> None:
+        if len(message) != REQUEST_BYTES:
+            if self._began is None:
+                self._began = (time.monotonic(), cpu_s())
+                self._bytes = -len(message)  # of the first, only its end was in the time
+            self._bytes += len(message)
+            self._last = time.monotonic()
+        elif message in self._asked:
+            self._request_ms.append((time.monotonic() - self._asked.pop(message)) * 1e3)
+        else:
+            task = asyncio.create_task(self._stack.send_request(message))
+            self._replies.add(task)
+            task.add_done_callback(self._replies.discard)
+
+    async def send(self, seconds: float, *, asking: bool) -> dict[str, Any]:
+        asks = asyncio.create_task(self._ask()) if asking else None
+        self._began = (time.monotonic(), cpu_s())
+        while time.monotonic() - self._began[0] < seconds:
+            await self._stack.send(MESSAGE)
+        if asks is not None:
+            asks.cancel()
+            await asyncio.sleep(_DRAIN_S)  # replies still on their way
+        return {"request_ms": self._request_ms, "unanswered": len(self._asked)}
+
+    async def _ask(self) -> None:
+        number = 0
+        while True:  # until the bulk ends: a request after it would wait behind nothing
+            await asyncio.sleep(REQUEST_INTERVAL_S)
+            number += 1
+            message = b"%063d?" % number
+            self._asked[message] = time.monotonic()
+            await self._stack.send_request(message)
+
+    def figures(self) -> dict[str, float]:
+        began, cpu_began = self._began or (0.0, 0.0)
+        return {"bytes": self._bytes, "seconds": self._last - began, "cpu_s": cpu_s() - cpu_began}
+
+
+async def main() -> None:
+    stack = {"bare": Bare, "shoal": Shoal}[sys.argv[1]]()
+    end = End(stack)
+    loop = asyncio.get_running_loop()
+    while True:
+        line = await loop.run_in_executor(None, sys.stdin.readline)
+        command = json.loads(line or '{"do": "quit"}')
+        answer: dict[str, Any] = {}
+        match command["do"]:
+            case "offer":
+                answer = {"description": await stack.offer()}
+            case "answer":
+                answer = {"description": await stack.answer(command["description"])}
+            case "accept":
+                began = time.monotonic()
+                await stack.accept(command["description"])
+                answer = {"connect_ms": (time.monotonic() - began) * 1e3}
+            case "opened":
+                await stack.opened()
+            case "send":
+                answer = await end.send(command["seconds"], asking=command["asking"])
+            case "figures":
+                answer = end.figures()
+            case _:
+                await stack.close()
+                return
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
