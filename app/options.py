@@ -65,6 +65,9 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     limits.add_argument(
         "--allow-private", action="store_true", help="fetch from loopback, private and link-local addresses too"
     )
+    parser.add_argument(
+        "--record", metavar="FILE", help="write down every event and decision, without media, URLs and addresses"
+    )
     limits.add_argument("--config", metavar="FILE", help="settings of the balancer, TOML or JSON")
 
 
@@ -83,6 +86,7 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
         allowed_hosts=frozenset(host.lower() for host in args.allow_host),
         allow_private=args.allow_private,
         config=_config(args.config),
+        record=args.record,
     )
 
 

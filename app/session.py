@@ -16,8 +16,9 @@ import contextlib
 import itertools
 import re
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -28,6 +29,7 @@ from shoal.balancer.actors.messages import Delivered, GetPlaylist, GetReport, Op
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.errors import ConfigurationError
 from shoal.balancer.model import ResourceKey
+from shoal.balancer.recording import Recording
 from shoal.balancer.report import SessionReport
 from shoal.runtime import ActorRef, ActorSystem
 from shoal.transports import registry
@@ -42,6 +44,7 @@ SIDECAR_NAME = "shoal-hashes.json"
 # long before this; the limit is there for our own mistakes.
 READ_TIMEOUT_S = 120.0
 PLAYLIST_TIMEOUT_S = 30.0
+_RECORDING_BUFFER_BYTES = 256 * 1024  # a write to the disk every thousand events, and not one each
 STOP_TIMEOUT_S = 5.0  # as ActorSystem's own: peers are told, and trackers
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 5.6.2)
@@ -68,6 +71,7 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     allow_private: bool = False
     config: BalancerConfig = msgspec.field(default_factory=BalancerConfig)
     seed: int | None = None  # None: from the system's randomness
+    record: str | None = None  # a file that all events and decisions are written to, for a replay
 
 
 class Transports(msgspec.Struct, kw_only=True):
@@ -135,8 +139,8 @@ async def open_session(
     peers: it is how tests and the demo make a peer that serves wrong bytes.
     `random_bytes` and `options.seed` are all the randomness that a session uses: a
     simulation gives its own, and repeats.
-    ConfigurationError for options that make no sense, TransportMissing for a
-    transport whose package is not installed.
+    ConfigurationError for options that make no sense or a file that cannot be
+    written, TransportMissing for a transport whose package is not installed.
     """
     _check_headers(options)
     cdns = _cdn_sources(options)
@@ -166,6 +170,7 @@ async def open_session(
             seed=secrets.randbits(63) if options.seed is None else options.seed,
             random_bytes=random_bytes,
             tamper=tamper,
+            recording=None if options.record is None else stack.enter_context(_recording(options.record)),
         )
         # The name is for those who look into a system with one session, which is most.
         ref = system.spawn(Session, parts, name=None if system.find("session") else "session")
@@ -173,6 +178,20 @@ async def open_session(
             yield StreamSession(ref, system, options)
         finally:
             await _stop(ref)
+
+
+@contextlib.contextmanager
+def _recording(path: str) -> Iterator[Recording]:
+    try:
+        file = Path(path).open("wb", buffering=_RECORDING_BUFFER_BYTES)  # noqa: SIM115, closed below
+    except OSError as error:
+        raise ConfigurationError(f"--record {path} cannot be written: {error.strerror}") from error
+    with file:
+        recording = Recording(file.write, salt=secrets.token_bytes(16))
+        try:
+            yield recording
+        finally:
+            recording.end()
 
 
 async def _stop(ref: ActorRef[Any]) -> None:

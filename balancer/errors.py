@@ -10,9 +10,10 @@
     │   ├── PlaylistTooLarge    a limit was passed; says which, and where to raise it
     │   ├── PlaylistMalformed   it breaks the grammar, or a tag has a value that it cannot have
     │   └── PlaylistUnsupported well formed, and asks for something that is not served
-    └── SidecarError            a file of hashes cannot be used
-        ├── SidecarTooLarge     a limit was passed
-        └── SidecarMalformed    it is not what `integrity.py` describes
+    ├── SidecarError            a file of hashes cannot be used
+    │   ├── SidecarTooLarge     a limit was passed
+    │   └── SidecarMalformed    it is not what `integrity.py` describes
+    └── RecordingError          a recorded session cannot be replayed; says which line, and why
 
 Errors between here and another machine are those of `transports/errors.py`.
 Each message says what happened, with the value, and what to do.  `reason` is the
@@ -34,6 +35,7 @@ __all__ = [
     "PlaylistMalformed",
     "PlaylistTooLarge",
     "PlaylistUnsupported",
+    "RecordingError",
     "SidecarError",
     "SidecarMalformed",
     "SidecarTooLarge",
@@ -148,3 +150,9 @@ class SidecarMalformed(SidecarError):
     """It is not a sidecar as `integrity.py` describes it."""
 
     reason = "sidecar_malformed"
+
+
+class RecordingError(BalancerError):
+    """A recorded session cannot be replayed."""
+
+    reason = "recording"

@@ -10,6 +10,7 @@ from shoal.transports.interface import Connector, Fetcher, Hasher, Signaling
 
 from ..config import BalancerConfig
 from ..model import ResourceKey
+from ..recording import Recording
 
 __all__ = ["CdnSource", "SessionParts"]
 
@@ -40,3 +41,4 @@ class SessionParts(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     random_bytes: Callable[[int], bytes]
     tamper: Callable[[ResourceKey, bytes], bytes] | None = None
+    recording: Recording | None = None  # every event and action is written down there

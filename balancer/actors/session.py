@@ -54,6 +54,7 @@ from ..events import (
 from ..integrity import Digests, Sidecar
 from ..model import Kind, ResourceKey, Segment, SourceKind, source_label
 from ..policy import Policy
+from ..recording import RecordedPolicy
 from ..store import Store
 from . import messages as m
 from . import reporter as r
@@ -81,7 +82,10 @@ class Session(Actor[Any]):
     def __init__(self, parts: SessionParts) -> None:
         self._parts = parts
         self._config = parts.config
-        self._policy = Policy(parts.config, seed=parts.seed)
+        if parts.recording is None:
+            self._policy = Policy(parts.config, seed=parts.seed)
+        else:
+            self._policy = RecordedPolicy(parts.config, parts.seed, parts.recording)
         self._sidecar: Sidecar | None = None
         self._is_live = False
         self._segments: dict[ResourceKey, Segment] = {}

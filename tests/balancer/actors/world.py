@@ -117,6 +117,7 @@ class World:
         url: str = URL,
         hasher: Hasher | None = None,
         first: str | None = None,  # the CDN that is asked first, since it is preferred a little
+        record: str | None = None,
         **config: Any,
     ) -> AsyncIterator[StreamSession]:
         """A session on a host of its own.  Everything it draws comes from the world's seed and its name."""
@@ -132,6 +133,7 @@ class World:
             hashes=hashes,
             config=load(config),
             seed=source.getrandbits(32) if seed is None else seed,
+            record=record,
         )
         try:
             async with ActorSystem(fixed_cost_ns=1000, loop_delay_interval_us=None) as system:

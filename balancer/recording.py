@@ -1,0 +1,196 @@
+"""A session's decisions, written down as they are made, and made again from what was written.
+
+    RecordedPolicy   a Policy that notes each event, its time and the actions that followed
+    Recording        the lines, up to a limit
+    replay           the same events through a fresh Policy: the first action that differs, or none
+
+What happened in a page, or on somebody's machine, is decided again under a debugger:
+the policy has no clock, no randomness and no input but its events.
+
+A recording is JSON lines: a header with configuration and seed, then one line for
+each event.  It holds no media, no URLs and no addresses: URIs are left out, and what
+tells machines apart is replaced by salted hashes that the policy treats alike.  What
+follows depends on all that came before, so the limit cuts the end off and not the
+beginning; the last line then says how much is missing.
+
+Cost: about 2 us an event, and 100 to 300 bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import msgspec
+
+from .config import BalancerConfig
+from .errors import RecordingError
+from .events import Action, Event, PeerJoined, SegmentsListed
+from .policy import Policy
+
+__all__ = ["BYTES_MAX", "Difference", "RecordedPolicy", "Recording", "Replayed", "replay"]
+
+T = TypeVar("T")
+
+VERSION = 1
+BYTES_MAX = 64 * 1024 * 1024  # half a day of one viewer; more would fill a disk that nobody looks at
+_LINE_BYTES_MAX = 16 * 1024 * 1024  # a playlist of the most segments that a session takes is a quarter of it
+_GLOBAL_PREFIX = int(ipaddress.IPv6Address("2a00::")) >> 112  # any network of public addresses
+
+
+class Header(msgspec.Struct, frozen=True, tag="session"):
+    config: BalancerConfig
+    seed: int
+    version: int = VERSION
+
+
+class Entry(msgspec.Struct, frozen=True, tag="event"):
+    now_us: int
+    event: Event
+    actions: tuple[Action, ...]
+
+
+class Cut(msgspec.Struct, frozen=True, tag="cut"):
+    """The limit was reached."""
+
+    events_lost: int
+
+
+class Recording:
+    """Where the lines go.  `write` gets one whole line at a time; it must not wait."""
+
+    def __init__(self, write: Callable[[bytes], object], *, salt: bytes, bytes_max: int = BYTES_MAX) -> None:
+        """`salt` hides what is hashed from who would try all addresses: random bytes, never written down."""
+        self.events = 0
+        self.events_lost = 0
+        self._write = write
+        self._left = bytes_max
+        self._salt = salt
+        self._encode = msgspec.json.Encoder().encode
+
+    def begin(self, config: BalancerConfig, seed: int) -> None:
+        self._put(Header(config, seed))
+
+    def note(self, event: Event, now_us: int, actions: list[Action]) -> None:
+        """Write an event down, unless one before it did not fit."""
+        if self.events_lost or not self._put(Entry(now_us, self._without_names(event), tuple(actions))):
+            self.events_lost += 1
+        else:
+            self.events += 1
+
+    def end(self) -> None:
+        """Say what is missing, if anything is."""
+        if self.events_lost:
+            self._write(self._encode(Cut(self.events_lost)) + b"\n")
+
+    def _put(self, line: Header | Entry) -> bool:
+        data = self._encode(line) + b"\n"
+        if len(data) > self._left:
+            return False
+        self._left -= len(data)
+        self._write(data)
+        return True
+
+    def _without_names(self, event: Event) -> Event:
+        if isinstance(event, SegmentsListed):
+            segments = tuple(msgspec.structs.replace(segment, uri="") for segment in event.segments)
+            return msgspec.structs.replace(event, segments=segments)
+        if isinstance(event, PeerJoined):
+            fingerprint = None if event.fingerprint is None else self._hashed(event.fingerprint).hex()
+            address = None if event.address is None else self._address(event.address)
+            return msgspec.structs.replace(event, fingerprint=fingerprint, address=address)
+        return event
+
+    def _hashed(self, text: str) -> bytes:
+        return hashlib.blake2b(text.encode(), key=self._salt, digest_size=14).digest()
+
+    def _address(self, address: str) -> str:
+        """Another address, public where this one is: reputation tells those apart that many machines share."""
+        digest = self._hashed(address)
+        try:
+            is_public = ipaddress.ip_address(address.partition("%")[0]).is_global
+        except ValueError:
+            is_public = False
+        if is_public:
+            return str(ipaddress.IPv6Address(_GLOBAL_PREFIX << 112 | int.from_bytes(digest, "big")))
+        return f"private-{digest.hex()}"
+
+
+class RecordedPolicy(Policy):
+    """A Policy whose events and actions are noted."""
+
+    def __init__(self, config: BalancerConfig, seed: int, recording: Recording) -> None:
+        super().__init__(config, seed)
+        self._recording = recording
+        recording.begin(config, seed)
+
+    def handle(self, event: Event, now_us: int) -> list[Action]:
+        actions = super().handle(event, now_us)
+        self._recording.note(event, now_us, actions)
+        return actions
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """Where a replay went another way."""
+
+    line: int  # of the recording, from 1
+    now_us: int
+    event: Event
+    recorded: tuple[Action, ...]
+    replayed: tuple[Action, ...]
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    events: int
+    actions: int
+    events_lost: int  # that the recording had no room for
+    difference: Difference | None
+
+
+def replay(lines: Iterable[bytes], *, before_each: Callable[[Event, int], object] | None = None) -> Replayed:
+    """Decide again what was decided, up to the first difference.
+
+    `before_each(event, now_us)` is called ahead of each event: the place for a breakpoint.
+    RecordingError for what is no recording, or one of another version, with its line.
+    """
+    rows = enumerate(lines, start=1)
+    policy = _fresh(rows)
+    decode = msgspec.json.Decoder(Entry | Cut).decode
+    events = actions = lost = 0
+    for number, line in rows:
+        entry = _decoded(decode, line, number)
+        if isinstance(entry, Cut):
+            lost = entry.events_lost
+            continue
+        if before_each is not None:
+            before_each(entry.event, entry.now_us)
+        again = tuple(policy.handle(entry.event, entry.now_us))
+        events += 1
+        actions += len(again)
+        if again != entry.actions:
+            difference = Difference(number, entry.now_us, entry.event, entry.actions, again)
+            return Replayed(events, actions, lost, difference)
+    return Replayed(events, actions, lost, None)
+
+
+def _fresh(rows: Iterable[tuple[int, bytes]]) -> Policy:
+    for number, line in rows:
+        header = _decoded(msgspec.json.Decoder(Header).decode, line, number)
+        if header.version != VERSION:
+            raise RecordingError(
+                f"line {number}: a recording of version {header.version}, and this reads {VERSION}; "
+                "replay it with the release that wrote it"
+            )
+        return Policy(header.config, header.seed)
+    raise RecordingError("the recording is empty; was the session ended before it began?")
+
+
+def _decoded(decode: Callable[[bytes], T], line: bytes, number: int) -> T:
+    if len(line) > _LINE_BYTES_MAX:
+        raise RecordingError(f"line {number}: {len(line)} bytes, and at most {_LINE_BYTES_MAX} are read")
+    try:
+        return decode(line)
+    except msgspec.DecodeError as error:
+        raise RecordingError(f"line {number}: {error}; is this a file that --record wrote?") from error

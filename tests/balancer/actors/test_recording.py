@@ -1,0 +1,143 @@
+"""A session's decisions, written down and made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from shoal.balancer.config import BalancerConfig
+from shoal.balancer.errors import ConfigurationError, RecordingError
+from shoal.balancer.events import CdnAdded, FetchFromCdn, PeerJoined, ResourceRequested, TimePassed, WakeAt
+from shoal.balancer.model import Kind, ResourceKey
+from shoal.balancer.policy import Policy
+from shoal.balancer.recording import RecordedPolicy, Recording, replay
+from shoal.runtime.testing import run_virtual
+
+from .world import World, play
+
+SALT = b"0123456789abcdef"
+
+
+def recorded(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def swarm_with_a_polluter(folder: Path) -> list[Path]:
+    """Three viewers, one of whom serves wrong bytes, at public addresses; the paths of what the others wrote."""
+    paths = [folder / "one.jsonl", folder / "two.jsonl"]
+
+    async def main() -> None:
+        async with (
+            World(seed=3) as world,
+            world.viewer("polluter", in_swarm=True, tamper=lambda _, data: bytes(len(data)), address="9.9.9.9") as bad,
+        ):
+            assert (await play(bad, world.stream)).is_perfect
+            async with world.viewer("one", in_swarm=True, address="8.8.8.8", record=str(paths[0])) as one:
+                assert (await play(one, world.stream)).is_perfect
+                async with world.viewer("two", in_swarm=True, address="8.8.4.4", record=str(paths[1])) as two:
+                    assert (await play(two, world.stream)).is_perfect
+
+    run_virtual(main())
+    return paths
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return swarm_with_a_polluter(tmp_path_factory.mktemp("recordings"))
+
+
+def test_every_action_of_a_session_in_a_swarm_with_a_polluter_is_taken_again(paths: list[Path]) -> None:
+    for path in paths:
+        again = replay(recorded(path))
+        assert again.difference is None
+        assert again.events_lost == 0
+        assert again.events > 50
+        assert again.actions > 20
+
+
+def test_a_recording_names_no_machine_and_no_url_and_holds_no_media(paths: list[Path]) -> None:
+    text = paths[1].read_text()
+    assert "BanPeer" in paths[0].read_text() + text  # the polluter was met, and its address mattered
+    assert "PeerJoined" in text
+    for name in ("9.9.9.9", "8.8.8.8", "8.8.4.4", "http", ".m4s"):
+        assert name not in text
+
+
+def test_a_policy_that_decides_otherwise_is_shown_where(paths: list[Path]) -> None:
+    lines = recorded(paths[0])
+    place = next(i for i, line in enumerate(lines) if b'"FetchFromCdn"' in line)
+    lines[place] = lines[place].replace(b'"why":"start"', b'"why":"explore"')
+    difference = replay(lines).difference
+    assert difference is not None
+    assert difference.line == place + 1
+    assert difference.recorded != difference.replayed
+
+
+def test_a_debugger_is_called_before_each_event(paths: list[Path]) -> None:
+    seen: list[int] = []
+    again = replay(recorded(paths[0]), before_each=lambda _event, now_us: seen.append(now_us))
+    assert len(seen) == again.events
+    assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize("bytes_max", [3000, 3001, 4000])
+def test_the_limit_cuts_the_end_off_and_says_how_much(bytes_max: int) -> None:
+    lines: list[bytes] = []
+    recording = Recording(lines.append, salt=SALT, bytes_max=bytes_max)
+    policy = RecordedPolicy(BalancerConfig(), 7, recording)
+    policy.handle(CdnAdded("one"), 0)
+    for now_us in range(0, 100_000_000, 1_000_000):
+        policy.handle(ResourceRequested(ResourceKey(0, Kind.MEDIA, now_us // 1_000_000)), now_us)
+    recording.end()
+    assert recording.events_lost > 0
+    assert recording.events + recording.events_lost == 101
+    assert sum(map(len, lines[:-1])) <= bytes_max
+    again = replay(lines)
+    assert (again.events, again.events_lost, again.difference) == (recording.events, recording.events_lost, None)
+
+
+def test_addresses_keep_what_reputation_looks_at() -> None:
+    lines: list[bytes] = []
+    recording = Recording(lines.append, salt=SALT)
+    addresses = ("8.8.8.8", "8.8.8.8", "1.1.1.1", "192.168.1.7", "2001:4860:4860::8888", "not an address", None)
+    for number, address in enumerate(addresses):
+        joined = PeerJoined(peer=f"p{number}", rendition=0, fingerprint="f", address=address)
+        recording.note(joined, 0, [])
+    written = [msgspec.json.decode(line)["event"]["address"] for line in lines]
+    assert written[0] == written[1] != written[2]
+    assert [w is not None and w.startswith("2a00:") for w in written] == [True, True, True, False, True, False, False]
+    assert written[-1] is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ([], "empty"),
+        ([b"hello\n"], "line 1: .*--record"),
+        ([b'{"type":"session","config":{},"seed":1,"version":99}\n'], "version 99"),
+        ([b'{"type":"session","config":{},"seed":1}\n', b'{"type":"event","now_us":0}\n'], "line 2"),
+        ([b'{"type":"session","config":{},"seed":1}\n', b" " * (16 * 1024 * 1024 + 1)], "at most"),
+    ],
+)
+def test_what_is_no_recording_is_refused_with_its_line(lines: list[bytes], says: str) -> None:
+    with pytest.raises(RecordingError, match=says):
+        replay(lines)
+
+
+def test_a_recorded_policy_decides_as_any_other() -> None:
+    plain, noted = Policy(BalancerConfig(), 1), RecordedPolicy(BalancerConfig(), 1, Recording(len, salt=SALT))
+    events = [CdnAdded("one"), ResourceRequested(ResourceKey(0, Kind.MEDIA, 1)), TimePassed()]
+    actions = [(plain.handle(event, 5), noted.handle(event, 5)) for event in events]
+    assert all(one == other for one, other in actions)
+    assert any(isinstance(action, FetchFromCdn | WakeAt) for one, _ in actions for action in one)
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with World() as world, world.viewer(record=str(tmp_path / "no" / "where.jsonl")):
+            pass
+
+    with pytest.raises(ConfigurationError, match=r"--record .*where.jsonl"):
+        run_virtual(main())
