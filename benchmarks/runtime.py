@@ -1,6 +1,6 @@
 """The runtime against its bounds, and its peers in the same run.
 
-    make bench-runtime                                five rounds, 8 minutes
+    make bench-runtime                                five rounds and Savina's set, 8 minutes
     make bench-runtime ARGS="--quick"                 three rounds of the peers that bounds speak of, 2 minutes
     make bench-runtime ARGS="--only ping_pong ask"    some claims
 
@@ -14,19 +14,15 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
+import savina
 from harness import Claim, conclude
 from measure import Figures
+from processes import HERE, compile_erlang, erlang, run
 
-HERE = Path(__file__).resolve().parent
 PEERS_PYTHON = HERE.parent / "build" / "peers-venv" / "bin" / "python"
 CLAIMS = (
     *("ping_pong", "ring", "many_to_one", "fan_in", "ask", "spawn"),
@@ -34,7 +30,6 @@ CLAIMS = (
 )
 BOUNDED_BY = ("erlang", "xoscar", "pykka", "asyncio_queue")  # the peers that bounds speak of
 OWN = ("no_turns", "plain_threads", "shoal_asyncio", "eventfd")  # a claim's own file runs these too
-LONGEST_S = 120
 
 
 def command(runtime: str, work: str, ebin: Path) -> list[str] | None:
@@ -45,10 +40,7 @@ def command(runtime: str, work: str, ebin: Path) -> list[str] | None:
     if runtime in OWN:
         return [*ours, runtime]
     if runtime == "erlang":
-        if not (ebin / "erlang_actors.beam").exists():
-            return None
-        erl = ["erl", "+S", "1", "+sbwt", "none", "-noshell", "-pa", str(ebin)]
-        return [*erl, "-run", "erlang_actors", "main", work]
+        return erlang("erlang_actors", work, ebin)
     if not PEERS_PYTHON.exists():
         return None
     script = runtime if (HERE / "peers" / f"{runtime}.py").exists() else f"{runtime}_actors"
@@ -57,33 +49,7 @@ def command(runtime: str, work: str, ebin: Path) -> list[str] | None:
 
 def measure(runtime: str, work: str, ebin: Path) -> dict[str, float] | None:
     """The figures of one run; None when it could not run."""
-    arguments = command(runtime, work, ebin)
-    if arguments is None:
-        return None
-    path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-    try:
-        ended = subprocess.run(
-            arguments,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LONGEST_S,
-            env={**os.environ, "PYTHONPATH": path},
-        )
-    except subprocess.TimeoutExpired:
-        return None
-    lines = [line for line in ended.stdout.splitlines() if line.startswith("{")]
-    if not lines:
-        print(f"{runtime} {work} failed: {ended.stderr.strip()[-300:]}", file=sys.stderr)
-        return None
-    print(lines[-1], flush=True)
-    row: dict[str, Any] = json.loads(lines[-1])
-    return {name: value for name, value in row.items() if name not in ("runtime", "work")}
-
-
-def compile_erlang(into: Path) -> None:
-    if shutil.which("erlc") is not None:
-        subprocess.run(["erlc", "-o", str(into), str(HERE / "peers" / "erlang_actors.erl")], check=True)
+    return run(command(runtime, work, ebin), f"{runtime} {work}")
 
 
 def show(figures: Figures, claims: list[str]) -> None:
@@ -124,7 +90,10 @@ def main() -> int:
     claims: list[Claim] = []
     for module in modules.values():
         claims += module.claims(figures)
-    return conclude("runtime", claims)
+    whole = list(options.only) == list(CLAIMS) and not options.quick
+    micro = savina.conclude(savina.measure(list(savina.PROGRAMS), savina.ROUNDS)) if whole else 0
+    held = conclude("runtime", claims)
+    return held or micro
 
 
 if __name__ == "__main__":

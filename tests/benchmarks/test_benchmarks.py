@@ -16,6 +16,8 @@ instructions = importlib.import_module("instructions")
 harness = importlib.import_module("harness")
 measure = importlib.import_module("measure")
 runtime = importlib.import_module("runtime")
+savina = importlib.import_module("savina")
+savina_programs = importlib.import_module("savina_programs")
 sys.path.remove(str(BENCHMARKS))
 
 OURS = ("ping_pong", "ring", "many_to_one", "fan_in", "ask", "timers")
@@ -97,3 +99,38 @@ def test_a_peer_that_is_not_installed_is_not_measured(monkeypatch, tmp_path):
     monkeypatch.setattr(runtime, "PEERS_PYTHON", tmp_path / "none")
     assert runtime.measure("xoscar", "ring", tmp_path) is None
     assert runtime.measure("erlang", "ring", tmp_path) is None
+
+
+@pytest.mark.parametrize("mode", ["cooperative", "threaded"])
+@pytest.mark.parametrize("name", savina_programs.PROGRAMS)
+def test_each_program_of_savinas_comes_to_its_result_in_both_modes(name, mode):
+    pytest.importorskip("uvloop")
+    assert asyncio.run(asyncio.wait_for(savina_programs.run(name, mode, 240), 30)) > 0
+
+
+def test_a_program_that_comes_to_another_result_fails():
+    async def main():
+        finish = savina_programs.Finish()
+        finish(found=239, expected=240)
+        await finish.wait()
+
+    with pytest.raises(ValueError, match="came to 239 where it must come to 240"):
+        asyncio.run(main())
+
+
+def test_savinas_table_says_what_was_not_measured(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    figures = measure.Figures()
+    figures.rows = {
+        ("shoal", "big"): [{"per_cpu_s": 30.0}],
+        ("shoal, threaded", "big"): [{"per_cpu_s": 3.0}],
+        ("erlang", "big"): [{"per_cpu_s": 20.0}],
+    }
+    assert savina.conclude(figures) == 0
+    figures.rows["erlang", "big"] = [{}]
+    assert savina.conclude(figures) == 3
+    figures.rows["shoal", "big"] = [{}]
+    assert savina.conclude(figures) == 1
+    assert "not measured" in capsys.readouterr().out
+    rows = [json.loads(line) for line in (tmp_path / "out" / "bench-savina.jsonl").read_text().splitlines()]
+    assert [row["of_erlang"] for row in rows] == [1.5, None, None]
