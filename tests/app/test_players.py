@@ -7,30 +7,20 @@ installs what is needed.
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from shoal.app.demo.origin import Fault
 from shoal.app.session import SessionOptions
 
+from .chromium import page_in_chromium, page_server, skip_without_chromium
 from .support import assert_right_bytes, judged, playlist_of, running_origins, short_stream, sources_of, viewer
-
-async_api = pytest.importorskip("playwright.async_api", reason="no playwright; run: tools/install-test-tools")
 
 pytestmark = pytest.mark.real
 
 HLS_JS = Path(__file__).resolve().parents[2] / "build" / "npm" / "node_modules" / "hls.js" / "dist" / "hls.js"
-CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"),
-)
 RUN_TIMEOUT_S = 55.0
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>hls.js</title><video muted></video><script src="hls.js"></script>
@@ -49,48 +39,21 @@ hls.attachMedia(video);
 </script>"""
 
 
-@asynccontextmanager
-async def page_server() -> AsyncIterator[str]:
-    """A web server on loopback, of another port and so of another origin than the proxy."""
-
-    async def page(_: web.Request) -> web.Response:
-        return web.Response(text=PAGE, content_type="text/html")
-
-    async def script(_: web.Request) -> web.FileResponse:
-        return web.FileResponse(HLS_JS)
-
-    application = web.Application()
-    application.router.add_get("/", page)
-    application.router.add_get("/hls.js", script)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    finally:
-        await runner.cleanup()
-
-
 async def play_in_chromium(url: str, profile: Path) -> dict[str, Any]:
     """What the page saw, once the video has ended or a fatal error came."""
-    async with page_server() as site, async_api.async_playwright() as playwright:
-        browser = await playwright.chromium.launch_persistent_context(
-            profile, executable_path=CHROMIUM, headless=True, args=list(FLAGS)
-        )
-        try:
-            page = await browser.new_page()
-            await page.goto(f"{site}?url={url}")
-            await page.wait_for_function("seen.ended || seen.fatal.length", timeout=(RUN_TIMEOUT_S - 10) * 1000)
-            return dict(await page.evaluate("seen"))
-        finally:
-            await browser.close()
+    async with (
+        page_server(PAGE, {"hls.js": HLS_JS}) as site,
+        page_in_chromium(f"{site}?url={url}", profile) as page,
+    ):
+        await page.wait_for_function("seen.ended || seen.fatal.length", timeout=(RUN_TIMEOUT_S - 10) * 1000)
+        return dict(await page.evaluate("seen"))
 
 
 @pytest.mark.parametrize("fault", ["none", "hang-body"])
 def test_hls_js_plays_to_the_end(tmp_path: Path, fault: str):
-    if CHROMIUM is None or not HLS_JS.exists():
-        missing = "chromium" if CHROMIUM is None else f"hls.js in {HLS_JS}"
-        pytest.skip(f"no {missing}; run: tools/install-test-tools")
+    skip_without_chromium()
+    if not HLS_JS.exists():
+        pytest.skip(f"no hls.js in {HLS_JS}; run: tools/install-test-tools")
     stream = short_stream()
 
     async def run() -> None:

@@ -7,9 +7,6 @@ Where every byte came from is what each side says of itself, and both are held a
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +15,16 @@ import pytest
 pytest.importorskip("aiortc", reason="peers need WebRTC: pip install 'shoal[webrtc]'")
 
 from shoal.app.demo.children import Children
-from shoal.app.demo.origin import Origin
-from shoal.app.demo.stream import Stream
-from shoal.app.session import SessionOptions, StreamSession, open_session
-from shoal.balancer.config import BalancerConfig
-from shoal.balancer.model import Segment
 from shoal.balancer.report import SourceState
 
 from ..p2pml.counterparts import Program, missing, plain_stream, sha256_of, start_peer, start_tracker
+from .readers import reader
 from .support import (
     left_running,
     marked_run,
-    playlist_of,
     running_origins,
     running_tracker,
     skip_without_an_address,
-    sources_of,
     until,
     used_bytes,
 )
@@ -43,43 +34,6 @@ pytestmark = pytest.mark.real
 RUN_TIMEOUT_S = 90.0
 SEGMENT_BYTES = 20_000
 PAGE_IDS = "peer:-PM0203-"  # how the package's peers name themselves
-
-
-class Reader:
-    """One of ours, which reads segment by segment and keeps the hash of each."""
-
-    def __init__(self, session: StreamSession, segments: tuple[Segment, ...]) -> None:
-        self.session = session
-        self.segments = segments
-        self.hashes: list[str] = []
-
-    async def read(self, count: int) -> None:
-        for segment in self.segments[len(self.hashes) :][:count]:
-            digest = hashlib.sha256()
-            async for piece in self.session.read(segment.key):
-                digest.update(piece.data)
-            self.hashes.append(digest.hexdigest())
-
-    async def peers(self) -> list[SourceState]:
-        return sources_of(await self.session.report(), "peer")
-
-    async def met(self, held: int) -> None:
-        """Wait until a peer has said that it holds so many segments."""
-
-        async def holds() -> bool:
-            return any(peer.held_count >= held for peer in await self.peers())
-
-        await until(holds, f"no peer holds {held} segments", timeout_s=40.0)
-
-
-@asynccontextmanager
-async def reader(origin: Origin, stream: Stream, tracker: str, **config: Any) -> AsyncIterator[Reader]:
-    options = SessionOptions(
-        url=playlist_of(origin, stream), trackers=(tracker,), allow_private=True, config=BalancerConfig(**config)
-    )
-    async with open_session(options) as session:
-        root = await session.playlist()
-        yield Reader(session, (await session.playlist(root.best)).segments)
 
 
 async def completed(peer: Program) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from shoal.app.demo.children import Child, Children
 from shoal.app.demo.stream import PLAYLIST, Stream, write_sidecar
 from shoal.balancer import identity
 
-__all__ = ["Program", "missing", "plain_stream", "sha256_of", "start_peer", "start_tracker"]
+__all__ = ["Program", "bundled_page", "missing", "plain_stream", "sha256_of", "start_peer", "start_tracker"]
 
 HERE = Path(__file__).resolve().parent
 NPM = HERE.parents[1] / "build" / "npm"
@@ -113,16 +113,30 @@ async def _start(children: Children, name: str, program: str, *arguments: str) -
 @functools.cache
 def bundled(program: str) -> Path:
     """The program with all it imports but native code, where Node finds that."""
-    target = NPM / program
     require = "import{createRequire}from'module';const require=createRequire(import.meta.url);"
+    return _bundle(
+        program,
+        *("--platform=node", "--format=esm", "--target=node18", f"--banner:js={require}"),
+        *("--external:@roamhq/wrtc", "--external:ws", "--external:bittorrent-tracker/server"),
+        f"--alias:webrtc-polyfill={HERE / 'webrtc.mjs'}",
+        "--define:process.browser=true",  # the tracker's client asks, and takes no part in swarms of servers then
+    )
+
+
+@functools.cache
+def bundled_page() -> Path:
+    """page.mjs and all it imports, as one script for a page."""
+    return _bundle("page.mjs", "--platform=browser", "--format=iife", "--conditions=p2pml:core-as-bundle")
+
+
+def _bundle(program: str, *options: str) -> Path:
+    target = NPM / program
     subprocess.run(
         [
             NPM / "node_modules" / ".bin" / "esbuild",
             HERE / program,
-            *("--bundle", "--platform=node", "--format=esm", "--target=node18", "--log-level=error"),
-            *(f"--alias:webrtc-polyfill={HERE / 'webrtc.mjs'}", f"--banner:js={require}", f"--outfile={target}"),
-            "--define:process.browser=true",  # the tracker's client asks, and takes no part in swarms of servers then
-            *("--external:@roamhq/wrtc", "--external:ws", "--external:bittorrent-tracker/server"),
+            *("--bundle", "--log-level=error", f"--outfile={target}"),
+            *options,
         ],
         env={**os.environ, "NODE_PATH": str(NPM / "node_modules")},
         check=True,
