@@ -24,6 +24,7 @@ from measure import Figures
 from processes import HERE, compile_erlang, erlang, run
 
 PEERS_PYTHON = HERE.parent / "build" / "peers-venv" / "bin" / "python"
+CAF = HERE.parent / "build" / "peers" / "caf_actors"  # of peers/caf_actors.cpp, by tools/install-bench-peers
 CLAIMS = (
     *("ping_pong", "ring", "many_to_one", "fan_in", "ask", "spawn"),
     *("fairness", "turns", "cross_thread", "timers", "hop"),
@@ -41,6 +42,8 @@ def command(runtime: str, work: str, ebin: Path) -> list[str] | None:
         return [*ours, runtime]
     if runtime == "erlang":
         return erlang("erlang_actors", work, ebin)
+    if runtime == "caf":
+        return [str(CAF), work] if CAF.exists() else None
     if not PEERS_PYTHON.exists():
         return None
     script = runtime if (HERE / "peers" / f"{runtime}.py").exists() else f"{runtime}_actors"
@@ -58,7 +61,7 @@ def show(figures: Figures, claims: list[str]) -> None:
     for work in claims:
         rates = {
             runtime: figures.figure(runtime, work)
-            for runtime in ("shoal", *BOUNDED_BY, "thespian", "threads")
+            for runtime in ("shoal", *BOUNDED_BY, "caf", "thespian", "threads")
             if (runtime, work) in figures.rows
         }
         shown = ", ".join(f"{runtime} {rate:,.0f}" for runtime, rate in rates.items() if rate is not None)
@@ -77,6 +80,11 @@ def main() -> int:
     figures = Figures()
     with tempfile.TemporaryDirectory() as ebin:
         compile_erlang(Path(ebin))
+        skipped = {
+            peer for work, module in modules.items() for peer in module.PEERS if not command(peer, work, Path(ebin))
+        }
+        for peer in sorted(skipped):
+            print(f"{peer} is not installed here: skipped (tools/install-bench-peers)", file=sys.stderr)
         for number in range(rounds):
             for work, module in modules.items():
                 if number > 0 and getattr(module, "RUNS_ONCE", False):

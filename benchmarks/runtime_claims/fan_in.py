@@ -10,7 +10,7 @@ from measure import Figures, Stopwatch, run_ours
 from shoal.runtime import Actor, ActorRef, ActorSystem, MailboxSettings
 
 MESSAGES = 1_000_000
-PEERS = ("erlang", "asyncio_queue", "xoscar", "pykka", "thespian", "threads")
+PEERS = ("erlang", "caf", "asyncio_queue", "xoscar", "pykka", "thespian", "threads")
 
 
 class Sink(Actor[int]):

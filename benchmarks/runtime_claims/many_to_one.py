@@ -14,7 +14,7 @@ from shoal.runtime import Actor, ActorRef, ActorSystem, MailboxSettings
 
 SENDERS = 100
 MESSAGES = 500_000
-PEERS = ("erlang", "xoscar", "pykka", "thespian", "asyncio_queue", "threads")
+PEERS = ("erlang", "caf", "xoscar", "pykka", "thespian", "asyncio_queue", "threads")
 
 
 class Sink(Actor[int]):

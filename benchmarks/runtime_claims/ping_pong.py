@@ -10,7 +10,7 @@ from measure import Figures, Stopwatch, run_ours
 from shoal.runtime import Actor, ActorRef, ActorSystem
 
 ROUND_TRIPS = 400_000
-PEERS = ("erlang", "xoscar", "pykka", "thespian", "asyncio_queue", "threads")
+PEERS = ("erlang", "caf", "xoscar", "pykka", "thespian", "asyncio_queue", "threads")
 
 
 class Ping(Actor[int]):

@@ -11,7 +11,7 @@ from shoal.runtime import Actor, ActorSystem
 
 ACTORS = 100
 HOPS = 800_000
-PEERS = ("erlang", "xoscar", "pykka", "thespian", "asyncio_queue", "threads")
+PEERS = ("erlang", "caf", "xoscar", "pykka", "thespian", "asyncio_queue", "threads")
 
 
 class Node(Actor[int]):

@@ -8,7 +8,7 @@ from measure import Figures, Stopwatch, idle_bytes, run_ours
 from shoal.runtime import Actor, ActorSystem
 
 ACTORS = 200_000  # as Erlang's
-PEERS = ("erlang", "xoscar", "pykka", "thespian", "asyncio_queue", "threads")
+PEERS = ("erlang", "caf", "xoscar", "pykka", "thespian", "asyncio_queue", "threads")
 
 
 class Idle(Actor[int]):

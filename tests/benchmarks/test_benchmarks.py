@@ -98,7 +98,9 @@ def test_a_goal_is_one_thing_and_the_bound_another():
 def test_a_peer_that_is_not_installed_is_not_measured(monkeypatch, tmp_path):
     monkeypatch.setattr(runtime, "PEERS_PYTHON", tmp_path / "none")
     assert runtime.measure("xoscar", "ring", tmp_path) is None
+    monkeypatch.setattr(runtime, "CAF", tmp_path / "none")
     assert runtime.measure("erlang", "ring", tmp_path) is None
+    assert runtime.measure("caf", "ring", tmp_path) is None
 
 
 @pytest.mark.parametrize("mode", ["cooperative", "threaded"])
