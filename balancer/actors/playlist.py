@@ -28,18 +28,19 @@ from typing import Any, TypeVar
 import msgspec
 
 from shoal.runtime import Actor, ActorRef, AskTimedOut, Reply
-from shoal.transports.errors import AddressRefused, StatusError, TimedOut, TransportError
+from shoal.transports.errors import StatusError, TimedOut, TransportError
 
 from .. import identity
 from ..config import BalancerConfig
 from ..errors import BalancerError, PlaylistUnsupported, UnknownResource
-from ..formats.hls import Catalogue, Limits, MediaPlaylist, Multivariant, UriKind, parse, rewrite
+from ..formats.hls import Catalogue, Limits, MediaPlaylist, Multivariant, UriKind, parse, rewrite, skip_url
 from ..formats.hls import Playlist as AnyPlaylist
 from ..integrity import Sidecar
 from ..model import ByteRange, Kind, ResourceKey, Segment
 from ..paths import path_of, playlist_path
 from ..streams import streams_of
 from .messages import Document, FetchDocument, HashesKnown, Listed, LoadPlaylist, Noted, PlaylistText
+from .renditions import KnownRendition, end_of, is_newer, may_pass, newness
 
 __all__ = ["SESSION_RENDITION", "Playlist"]
 
@@ -73,25 +74,6 @@ class _HashesDue(msgspec.Struct, frozen=True):
     """From our timer: ask for the hashes again."""
 
 
-class _Rendition(msgspec.Struct):
-    url: str
-    stream: identity.Stream
-    stream_type: identity.StreamType
-    catalogue: Catalogue
-    variables: dict[str, str] = {}
-    answer: PlaylistText | None = None
-    listed: Listed | None = None  # what the session was told last
-    loaded_us: int = 0
-    fresh_us: int | None = None  # how long after loading it counts as new; None: for ever
-    end: int = 0  # the number that follows its last segment
-    went_on_us: int = 0  # when `end` last changed
-    target_duration_us: int = 0
-    is_live: bool = False
-
-    def is_overdue(self, now_us: int, target_durations: float) -> bool:
-        return now_us - self.went_on_us > self.target_duration_us * target_durations
-
-
 class Playlist(Actor[Any]):
     def __init__(
         self,
@@ -117,7 +99,7 @@ class Playlist(Actor[Any]):
         self._sidecar_retry_us = config.sidecar_retry_us
         self._good_cdn = 0
         self._root: PlaylistText | None = None  # of a multivariant playlist
-        self._renditions: list[_Rendition] = []
+        self._renditions: list[KnownRendition] = []
         self._waiting: dict[int | None, list[Reply]] = {}
         self._early: list[LoadPlaylist] = []  # for renditions, before it is known which there are
 
@@ -164,7 +146,7 @@ class Playlist(Actor[Any]):
         self._waiting[rendition] = []
         self.start_task(self._load(rendition), name=f"load-{rendition}")
 
-    def _is_fresh(self, known: _Rendition) -> bool:
+    def _is_fresh(self, known: KnownRendition) -> bool:
         return known.fresh_us is None or self.now_us - known.loaded_us < known.fresh_us
 
     def _reply(self, asked: int | None, answer: PlaylistText | Exception) -> None:
@@ -190,15 +172,18 @@ class Playlist(Actor[Any]):
         known = None if rendition is None else self._renditions[rendition]
         limits = Limits(playlist_bytes_max=self._config.playlist_bytes_max)
 
+        before = known.skippable(self.now_us) if known is not None else None
+
         def read(document: Document) -> AnyPlaylist:
-            return parse(document.body, document.url, variables=known.variables if known else {}, limits=limits)
+            variables = known.variables if known else {}
+            return parse(document.body, document.url, variables=variables, limits=limits, before=before)
 
         def is_enough(playlist: AnyPlaylist) -> bool:
             if known is None or not known.is_live or not isinstance(playlist, MediaPlaylist) or not playlist.is_live:
                 return True
-            if _end(playlist) == known.end:
+            if end_of(playlist) == known.end:
                 return not known.is_overdue(self.now_us, OVERDUE_AFTER)
-            return _end(playlist) > known.end
+            return end_of(playlist) > known.end
 
         url = self._url if known is None else known.url
         try:
@@ -207,9 +192,9 @@ class Playlist(Actor[Any]):
                 # A live stream's sidecar grows with it.
                 if not self._is_sidecar_settled or (self._has_sidecar and known is not None and known.is_live):
                     hashes = group.create_task(self._load_hashes())
-                found = group.create_task(self._best(url, self._config.playlist_bytes_max, read, is_enough, _newness))
+                found = group.create_task(self._whole(url, known if before is not None else None, read, is_enough))
             playlist = found.result()
-            if hashes is not None and _is_newer(playlist, hashes.result().sidecar):
+            if hashes is not None and is_newer(playlist, hashes.result().sidecar):
                 # The window slid between the two answers; once more, and the newest segment is hashed as well.
                 hashes = asyncio.create_task(self._load_hashes())
                 await hashes
@@ -223,6 +208,26 @@ class Playlist(Actor[Any]):
                 error=failure,
             )
         )
+
+    async def _whole(
+        self,
+        url: str,
+        skipping: KnownRendition | None,
+        read: Callable[[Document], AnyPlaylist],
+        is_enough: Callable[[AnyPlaylist], bool],
+    ) -> AnyPlaylist:
+        """The playlist; of `skipping` by a delta update, or else whole, as a server without updates gives it."""
+        bytes_max = self._config.playlist_bytes_max
+        if skipping is not None:
+            try:
+                return await self._best(skip_url(url), bytes_max, read, is_enough, newness)
+            except (TransportError, BalancerError) as error:
+                found = await self._best(url, bytes_max, read, is_enough, newness)
+                if not isinstance(error, PlaylistUnsupported):  # which is one that only does not join
+                    skipping.takes_skip = False
+                    self._session.tell(Noted(f"delta updates are not asked for any more: {error}"))
+                return found
+        return await self._best(url, bytes_max, read, is_enough, newness)
 
     async def _best(
         self,
@@ -316,7 +321,7 @@ class Playlist(Actor[Any]):
         error = hashes.error
         if hashes.sidecar is not None:
             self._know(hashes.sidecar)
-        elif error is not None and _may_pass(error):
+        elif error is not None and may_pass(error):
             self._session.tell(Noted(f"hashes did not come, so nothing is verified until they do: {error}"))
             self._ask_again_for_hashes()
         elif isinstance(error, StatusError) and error.status in {403, 404, 410}:
@@ -344,7 +349,7 @@ class Playlist(Actor[Any]):
             for known in self._renditions:
                 if known.listed is not None:  # told again, since it may be asked of peers now
                     self._session.tell(msgspec.structs.replace(known.listed, is_restarted=False))
-        elif error is not None and _may_pass(error):
+        elif error is not None and may_pass(error):
             self._ask_again_for_hashes()
         else:
             self._session.tell(Noted(f"hashes are not asked for any more: {error}"))
@@ -368,19 +373,27 @@ class Playlist(Actor[Any]):
         stream: identity.Stream,
         variables: dict[str, str],
         stream_type: identity.StreamType = identity.StreamType.MAIN,
-    ) -> _Rendition:
-        return _Rendition(
+    ) -> KnownRendition:
+        return KnownRendition(
             url=url, stream=stream, stream_type=stream_type, catalogue=Catalogue(number), variables=variables
         )
 
     def _on_multivariant(self, playlist: Multivariant) -> PlaylistText:
         numbers: dict[str, int] = {}
         for url, stream, stream_type in streams_of(playlist):
-            if url not in numbers and len(numbers) < RENDITIONS_MAX:
-                numbers[url] = len(self._renditions)
+            if url in numbers:
+                continue
+            # Those beyond the limit have a path as well, which leads nowhere: their own URL would lead around us.
+            numbers[url] = len(numbers)
+            if numbers[url] < RENDITIONS_MAX:
                 self._renditions.append(
-                    self._rendition(len(self._renditions), url, stream, dict(playlist.variables), stream_type)
+                    self._rendition(numbers[url], url, stream, dict(playlist.variables), stream_type)
                 )
+        if len(numbers) > RENDITIONS_MAX:
+            left_out = len(numbers) - RENDITIONS_MAX
+            self._session.tell(
+                Noted(f"{left_out} renditions are not served, since only the first {RENDITIONS_MAX} are")
+            )
         named: dict[tuple[Kind, str], Segment] = {}
 
         def name(kind: UriKind, uri: str, _: ByteRange | None) -> str:
@@ -409,7 +422,7 @@ class Playlist(Actor[Any]):
 
     def _on_media(self, rendition: int, playlist: MediaPlaylist) -> PlaylistText:
         known = self._renditions[rendition]
-        end = _end(playlist)
+        end = end_of(playlist)
         is_older = known.answer is not None and known.is_live and end < known.end
         if known.answer is not None and is_older and not known.is_overdue(self.now_us, RESTART_AFTER):
             # A CDN that lags behind the one before must not turn the player's time back.
@@ -445,6 +458,7 @@ class Playlist(Actor[Any]):
         self._session.tell(known.listed)
         known.loaded_us, known.end, known.is_live = self.now_us, end, playlist.is_live
         known.target_duration_us = playlist.target_duration_us
+        known.before = playlist if playlist.is_live and playlist.server_control is not None else None
         share = self._config.live_reload_share
         known.fresh_us = int(playlist.target_duration_us * share) if playlist.is_live else None
         known.answer = PlaylistText(
@@ -459,27 +473,3 @@ class Playlist(Actor[Any]):
         if dropped:
             tags = ", ".join(sorted(dropped))
             self._session.tell(Noted(f"the player does not see {tags}, which this proxy does not serve"))
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether the same request may be answered better later."""
-    if isinstance(error, StatusError):
-        return error.status >= 500 or error.status in {408, 425, 429}
-    return isinstance(error, TransportError) and not isinstance(error, AddressRefused)
-
-
-def _end(playlist: MediaPlaylist) -> int:
-    """The number that will follow its last segment."""
-    return playlist.media_sequence + len(playlist.segments)
-
-
-def _newness(playlist: AnyPlaylist) -> int:
-    return _end(playlist) if isinstance(playlist, MediaPlaylist) else 0
-
-
-def _is_newer(playlist: AnyPlaylist, sidecar: Sidecar | None) -> bool:
-    """Whether a live playlist names a segment that its hashes do not know yet, though they know others."""
-    if sidecar is None or not isinstance(playlist, MediaPlaylist) or not playlist.is_live:
-        return False
-    known = [sidecar.digests(segment.uri, segment.byte_range) is not None for segment in playlist.segments[-2:]]
-    return known == [True, False]

@@ -3,12 +3,15 @@
 tokenizer     bytes to lines, within limits
 attributes    attribute lists and the values in them
 variables     EXT-X-DEFINE
+delta         EXT-X-SKIP: an update and what was known before to a whole playlist
+low_latency   parts, hints, reports
 parser        `parse`: the whole way to a Multivariant or a MediaPlaylist (playlist.py)
 catalogue     media playlists to the balancer's Segments, with numbers and times
 rewrite       the same playlist with other URIs
 """
 
 from .catalogue import Catalogue, Resources, resources
+from .delta import skip_url
 from .parser import parse
 from .playlist import (
     IFrameStream,
@@ -17,8 +20,12 @@ from .playlist import (
     MediaPlaylist,
     MediaSegment,
     Multivariant,
+    Part,
     Playlist,
+    PreloadHint,
     Rendition,
+    RenditionReport,
+    ServerControl,
     UriKind,
     Variant,
 )
@@ -35,13 +42,18 @@ __all__ = [
     "MediaSegment",
     "Multivariant",
     "Namer",
+    "Part",
     "Playlist",
+    "PreloadHint",
     "Rendition",
+    "RenditionReport",
     "Resources",
     "Rewritten",
+    "ServerControl",
     "UriKind",
     "Variant",
     "parse",
     "resources",
     "rewrite",
+    "skip_url",
 ]

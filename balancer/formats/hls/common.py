@@ -17,7 +17,16 @@ __all__ = ["Common"]
 
 # Kinds that we fetch: another scheme would have a player on this machine open, say, file:/etc/passwd for a stranger.
 _FETCHED = frozenset(
-    {UriKind.VARIANT, UriKind.RENDITION, UriKind.I_FRAMES, UriKind.SEGMENT, UriKind.MAP},
+    {
+        UriKind.VARIANT,
+        UriKind.RENDITION,
+        UriKind.I_FRAMES,
+        UriKind.SEGMENT,
+        UriKind.MAP,
+        UriKind.PART,
+        UriKind.PRELOAD_HINT,
+        UriKind.RENDITION_REPORT,
+    },
 )
 # RFC 3986, 3.1: what makes a reference absolute.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")

@@ -3,20 +3,33 @@
     tags that apply to the next segment        EXTINF BYTERANGE DISCONTINUITY GAP PROGRAM-DATE-TIME
     tags that apply from here on               KEY MAP BITRATE
     tags of the whole playlist                 TARGETDURATION MEDIA-SEQUENCE ... ENDLIST
+    tags of low latency (low_latency.py)       PART PART-INF SERVER-CONTROL PRELOAD-HINT RENDITION-REPORT
 
-Low-latency tags are not read: they are kept as unknown, and `rewrite.py` drops
-those that would have a player wait for what is not served.  A delta update
-(EXT-X-SKIP) is refused, since it leaves out segments and nobody here asks for one.
+`rewrite.py` drops those that would have a player wait for what is not served.  A
+delta update (EXT-X-SKIP) is whole when it comes here: `delta.py` saw to that.
 """
 
 from __future__ import annotations
 
-from shoal.balancer.errors import PlaylistMalformed, PlaylistTooLarge, PlaylistUnsupported
+from collections.abc import Sized
+
+from shoal.balancer.errors import PlaylistMalformed, PlaylistTooLarge
 from shoal.balancer.model import ByteRange
 
 from .attributes import OFFSET_MAX, byte_range, closed_byte_range, date_time_us, decimal_integer, duration_us
 from .common import Common
-from .playlist import InitSection, Key, MediaPlaylist, MediaSegment, UriKind
+from .low_latency import PartReader, part_target_us, preload_hint, rendition_report, server_control
+from .playlist import (
+    InitSection,
+    Key,
+    MediaPlaylist,
+    MediaSegment,
+    Part,
+    PreloadHint,
+    RenditionReport,
+    ServerControl,
+    UriKind,
+)
 from .tokenizer import BLANKS, Line, shorten
 
 __all__ = ["MEDIA_TAGS", "MediaParser"]
@@ -37,7 +50,9 @@ MEDIA_TAGS = frozenset(
         "EXT-X-PART",
         "EXT-X-PART-INF",
         "EXT-X-PLAYLIST-TYPE",
+        "EXT-X-PRELOAD-HINT",
         "EXT-X-PROGRAM-DATE-TIME",
+        "EXT-X-RENDITION-REPORT",
         "EXT-X-SERVER-CONTROL",
         "EXT-X-SKIP",
         "EXT-X-TARGETDURATION",
@@ -59,6 +74,7 @@ class _Next:
         self.is_discontinuity = False
         self.is_gap = False
         self.program_date_time_us: int | None = None
+        self.parts: list[Part] = []
 
 
 class MediaParser:
@@ -74,6 +90,12 @@ class MediaParser:
         self.playlist_type: str | None = None
         self.has_end = False
         self.is_i_frames_only = False
+        self.part_target_us: int | None = None
+        self.server_control: ServerControl | None = None
+        self.preload_hints: list[PreloadHint] = []
+        self.rendition_reports: list[RenditionReport] = []
+        self._part_reader = PartReader(common)
+        self._part_count = 0
         self._next = _Next()
         self._discontinuities = 0  # so far
         self._keys: dict[str, Key] = {}  # by KEYFORMAT
@@ -107,6 +129,11 @@ class MediaParser:
             is_independent=common.is_independent,
             start=common.start,
             segments=tuple(self.segments),
+            parts=tuple(self._next.parts),
+            part_target_us=self.part_target_us,
+            server_control=self.server_control,
+            preload_hints=tuple(self.preload_hints),
+            rendition_reports=tuple(self.rendition_reports),
             variables=self.variables,
             unknown_tags=tuple(common.unknown_tags),
             layout=common.layout(),
@@ -150,15 +177,41 @@ class MediaParser:
                 self.has_end = True
             case "EXT-X-I-FRAMES-ONLY":
                 self.is_i_frames_only = True
+            case _:
+                self._low_latency_tag(line)
+
+    def _low_latency_tag(self, line: Line) -> None:
+        match line.name:
+            case "EXT-X-PART":
+                self._part_count += 1
+                if self._part_count > self.common.limits.parts_max:
+                    raise PlaylistTooLarge(
+                        f"has too many parts; raise parts_max above {self.common.limits.parts_max}", line=line.number
+                    )
+                self._next.parts.append(self._part_reader.read(line))
+            case "EXT-X-PART-INF":
+                self.common.once(line)
+                self.part_target_us = part_target_us(self.common.attributes(line))
             case "EXT-X-SERVER-CONTROL":
-                self.common.attributes(line)  # so that rewrite.py, which takes some of them out, can read it
-                self.common.keep_unknown(line)
-            case "EXT-X-SKIP":
-                raise PlaylistUnsupported(
-                    "EXT-X-SKIP: a delta update, which leaves segments out; ask without _HLS_skip", line=line.number
-                )
+                self.common.once(line)
+                self.server_control = server_control(self.common.attributes(line))
+            case "EXT-X-PRELOAD-HINT":
+                hint = preload_hint(self.common, line)
+                if hint is not None:
+                    self._room(line, self.preload_hints)
+                    self.preload_hints.append(hint)
+            case "EXT-X-RENDITION-REPORT":
+                self._room(line, self.rendition_reports)
+                self.rendition_reports.append(rendition_report(self.common, line))
             case _:
                 self.common.keep_unknown(line)
+
+    def _room(self, line: Line, collected: Sized) -> None:
+        if len(collected) >= self.common.limits.streams_max:
+            raise PlaylistTooLarge(
+                f"{line.name} is there too often; raise streams_max above {self.common.limits.streams_max}",
+                line=line.number,
+            )
 
     def _extinf(self, line: Line) -> None:
         if self._next.duration is not None:
@@ -242,6 +295,7 @@ class MediaParser:
                 keys=self._keys_in_force,
                 is_discontinuity=said.is_discontinuity,
                 is_gap=said.is_gap,
+                parts=tuple(said.parts),
                 program_date_time_us=said.program_date_time_us,
                 bitrate_kbps=self._bitrate_kbps,
                 line=line.number,

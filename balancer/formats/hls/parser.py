@@ -1,6 +1,6 @@
 """Bytes of a playlist to its values; the one entrance is `parse`.
 
-    bytes -> tokenizer -> variables -> multivariant or media -> Multivariant | MediaPlaylist
+    bytes -> tokenizer -> variables -> (delta) -> multivariant or media -> Multivariant | MediaPlaylist
 
 Promises: nothing but PlaylistError is raised for anything a server can send, with
 the line, the value and what to do; every limit of `Limits` holds; linear in the
@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 from shoal.balancer.errors import ConfigurationError, PlaylistError, PlaylistMalformed
 
 from .common import Common
+from .delta import SKIP, expand
 from .media import MEDIA_TAGS, MediaParser
 from .multivariant import MULTIVARIANT_TAGS, MultivariantParser
-from .playlist import Playlist
+from .playlist import MediaPlaylist, Playlist
 from .tokenizer import Limits, Line, shorten, tokenize
 from .variables import resolve
 
@@ -29,18 +30,27 @@ _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 def parse(
-    data: bytes, url: str, *, variables: Mapping[str, str] = _NO_VARIABLES, limits: Limits | None = None
+    data: bytes,
+    url: str,
+    *,
+    variables: Mapping[str, str] = _NO_VARIABLES,
+    limits: Limits | None = None,
+    before: MediaPlaylist | None = None,
 ) -> Playlist:
     """The playlist that `data` is.
 
     `url` is where it came from after redirects, http or https; URIs are resolved
     against it.  `variables` are those of the multivariant playlist that led here.
+    `before` is the last load of this playlist: with it a delta update gives the whole
+    playlist, and without it is PlaylistUnsupported.
     Raises PlaylistError, and ConfigurationError for the wrong `url`.
     """
     limits = limits or Limits()
     shown = _checked(url)
     try:
         lines, defined = resolve(tokenize(data, limits), url, variables, limits)
+        if any(line.name == SKIP for line in lines):
+            lines = expand(lines, url, before, limits)
         common = Common(lines, url, limits)
         if _is_multivariant(lines):
             return MultivariantParser(common, defined).parse()

@@ -27,10 +27,15 @@ __all__ = [
     "MediaPlaylist",
     "MediaSegment",
     "Multivariant",
+    "Part",
     "Playlist",
+    "PreloadHint",
     "Reference",
     "Rendition",
+    "RenditionReport",
+    "ServerControl",
     "SessionData",
+    "Skip",
     "Start",
     "UnknownTag",
     "UriKind",
@@ -49,6 +54,9 @@ class UriKind(enum.StrEnum):
     KEY = "key"
     SESSION_KEY = "session_key"
     SESSION_DATA = "session_data"
+    PART = "part"
+    PRELOAD_HINT = "preload_hint"
+    RENDITION_REPORT = "rendition_report"  # a media playlist
     OTHER = "other"  # interstitial assets, thumbnails: named in tags that only the player reads
 
 
@@ -167,6 +175,52 @@ class InitSection(msgspec.Struct, frozen=True, kw_only=True):
     byte_range: ByteRange | None = None
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """EXT-X-PART (rfc8216bis, 4.4.4.9): a piece of a segment, in order and without holes."""
+
+    uri: str
+    duration_us: int
+    byte_range: ByteRange | None = None
+    is_independent: bool = False  # playing may begin here
+    is_gap: bool = False
+    line: int
+
+
+class PreloadHint(msgspec.Struct, frozen=True, kw_only=True):
+    """EXT-X-PRELOAD-HINT (rfc8216bis, 4.4.5.3); `byte_count` None is up to the end."""
+
+    type: str  # PART, MAP
+    uri: str
+    first_byte: int = 0
+    byte_count: int | None = None
+
+
+class RenditionReport(msgspec.Struct, frozen=True, kw_only=True):
+    """EXT-X-RENDITION-REPORT (rfc8216bis, 4.4.5.4); None is as in the playlist that holds it."""
+
+    uri: str
+    last_sequence: int | None = None
+    last_part: int | None = None
+
+
+class ServerControl(msgspec.Struct, frozen=True, kw_only=True):
+    """EXT-X-SERVER-CONTROL (rfc8216bis, 4.4.3.8)."""
+
+    can_block_reload: bool = False
+    can_skip_until_us: int | None = None  # None: no delta updates
+    can_skip_date_ranges: bool = False
+    hold_back_us: int | None = None
+    part_hold_back_us: int | None = None
+
+
+class Skip(msgspec.Struct, frozen=True, kw_only=True):
+    """EXT-X-SKIP (rfc8216bis, 4.4.5.2): what a delta update leaves out."""
+
+    segments: int
+    removed_date_ranges: tuple[str, ...] | None = None  # None: it leaves out no date ranges
+    line: int
+
+
 class MediaSegment(msgspec.Struct, frozen=True, kw_only=True):
     """One segment with all that applies to it."""
 
@@ -181,6 +235,7 @@ class MediaSegment(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[Key, ...] = ()  # alternatives: one of each KEYFORMAT
     is_discontinuity: bool = False
     is_gap: bool = False  # not there, and not to be asked for
+    parts: tuple[Part, ...] = ()
     program_date_time_us: int | None = None  # since 1970; only where the playlist says it
     bitrate_kbps: int | None = None
     line: int  # of its URI
@@ -217,6 +272,11 @@ class MediaPlaylist(msgspec.Struct, frozen=True, kw_only=True):
     is_independent: bool = False
     start: Start | None = None
     segments: tuple[MediaSegment, ...] = ()
+    parts: tuple[Part, ...] = ()  # of the segment that follows the last one
+    part_target_us: int | None = None
+    server_control: ServerControl | None = None
+    preload_hints: tuple[PreloadHint, ...] = ()
+    rendition_reports: tuple[RenditionReport, ...] = ()
     variables: dict[str, str] = {}
     unknown_tags: tuple[UnknownTag, ...] = ()
     layout: Layout

@@ -38,6 +38,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     line_chars_max: int = 64 * 1024  # a signed URL has a few KiB, a licence box in a data: URI some tens
     attributes_max: int = 64  # the richest tag of the draft has about 25
     segments_max: int = 20_000  # 11 hours of 2 s segments
+    parts_max: int = 20_000  # of low latency; a window of three target durations has 100
     streams_max: int = 1_000  # variants, renditions and I-frame streams together
     variables_max: int = 256  # EXT-X-DEFINE
     keys_max: int = 64  # in force at once; there is one per DRM system

@@ -1,0 +1,68 @@
+"""What the playlist actor knows of each rendition, and how it judges what was loaded.  Sans-IO."""
+
+from __future__ import annotations
+
+import msgspec
+
+from shoal.transports.errors import AddressRefused, StatusError, TransportError
+
+from .. import identity
+from ..formats.hls import Catalogue, MediaPlaylist
+from ..formats.hls import Playlist as AnyPlaylist
+from ..integrity import Sidecar
+from .messages import Listed, PlaylistText
+
+__all__ = ["KnownRendition", "end_of", "is_newer", "may_pass", "newness"]
+
+
+class KnownRendition(msgspec.Struct):
+    url: str
+    stream: identity.Stream
+    stream_type: identity.StreamType
+    catalogue: Catalogue
+    variables: dict[str, str] = {}
+    answer: PlaylistText | None = None
+    listed: Listed | None = None  # what the session was told last
+    loaded_us: int = 0
+    fresh_us: int | None = None  # how long after loading it counts as new; None: for ever
+    end: int = 0  # the number that follows its last segment
+    went_on_us: int = 0  # when `end` last changed
+    target_duration_us: int = 0
+    is_live: bool = False
+    before: MediaPlaylist | None = None  # the last load, where a delta update of it may be asked for
+    takes_skip: bool = True  # until asking for one has failed where a whole playlist came
+
+    def skippable(self, now_us: int) -> MediaPlaylist | None:
+        """What to ask a delta update of: a load no older than half the skip boundary (rfc8216bis, 6.3.7)."""
+        before = self.before
+        if before is None or before.server_control is None or not self.takes_skip:
+            return None
+        boundary_us = before.server_control.can_skip_until_us or 0
+        return before if now_us - self.loaded_us <= boundary_us // 2 else None
+
+    def is_overdue(self, now_us: int, target_durations: float) -> bool:
+        return now_us - self.went_on_us > self.target_duration_us * target_durations
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether the same request may be answered better later."""
+    if isinstance(error, StatusError):
+        return error.status >= 500 or error.status in {408, 425, 429}
+    return isinstance(error, TransportError) and not isinstance(error, AddressRefused)
+
+
+def end_of(playlist: MediaPlaylist) -> int:
+    """The number that will follow its last segment."""
+    return playlist.media_sequence + len(playlist.segments)
+
+
+def newness(playlist: AnyPlaylist) -> int:
+    return end_of(playlist) if isinstance(playlist, MediaPlaylist) else 0
+
+
+def is_newer(playlist: AnyPlaylist, sidecar: Sidecar | None) -> bool:
+    """Whether a live playlist names a segment that its hashes do not know yet, though they know others."""
+    if sidecar is None or not isinstance(playlist, MediaPlaylist) or not playlist.is_live:
+        return False
+    known = [sidecar.digests(segment.uri, segment.byte_range) is not None for segment in playlist.segments[-2:]]
+    return known == [True, False]
