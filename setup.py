@@ -92,9 +92,20 @@ def cythonized(extensions: list[Extension], *, checks: bool = False, **options: 
     for group in (plain, *alone):
         directives = {**DIRECTIVES, **dict.fromkeys(CHECKS, checks), **DIRECTIVES_OF.get(group[0].name, {})}
         done += cythonize(
-            group, language_level=3, nthreads=os.cpu_count() or 1, compiler_directives=directives, **options
+            group,
+            language_level=3,
+            nthreads=os.cpu_count() or 1,
+            compiler_directives=directives,
+            force=_is_stale([Path(options["build_dir"], one.sources[0]).with_suffix(".c") for one in group]),
+            **options,
         )
     return done
+
+
+def _is_stale(made: list[Path]) -> bool:
+    """Whether a .pxd is newer than the C: Cython does not see those that `from . cimport _name` reads."""
+    newest = max(path.stat().st_mtime for path in Path("src/shoal").glob("*/**/*.pxd"))
+    return any(path.exists() and path.stat().st_mtime < newest for path in made)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ cdef extern from *:
     };
     #endif
     static PyObject *shoal_as_method(PyObject *kind, PyObject *in_full, shoal_plainly plainly) {
-        Py_XSETREF(shoal_spawn_in_full, Py_NewRef(in_full));
+        Py_INCREF(in_full);  /* and never let go of: a module's own function */
+        shoal_spawn_in_full = in_full;
         shoal_spawn_plainly = plainly;
     #ifdef Py_LIMITED_API
         (void)kind;

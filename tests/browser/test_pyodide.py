@@ -3,6 +3,7 @@
 `make wasm` makes the wheels; without them, or without node, everything here is skipped.
 """
 
+import concurrent.futures
 import os
 import shutil
 import subprocess
@@ -62,11 +63,23 @@ def natively(script, *arguments):
 
 @pytest.mark.parametrize(("kind", "seeds"), [("compiled", SEEDS), ("plain", "4")])
 def test_a_seed_gives_the_same_trace_as_natively(kind, seeds):
-    there, here = run("traces.py", kind, seeds), natively("traces.py", seeds)
+    assert lines_of_both("traces.py", kind, seeds) > 10 * int(seeds)
+
+
+@pytest.mark.parametrize(("kind", "seeds"), [("compiled", SEEDS), ("plain", "10")])
+def test_a_seed_gives_the_same_decisions_as_natively(kind, seeds):
+    assert lines_of_both("decisions.py", kind, seeds) == int(seeds)
+
+
+def lines_of_both(script, kind, seeds):
+    """How many lines a script prints in the browser's Python and in this one: the same."""
+    with concurrent.futures.ThreadPoolExecutor() as both:
+        in_pyodide, in_this = both.submit(run, script, kind, seeds), both.submit(natively, script, seeds)
+    there, here = in_pyodide.result(), in_this.result()
     assert here.returncode == 0, here.stderr
     assert there.returncode == 0, there.stderr[-2000:]
-    assert here.stdout.count("\n") > 10 * int(seeds)
     assert there.stdout.splitlines() == here.stdout.splitlines()
+    return here.stdout.count("\n")
 
 
 @pytest.mark.parametrize("kind", KINDS)
