@@ -150,8 +150,12 @@ class Channel(Protocol):
         """Handed over and not yet sent, as far as the platform tells."""
         ...
 
-    async def send(self, message: bytes) -> None:
-        """Hand one message over; waits while too much is unsent.  ChannelClosed, MessageTooLarge."""
+    async def send(self, message: bytes, *, urgent: bool = False) -> None:
+        """Hand one message over; waits while too much is unsent.  ChannelClosed, MessageTooLarge.
+
+        An urgent one does not wait for those that are not, and goes ahead of them where the platform lets it; among
+        themselves urgent ones keep their order.
+        """
 
     async def receive(self) -> bytes:
         """The next message.  ChannelClosed once the channel is closed and everything received was read."""

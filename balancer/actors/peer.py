@@ -79,6 +79,7 @@ class Peer(Actor[Any]):
         self._is_lost = False  # nothing can be sent any more
         self._request_count = 0
         self._sending = asyncio.Lock()  # a command may be several messages, and nothing may come between them
+        self._is_split = False  # such a command is being sent
         self._to_announce: Announce | None = None
         self._is_announcing = False
 
@@ -113,7 +114,7 @@ class Peer(Actor[Any]):
             case Cancel(transfer):
                 if transfer == self._transfer:
                     self._transfer = None
-                    await self._send(self._protocol.cancel_request())
+                    await self._send(self._protocol.cancel_request(), urgent=True)
             case Close(reason):
                 await self._leave(reason)
             case _Closed(detail):
@@ -131,7 +132,7 @@ class Peer(Actor[Any]):
     async def _request(self, request: Request) -> None:
         if self._protocol.is_downloading:
             # The bytes of the last one are complete and right, and its closing command is still on the way.
-            await self._send(self._protocol.cancel_request())
+            await self._send(self._protocol.cancel_request(), urgent=True)
         self._transfer = request.transfer
         # Any id below a thousand will do; counting makes a late answer tell itself from the next request's.
         self._request_count = (self._request_count + 1) % 1000
@@ -143,7 +144,8 @@ class Peer(Actor[Any]):
                 self._request_count,
                 self.now_us,
                 expected_bytes=expected,
-            )
+            ),
+            urgent=True,
         )
         self._first_byte = request.first_byte
 
@@ -208,21 +210,34 @@ class Peer(Actor[Any]):
 
     # -- the channel
 
-    async def _send(self, messages: list[bytes]) -> bool:
-        """False, and the end of this peer, if it does not take them."""
-        limit_s = self._config.peer_send_limit_us / 1e6
+    async def _send(self, messages: list[bytes], *, urgent: bool = False) -> bool:
+        """False, and the end of this peer, if it does not take them.
+
+        What we want from the peer is urgent: it waits neither for our upload's turn nor behind what is sent of it.
+        """
+        if urgent and len(messages) == 1 and not self._is_split:
+            return await self._hand_over(messages, urgent=True)
         async with self._sending:
-            if self._is_lost:
-                return False
+            self._is_split = len(messages) > 1
             try:
-                for message in messages:
-                    async with asyncio.timeout(limit_s):
-                        await self._channel.send(message)
-            except (TransportError, TimeoutError) as error:
+                return await self._hand_over(messages)
+            finally:
+                self._is_split = False
+
+    async def _hand_over(self, messages: list[bytes], *, urgent: bool = False) -> bool:
+        if self._is_lost:
+            return False
+        limit_s = self._config.peer_send_limit_us / 1e6
+        try:
+            for message in messages:
+                async with asyncio.timeout(limit_s):
+                    await self._channel.send(message, urgent=urgent)
+        except (TransportError, TimeoutError) as error:
+            if not self._is_lost:
                 self._is_lost = True
                 late = f"it took nothing for {limit_s:g} s"
                 self.ref.tell(_Closed(late if isinstance(error, TimeoutError) else str(error)))
-                return False
+            return False
         return True
 
     async def _leave(self, reason: str) -> None:

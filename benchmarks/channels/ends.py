@@ -142,7 +142,7 @@ class Shoal:
         await self._channel.send(message)
 
     async def send_request(self, message: bytes) -> None:
-        await self._channel.send(message)
+        await self._channel.send(message, urgent=True)
 
     async def close(self) -> None:
         await self._connector.aclose()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import ipaddress
 import socket
 
 import pytest
+from aiortc import rtcsctptransport
 
+from shoal.transports.native import aiortc_private
 from shoal.transports.native.aiortc_private import (
+    Association,
     enlarge_receive_buffers,
     peer_fingerprint,
     selected_remote_address,
@@ -25,9 +30,11 @@ def with_connection(check):
         incoming = await answering.answer(offer.description)
         await asyncio.gather(offer.accept(incoming.description), incoming.channel())
         (link,) = offering._links
-        check(link.connection)
-        await offering.aclose()
-        await answering.aclose()
+        try:
+            check(link.connection)
+        finally:
+            await offering.aclose()
+            await answering.aclose()
 
     asyncio.run(main())
 
@@ -50,10 +57,69 @@ def test_the_selected_pair_is_found():
     with_connection(lambda connection: ipaddress.ip_address(selected_remote_address(connection)))
 
 
+def test_the_association_is_as_we_take_it():
+    def check(connection):
+        sctp = connection.sctp
+        assert all(hasattr(sctp, name) for name in aiortc_private._NEEDED)
+        association = Association(
+            sctp, on_progress=lambda: None, on_round_trip=lambda _: None, on_unreadable=lambda _: None
+        )
+        assert association.is_hooked
+        assert (association.in_flight_bytes, association.unacknowledged_bytes(), association.is_empty) == (0, 0, True)
+        chunk = rtcsctptransport.DataChunk()
+        assert chunk.user_data == b""
+        assert rtcsctptransport.USERDATA_MAX_LENGTH == aiortc_private._PACKET_BYTES
+        # Called by these names, with what we take and give back.
+        source = {name: inspect.getsource(getattr(type(sctp), name)) for name in aiortc_private._WRAPPED}
+        assert "await self._send_sack()" in source["_handle_data"]
+        assert "self._sack_needed = False" in source["_send_sack"]
+        sack = inspect.getsource(type(sctp)._receive_sack_chunk)
+        assert sack.index("await self._data_channel_flush()") < sack.index("await self._transmit()")
+        association.release()
+
+    with_connection(check)
+
+
+def test_an_association_is_left_as_it_was():
+    def check(connection):
+        association = Association(
+            connection.sctp, on_progress=lambda: None, on_round_trip=lambda _: None, on_unreadable=lambda _: None
+        )
+        association.release()
+        assert not set(aiortc_private._WRAPPED) & set(vars(connection.sctp))
+
+    with_connection(check)
+
+
+def test_packets_in_order_are_marked_as_aiortc_marks_them():
+    def check(connection):
+        sctp = connection.sctp
+        plain = type(sctp)._mark_received
+        vars(sctp).pop("_mark_received")  # the channel's own wrap, so that ours calls what aiortc has
+        association = Association(
+            sctp, on_progress=lambda: None, on_round_trip=lambda _: None, on_unreadable=lambda _: None
+        )
+        for tsns in ([1, 2, 3], [1, 3, 2, 4], [1, 1, 2], [2, 2, 1, 3], [2**32 - 1, 0, 1]):
+            answers = []
+            for mark in (functools.partial(plain, sctp), association._mark_received):
+                sctp._last_received_tsn = (tsns[0] if tsns[0] != 2 else 1) - 1
+                sctp._sack_misordered, sctp._sack_duplicates = set(), []
+                said = [mark(tsn) for tsn in tsns]
+                answers.append((said, sctp._last_received_tsn, sctp._sack_misordered, sctp._sack_duplicates))
+            assert answers[0] == answers[1]
+
+    with_connection(check)
+
+
 def test_a_changed_aiortc_costs_a_field_and_not_the_connection():
     class Changed:
         sctp = object()
 
+    changed = Association(
+        Changed(), on_progress=lambda: None, on_round_trip=lambda _: None, on_unreadable=lambda _: None
+    )
+    assert not changed.is_hooked
+    changed.release()
     assert enlarge_receive_buffers(Changed()) == 0
     assert peer_fingerprint(Changed()) is None
     assert selected_remote_address(Changed()) is None

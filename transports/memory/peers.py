@@ -181,7 +181,7 @@ class _Channel:
     def buffered_bytes(self) -> int:
         return self._outgoing.buffered_bytes()
 
-    async def send(self, message: bytes) -> None:
+    async def send(self, message: bytes, *, urgent: bool = False) -> None:
         data = bytes(message)
         if len(data) > self.max_message_bytes:
             raise MessageTooLarge(f"{len(data)} bytes in one message; split at {self.max_message_bytes}")

@@ -1,4 +1,13 @@
-"""Channel on an aiortc data channel: a bounded queue in, back-pressure out, one reason at the end."""
+"""Channel on an aiortc data channel: a bounded queue in, two queues out before a credit window, one reason at the end.
+
+    send(urgent) -> urgent queue -+                                         +-> unread queue -> receive()
+                                  +-> credit window -> aiortc ... aiortc ---+
+    send(bulk)   -> bulk queue ---+
+
+What aiortc has taken can no longer be overtaken, so it is given one message of bulk at a time, when the path has room
+(`sansio/window.py`).  An urgent message then waits for one message and half a window at most.  A peer that was silent
+is asked for a sign of life (`sansio/liveness.py`).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +21,10 @@ from aiortc import InvalidStateError, RTCDataChannel
 
 from shoal.transports.errors import ChannelClosed, MessageTooLarge
 from shoal.transports.sansio.limits import ChannelLimits
+from shoal.transports.sansio.liveness import Liveness, Pulse
+from shoal.transports.sansio.window import CreditWindow
+
+from .aiortc_private import Association
 
 __all__ = ["DataChannel"]
 
@@ -19,11 +32,16 @@ _SECOND_US = 1_000_000
 
 
 class DataChannel:
-    """A Channel.  `finish` is for its link; everybody else calls `close`."""
+    """A Channel.  `opened` and `finish` are for its link; everybody else calls `close`."""
 
     def __init__(
-        self, raw: RTCDataChannel, limits: ChannelLimits, start_closing: Callable[..., asyncio.Task[None]]
+        self,
+        raw: RTCDataChannel,
+        limits: ChannelLimits,
+        start_closing: Callable[..., asyncio.Task[None]],
+        count: Callable[[str], None],
     ) -> None:
+        """`count` is told why the channel ended, in one word, where it was not simply closed."""
         self.label = raw.label
         self.fingerprint: str | None = None
         self.remote_address: str | None = None
@@ -31,44 +49,105 @@ class DataChannel:
         self._raw = raw
         self._limits = limits
         self._start_closing = start_closing
+        self._count = count
+        self._loop = asyncio.get_running_loop()
         self._unread: deque[bytes] = deque()
-        self._unread_bytes = 0
+        self.unread_bytes = 0
+        self._urgent: deque[bytes] = deque()
+        self._bulk: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._window = CreditWindow(bytes_min=limits.window_bytes_min, bytes_max=limits.window_bytes_max)
+        self._association = Association(
+            raw.transport,
+            on_progress=self._feed,
+            on_round_trip=self._on_round_trip,
+            on_unreadable=self._on_unreadable,
+        )
+        self._association.window_bytes = self._window.window_bytes
+        self._liveness = Liveness(
+            self._now_us(), interval_us=limits.heartbeat_interval_us, dead_after_us=limits.dead_after_us
+        )
+        self._ticking: asyncio.TimerHandle | None = None
         self._arrived = asyncio.Event()
         self._has_room = asyncio.Event()
+        self._emptied = asyncio.Event()
         self._raw_closed = asyncio.Event()
         self._detail: str | None = None  # set once no more is sent or taken in
         raw.bufferedAmountLowThreshold = limits.buffered_bytes_low
         raw.on("message", self._on_message)
-        raw.on("bufferedamountlow", self._has_room.set)
+        raw.on("bufferedamountlow", self._feed)
         raw.on("close", self._on_close)
+
+    def opened(self) -> None:
+        """Begin to send, and to watch for the peer's silence."""
+        self._tick()
+        self._feed()
 
     @property
     def buffered_bytes(self) -> int:
-        return int(self._raw.bufferedAmount)
+        return self._queued_bytes + int(self._raw.bufferedAmount)
 
-    async def send(self, message: bytes) -> None:
+    async def send(self, message: bytes, *, urgent: bool = False) -> None:
         """As Channel.send.  Any bytes-like object is taken; nothing was sent when it is cancelled."""
         data = message if type(message) is bytes else bytes(message)  # aiortc takes no bytearray
         if len(data) > self.max_message_bytes:
             raise MessageTooLarge(f"{len(data)} bytes in one message; split at {self.max_message_bytes}")
         self._check_open()
-        if self._raw.bufferedAmount > self._limits.buffered_bytes_high:
+        if self._queued_bytes > self._limits.buffered_bytes_high and not (urgent and self._urgent_fits(data)):
             await self._wait_for_room()
-        try:
-            self._raw.send(data)
-        except InvalidStateError as error:  # the peer's reset is here, and its event is not yet
-            self._end("closed by the peer")
-            raise self._closed_error() from error
-        except ValueError as error:  # the other side announced a smaller limit in its description
-            raise MessageTooLarge(f"{len(data)} bytes in one message: {error}") from error
+        (self._urgent if urgent else self._bulk).append(data)
+        self._queued_bytes += len(data)
+        self._feed()
+
+    def _urgent_fits(self, data: bytes) -> bool:
+        # What is urgent does not wait for bulk, but a peer that takes nothing at all must not fill our memory with it.
+        return sum(map(len, self._urgent)) + len(data) <= self._limits.buffered_bytes_high
 
     async def _wait_for_room(self) -> None:
-        while self._raw.bufferedAmount > self._limits.buffered_bytes_low:
+        while self._queued_bytes > self._limits.buffered_bytes_low:
             self._has_room.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._limits.buffered_recheck_us / _SECOND_US):
-                    await self._has_room.wait()
+            await self._has_room.wait()
             self._check_open()
+
+    def _feed(self) -> None:
+        """Hand over what may go now; called at each acknowledgement, inside aiortc's paths, so it raises nothing."""
+        if self._raw.readyState != "open":
+            return
+        while self._urgent:
+            self._hand_over(self._urgent.popleft())
+        while self._bulk and self._may_hand_over_bulk():
+            self._hand_over(self._bulk.popleft())
+        if self._queued_bytes <= self._limits.buffered_bytes_low:
+            self._has_room.set()
+        if not self._queued_bytes and not self._bulk:
+            self._emptied.set()
+
+    def _may_hand_over_bulk(self) -> bool:
+        association = self._association
+        if not association.is_hooked:  # an aiortc that we do not know: its own event calls us again
+            return int(self._raw.bufferedAmount) <= self._limits.buffered_bytes_low
+        return (
+            association.is_empty
+            and not self._raw.bufferedAmount
+            and association.in_flight_bytes <= self._window.refill_bytes
+        )
+
+    def _hand_over(self, data: bytes) -> None:
+        self._queued_bytes -= len(data)
+        try:
+            self._raw.send(data)
+        except InvalidStateError:  # the peer's reset is here, and its event is not yet
+            self._end("closed by the peer")
+        except ValueError as error:  # the other side announced a smaller limit in its description
+            self._abandon("refused", f"a message of {len(data)} bytes could not be sent: {error}")
+        else:
+            self._window.sent(len(data))
+
+    def _on_round_trip(self, seconds: float) -> None:
+        now_us = self._now_us()
+        if self._window.round_trip(max(1, int(seconds * _SECOND_US)), now_us):
+            self._window.round_over(self._association.unacknowledged_bytes() + int(self._raw.bufferedAmount), now_us)
+            self._association.window_bytes = self._window.window_bytes
 
     async def receive(self) -> bytes:
         """As Channel.receive; one reader at a time."""
@@ -77,7 +156,7 @@ class DataChannel:
             self._arrived.clear()
             await self._arrived.wait()
         message = self._unread.popleft()
-        self._unread_bytes -= len(message)
+        self.unread_bytes -= len(message)
         return message
 
     async def close(self, detail: str = "done") -> None:
@@ -87,18 +166,38 @@ class DataChannel:
     async def finish(self, detail: str, *, ours: bool) -> None:
         """Send what was handed over, close, and wait for the other side to confirm, for a second at most."""
         self._end(f"{'closed here' if ours else 'closed'}: {detail}")
-        if self._raw.readyState == "closed":
-            return
-        self._raw.close()  # aiortc resets the stream after what is queued on it
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.close_timeout_us / _SECOND_US):
-                await self._raw_closed.wait()
+                while self._queued_bytes and self._raw.readyState == "open":
+                    self._emptied.clear()
+                    await self._emptied.wait()
+                if self._raw.readyState != "closed":
+                    self._raw.close()  # aiortc resets the stream after what it has taken
+                    await self._raw_closed.wait()
+        self._association.release()
 
     def _end(self, detail: str) -> None:
         if self._detail is None:
             self._detail = detail
+        if self._ticking is not None:
+            self._ticking.cancel()
         self._arrived.set()
         self._has_room.set()
+
+    def _tick(self) -> None:
+        """Once an interval while the channel is open."""
+        now_us = self._now_us()
+        if self._association.heard:
+            self._association.heard = False
+            self._liveness.heard(now_us)
+        pulse = self._liveness.tick(now_us)
+        if pulse is Pulse.DEAD and self._association.is_hooked:
+            silent_s = self._limits.dead_after_us / _SECOND_US
+            self._abandon("silent", f"the peer is gone: it was silent for {silent_s:g} s, and asked")
+            return
+        if pulse is Pulse.ASK and self._association.is_hooked:
+            self._association.send_heartbeat()
+        self._ticking = self._loop.call_later(self._limits.heartbeat_interval_us / _SECOND_US, self._tick)
 
     def _on_message(self, message: Any) -> None:
         """Runs inside aiortc's receive path, where an exception would end the association: it raises nothing."""
@@ -106,25 +205,35 @@ class DataChannel:
             return
         limits = self._limits
         if not isinstance(message, bytes):
-            self._abandon("the peer sent text on a binary channel")
+            self._abandon("text", "the peer sent text on a binary channel")
         elif len(message) > limits.incoming_message_bytes_max:
-            self._abandon(f"the peer sent {len(message)} bytes in one message")
+            self._abandon("oversized", f"the peer sent {len(message)} bytes in one message")
         elif (
-            self._unread_bytes + len(message) > limits.unread_bytes_max
+            self.unread_bytes + len(message) > limits.unread_bytes_max
             or len(self._unread) >= limits.unread_messages_max
         ):
-            self._abandon(f"the peer flooded: {self._unread_bytes} bytes in {len(self._unread)} messages were unread")
+            unread = f"{self.unread_bytes} bytes in {len(self._unread)} messages were unread"
+            self._abandon("flooded", f"the peer flooded: {unread}")
         else:
             self._unread.append(message)
-            self._unread_bytes += len(message)
+            self.unread_bytes += len(message)
             self._arrived.set()
 
-    def _abandon(self, detail: str) -> None:
+    def _on_unreadable(self, detail: str) -> None:
+        self._abandon("unreadable", f"the peer sent what is no SCTP: {detail}")
+
+    def _abandon(self, reason: str, detail: str) -> None:
+        if self._detail is None:
+            self._count(reason)
+        self._queued_bytes = 0  # to whom this is said, nothing more is sent
+        self._urgent.clear()
+        self._bulk.clear()
         self._end(f"closed here: {detail}")
         self._start_closing(detail, ours=True)
 
     def _on_close(self) -> None:
         self._raw_closed.set()
+        self._emptied.set()
         self._end("closed by the peer")
         self._start_closing("closed by the peer")
 
@@ -137,3 +246,6 @@ class DataChannel:
         return ChannelClosed(
             f"channel {self.label!r} is closed ({detail}); connect again or use another", detail=detail
         )
+
+    def _now_us(self) -> int:
+        return int(self._loop.time() * _SECOND_US)

@@ -8,15 +8,17 @@ Promises, beyond the Protocol:
     nothing lost  handlers are attached before anything can arrive, and run synchronously into one queue
     nothing left  a connection that fails, or whose channel ends, is closed; `aclose` waits for all of it
 
-A channel of a peer that vanished looks open for half a minute (ICE consent,
-RFC 7675); noticing earlier is for whoever knows when an answer is due.
+    soon known    a peer that never answers is given up after 10 s, one that vanished after 5 s at most
+    counted       what ended channels, by reason; and what is open, unsent and unread (`statistics`)
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 
+import msgspec
 from aiortc import RTCConfiguration, RTCDataChannel, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 
 from shoal.transports.errors import ConnectFailed, TimedOut, TransportError
@@ -27,10 +29,19 @@ from shoal.transports.sansio.limits import ChannelLimits
 from .aiortc_private import enlarge_receive_buffers, peer_fingerprint, selected_remote_address
 from .datachannel import DataChannel
 
-__all__ = ["ChannelLimits", "WebRtcConnector"]
+__all__ = ["ChannelLimits", "ConnectorStatistics", "WebRtcConnector"]
 
 _SECOND_US = 1_000_000
 _CLOSE_TIMEOUT_S = 5.0  # aiortc's close waits for sockets and tasks of its own; a bug there must not hold us up
+
+
+class ConnectorStatistics(msgspec.Struct, frozen=True):
+    """What a connector holds now, and what ended its channels so far."""
+
+    connections: int  # pending ones included
+    buffered_bytes: int
+    unread_bytes: int
+    ended: dict[str, int]  # text, oversized, flooded, unreadable, silent, refused; in words: `datachannel.py`
 
 
 class WebRtcConnector:
@@ -53,6 +64,7 @@ class WebRtcConnector:
         self._connections_max = connections_max
         self._limits = limits or ChannelLimits()
         self._links: set[_Link] = set()
+        self._ended: Counter[str] = Counter()
         self._closed = False
 
     async def offer(self, label: str) -> OutgoingOffer:
@@ -83,6 +95,15 @@ class WebRtcConnector:
             await link.close("the answer was not finished")
             raise
 
+    def statistics(self) -> ConnectorStatistics:
+        channels = [link.channel for link in self._links if link.channel is not None]
+        return ConnectorStatistics(
+            connections=len(self._links),
+            buffered_bytes=sum(channel.buffered_bytes for channel in channels),
+            unread_bytes=sum(channel.unread_bytes for channel in channels),
+            ended=dict(self._ended),
+        )
+
     async def aclose(self) -> None:
         """As Connector.aclose, all at once: about a second when peers do not answer."""
         self._closed = True
@@ -95,38 +116,51 @@ class WebRtcConnector:
             raise ConnectFailed(f"{self._connections_max} connections are open; close one or raise connections_max")
         # An empty list, since None would mean Google's server and five seconds of waiting where it cannot be reached.
         servers = [RTCIceServer(urls=url) for url in self._stun_servers]
-        link = _Link(RTCPeerConnection(RTCConfiguration(iceServers=servers)), self._limits, self._links.discard)
+        link = _Link(
+            RTCPeerConnection(RTCConfiguration(iceServers=servers)), self._limits, self._links.discard, self._count
+        )
         self._links.add(link)
         return link
+
+    def _count(self, reason: str) -> None:
+        self._ended[reason] += 1
 
 
 class _Link:
     """One RTCPeerConnection with at most one channel, from the first step to the last."""
 
-    def __init__(self, connection: RTCPeerConnection, limits: ChannelLimits, forget: Callable[[_Link], None]) -> None:
+    def __init__(
+        self,
+        connection: RTCPeerConnection,
+        limits: ChannelLimits,
+        forget: Callable[[_Link], None],
+        count: Callable[[str], None],
+    ) -> None:
         self.connection = connection
         self._limits = limits
         self._forget = forget
-        self._channel: DataChannel | None = None
+        self._count = count
+        self.channel: DataChannel | None = None
         self._opened: asyncio.Future[DataChannel] = asyncio.get_running_loop().create_future()
         self._closing: asyncio.Task[None] | None = None
         connection.on("connectionstatechange", self._on_state)
 
     def attach(self, raw: RTCDataChannel) -> None:
         """Take the link's channel; called by aiortc inside its event, so it neither waits nor raises."""
-        if self._channel is not None:
+        if self.channel is not None:
             raw.close()  # one channel was agreed on; more are a peer's way to our memory
             return
-        self._channel = DataChannel(raw, self._limits, self._start_closing)
+        self.channel = DataChannel(raw, self._limits, self._start_closing, self._count)
         raw.on("open", self._on_open)
         if raw.readyState == "open":
             self._on_open()
 
     def _on_open(self) -> None:
-        if self._channel is not None and not self._opened.done():
-            self._channel.fingerprint = peer_fingerprint(self.connection)
-            self._channel.remote_address = selected_remote_address(self.connection)
-            self._opened.set_result(self._channel)
+        if self.channel is not None and not self._opened.done():
+            self.channel.fingerprint = peer_fingerprint(self.connection)
+            self.channel.remote_address = selected_remote_address(self.connection)
+            self.channel.opened()
+            self._opened.set_result(self.channel)
 
     def _on_state(self) -> None:
         state = self.connection.connectionState
@@ -148,10 +182,14 @@ class _Link:
             raise ConnectFailed("this machine has no address but loopback, which WebRTC leaves out; add an interface")
         return description
 
-    async def opened(self, timeout_us: int) -> Channel:
-        """The channel, once it is open; the link is closed if that fails or is cancelled."""
+    async def opened(self, timeout_us: int, since_s: float | None = None) -> Channel:
+        """The channel, once it is open; the link is closed if that fails or is cancelled.
+
+        `since_s`, on the loop's clock, is when the time began that `timeout_us` limits; now if not given.
+        """
+        began_s = asyncio.get_running_loop().time() if since_s is None else since_s
         try:
-            async with asyncio.timeout(timeout_us / _SECOND_US):
+            async with asyncio.timeout_at(began_s + timeout_us / _SECOND_US):
                 return await asyncio.shield(self._opened)
         except TimeoutError as error:
             await self.close("it took too long to connect")
@@ -180,8 +218,8 @@ class _Link:
             if not self._opened.done():
                 self._opened.set_exception(ConnectFailed(f"not connected: {detail}; try another peer"))
                 self._opened.exception()  # nobody may be waiting
-            if self._channel is not None:
-                await self._channel.finish(detail, ours=ours)
+            if self.channel is not None:
+                await self.channel.finish(detail, ours=ours)
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await self.connection.close()
         except TimeoutError:
@@ -200,12 +238,13 @@ class _Offer:
 
     async def accept(self, answer: str) -> Channel:
         """As OutgoingOffer.accept; an answer that cannot be used ends the offer."""
+        began_s = asyncio.get_running_loop().time()
         try:
             await self._link.set_remote(bounded_description(answer), "answer", self._timeout_us)
         except TransportError:
             await self._link.close("its answer could not be used")
             raise
-        return await self._link.opened(self._timeout_us)
+        return await self._link.opened(self._timeout_us, began_s)
 
     async def close(self) -> None:
         await self._link.close("the offer was withdrawn")

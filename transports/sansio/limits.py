@@ -14,8 +14,13 @@ class ChannelLimits(msgspec.Struct, frozen=True, kw_only=True):
     incoming_message_bytes_max: int = 256 * 1024  # aiortc's and Chromium's largest
     unread_bytes_max: int = 8 * 1024 * 1024  # some 0.4 s at the fastest rate seen; more is a peer that floods
     unread_messages_max: int = 4096  # small ones cost about 100 bytes each beside their content
-    # A message waits behind what is buffered: at 128 KiB the rate is full, and at 10 MB/s the wait is 13 ms.
+    # Before the credit window: a sender waits above the high mark and goes on below the low one.  Two messages keep
+    # the window fed; more would only be memory.
     buffered_bytes_high: int = 128 * 1024
     buffered_bytes_low: int = 64 * 1024
-    buffered_recheck_us: int = 200_000  # the event for the low mark can be missed; looking again costs nothing
+    # Of the credit window (`window.py`): what may be on its way.  With what waits before it, 4 MiB a peer.
+    window_bytes_min: int = 64 * 1024
+    window_bytes_max: int = 4 * 1024 * 1024 - 256 * 1024
+    heartbeat_interval_us: int = 1_000_000
+    dead_after_us: int = 3_500_000  # of silence; a tick later it is noticed
     close_timeout_us: int = 1_000_000

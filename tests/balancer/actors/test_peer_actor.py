@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from shoal.balancer.actors.messages import Announce, Close, GetShareable
+from shoal.balancer.actors.messages import Announce, Close, GetShareable, Request
+from shoal.balancer.actors.messages import Cancel as CancelTransfer
 from shoal.balancer.actors.peer import Peer
 from shoal.balancer.actors.reporter import Lost
 from shoal.balancer.config import load
 from shoal.balancer.events import PeerLeft
 from shoal.balancer.peer import PeerProtocol
 from shoal.balancer.wire import Announcement, Cancel, Decoder, encode
+from shoal.balancer.wire import Request as WireRequest
 from shoal.runtime import Actor, ActorRef, ActorSystem
 from shoal.runtime.testing import run_virtual
 from shoal.transports.errors import ChannelClosed
@@ -33,14 +35,15 @@ class SlowChannel:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.sent: list[bytes] = []
+        self.urgent: list[bytes] = []
         self.incoming: asyncio.Queue[bytes] = asyncio.Queue()
         self.closed_with: str | None = None
 
-    async def send(self, message: bytes) -> None:
-        await asyncio.sleep(self.seconds)
+    async def send(self, message: bytes, *, urgent: bool = False) -> None:
+        await asyncio.sleep(0 if urgent else self.seconds)
         if self.closed_with is not None:
             raise ChannelClosed("closed", detail=self.closed_with)
-        self.sent.append(message)
+        (self.urgent if urgent else self.sent).append(message)
 
     async def receive(self) -> bytes:
         return await self.incoming.get()
@@ -135,5 +138,23 @@ def test_a_peer_that_asks_for_a_segment_and_takes_none_of_it_is_left() -> None:
             await asyncio.sleep(LIMIT_S + 1)
             assert left(heard) == ["it took nothing for 10 s"]
             assert not peer.is_alive
+
+    run_virtual(main())
+
+
+def test_what_we_want_does_not_wait_behind_what_we_send() -> None:
+    async def main() -> None:
+        channel = SlowChannel(0)
+        async with connected(channel) as (peer, heard):
+            for message in PeerProtocol().request(3, 0, 1, 0):
+                channel.incoming.put_nowait(message)
+            channel.seconds = LIMIT_S - 1  # from here on each piece of the upload takes long
+            await asyncio.sleep(1)
+            peer.tell(Request(transfer=1, number=7, first_byte=0, total_bytes=None))
+            peer.tell(CancelTransfer(transfer=1))
+            await asyncio.sleep(1)
+            said = [Decoder().receive(message) for message in channel.urgent]
+            assert [(type(one), one.number) for one in said] == [(WireRequest, 7), (Cancel, 7)]
+            assert not left(heard)
 
     run_virtual(main())
