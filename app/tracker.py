@@ -6,6 +6,9 @@
     await tracker.aclose()
 
 Every path is the tracker's; a request that is no WebSocket handshake gets 426.
+With `tokens`, who comes without one that counts gets 403 (tracker_tokens.py).
+Figures for Prometheus are served at /metrics of another address, `start_metrics`:
+whoever reaches the tracker has no business with them.
 A client that does not read what it is sent is closed: the queue for each has a
 limit.  A client that vanished is noticed by pings.  No TLS: put a server that
 has it in front, and raise `sockets_per_address_max`, since all come from there.
@@ -18,12 +21,15 @@ import contextlib
 import itertools
 import random
 import time
+from collections.abc import Awaitable, Callable
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from shoal.transports.errors import ConnectFailed
 
 from .tracker_core import TrackerCore, TrackerLimits, TrackerStatistics
+from .tracker_metrics import METRICS_TYPE, metrics_text
+from .tracker_tokens import TOKEN_PARAMETER, TokenRefused, Tokens
 
 __all__ = ["Tracker"]
 
@@ -59,31 +65,46 @@ class _Client:
 class Tracker:
     """A tracker on one address.  `seed` makes the choice of peers repeatable."""
 
-    def __init__(self, limits: TrackerLimits | None = None, *, seed: int | None = None) -> None:
+    def __init__(
+        self, limits: TrackerLimits | None = None, *, tokens: Tokens | None = None, seed: int | None = None
+    ) -> None:
         self.limits = limits or TrackerLimits()
+        self._tokens = tokens
         self._core = TrackerCore(random.Random(seed), self.limits)
         self._clients: dict[int, _Client] = {}
         self._numbers = itertools.count(1)
         self._runner: web.AppRunner | None = None
+        self._metrics_runner: web.AppRunner | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Listen, and return the port (a free one when `port` is 0).  ConnectFailed if it is taken."""
         if self._runner is not None:
             raise RuntimeError("the tracker is running; aclose() it first")
-        application = web.Application()
-        application.router.add_get("/{path:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        self._runner = _runner("/{path:.*}", self._serve)
+        return await self._listen(self._runner, host, port)
+
+    async def start_metrics(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        """Serve the tracker's figures at /metrics there, and return the port.  ConnectFailed if it is taken."""
+        if self._metrics_runner is not None:
+            raise RuntimeError("the metrics are served already; aclose() the tracker first")
+        self._metrics_runner = _runner("/metrics", self._serve_metrics)
+        return await self._listen(self._metrics_runner, host, port)
+
+    async def _listen(self, runner: web.AppRunner, host: str, port: int) -> int:
         try:
-            await self._runner.setup()
-            await web.TCPSite(self._runner, host, port).start()
+            await runner.setup()
+            await web.TCPSite(runner, host, port).start()
         except OSError as error:
             await self.aclose()
             message = f"cannot listen on {host}:{port}: {error.strerror}; choose another port, or 0 for a free one"
             raise ConnectFailed(message) from error
-        return int(self._runner.addresses[0][1])
+        return int(runner.addresses[0][1])
 
     async def aclose(self) -> None:
         """Close every client and stop listening.  Does nothing the second time."""
+        metrics, self._metrics_runner = self._metrics_runner, None
+        if metrics is not None:
+            await metrics.cleanup()
         runner, self._runner = self._runner, None
         if runner is None:
             return
@@ -101,8 +122,15 @@ class Tracker:
         )
         if not socket.can_prepare(request).ok:
             return web.Response(status=426, headers={"Upgrade": "websocket"}, text="This is a WebSocket tracker.\n")
+        subject = None
+        if self._tokens is not None:
+            try:
+                subject = self._tokens.check(request.query.get(TOKEN_PARAMETER), time.time())
+            except TokenRefused as refused:
+                self._core.refused(refused.kind)
+                return web.Response(status=403, text=f"{refused}\n")
         number = next(self._numbers)
-        refusal = self._core.opened(number, request.remote or "?")
+        refusal = self._core.opened(number, request.remote or "?", subject)
         if refusal is not None:
             return web.Response(status=503, headers={"Retry-After": "60"}, text=refusal + "\n")
         client = self._clients[number] = _Client(socket, request)
@@ -125,6 +153,10 @@ class Tracker:
                     await writer
         return socket
 
+    async def _serve_metrics(self, _: web.Request) -> web.Response:
+        text = metrics_text(self.stats())
+        return web.Response(body=text.encode(), headers={"Content-Type": METRICS_TYPE, "Cache-Control": "no-store"})
+
     def _post(self, number: int, text: str) -> None:
         client = self._clients.get(number)
         if client is None:
@@ -135,3 +167,9 @@ class Tracker:
             # It has not read for so long that what waits is of no use to it.
             self._core.closed(number)
             client.abort()
+
+
+def _runner(path: str, serve: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.AppRunner:
+    application = web.Application()
+    application.router.add_get(path, serve)
+    return web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)

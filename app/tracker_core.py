@@ -1,6 +1,6 @@
 """The tracker's decisions: who is in which swarm, and whose message goes to whom.
 
-    opened(socket, address)       a reason to refuse it, or None
+    opened(socket, address)       a reason to refuse it, or None; with a subject where tokens are asked for
     receive(socket, text, now_us) texts to send, each with its socket, in order
     closed(socket)                it leaves every swarm at once
 
@@ -49,6 +49,7 @@ class TrackerLimits(msgspec.Struct, frozen=True):
     messages_burst: int = 100
     sockets_max: int = 10_000
     sockets_per_address_max: int = 512  # a school behind one address
+    sockets_per_subject_max: int = 4  # of one token's holder: some pages, and one that is just being loaded again
 
 
 class TrackerStatistics(msgspec.Struct, frozen=True):
@@ -88,6 +89,7 @@ class _Incoming(msgspec.Struct, frozen=True):
 
 class _Socket(msgspec.Struct):
     address: str
+    subject: str | None
     rate: Rate
     swarms: dict[str, str]  # info hash -> own peer id there
 
@@ -113,6 +115,7 @@ class TrackerCore:
         self._random = source
         self._sockets: dict[int, _Socket] = {}
         self._addresses: Counter[str] = Counter()
+        self._subjects: Counter[str] = Counter()
         self._swarms: dict[str, dict[str, _Member]] = {}  # info hash -> peer id -> member; none is empty
         self._failures: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
@@ -128,8 +131,15 @@ class TrackerCore:
             failures=dict(self._failures),
         )
 
-    def opened(self, socket: int, address: str) -> str | None:
-        """A socket from `address` wants in; the reason to refuse it, or None."""
+    def refused(self, kind: str) -> None:
+        """Somebody was turned away before there was a socket; `kind` is the stable word that counts it."""
+        self._failures[kind] += 1
+
+    def opened(self, socket: int, address: str, subject: str | None = None) -> str | None:
+        """A socket from `address` wants in; the reason to refuse it, or None.
+
+        `subject` is whom its token was made for.
+        """
         assert socket not in self._sockets, f"socket {socket} is open already"
         if len(self._sockets) >= self.limits.sockets_max:
             self._failures["too_many_sockets"] += 1
@@ -137,9 +147,14 @@ class TrackerCore:
         if self._addresses[address] >= self.limits.sockets_per_address_max:
             self._failures["too_many_sockets_of_address"] += 1
             return f"{self.limits.sockets_per_address_max} sockets of one address, and no more"
+        if subject is not None:
+            if self._subjects[subject] >= self.limits.sockets_per_subject_max:
+                self._failures["too_many_sockets_of_token"] += 1
+                return f"{self.limits.sockets_per_subject_max} sockets of one token, and no more"
+            self._subjects[subject] += 1
         self._addresses[address] += 1
         rate = Rate(self.limits.messages_per_second_max, self.limits.messages_burst)
-        self._sockets[socket] = _Socket(address, rate, {})
+        self._sockets[socket] = _Socket(address, subject, rate, {})
         return None
 
     def closed(self, socket: int) -> None:
@@ -147,9 +162,9 @@ class TrackerCore:
         gone = self._sockets.pop(socket, None)
         if gone is None:
             return
-        self._addresses[gone.address] -= 1
-        if not self._addresses[gone.address]:
-            del self._addresses[gone.address]
+        _take_one(self._addresses, gone.address)
+        if gone.subject is not None:
+            _take_one(self._subjects, gone.subject)
         for info_hash, peer_id in gone.swarms.items():
             self._remove(info_hash, peer_id)
 
@@ -303,6 +318,12 @@ class TrackerCore:
         del swarm[peer_id]
         if not swarm:
             del self._swarms[info_hash]
+
+
+def _take_one(counts: Counter[str], name: str) -> None:
+    counts[name] -= 1
+    if not counts[name]:
+        del counts[name]
 
 
 def _valid_id(value: str | list[str] | None, name: str) -> str:

@@ -35,7 +35,7 @@ async def run(args: argparse.Namespace, console: Console) -> int:
     if not options.trackers:
         raise ConfigurationError("a peer needs --tracker URL to be found by others")
     async with open_session(options) as session:
-        await until_stopped(_serve(session, console, every=args.renditions == "all"))
+        await until_stopped(_serve(session, console, every=args.renditions == "all", lead_s=args.lead))
         report = await session.report()
     sent = sum(source.sent_bytes for source in report.sources)
     console.event(
@@ -47,9 +47,9 @@ async def run(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-async def _serve(session: StreamSession, console: Console, *, every: bool) -> None:
+async def _serve(session: StreamSession, console: Console, *, every: bool, lead_s: float | None) -> None:
     """Until it is cancelled: a stream that is held is served on."""
     await session.playlist()
     console.event("ready", f"serving {session.options.url} to peers (Ctrl-C ends it)", url=session.options.url)
-    await follow(session, console, every=every)
+    await follow(session, console, every=every, lead_s=lead_s)
     await asyncio.Event().wait()

@@ -216,7 +216,10 @@ class Origin:
         if file is None:
             record.status = 404
             return web.Response(status=404, text=f"{self.name} has no {path}\n")
-        return await self._send(request, record, path, file)
+        try:
+            return await self._send(request, record, path, file)
+        except ConnectionResetError:  # the client went away; peers do, when another source is ahead
+            return _AlreadySent()
 
     def _find(self, path: str) -> _File | None:
         place = (self.root / path).resolve()

@@ -275,6 +275,9 @@ def test_a_missing_package_is_told_with_what_to_install(site, tmp_path: Path, mo
         (["proxy", "https://a.example/s.m3u8", "--port", "many"], ["--port", "many"]),
         (["proxy", "https://a.example/s.m3u8", "--port", "99999"], ["--port", "'99999'", "0 to 65535"]),
         (["tracker", "--port", "-1"], ["--port", "'-1'", "0 to 65535"]),
+        (["tracker", "--port", "0", "--token-keys", "/none"], ["--token-keys /none", "No such file"]),
+        (["tracker", "--port", "0", "--token-keys", "/dev/null"], ["no key is given"]),
+        (["tracker", "--sockets-per-address", "0"], ["--sockets-per-address", "'0'", "1 to 1,000,000"]),
         (["demo", "--seconds", "0"], ["--seconds", "'0'", "4 to 3600"]),
         (["proxy", "https://a.example/s.m3u8", "--host", "0.0.0.0"], ["--host 0.0.0.0", "loopback", "127.0.0.1"]),
         (["proxy", "https://a.example/s.m3u8", "--token-file", "/none"], ["--token-file /none", "No such file"]),
@@ -370,7 +373,7 @@ def test_a_signal_ends_a_command_in_order(site, command, number):
     arguments = {
         "proxy": [f"{site}/good.m3u8", "--allow-private"],
         "peer": [f"{site}/good.m3u8", "--allow-private", "--tracker", f"ws://127.0.0.1:{closed_port()}"],
-        "tracker": ["--port", "0"],
+        "tracker": ["--port", "0", "--metrics-port", "0"],
     }[command]
     done = run(command, *arguments, "--json", signals=(number,))
     assert done.code == 0, done

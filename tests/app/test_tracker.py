@@ -12,6 +12,7 @@ import pytest
 from shoal.app import tracker as tracker_module
 from shoal.app.tracker import Tracker
 from shoal.app.tracker_core import TrackerLimits
+from shoal.app.tracker_tokens import Tokens, sign
 from shoal.transports.errors import ConnectFailed
 
 pytestmark = pytest.mark.real
@@ -36,13 +37,13 @@ class Meeting:
     def __init__(self, tracker: Tracker, port: int, session: aiohttp.ClientSession) -> None:
         self.tracker, self.port, self.session = tracker, port, session
 
-    async def client(self) -> Client:
-        return Client(await self.session.ws_connect(f"http://127.0.0.1:{self.port}/announce"))
+    async def client(self, query: str = "") -> Client:
+        return Client(await self.session.ws_connect(f"http://127.0.0.1:{self.port}/announce{query}"))
 
 
 @asynccontextmanager
-async def meeting(limits: TrackerLimits | None = None) -> AsyncIterator[Meeting]:
-    tracker = Tracker(limits, seed=1)
+async def meeting(limits: TrackerLimits | None = None, tokens: Tokens | None = None) -> AsyncIterator[Meeting]:
+    tracker = Tracker(limits, tokens=tokens, seed=1)
     port = await tracker.start()
     async with aiohttp.ClientSession() as session:
         try:
@@ -51,10 +52,12 @@ async def meeting(limits: TrackerLimits | None = None) -> AsyncIterator[Meeting]
             await tracker.aclose()
 
 
-def run(story: Callable[[Meeting], Awaitable[None]], limits: TrackerLimits | None = None) -> None:
+def run(
+    story: Callable[[Meeting], Awaitable[None]], limits: TrackerLimits | None = None, tokens: Tokens | None = None
+) -> None:
     async def whole() -> None:
         async with asyncio.timeout(20):
-            async with meeting(limits) as place:
+            async with meeting(limits, tokens) as place:
                 await story(place)
 
     asyncio.run(whole())
@@ -154,6 +157,51 @@ def test_a_client_that_does_not_read_is_cut_and_the_others_go_on(monkeypatch: py
         await until(lambda: place.tracker.stats().sockets == 1)
 
     run(story, TrackerLimits(messages_per_second_max=100_000, messages_burst=100_000))
+
+
+def test_with_tokens_only_who_has_one_comes_in_and_not_too_often() -> None:
+    key = b"k" * 32
+    good, old = sign(key, 4_000_000_000, "viewer"), sign(key, 1, "viewer")
+
+    async def story(place: Meeting) -> None:
+        for query in ("", "?token=", f"?token={old}", f"?token={good[:-1]}x"):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+                await place.client(query)
+            assert caught.value.status == 403
+        client = await place.client(f"?token={good}")
+        await client.say(peer_id="1" * 20)
+        assert (await client.hear())["incomplete"] == 1
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            await place.client(f"?token={good}")
+        assert caught.value.status == 503
+        await client.socket.close()
+        await until(lambda: place.tracker.stats().sockets == 0)
+        await place.client(f"?token={good}")
+        failures = {"no_token": 2, "expired_token": 1, "bad_token": 1, "too_many_sockets_of_token": 1}
+        assert place.tracker.stats().failures == failures
+
+    run(story, TrackerLimits(sockets_per_subject_max=1), Tokens((key,)))
+
+
+def test_figures_are_served_at_an_address_of_their_own() -> None:
+    async def story(place: Meeting) -> None:
+        port = await place.tracker.start_metrics()
+        client = await place.client()
+        await client.say(peer_id="1" * 20)
+        await client.hear()
+        await client.say(peer_id="too short")
+        await client.hear()
+        async with place.session.get(f"http://127.0.0.1:{port}/metrics") as response:
+            text = await response.text()
+        values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        assert values["shoal_tracker_sockets"] == "1"
+        assert values["shoal_tracker_peers"] == "1"
+        assert values["shoal_tracker_announces_total"] == "1"
+        assert values['shoal_tracker_failures_total{reason="invalid_peer_id"}'] == "1"
+        async with place.session.get(f"http://127.0.0.1:{place.port}/metrics") as response:
+            assert response.status == 426
+
+    run(story)
 
 
 def test_closing_says_goodbye_and_frees_the_port() -> None:

@@ -248,6 +248,18 @@ def test_messages_beyond_the_rate_fail_and_the_other_sockets_notice_nothing() ->
     assert "interval" in later[0][1]
 
 
+def test_one_token_brings_in_so_many_sockets_wherever_they_come_from() -> None:
+    tracker = core(sockets_per_subject_max=2)
+    assert tracker.opened(1, "192.0.2.1", "viewer") is None
+    assert tracker.opened(2, "192.0.2.2", "viewer") is None
+    assert tracker.opened(3, "192.0.2.3", "viewer") == "2 sockets of one token, and no more"
+    assert tracker.opened(4, "192.0.2.3", "another") is None
+    tracker.closed(1)
+    tracker.closed(1)
+    assert tracker.opened(5, "192.0.2.3", "viewer") is None
+    assert tracker.statistics().failures == {"too_many_sockets_of_token": 1}
+
+
 def test_sockets_are_limited_in_all_and_for_each_address() -> None:
     tracker = core(sockets_max=3, sockets_per_address_max=2)
     assert tracker.opened(1, "192.0.2.1") is None
