@@ -1,0 +1,183 @@
+"""Swarms of ours, of p2p-media-loader 2.3.1, and of both, over real WebRTC on this machine.
+
+    make bench-peers                                  all lines, about 13 minutes
+    make bench-peers ARGS="--only long polluter"      some lines
+    make bench-peers ARGS="--rounds 3"                the ten peers three times in both orders
+
+p2p-media-loader runs unmodified in Node (tools/install-test-tools); without it nothing is measured, and the exit
+code is 3.  Offload is bytes from peers of all bytes used, over all peers of a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+from pathlib import Path
+from typing import Any
+
+from harness import Claim, conclude
+from swarm.runs import Result, Swarm, corrupting, offload, swarm
+from tests.p2pml.counterparts import missing
+
+LOGS = Path("out") / "bench-peers"
+LINES = ("ten", "long", "polluter", "mixed")
+# 400 kbit/s in segments of 2 s, and a peer every 2 s: loopback carries that for ten, and theirs has time to prefetch.
+SEGMENT_S, SEGMENT_BYTES, ARRIVAL_S = 2.0, 100_000, 2.0
+KINDS = ("theirs", "ours")
+STALL_S = 0.25  # two ticks of a playhead; less is this machine, not the swarm
+# Who holds the whole stream soon: theirs asks the CDN for what plays within its window, whatever the player wants.
+AT_ONCE: dict[str, dict[str, Any]] = {
+    "theirs": {"lead": 1e6, "core": {"highDemandTimeWindow": 1e6}},
+    "ours": {"lead": 1e6},
+}
+
+
+def show(line: str, results: list[Result]) -> None:
+    stalled = sum(result.stalled_s > STALL_S for result in results)
+    cpu = statistics.fmean(result.cpu_s for result in results)
+    each = " ".join(f"{result.offload:.2f}" for result in results)
+    wrong = sum(result.wrong for result in results)
+    print(
+        f"{line}: offload {offload(results):.3f} ({each}), {stalled} stalled, {wrong} wrong, {cpu:.1f} CPU s each",
+        flush=True,
+    )
+
+
+async def ten(kind: str, name: str, count: int = 10) -> list[Result]:
+    """Ten viewers of a video of one minute, one every two seconds."""
+    async with swarm(30, SEGMENT_S, SEGMENT_BYTES, LOGS / name) as here:
+        for number in range(count):
+            await (here.ours if kind == "ours" else here.theirs)(f"{kind}-{number}")
+            await asyncio.sleep(ARRIVAL_S)
+        return await here.results()
+
+
+async def long(kind: str) -> list[Result]:
+    """Somebody comes who could have all of 300 segments from one who holds them."""
+    async with swarm(300, 0.5, SEGMENT_BYTES // 4, LOGS / f"long-{kind}") as here:
+        add = here.ours if kind == "ours" else here.theirs
+        await add("first", **AT_ONCE[kind])
+        await here.holds("first")
+        await add("second")
+        return await here.results()
+
+
+async def polluter(kind: str) -> list[Result]:
+    """Two viewers, and for 14 s one peer that holds everything, wrong."""
+    async with swarm(30, SEGMENT_S, SEGMENT_BYTES, LOGS / f"polluter-{kind}") as here, corrupting(here.stream) as bad:
+        liar = await here.theirs("polluter", origin=bad, is_judged=False, **AT_ONCE["theirs"])
+        await asyncio.sleep(1.0)
+        add = here.ours if kind == "ours" else here.theirs
+        for number in range(2):
+            await add(f"{kind}-{number}")
+        await asyncio.sleep(14.0)
+        await liar.child.end()
+        return await here.results()
+
+
+async def mixed(kinds: str, name: str) -> list[Result]:
+    """A video of one minute; `kinds` says who comes, one every two seconds."""
+    async with swarm(30, SEGMENT_S, SEGMENT_BYTES, LOGS / name) as here:
+        for number, kind in enumerate(kinds):
+            await _add(here, kind, number)
+            await asyncio.sleep(ARRIVAL_S)
+        return await here.results()
+
+
+async def _add(here: Swarm, kind: str, number: int) -> None:
+    if kind == "o":
+        await here.ours(f"ours-{number}")
+    else:
+        await here.theirs(f"theirs-{number}")
+
+
+async def measure_ten(rounds: int) -> list[Claim]:
+    found: dict[str, list[list[Result]]] = {kind: [] for kind in KINDS}
+    for number in range(rounds):
+        for order in (KINDS, KINDS[::-1]):
+            for kind in order:
+                results = await ten(kind, f"ten-{number}-{kind}")
+                show(f"10 peers, {kind}", results)
+                found[kind].append(results)
+    ours = [offload(results) for results in found["ours"]]
+    theirs = [offload(results) for results in found["theirs"]]
+    stalled = [sum(result.stalled_s > STALL_S for result in results) for results in found["ours"]]
+    wrong = [sum(result.wrong for result in results) for results in found["ours"]]
+    return [
+        Claim("10 peers, 30 segments: our offload, the lowest of all runs", min(ours), 0.85, at_least=True),
+        Claim("the same, more than theirs, the highest of all runs", min(ours) - max(theirs), 0.0, at_least=True),
+        Claim("the same: our viewers that stalled, of all runs", sum(stalled), 0, at_least=False),
+        Claim("the same: our wrong segments", sum(wrong), 0, at_least=False),
+    ]
+
+
+async def measure_long() -> list[Claim]:
+    ours, theirs = await asyncio.gather(long("ours"), long("theirs"))
+    show("300 segments, ours", ours)
+    show("300 segments, theirs", theirs)
+    return [
+        Claim("300 segments, 2 peers: the second's offload", ours[1].offload, 0.9, at_least=True),
+        Claim("the same: theirs (they cannot read of 256)", theirs[1].offload, 0.1, at_least=False),
+        Claim("the same: our stall", ours[1].stalled_s, STALL_S, at_least=False, unit="s"),
+    ]
+
+
+async def measure_polluter() -> list[Claim]:
+    ours, theirs = await asyncio.gather(polluter("ours"), polluter("theirs"))
+    show("a polluter, ours", ours)
+    show("a polluter, theirs", theirs)
+    return [
+        Claim(
+            "a polluter for 14 s, with a sidecar: wrong segments at our viewers",
+            sum(r.wrong for r in ours),
+            0,
+            at_least=False,
+        ),
+        Claim("the same: at theirs, which do not look", sum(r.wrong for r in theirs), 1, at_least=True),
+        Claim("the same: our viewers that stalled", sum(r.stalled_s > STALL_S for r in ours), 0, at_least=False),
+    ]
+
+
+async def measure_mixed() -> list[Claim]:
+    alone, together = await mixed("ttt", "mixed-alone"), await mixed("ototot", "mixed")
+    show("3 of theirs alone", alone)
+    show("3 of theirs and 3 of ours", together)
+    theirs = [result for result in together if result.name.startswith("theirs")]
+    return [
+        Claim("mixed, 3 and 3: wrong segments", sum(result.wrong for result in together), 0, at_least=False),
+        Claim(
+            "mixed: offload of theirs, against what they reach alone",
+            offload(theirs) - offload(alone),
+            0.0,
+            at_least=True,
+        ),
+    ]
+
+
+async def measure(only: list[str], rounds: int) -> list[Claim]:
+    claims: list[Claim] = []
+    if "long" in only:
+        claims += await measure_long()
+    if "polluter" in only:
+        claims += await measure_polluter()
+    if "mixed" in only:
+        claims += await measure_mixed()
+    if "ten" in only:
+        claims += await measure_ten(rounds)
+    return claims
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=1, help="of the ten peers, each in both orders")
+    parser.add_argument("--only", nargs="*", choices=LINES, default=list(LINES))
+    options = parser.parse_args()
+    if what := missing():
+        print(what)
+        return 3
+    return conclude("peers", asyncio.run(measure(options.only, options.rounds)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,96 @@
+"""A viewer of ours, as tests/p2pml/peer.mjs is one of theirs: the same playhead, the same lead, the same last words.
+
+    python viewer.py '{"url": ..., "trackers": [...], "speed": 1, "lead": 30}'
+
+Tells JSON lines: ready; complete {segments: [{number, bytes, sha256}], http, p2p, unneeded, stalled_s, cpu_s} once the
+last segment was read; then it serves until SIGTERM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import signal
+import sys
+import time
+from typing import Any
+
+from shoal.app.session import SessionOptions, StreamSession, open_session
+
+TICK_S = 0.1
+
+
+def tell(event: str, **about: Any) -> None:
+    sys.stdout.write(json.dumps({"event": event, **about}) + "\n")
+    sys.stdout.flush()
+
+
+class Playhead:
+    """Moves with the clock, up to what was read; the time it would have moved on is a stall."""
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._before_s: float | None = None
+        self.position_s = self.buffered_s = self.stalled_s = 0.0
+
+    def move(self) -> None:
+        now_s = time.monotonic()
+        if self._before_s is not None:  # waiting for the first picture is no stall
+            wanted_s = self.position_s + (now_s - self._before_s) * self._speed
+            self.position_s = min(wanted_s, self.buffered_s)
+            self.stalled_s += (wanted_s - self.position_s) / self._speed
+        self._before_s = now_s
+
+    def give(self, until_s: float) -> None:
+        self.move()
+        self.buffered_s = until_s
+
+
+async def play(session: StreamSession, speed: float, lead_s: float) -> tuple[list[dict[str, Any]], float]:
+    root = await session.playlist()
+    playlist = await session.playlist(root.best if root.renditions else None)
+    head, read = Playhead(speed), []
+    for segment in playlist.segments:
+        while head.buffered_s - head.position_s >= lead_s:
+            await asyncio.sleep(TICK_S)
+            head.move()
+        digest, size = hashlib.sha256(), 0
+        async for piece in session.read(segment.key):
+            digest.update(piece.data)
+            size += len(piece.data)
+            session.delivered(segment.key, len(piece.data))
+        read.append({"number": segment.key.number, "bytes": size, "sha256": digest.hexdigest()})
+        head.give((segment.start_us + segment.duration_us) / 1e6)
+    return read, head.stalled_s
+
+
+async def main() -> None:
+    options = json.loads(sys.argv[1])
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    given = SessionOptions(url=options["url"], trackers=tuple(options["trackers"]), allow_private=True)
+    async with open_session(given) as session:
+        tell("ready")
+        read, stalled_s = await play(session, options.get("speed", 1.0), options.get("lead", 30.0))
+        sources = (await session.report()).sources
+        used = {
+            kind: sum(source.used_bytes for source in sources if source.name.startswith(f"{kind}:"))
+            for kind in ("cdn", "peer")
+        }
+        tell(
+            "complete",
+            segments=read,
+            http=used["cdn"],
+            p2p=used["peer"],
+            unneeded=sum(source.wasted_bytes for source in sources),
+            stalled_s=stalled_s,
+            cpu_s=time.process_time(),
+        )
+        await stopped.wait()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main())
