@@ -27,7 +27,7 @@ PEERS_PYTHON = HERE.parent / "build" / "peers-venv" / "bin" / "python"
 CAF = HERE.parent / "build" / "peers" / "caf_actors"  # of peers/caf_actors.cpp, by tools/install-bench-peers
 CLAIMS = (
     *("ping_pong", "ring", "many_to_one", "fan_in", "ask", "spawn"),
-    *("fairness", "turns", "cross_thread", "timers", "hop"),
+    *("fairness", "turns", "cross_thread", "timers", "metrics", "hop"),
 )
 BOUNDED_BY = ("erlang", "xoscar", "pykka", "asyncio_queue")  # the peers that bounds speak of
 OWN = ("no_turns", "plain_threads", "shoal_asyncio", "eventfd")  # a claim's own file runs these too

@@ -136,3 +136,23 @@ def test_savinas_table_says_what_was_not_measured(monkeypatch, tmp_path, capsys)
     assert "not measured" in capsys.readouterr().out
     rows = [json.loads(line) for line in (tmp_path / "out" / "bench-savina.jsonl").read_text().splitlines()]
     assert [row["of_erlang"] for row in rows] == [1.5, None, None]
+
+
+def test_what_metrics_cost_is_measured_with_a_scrape_of_named_actors():
+    pytest.importorskip("prometheus_client")
+    metrics = importlib.import_module("runtime_claims.metrics")
+
+    async def main():
+        _, scrape_ns = await metrics.spent_on("ping_pong", 200, watched=True, scraped=True)
+        return scrape_ns, await metrics.figures(2, divide_by=2_000)
+
+    scrape_ns, found = asyncio.run(main())
+    assert scrape_ns > 0
+    assert set(found) == {"ping_pong_lost", "many_to_one_lost"}
+
+
+def test_a_scrape_that_does_not_show_the_metrics_is_not_measured():
+    pytest.importorskip("prometheus_client")
+    metrics = importlib.import_module("runtime_claims.metrics")
+    with pytest.raises(RuntimeError, match="lacks the histograms"):
+        asyncio.run(metrics.spent_on("ping_pong", 200, watched=False, scraped=True))
