@@ -88,6 +88,11 @@ class Estimate:
         self._slow.sample(duration_us, rate)
         self.sampled_us = now_us
 
+    def fell_to(self, bytes_per_s: float) -> None:
+        """It was left because it became so slow: what was good before is not believed until it is seen again."""
+        for average in (self._fast, self._slow):
+            average.value = min(average.value, bytes_per_s * (1.0 - average.left))
+
     def first_byte(self, duration_us: int) -> None:
         if self.first_byte_us is None:
             self.first_byte_us = float(duration_us)
@@ -121,11 +126,31 @@ class Estimate:
         errors = keep * self._error_weight
         return errors / (errors + keep * self._good_weight + 1.0)
 
-    def expected_us(self, byte_count: int, *, bytes_per_s: float, first_byte_us: float) -> int:
-        """How long `byte_count` bytes should take; the arguments stand in for what was not measured."""
+    def believed_bytes_per_s(self, now_us: int, *, bytes_per_s: float, half_life_us: int) -> float:
+        """The throughput, drawn towards `bytes_per_s` the longer ago it was measured.
+
+        So one that was bad is tried again some time, and one that was good is not for ever.
+        """
         rate = self.bytes_per_s
+        if rate is None or self.sampled_us is None:
+            return bytes_per_s
+        keep = half_life_decay(now_us - self.sampled_us, half_life_us)
+        return keep * rate + (1.0 - keep) * bytes_per_s
+
+    def expected_us(
+        self,
+        byte_count: int,
+        now_us: int,
+        *,
+        bytes_per_s: float,
+        first_byte_us: float,
+        half_life_us: int,
+        most_bytes_per_s: float | None = None,
+    ) -> int:
+        """How long `byte_count` bytes should take; the arguments stand in for what was not measured, or long ago."""
+        rate = self.believed_bytes_per_s(now_us, bytes_per_s=bytes_per_s, half_life_us=half_life_us)
+        rate = rate if most_bytes_per_s is None else min(rate, most_bytes_per_s)
         start = self.first_byte_us
-        rate = bytes_per_s if rate is None else rate
         start = first_byte_us if start is None else start
         return int(start + byte_count * 1_000_000 / max(rate, 1.0))
 

@@ -8,7 +8,11 @@ Each has a circuit breaker:
 
 Where prices differ, the cheapest of those that are surely in time are asked.  Among
 these, or among all, the best is weight x expected speed x reliability.  An unmeasured one
-is taken for a middling one, and tried on purpose when there is time to spare.
+is taken for a middling one, and tried on purpose when there is time to spare; a dearer
+one than the best is not, since nobody would go there by choice.
+
+Who was asked last stays the best until another is better by `switch_gain` (hysteresis):
+two that are about as good would otherwise take turns, each with its slow start.
 """
 
 from __future__ import annotations
@@ -21,12 +25,14 @@ from .mixing import mix
 from .model import SourceKind, source_label
 from .transfers import Want
 
-__all__ = ["Cdn", "Circuit", "best_cdn"]
+__all__ = ["LINE_HOPE", "Cdn", "Circuit", "best_cdn"]
 
+# No source is believed to be faster than the line was lately, times this: more than 1 / `move_gain`, so that another is
+# tried in time of need, and less than 1 / `switch_gain`, so that on a slow line they do not take turns.
+LINE_HOPE = 1.5
 _DOUBLINGS_MAX = 16
 _TRIES = 2
 _ERROR_RATE_SURE = 0.2  # one error among four that went well
-_HALF_OPEN_FACTOR = 0.25  # a probe should rather be somebody's who can wait
 
 
 class Circuit:
@@ -90,6 +96,8 @@ class Cdn:
         self.circuit = Circuit(config)
         self.retry_at_us = 0  # it said Retry-After
         self.explored_us: int | None = None  # when it was last asked only in order to measure it
+        self.last_used = 0  # a running number of requests, not counting explorations
+        self.falls = 0  # times in a row that it was left for being slow
         self.transfer_count = 0
         self.running_count = 0
 
@@ -101,22 +109,32 @@ class Cdn:
         ready_us = max(now_us, self.retry_at_us, mark.not_before_us if mark is not None else 0)
         return ready_us if last_resort else max(ready_us, self.circuit.ready_us(now_us))
 
-    def expected_us(self, byte_count: int, config: BalancerConfig) -> int:
-        """From the request to the last of `byte_count` bytes."""
+    def expected_us(
+        self, byte_count: int, now_us: int, config: BalancerConfig, most_bytes_per_s: float | None = None
+    ) -> int:
+        """From the request to the last of `byte_count` bytes, which come no faster than `most_bytes_per_s`."""
         return self.estimate.expected_us(
             byte_count,
+            now_us,
             bytes_per_s=config.unmeasured_bytes_per_s,
             first_byte_us=config.unmeasured_first_byte_us,
+            half_life_us=config.estimate_half_life_us,
+            most_bytes_per_s=most_bytes_per_s,
         )
 
     def is_sure(self, byte_count: int, slack_us: int, now_us: int, config: BalancerConfig) -> bool:
         """Whether it is measured, well, and has time for a second try elsewhere if it should fail."""
-        return (
-            self.estimate.sampled_us is not None
-            and not self.circuit.is_broken
-            and self.estimate.error_rate(now_us) <= _ERROR_RATE_SURE
-            and _TRIES * self.expected_us(byte_count, config) * (1.0 + self.estimate.spread) <= slack_us
-        )
+        measured = self.estimate.bytes_per_s
+        if measured is None or self.circuit.is_broken or self.estimate.error_rate(now_us) > _ERROR_RATE_SURE:
+            return False
+        expected_us = self.expected_us(byte_count, now_us, config, measured)
+        return _TRIES * expected_us * (1.0 + self.estimate.spread) <= slack_us
+
+    def is_unknown(self, now_us: int, config: BalancerConfig) -> bool:
+        """Whether it was not measured, or long enough ago for it to be another now."""
+        sampled_us = self.estimate.sampled_us
+        again_us = min(config.explore_after_us, config.retry_slow_us << min(self.falls, _DOUBLINGS_MAX))
+        return sampled_us is None or now_us - sampled_us >= again_us
 
     def may_be_explored(self, now_us: int, config: BalancerConfig) -> bool:
         """Unmeasured for long, idle, and not explored in vain just now."""
@@ -124,10 +142,14 @@ class Cdn:
         seen_us = [t for t in (self.estimate.sampled_us, self.explored_us) if t is not None]
         return self.weight > 0 and not self.running_count and max(seen_us, default=long_ago_us) <= long_ago_us
 
-    def score(self, byte_count: int, now_us: int, config: BalancerConfig) -> float:
-        speed = byte_count * 1_000_000 / max(1, self.expected_us(byte_count, config))
-        half_open = _HALF_OPEN_FACTOR if self.circuit.state(now_us) != "closed" else 1.0
-        return self.weight * speed * (1.0 - self.estimate.error_rate(now_us)) * half_open
+    def score(
+        self, byte_count: int, now_us: int, config: BalancerConfig, most_bytes_per_s: float | None = None
+    ) -> float:
+        expected_us = self.expected_us(byte_count, now_us, config, most_bytes_per_s)
+        if self.circuit.is_broken:
+            expected_us += config.first_byte_limit_us  # what it costs if it still fails
+        speed = byte_count * 1_000_000 / max(1, expected_us)
+        return self.weight * speed * (1.0 - self.estimate.error_rate(now_us))
 
 
 def best_cdn(
@@ -139,30 +161,55 @@ def best_cdn(
     seed: int,
     config: BalancerConfig,
     slack_us: int | None = None,
+    line_bytes_per_s: float | None = None,
+    duration_us: int = 0,
 ) -> tuple[Cdn, bool] | None:
     """Which of the ready ones to ask for `byte_count` bytes, and whether it is asked in order to measure it.
 
-    Of those that are surely in time, when it plays in `slack_us`, only the cheapest count.
+    Of those that are surely in time, when it plays in `slack_us`, only the cheapest count,
+    if it is also fast enough to go on so: about as fast as the fastest, or using half of
+    the `duration_us` that it plays.
     """
     if not ready:
         return None
-    best = min(
-        _cheapest(ready, byte_count, slack_us, now_us, config),
-        key=lambda cdn: (-cdn.score(byte_count, now_us, config), cdn.transfer_count, mix(seed, cdn.place)),
-    )
+    current = max(ready, key=lambda cdn: cdn.last_used)
+    most_bytes_per_s = None if line_bytes_per_s is None else LINE_HOPE * line_bytes_per_s
+
+    def order(cdn: Cdn) -> tuple[float, float, int, int]:
+        score = cdn.score(byte_count, now_us, config, most_bytes_per_s)
+        if cdn is current and cdn.last_used:
+            score /= config.switch_gain
+        return (-score, cdn.price_per_gb, cdn.transfer_count, mix(seed, cdn.place))
+
+    candidates = ready
+    if slack_us is not None and len({cdn.price_per_gb for cdn in ready}) > 1:
+        sure = [cdn for cdn in ready if cdn.is_sure(byte_count, slack_us, now_us, config)]
+        candidates = (
+            _cheapest_enough(sure, byte_count, duration_us, line_bytes_per_s, now_us=now_us, config=config) or ready
+        )
+    best = min(candidates, key=order)
     if may_explore and best.estimate.sampled_us is not None:
         for cdn in ready:
-            if cdn is not best and cdn.may_be_explored(now_us, config):
+            if cdn.price_per_gb <= best.price_per_gb and cdn is not best and cdn.may_be_explored(now_us, config):
                 return cdn, True
     return best, False
 
 
-def _cheapest(
-    ready: Sequence[Cdn], byte_count: int, slack_us: int | None, now_us: int, config: BalancerConfig
-) -> Sequence[Cdn]:
-    """The cheapest of those that are surely in time; all of them where nothing is sure, or all cost the same."""
-    if slack_us is None or len({cdn.price_per_gb for cdn in ready}) == 1:
-        return ready
-    sure = [cdn for cdn in ready if cdn.is_sure(byte_count, slack_us, now_us, config)]
-    least = min((cdn.price_per_gb for cdn in sure), default=None)
-    return ready if least is None else [cdn for cdn in sure if cdn.price_per_gb == least]
+def _cheapest_enough(
+    sure: Sequence[Cdn],
+    byte_count: int,
+    duration_us: int,
+    line_bytes_per_s: float | None,
+    *,
+    now_us: int,
+    config: BalancerConfig,
+) -> list[Cdn]:
+    """The cheapest of those that are about as fast as the fastest, or need only a part of the time that it plays."""
+    needed_us = {}
+    for cdn in sure:
+        rates = [r for r in (cdn.estimate.bytes_per_s, line_bytes_per_s) if r is not None]
+        needed_us[cdn.label] = cdn.expected_us(byte_count, now_us, config, min(rates, default=None))
+    most_us = max(min(needed_us.values(), default=0) / config.move_gain, config.busy_share * duration_us)
+    enough = [cdn for cdn in sure if needed_us[cdn.label] <= most_us]
+    least = min((cdn.price_per_gb for cdn in enough), default=0.0)
+    return [cdn for cdn in enough if cdn.price_per_gb == least]

@@ -64,6 +64,8 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     limit_us_max: Time = 10 * _S  # limits double at each move of a resource, up to this
     check_interval_us: Time = 250 * _MS  # how often a running urgent transfer's finish is projected anew
     move_gain: Share = 0.7  # the other source must need less than this share of the time, or moves would flap
+    retry_slow_us: Time = 10 * _S  # a CDN left for being slow is tried again by who is late; doubles up to exploring
+    switch_gain: Share = 0.6  # of CDNs the one asked last stays unless it is this much worse, or they would take turns
     startup_patience_us: Time = 1 * _S  # stands for the deadline while nothing plays yet
     peer_margin_us: Time = 1 * _S  # a peer must be done this long before the deadline to be asked for an urgent one
 
@@ -78,7 +80,7 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # --- a CDN's circuit breaker ---
     circuit_failures: Some = 2  # consecutive; one may be chance
     circuit_open_us: Time = 1 * _S  # first opening; doubles with each failed probe
-    circuit_open_us_max: Time = 60 * _S
+    circuit_open_us_max: Time = 10 * _S  # a CDN that is well again is missed no longer than a usual buffer lasts
     circuit_blame_us: Time = 60 * _S  # wrong bytes are not a passing fault; doubles with each blame
     circuit_blame_us_max: Time = 600 * _S
     retry_after_us_max: Time = 300 * _S  # a server that says longer is asked again after this
@@ -87,6 +89,7 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     fast_half_life_us: Time = 2 * _S  # of transfer time, as in hls.js (3 and 9 s) but for shorter transfers
     slow_half_life_us: Time = 8 * _S
     error_half_life_us: Time = 30 * _S  # of clock time: an error is half forgiven after that
+    estimate_half_life_us: Time = 30 * _S  # of clock time: then a measurement is worth as much as none
     unmeasured_bytes_per_s: Size = 1_000_000  # what an unknown CDN is taken for: better than a bad one, worse than good
     unmeasured_first_byte_us: Time = 300 * _MS
     segment_bytes_guess: Size = 1_000_000  # until a rendition's first segment is known: 4 s at 2 Mbit/s

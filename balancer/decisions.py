@@ -7,6 +7,7 @@ that order: what is freed by a move can be used at once.
 
 from __future__ import annotations
 
+from .cdn_choice import Cdn
 from .events import GiveUp
 from .ledger import Ledger
 from .model import ResourceKey
@@ -19,6 +20,7 @@ from .windows import Timeline
 __all__ = ["Decisions"]
 
 _LONELY_PATIENCE = 4  # times the limit, when there is nowhere else to go; then the same source is asked anew
+_STARTUP_LONG = 4  # times the patience: a start that takes longer is worth a new connection to find who is faster
 _SLICE_US_MIN = 200_000  # a shorter slice measures bursts, not a source
 _PROJECTION_US_MIN = 400_000  # from a shorter stretch of body no finish is projected
 
@@ -33,6 +35,7 @@ class Decisions:
             peers=book.peers,
             availability=book.availability,
             reputation=book.reputation,
+            line=book.line,
         )
         self._surplus = Surplus(book)
 
@@ -60,7 +63,7 @@ class Decisions:
         if now_us >= due_us:
             extra_us = (_LONELY_PATIENCE - 1) * transfer.silence_limit_us()
             lonely_us = due_us + min(extra_us, self._book.config.limit_us_max)
-            if now_us >= lonely_us or self._alternative_us(transfer, want, now_us, any_peer=True) is not None:
+            if now_us >= lonely_us or self._alternative(transfer, want, now_us, any_peer=True) is not None:
                 self._move(transfer, "stalled", now_us)
                 return
             self._book.later(min(lonely_us, now_us + self._book.config.check_interval_us), now_us)
@@ -80,11 +83,12 @@ class Decisions:
         if now_us + needed_us <= target_us:
             self._overtake(transfer, want, needed_us, now_us)
             return
-        other_us = self._alternative_us(transfer, want, now_us, any_peer=False)
         if want.slow_until_us > now_us:
             return
-        if other_us is not None and other_us < self._book.config.move_gain * needed_us:
-            self._move(transfer, "slow", now_us)
+        is_long = needed_us > _STARTUP_LONG * self._book.config.startup_patience_us
+        other = self._alternative(transfer, want, now_us, any_peer=False, is_long=is_long)
+        if other is not None and other[0] < self._book.config.move_gain * needed_us:
+            self._move(transfer, "slow", now_us, to=other[1])
 
     def _yield(self, now_us: int) -> None:
         """Stop what plays later where it would make late what plays earlier; it goes on from its byte when it can."""
@@ -96,22 +100,24 @@ class Decisions:
     def _overtake(self, transfer: Transfer, want: Want, needed_us: int, now_us: int) -> None:
         """A peer would be in time; but on a busy line who waits is served at the line's speed."""
         timeline = self._book.timelines.get(want.key.rendition)
-        if not (transfer.is_peer and want.urgent and timeline and self._is_line_busy(want, timeline)):
+        if not (transfer.is_peer and want.urgent and timeline and self._is_line_busy(want, timeline, now_us)):
             return
-        expected = self._select.expected(self._book.size_bytes(want), self._line_left(transfer))
+        expected = self._select.expected(self._book.size_bytes(want), now_us, self._line_left(transfer))
         if expected is not None and expected[0] < self._book.config.move_gain * needed_us:
             self._book.want_again(self._book.cancel(transfer, "overtaken", now_us))
 
-    def _alternative_us(self, transfer: Transfer, want: Want, now_us: int, *, any_peer: bool) -> int | None:
-        """How long another source would need for the rest; None if there is no other."""
-        return self._select.alternative_us(
+    def _alternative(
+        self, transfer: Transfer, want: Want, now_us: int, *, any_peer: bool, is_long: bool = False
+    ) -> tuple[int, Cdn | Peer] | None:
+        """How long another source would need for the rest, and which; None if there is no other."""
+        return self._select.alternative(
             want,
             self._book.timelines.get(want.key.rendition),
             transfer,
             self._book.size_bytes(want),
             now_us,
             any_peer=any_peer,
-            line_bytes_per_s=self._line_left(transfer),
+            is_hopeful=is_long or self._book.deadline_us(want.key) is not None,
         )
 
     def _line_left(self, transfer: Transfer) -> float | None:
@@ -129,13 +135,17 @@ class Decisions:
             return want.urgent_since_us + self._book.config.startup_patience_us
         return deadline_us
 
-    def _move(self, transfer: Transfer, reason: str, now_us: int) -> None:
+    def _move(self, transfer: Transfer, reason: str, now_us: int, *, to: Cdn | Peer | None = None) -> None:
+        """Leave a source for another: for `to`, or for whoever is best then."""
         want = self._book.cancel(transfer, reason, now_us)
         want.moves += 1
         want.mark(transfer.label).failed(reason, now_us, self._book.config)
         estimate = self._book.estimate_of(transfer)
         if reason == "slow":
             # As after a stall: where all are slow, to go from one to the next gains nothing.
+            estimate.fell_to(transfer.bytes_per_s or 0.0)
+            if not transfer.is_peer:
+                self._book.cdns[transfer.label].falls += 1
             want.slow_until_us = now_us + (_PROJECTION_US_MIN << min(want.moves, 8))
         if reason == "stalled":
             estimate.failed(now_us, reason)
@@ -146,6 +156,8 @@ class Decisions:
         if transfer.is_peer:
             self._book.peers[transfer.label.removeprefix("peer:")].failed(now_us, self._book.config)
         self._book.want_again(want)
+        if to is not None and want.phase is Phase.WANTED:
+            self._book.start(want, to, "failover", now_us)
 
     def _serve(self, want: Want, now_us: int) -> None:
         """Find a source for what somebody waits for, or a time to look again, or give up."""
@@ -167,7 +179,7 @@ class Decisions:
             self._book.size_bytes(want),
             slack_us,
             now_us,
-            is_busy=timeline is not None and self._is_line_busy(want, timeline),
+            is_busy=timeline is not None and self._is_line_busy(want, timeline, now_us),
         )
         if choice.source is not None:
             why = "failover" if want.fails_over else choice.why
@@ -184,7 +196,7 @@ class Decisions:
         timeline = self._book.timelines[want.key.rendition]
         if not timeline.is_hashed(want.key) or not self._book.spread.hopes(want.key.rendition, now_us):
             return False
-        if self._is_line_busy(want, timeline):
+        if self._is_line_busy(want, timeline, now_us):
             return False
         lead_us = self._cdn_lead_us(want, timeline, deadline_us, now_us)
         slack_us = deadline_us - now_us
@@ -205,12 +217,12 @@ class Decisions:
             self._book.size_bytes(want),
             now_us=now_us,
             slack_us=slack_us,
-            safe_us=self._safe_us(want),
+            safe_us=self._safe_us(want, now_us),
         )
 
-    def _safe_us(self, want: Want) -> int:
+    def _safe_us(self, want: Want, now_us: int) -> int:
         """How long before its deadline a CDN must be asked, so that a second try is still in time."""
-        expected = self._select.expected(self._book.size_bytes(want), self._book.line.bytes_per_s)
+        expected = self._select.expected(self._book.size_bytes(want), now_us, self._book.line.bytes_per_s)
         near_us = self._book.config.cdn_prefetch_deadline_us
         return near_us if expected is None else self._book.spread.safe_us(*expected)
 
@@ -256,7 +268,7 @@ class Decisions:
             deadline_us = timeline.deadline_us(key)
             slack_us = None if deadline_us is None else deadline_us - now_us
             size_bytes = self._book.size_bytes(want)
-            if timeline.is_left and self._is_line_busy(want, timeline):
+            if timeline.is_left and self._is_line_busy(want, timeline, now_us):
                 continue
             if peer_room > 0:
                 peer = self._prefetch_peer(want, timeline, slack_us, now_us)
@@ -270,7 +282,7 @@ class Decisions:
             if slack_us > lead_us:
                 self._book.later(deadline_us - lead_us, now_us)
             elif cdn_room > 0 and self._surplus.has_room(deadline_us, None, now_us):
-                found = self._select.ready_cdn(want, size_bytes, slack_us, now_us)
+                found = self._select.ready_cdn(want, timeline, size_bytes, slack_us, now_us)
                 if found is not None:
                     cdn_room -= 1
                     near = slack_us <= self._book.config.cdn_prefetch_deadline_us
@@ -292,7 +304,7 @@ class Decisions:
             deadline_us = timeline.deadline_us(key)
             if deadline_us is not None:
                 near = deadline_us - now_us <= self._book.config.cdn_prefetch_deadline_us
-                if near or self._is_line_busy(self._book.wants.get(key) or Want(key), timeline):
+                if near or self._is_line_busy(self._book.wants.get(key) or Want(key), timeline, now_us):
                     return (0, deadline_us, place)
             return (1, len(self._book.availability.holders(key.rendition, key.number)), place)
 
@@ -309,19 +321,19 @@ class Decisions:
         near_us = book.config.cdn_prefetch_deadline_us
         if not timeline.is_hashed(key) or not book.spread.hopes(key.rendition, now_us):
             return near_us
-        if self._is_line_busy(want, timeline):
+        if self._is_line_busy(want, timeline, now_us):
             return near_us  # no more than the player itself would have
-        safe_us = self._safe_us(want)
+        safe_us = self._safe_us(want, now_us)
         if book.availability.holders(key.rendition, key.number) or book.availability.is_being_fetched(
             key.rendition, key.number
         ):
             return safe_us
         return max(safe_us, deadline_us - book.spread.turn_us(key, now_us))
 
-    def _is_line_busy(self, want: Want, timeline: Timeline) -> bool:
+    def _is_line_busy(self, want: Want, timeline: Timeline, now_us: int) -> bool:
         """Whether the viewer's line is busy with this rendition for most of the time, and so has none to lose."""
         segment = timeline.find(want.key)
         if segment is None:
             return True
-        expected = self._select.expected(self._book.size_bytes(want), self._book.line.sure_bytes_per_s)
+        expected = self._select.expected(self._book.size_bytes(want), now_us, self._book.line.sure_bytes_per_s)
         return expected is not None and expected[0] > self._book.config.busy_share * segment.duration_us

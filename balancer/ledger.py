@@ -73,6 +73,7 @@ class Ledger:
             if transfer.is_probe:
                 cdn.circuit.probing = False
             if succeeded:
+                cdn.falls = 0
                 cdn.circuit.succeeded(now_us)
         if succeeded:
             estimate.succeeded(now_us)
@@ -116,7 +117,7 @@ class Ledger:
             started_us=now_us,
             first_byte_limit_us=first_byte_limit_us,
             stall_limit_us=stall_limit_us,
-            expected_us=source.expected_us(self.size_bytes(want), self.config),
+            expected_us=source.expected_us(self.size_bytes(want), now_us, self.config),
         )
         self.transfers[number] = transfer
         want.transfer = number
@@ -134,6 +135,8 @@ class Ledger:
             source.running_count += 1
             if why == "explore":
                 source.explored_us = now_us
+            else:
+                source.last_used = number
             if source.circuit.state(now_us) == "half-open":
                 transfer.is_probe = source.circuit.probing = True
             self.actions.append(

@@ -1,8 +1,8 @@
 """What this viewer's own access line carries, whoever sends.
 
 When several sources are slow at once it is the line, and to move from one to the
-other gains nothing.  So what another source promises is never believed beyond what
-the line has carried lately, less what the other transfers take of it.
+other gains nothing.  So what another source promises is not believed much beyond
+what the line has carried lately (`LINE_HOPE` in cdn_choice.py).
 
 A slow peer tells nothing of the line.  While only peers send, what comes can raise
 the estimate and never lower it; a CDN is taken to send as fast as the line lets it.

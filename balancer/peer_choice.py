@@ -59,11 +59,14 @@ class Peer:
             and not (on_probation and any(key != want.key for key in self.unverified))
         )
 
-    def expected_us(self, byte_count: int, config: BalancerConfig) -> int:
+    def expected_us(self, byte_count: int, now_us: int, config: BalancerConfig) -> int:
         return self.estimate.expected_us(
             byte_count,
+            now_us,
             bytes_per_s=config.unmeasured_bytes_per_s,
             first_byte_us=config.unmeasured_first_byte_us,
+            half_life_us=config.estimate_half_life_us,
+            most_bytes_per_s=self.estimate.bytes_per_s,  # its line does not change as a CDN's load does
         )
 
 

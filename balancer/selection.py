@@ -10,14 +10,19 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from .availability import Availability
-from .cdn_choice import Cdn, best_cdn
+from .cdn_choice import LINE_HOPE, Cdn, best_cdn
 from .config import BalancerConfig
+from .line import Line
 from .peer_choice import Peer, best_peer
 from .reputation import Reputation
 from .transfers import Transfer, Want
 from .windows import Timeline
 
 __all__ = ["Choice", "Selection"]
+
+_LINE_HOPE_UNKNOWN = (
+    2.5  # instead of LINE_HOPE for one that was not measured lately: perhaps it is not the line that is slow
+)
 
 
 class Choice(msgspec.Struct):
@@ -38,6 +43,7 @@ class Selection:
         peers: Mapping[str, Peer],
         availability: Availability,
         reputation: Reputation,
+        line: Line,
     ) -> None:
         """All of them are looked at, never kept a copy of."""
         self._config = config
@@ -46,6 +52,7 @@ class Selection:
         self._peers = peers
         self._availability = availability
         self._reputation = reputation
+        self._line = line
 
     def urgent(
         self,
@@ -64,7 +71,7 @@ class Selection:
         """
         if slack_us is not None and not want.suspects:
             limit_us = slack_us - self._config.peer_margin_us
-            expected = self.expected(size_bytes, None) if is_busy else None
+            expected = self.expected(size_bytes, now_us, None) if is_busy else None
             if expected is not None:
                 limit_us = min(limit_us, int(expected[0] / self._config.move_gain))
             in_time = [
@@ -72,12 +79,12 @@ class Selection:
                 for peer, on_probation in self._ready_peers(want, timeline, now_us)
                 if not on_probation
                 and peer.estimate.bytes_per_s is not None
-                and peer.expected_us(size_bytes, self._config) <= limit_us
+                and peer.expected_us(size_bytes, now_us, self._config) <= limit_us
             ]
             peer = best_peer(in_time, want.key.number, self._seed)
             if peer is not None:
                 return Choice(peer, "offload")
-        found = self.ready_cdn(want, size_bytes, slack_us, now_us)
+        found = self.ready_cdn(want, timeline, size_bytes, slack_us, now_us)
         if found is not None:
             return Choice(found[0], "explore" if found[1] else "start")
         peer = best_peer(self._ready_peers(want, timeline, now_us), want.key.number, self._seed)
@@ -85,9 +92,13 @@ class Selection:
             return Choice(peer, "offload")
         return self._last_resort(want, timeline, now_us)
 
-    def ready_cdn(self, want: Want, size_bytes: int, slack_us: int | None, now_us: int) -> tuple[Cdn, bool] | None:
+    def ready_cdn(
+        self, want: Want, timeline: Timeline | None, size_bytes: int, slack_us: int | None, now_us: int
+    ) -> tuple[Cdn, bool] | None:
         """The best CDN that may be asked now, and whether that is to measure it."""
         ready = self._ready_cdns(want, now_us)
+        segment = None if timeline is None else timeline.find(want.key)
+        duration_us = 0 if segment is None else segment.duration_us
         may_explore = slack_us is not None and slack_us >= self._config.explore_slack_us and not want.fails_over
         return best_cdn(
             ready,
@@ -97,7 +108,14 @@ class Selection:
             seed=self._seed,
             config=self._config,
             slack_us=slack_us,
+            line_bytes_per_s=self._line.bytes_per_s,
+            duration_us=duration_us,
         )
+
+    def _most(self, *, is_unknown: bool = False) -> float | None:
+        """What no source is believed to exceed: a little more than the line has carried lately."""
+        line = self._line.bytes_per_s
+        return None if line is None else (_LINE_HOPE_UNKNOWN if is_unknown else LINE_HOPE) * line
 
     def prefetch_peer(
         self, want: Want, timeline: Timeline, size_bytes: int, *, now_us: int, slack_us: int | None, safe_us: int
@@ -115,15 +133,15 @@ class Selection:
             if peer.estimate.bytes_per_s is None:
                 return slack_us >= safe_us
             margin_us = min(self._config.peer_margin_us, safe_us)
-            return peer.expected_us(size_bytes, self._config) <= slack_us - margin_us
+            return peer.expected_us(size_bytes, now_us, self._config) <= slack_us - margin_us
 
         ready = (one for one in self._ready_peers(want, timeline, now_us) if fits(one[0]))
         return best_peer(ready, want.key.number, self._seed)
 
-    def expected(self, size_bytes: int, line_bytes_per_s: float | None) -> tuple[int, float] | None:
+    def expected(self, size_bytes: int, now_us: int, line_bytes_per_s: float | None) -> tuple[int, float] | None:
         """What the soonest CDN with a closed circuit needs, and its spread; None if there is none."""
         times = [
-            (cdn.expected_us(size_bytes, self._config), cdn.place, cdn.estimate.spread)
+            (cdn.expected_us(size_bytes, now_us, self._config), cdn.place, cdn.estimate.spread)
             for cdn in self._cdns.values()
             if not cdn.circuit.is_broken
         ]
@@ -132,7 +150,7 @@ class Selection:
         expected_us, _, spread = min(times)
         return max(expected_us, _line_us(size_bytes, line_bytes_per_s)), spread
 
-    def alternative_us(
+    def alternative(
         self,
         want: Want,
         timeline: Timeline | None,
@@ -141,23 +159,25 @@ class Selection:
         now_us: int,
         *,
         any_peer: bool,
-        line_bytes_per_s: float | None = None,
-    ) -> int | None:
-        """How soon another source than the transfer's would be done; None if there is no other.
+        is_hopeful: bool,
+    ) -> tuple[int, Cdn | Peer] | None:
+        """The other source that would be done soonest, and how soon; None if there is no other.
 
-        No source is faster than the viewer's own line.
+        A broken circuit counts as what it costs if the CDN still fails.  `is_hopeful`:
+        it is worth a try whether it is the CDN or the line that is slow.
         """
-        times = [
-            cdn.expected_us(size_bytes, self._config)
-            for cdn in self._ready_cdns(want, now_us)
-            if cdn.label != transfer.label
-        ]
-        times += [
-            peer.expected_us(size_bytes, self._config)
+        found: list[tuple[int, Cdn | Peer]] = []
+        for cdn in self._ready_cdns(want, now_us):
+            if cdn.label != transfer.label:
+                most = self._most(is_unknown=is_hopeful and cdn.is_unknown(now_us, self._config))
+                risk_us = self._config.first_byte_limit_us if cdn.circuit.is_broken else 0
+                found.append((cdn.expected_us(size_bytes, now_us, self._config, most) + risk_us, cdn))
+        found += [
+            (peer.expected_us(size_bytes, now_us, self._config), peer)
             for peer, _ in self._ready_peers(want, timeline, now_us)
             if any_peer or peer.estimate.bytes_per_s is not None
         ]
-        return max(min(times), _line_us(size_bytes, line_bytes_per_s)) if times else None
+        return min(found, key=lambda one: one[0], default=None)
 
     def _ready_cdns(self, want: Want, now_us: int) -> list[Cdn]:
         """CDNs that may be asked now; suspects of a wrong block only if there are no others."""

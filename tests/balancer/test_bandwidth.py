@@ -70,7 +70,9 @@ def test_errors_are_counted_by_reason_and_half_forgiven_after_a_half_life():
 
 def test_the_expected_time_takes_the_stand_ins_only_for_what_was_not_measured():
     known = estimate()
-    assert known.expected_us(1_000, bytes_per_s=1_000, first_byte_us=7) == SECOND + 7
+    assert known.expected_us(1_000, 0, bytes_per_s=1_000, first_byte_us=7, half_life_us=SECOND) == SECOND + 7
     known.sample(SECOND, 2_000, 0)
     known.first_byte(50)
-    assert known.expected_us(1_000, bytes_per_s=1_000, first_byte_us=7) == pytest.approx(SECOND // 2 + 50, abs=2)
+    assert known.expected_us(1_000, 0, bytes_per_s=1_000, first_byte_us=7, half_life_us=SECOND) == pytest.approx(
+        SECOND // 2 + 50, abs=2
+    )

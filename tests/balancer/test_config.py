@@ -35,7 +35,7 @@ def test_every_setting_says_its_unit_or_is_a_count_or_a_share():
         "_max",
         "_share",
     )
-    counts = {"prefetch_segments", "circuit_failures", "released_share_kept", "move_gain"}
+    counts = {"prefetch_segments", "circuit_failures", "released_share_kept", "move_gain", "switch_gain"}
     for name in BalancerConfig.__struct_fields__:
         assert name.endswith(units) or name in counts, name
 

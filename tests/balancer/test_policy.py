@@ -640,14 +640,14 @@ def test_when_all_are_slow_because_the_line_is_slow_nothing_is_moved_from_cdn_to
             seen += table.feed(TransferProgressed(transfer.number, 1_600 // len(running)))
         seen = table.until(table.now_us + 40_000)
         moves += sum(isinstance(action, CancelTransfer) for action in seen)
-    assert moves <= 4
+    assert moves <= 2 * 3  # each is tried, and once more after a while
 
 
 def test_of_cdns_that_are_surely_in_time_the_cheapest_is_asked_and_near_the_deadline_the_best():
     table = Table()
     table.feed(CdnAdded("dear", price_per_gb=4.0))
     table.feed(CdnAdded("cheap", price_per_gb=1.0))
-    for cdn, rate in (("dear", 4 * SIZE), ("cheap", SIZE)):
+    for cdn, rate in (("dear", 4 * SIZE), ("cheap", 2 * SIZE)):
         for _ in range(4):
             table.policy._book.cdns[f"cdn:{cdn}"].estimate.sample(SECOND, rate, 0)
     assert only(table.feed(ResourceRequested(media(0)))).cdn == "dear"  # nothing plays yet
