@@ -7,6 +7,7 @@ delta         EXT-X-SKIP: an update and what was known before to a whole playlis
 low_latency   parts, hints, reports
 parser        `parse`: the whole way to a Multivariant or a MediaPlaylist (playlist.py)
 catalogue     media playlists to the balancer's Segments, with numbers and times
+runs          plain segments kept as text, and segments.py as values when they are looked at
 rewrite       the same playlist with other URIs
 """
 

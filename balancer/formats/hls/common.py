@@ -11,6 +11,7 @@ from shoal.balancer.model import ByteRange
 
 from .attributes import Attribute, AttributeList, decimal_integer, duration_us
 from .playlist import Key, Layout, Reference, Start, UnknownTag, UriKind
+from .runs import Item
 from .tokenizer import BLANKS, Limits, Line, shorten
 
 __all__ = ["Common"]
@@ -46,11 +47,11 @@ _OTHER_URIS = {
 class Common:
     """Collects, line by line, what both kinds of playlist have."""
 
-    def __init__(self, lines: Sequence[Line], url: str, limits: Limits) -> None:
-        self.lines = lines
+    def __init__(self, items: Sequence[Item], url: str, limits: Limits) -> None:
+        self.items = items
         self.url = url
         self.limits = limits
-        self._folder = urljoin(url, ".")
+        self.folder = urljoin(url, ".")
         self.version = 1
         self.start: Start | None = None
         self.is_independent = False
@@ -59,7 +60,7 @@ class Common:
         self._seen: dict[str, int] = {}
 
     def layout(self) -> Layout:
-        return Layout(tuple(self.lines), tuple(self._references))
+        return Layout(tuple(self.items), tuple(self._references))
 
     def attributes(self, line: Line) -> AttributeList:
         return AttributeList(line, self.limits)
@@ -142,7 +143,7 @@ class Common:
         """`text` resolved against the playlist's URL (RFC 3986, 5.2); of other schemes than http(s) as it is."""
         text = text.strip(BLANKS)
         if _PLAIN_NAME.fullmatch(text):
-            return self._folder + text
+            return self.folder + text
         if _PLAIN_URL.fullmatch(text):
             return text
         if not text:

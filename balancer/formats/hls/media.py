@@ -11,7 +11,8 @@ delta update (EXT-X-SKIP) is whole when it comes here: `delta.py` saw to that.
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
+from itertools import islice
 
 from shoal.balancer.errors import PlaylistMalformed, PlaylistTooLarge
 from shoal.balancer.model import ByteRange
@@ -30,6 +31,8 @@ from .playlist import (
     ServerControl,
     UriKind,
 )
+from .runs import BLOCK, Item, Run
+from .segments import PlainSegments, Segments
 from .tokenizer import BLANKS, Line, shorten
 
 __all__ = ["MEDIA_TAGS", "MediaParser"]
@@ -76,6 +79,18 @@ class _Next:
         self.program_date_time_us: int | None = None
         self.parts: list[Part] = []
 
+    @property
+    def is_said(self) -> bool:
+        """Whether anything was."""
+        return bool(
+            self.duration is not None
+            or self.byte_range
+            or self.is_discontinuity
+            or self.is_gap
+            or self.program_date_time_us is not None
+            or self.parts
+        )
+
 
 class MediaParser:
     """Reads one playlist, once."""
@@ -83,7 +98,9 @@ class MediaParser:
     def __init__(self, common: Common, variables: dict[str, str]) -> None:
         self.common = common
         self.variables = variables
-        self.segments: list[MediaSegment] = []
+        self.segments: list[MediaSegment] = []  # since the last run
+        self._pieces: list[tuple[MediaSegment, ...] | PlainSegments] = []
+        self._count = 0  # of segments so far
         self.target_duration_us: int | None = None
         self.media_sequence = 0
         self.discontinuity_sequence = 0
@@ -105,11 +122,10 @@ class MediaParser:
         self._range_end: tuple[str, int] | None = None  # of the segment before, if it was a part of a file
 
     def parse(self) -> MediaPlaylist:
-        for line in self.common.lines:
-            if line.is_uri:
-                self._segment(line)
-            elif line.name and not self.common.read(line):
-                self._tag(line)
+        items: list[Item] = []
+        for item in self.common.items:
+            items += self._run(item) if isinstance(item, Run) else self._line(item)
+        self.common.items = items
         if self._next.duration is not None:
             raise PlaylistMalformed(
                 "EXTINF has no URI line after it; is the playlist cut off?", line=self._next.duration.number
@@ -128,7 +144,7 @@ class MediaParser:
             is_i_frames_only=self.is_i_frames_only,
             is_independent=common.is_independent,
             start=common.start,
-            segments=tuple(self.segments),
+            segments=self._segments(),
             parts=tuple(self._next.parts),
             part_target_us=self.part_target_us,
             server_control=self.server_control,
@@ -138,6 +154,51 @@ class MediaParser:
             unknown_tags=tuple(common.unknown_tags),
             layout=common.layout(),
         )
+
+    def _line(self, line: Line) -> tuple[Line]:
+        """Read it; gives it back, as what is left to keep."""
+        if line.is_uri:
+            self._segment(line)
+        elif line.name and not self.common.read(line):
+            self._tag(line)
+        return (line,)
+
+    def _run(self, run: Run) -> tuple[Item, ...]:
+        """Read it; gives it back, with its beginning in lines if the first segment is not plain after all."""
+        if self._next.is_said:
+            begun = tuple(islice(run.lines(), 2 * BLOCK))
+            for line in begun:
+                self._line(line)
+            rest = run.after_first_block()
+            return begun if rest is None else (*begun, *self._run(rest))
+        if self._count + run.count > self.common.limits.segments_max:
+            raise self._too_many(run.number)
+        self._close_piece()
+        segments = PlainSegments(
+            run,
+            self.common.folder,
+            place=self._count,
+            sequence=self.media_sequence + self._count,
+            discontinuity_sequence=self.discontinuity_sequence + self._discontinuities,
+            map=self._map,
+            keys=self._keys_in_force,
+            bitrate_kbps=self._bitrate_kbps,
+        )
+        self._pieces.append(segments)
+        self._count += run.count
+        self._range_end = None
+        return (run,)
+
+    def _segments(self) -> Sequence[MediaSegment]:
+        if not self._pieces:
+            return tuple(self.segments)
+        self._close_piece()
+        return Segments(self._pieces)
+
+    def _close_piece(self) -> None:
+        if self.segments:
+            self._pieces.append(tuple(self.segments))
+            self.segments = []
 
     def _tag(self, line: Line) -> None:
         match line.name:
@@ -240,7 +301,7 @@ class MediaParser:
         number = decimal_integer(line.value, line, line.name)
         if number > _SEQUENCE_MAX - self.common.limits.segments_max:
             raise PlaylistTooLarge(f"{line.name} is {number}; players count to 2^53-1", line=line.number)
-        if self.segments or (line.name == "EXT-X-DISCONTINUITY-SEQUENCE" and self._next.is_discontinuity):
+        if self._count or (line.name == "EXT-X-DISCONTINUITY-SEQUENCE" and self._next.is_discontinuity):
             raise PlaylistMalformed(
                 f"{line.name} comes after what it numbers; move it before the first segment (RFC 8216, 4.3.3)",
                 line=line.number,
@@ -273,10 +334,8 @@ class MediaParser:
             raise PlaylistMalformed(
                 f"segment {shorten(line.text)} without an EXTINF before it; add the tag", line=line.number
             )
-        if len(self.segments) == self.common.limits.segments_max:
-            raise PlaylistTooLarge(
-                f"has too many segments; raise segments_max above {self.common.limits.segments_max}", line=line.number
-            )
+        if self._count == self.common.limits.segments_max:
+            raise self._too_many(line.number)
         self._discontinuities += said.is_discontinuity
         uri = self.common.line_uri(line, UriKind.SEGMENT)
         part = self._part(uri)
@@ -284,8 +343,8 @@ class MediaParser:
             self.common.refer(line, UriKind.SEGMENT, uri, part)
         self.segments.append(
             MediaSegment(
-                place=len(self.segments),
-                sequence=self.media_sequence + len(self.segments),
+                place=self._count,
+                sequence=self.media_sequence + self._count,
                 discontinuity_sequence=self.discontinuity_sequence + self._discontinuities,
                 uri=uri,
                 duration_us=said.duration_us,
@@ -301,7 +360,13 @@ class MediaParser:
                 line=line.number,
             )
         )
+        self._count += 1
         self._next = _Next()
+
+    def _too_many(self, line_number: int) -> PlaylistTooLarge:
+        return PlaylistTooLarge(
+            f"has too many segments; raise segments_max above {self.common.limits.segments_max}", line=line_number
+        )
 
     def _part(self, uri: str) -> ByteRange | None:
         """The byte range of the segment at hand; one without an offset follows the range before (4.3.2.2)."""

@@ -9,6 +9,7 @@ from shoal.balancer.errors import PlaylistMalformed, PlaylistTooLarge
 from .attributes import AttributeList
 from .common import Common
 from .playlist import IFrameStream, Key, Multivariant, Rendition, SessionData, UriKind, Variant
+from .runs import flatten
 from .tokenizer import Line, shorten
 
 __all__ = ["MULTIVARIANT_TAGS", "MultivariantParser"]
@@ -39,7 +40,7 @@ class MultivariantParser:
         self._waiting: Line | None = None  # an EXT-X-STREAM-INF before its URI line
 
     def parse(self) -> Multivariant:
-        for line in self.common.lines:
+        for line in flatten(self.common.items):
             if line.is_uri:
                 self._uri(line)
             elif line.name and not self.common.read(line):

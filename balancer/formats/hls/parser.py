@@ -21,7 +21,8 @@ from .delta import SKIP, expand
 from .media import MEDIA_TAGS, MediaParser
 from .multivariant import MULTIVARIANT_TAGS, MultivariantParser
 from .playlist import MediaPlaylist, Playlist
-from .tokenizer import Limits, Line, shorten, tokenize
+from .runs import Item, flatten, scan
+from .tokenizer import Limits, Line, shorten
 from .variables import resolve
 
 __all__ = ["parse"]
@@ -48,11 +49,11 @@ def parse(
     limits = limits or Limits()
     shown = _checked(url)
     try:
-        lines, defined = resolve(tokenize(data, limits), url, variables, limits)
-        if any(line.name == SKIP for line in lines):
-            lines = expand(lines, url, before, limits)
-        common = Common(lines, url, limits)
-        if _is_multivariant(lines):
+        items, defined = resolve(scan(data, limits), url, variables, limits)
+        if any(isinstance(item, Line) and item.name == SKIP for item in items):
+            items = [*expand(flatten(items), url, before, limits)]
+        common = Common(items, url, limits)
+        if _is_multivariant(items):
             return MultivariantParser(common, defined).parse()
         return MediaParser(common, defined).parse()
     except PlaylistError as error:
@@ -72,7 +73,8 @@ def _checked(url: str) -> str:
     return parts._replace(query="", fragment="", netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def _is_multivariant(lines: Sequence[Line]) -> bool:
+def _is_multivariant(items: Sequence[Item]) -> bool:
+    lines = [item if isinstance(item, Line) else next(item.lines()) for item in items]
     of_multivariant = next((line for line in lines if line.name in MULTIVARIANT_TAGS), None)
     of_media = next((line for line in lines if line.name in MEDIA_TAGS), None)
     if of_multivariant and of_media:

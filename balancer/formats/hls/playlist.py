@@ -11,12 +11,14 @@ player.  Section numbers are those of RFC 8216.
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
 import msgspec
 
 from shoal.balancer.model import ByteRange
 
 from .attributes import Resolution
+from .runs import Item, flatten
 from .tokenizer import Line
 
 __all__ = [
@@ -72,10 +74,18 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """The playlist as text, with variables substituted, and the places of its URIs in order."""
+    """The playlist as text, with variables substituted, and the places of its URIs in order.
 
-    lines: tuple[Line, ...]
+    The URIs of a run are not among them: each of its second lines is one.
+    """
+
+    items: tuple[Item, ...]
     references: tuple[Reference, ...]
+
+    @property
+    def lines(self) -> list[Line]:
+        """Every line; made anew each time."""
+        return flatten(self.items)
 
 
 class UnknownTag(msgspec.Struct, frozen=True):
@@ -271,7 +281,7 @@ class MediaPlaylist(msgspec.Struct, frozen=True, kw_only=True):
     is_i_frames_only: bool = False
     is_independent: bool = False
     start: Start | None = None
-    segments: tuple[MediaSegment, ...] = ()
+    segments: Sequence[MediaSegment] = ()
     parts: tuple[Part, ...] = ()  # of the segment that follows the last one
     part_target_us: int | None = None
     server_control: ServerControl | None = None

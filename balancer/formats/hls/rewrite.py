@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from urllib.parse import urljoin
 
 import msgspec
 
@@ -26,7 +27,8 @@ from shoal.balancer.model import ByteRange
 
 from .attributes import without
 from .playlist import Playlist, Reference, UriKind
-from .tokenizer import Limits, Line, join, shorten
+from .runs import Run
+from .tokenizer import Limits, Line, shorten
 
 __all__ = ["DROPPED", "Namer", "Rewritten", "rewrite"]
 
@@ -66,8 +68,12 @@ def rewrite(playlist: Playlist, name: Namer) -> Rewritten:
     for reference in playlist.layout.references:
         by_line[reference.line_index].append(reference)
     dropped: Counter[str] = Counter()
-    lines: list[Line] = []
-    for index, line in enumerate(playlist.layout.lines):
+    texts: list[str] = []
+    for line in playlist.layout.items:
+        if isinstance(line, Run):
+            texts += _run(line, urljoin(playlist.url, "."), name)
+            continue
+        index = line.number - 1
         if line.name in DROPPED:
             dropped[line.name] += 1
             continue
@@ -80,8 +86,16 @@ def rewrite(playlist: Playlist, name: Namer) -> Rewritten:
             text = without(line, _SERVER_CONTROL, _NO_LIMITS)
             dropped[line.name] += text != line.text
         if text is not None:
-            lines.append(_with(line, text))
-    return Rewritten(join(lines), dict(+dropped))
+            texts += (text, line.ending)
+    return Rewritten("".join(texts).encode(), dict(+dropped))
+
+
+def _run(run: Run, folder: str, name: Namer) -> Iterator[str]:
+    for lines in run.blocks():
+        for place in range(0, len(lines), 2):
+            uri = lines[place + 1]
+            uri = uri if ":" in uri else folder + uri
+            yield f"{lines[place]}\n{_fit(name(UriKind.SEGMENT, uri, None), uri)}\n"
 
 
 def _with(line: Line, text: str | None) -> Line:
@@ -93,11 +107,15 @@ def _renamed(text: str, references: list[Reference], name: Namer) -> str:
     for reference in sorted(references, key=lambda reference: reference.start, reverse=True):
         if not reference.uri.startswith(("http://", "https://")):
             continue
-        new = name(reference.kind, reference.uri, reference.byte_range)
-        if _UNFIT.search(new):
-            raise ConfigurationError(
-                f"{shorten(new)} cannot stand in a playlist as the name of {shorten(reference.uri)}; "
-                "percent-encode blanks, quotes and control characters"
-            )
+        new = _fit(name(reference.kind, reference.uri, reference.byte_range), reference.uri)
         text = text[: reference.start] + new + text[reference.stop :]
     return text
+
+
+def _fit(new: str, uri: str) -> str:
+    if _UNFIT.search(new):
+        raise ConfigurationError(
+            f"{shorten(new)} cannot stand in a playlist as the name of {shorten(uri)}; "
+            "percent-encode blanks, quotes and control characters"
+        )
+    return new

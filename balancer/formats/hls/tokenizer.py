@@ -24,7 +24,7 @@ from shoal.balancer.errors import NotAPlaylist, PlaylistMalformed, PlaylistTooLa
 
 from .sniff import what_instead
 
-__all__ = ["BLANKS", "Limits", "Line", "join", "shorten", "tokenize"]
+__all__ = ["BLANKS", "Limits", "Line", "join", "line_of", "read", "shorten", "tokenize"]
 
 
 BLANKS = " \t"
@@ -87,6 +87,11 @@ def tokenize(data: bytes, limits: Limits | None = None) -> list[Line]:
     Raises NotAPlaylist, PlaylistTooLarge or PlaylistMalformed.  Linear in len(data).
     """
     limits = limits or Limits()
+    return [line_of(number, whole, limits) for number, whole in enumerate(_split(read(data, limits)), 1)]
+
+
+def read(data: bytes, limits: Limits) -> str:
+    """The text of a playlist, with no more lines than allowed and no forbidden character.  Raises as `tokenize`."""
     if len(data) > limits.playlist_bytes_max:
         raise PlaylistTooLarge(
             f"has {len(data)} bytes, {limits.playlist_bytes_max} are allowed; "
@@ -99,7 +104,7 @@ def tokenize(data: bytes, limits: Limits | None = None) -> list[Line]:
     line_count = text.count("\n") + 1
     if line_count > limits.lines_max:
         raise PlaylistTooLarge(f"has {line_count} lines; raise lines_max above {limits.lines_max}")
-    return [_line(number, whole, limits) for number, whole in enumerate(_split(text), 1)]
+    return text
 
 
 def join(lines: Sequence[Line]) -> bytes:
@@ -129,7 +134,8 @@ def _split(text: str) -> list[str]:
     return [*whole, lines[-1]] if lines[-1] else whole
 
 
-def _line(number: int, whole: str, limits: Limits) -> Line:
+def line_of(number: int, whole: str, limits: Limits) -> Line:
+    """One line with its ending."""
     text = whole.rstrip("\r\n")
     if len(text) > limits.line_chars_max:
         raise PlaylistTooLarge(

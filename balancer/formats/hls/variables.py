@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from shoal.balancer.errors import PlaylistMalformed, PlaylistTooLarge
 
 from .attributes import AttributeList
+from .runs import Item, Run
 from .tokenizer import Limits, Line, shorten
 
 __all__ = ["ATTRIBUTE_TAGS", "resolve"]
@@ -55,17 +56,20 @@ _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f"]')
 
 
 def resolve(
-    lines: Sequence[Line], url: str, imported: Mapping[str, str], limits: Limits
-) -> tuple[list[Line], dict[str, str]]:
-    """The lines with every variable substituted, and the variables defined in them.
+    lines: Sequence[Item], url: str, imported: Mapping[str, str], limits: Limits
+) -> tuple[list[Item], dict[str, str]]:
+    """The lines with every variable substituted, and the variables defined in them; runs have none.
 
     `imported` are the multivariant playlist's.  PlaylistMalformed for what is
     undefined, defined twice or not to be imported; PlaylistTooLarge.
     """
     variables: dict[str, str] = {}
-    resolved: list[Line] = []
+    resolved: list[Item] = []
     added_chars = 0
     for line in lines:
+        if isinstance(line, Run):
+            resolved.append(line)
+            continue
         new = line
         if "{$" in line.text:
             new = _substituted(line, variables, limits)
