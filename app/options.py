@@ -16,7 +16,7 @@ from shoal.balancer.errors import ConfigurationError
 
 from .session import SessionOptions
 
-__all__ = ["add_stream_options", "port_number", "stream_options"]
+__all__ = ["add_stream_options", "balancer_config", "port_number", "stream_options"]
 
 # RFC 9110, 5.1 and 5.5: a name is a token, and a value holds no control characters.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -85,7 +85,7 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
         headers=tuple(_header(header) for header in args.header),
         allowed_hosts=frozenset(host.lower() for host in args.allow_host),
         allow_private=args.allow_private,
-        config=_config(args.config),
+        config=balancer_config(args.config),
         record=args.record,
     )
 
@@ -143,7 +143,8 @@ def _header(row: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _config(path: str | None) -> BalancerConfig:
+def balancer_config(path: str | None) -> BalancerConfig:
+    """What `--config` names, or the defaults.  ConfigurationError says what is wrong with it."""
     if path is None:
         return BalancerConfig()
     try:

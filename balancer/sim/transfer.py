@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from .viewer import Viewer
     from .world import Cdn
 
-__all__ = ["CdnTransfer", "PeerTransfer", "Transfer"]
+__all__ = ["BLOCK_BYTES", "CdnTransfer", "PeerTransfer", "Transfer"]
 
-_BLOCK_BYTES = 65_536
+BLOCK_BYTES = 65_536
 _SLOW_BYTES_PER_S = 40_000.0
 _CONNECT_RTTS = 3  # TCP, TLS 1.3, request
 
@@ -101,7 +101,7 @@ class Transfer:
     def _start_flow(self, links: tuple[Link, ...], rtt_us: int, loss: float, cap: float | None = None) -> None:
         rest = self.size_bytes - self.first_byte
         if self.is_wrong and self.viewer.verifies:
-            rest = min(rest, _BLOCK_BYTES)
+            rest = min(rest, BLOCK_BYTES)
         elif self._hangs:
             rest = max(1, rest // 2)
         self._flow_bytes = rest

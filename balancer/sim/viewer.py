@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..events import (
     Action,
     BanPeer,
+    BytesDiscarded,
     CancelTransfer,
     CdnAdded,
     DropPartial,
@@ -37,7 +38,7 @@ from .flows import Link
 from .outcome import ViewerOutcome
 from .player import Player
 from .scenario import Behaviour, ViewerSpec
-from .transfer import CdnTransfer, PeerTransfer, Transfer
+from .transfer import BLOCK_BYTES, CdnTransfer, PeerTransfer, Transfer
 
 if TYPE_CHECKING:
     from .world import StrategyMaker, World
@@ -318,8 +319,16 @@ class Viewer:
         self.feed(SourceBlamed(transfer.key, transfer.label, keep))
 
     def completed(self, key: ResourceKey) -> None:
-        """All bytes came; blocks are verified as they come, so that nothing more is to wait for."""
+        """All bytes came; blocks are verified as they come, but for those that several sources made."""
         size = self.world.scenario.stream.size_bytes(key.rendition)
+        wrong = next((part for part in self._parts.get(key, []) if part.is_wrong and part.kept_bytes), None)
+        if wrong is not None and self.verifies:
+            # Its source was left in the middle of a block: nobody knows yet whose bytes are wrong.
+            keep = wrong.first_byte // BLOCK_BYTES * BLOCK_BYTES
+            suspects = tuple(part.label for part in self._parts[key] if part.first_byte < keep + BLOCK_BYTES)
+            self._discard(key, keep)
+            self.feed(BytesDiscarded(key, suspects, keep))
+            return
         left = 0 if key in self.held else size
         is_right = True
         for part in self._parts.pop(key, []):
