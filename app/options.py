@@ -44,6 +44,20 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         help="what a CDN costs per GB (0 by default); of those surely in time the cheapest is asked",
     )
     stream.add_argument(
+        "--priority",
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="0 by default; a CDN of a higher number is asked only while none below it can be",
+    )
+    stream.add_argument(
+        "--commit",
+        action="append",
+        default=[],
+        metavar="NAME=GB",
+        help="what is paid for already at a CDN, as this viewer's part of it: free until then",
+    )
+    stream.add_argument(
         "--tracker", action="append", default=[], metavar="URL", help="WebTorrent tracker (ws or wss); enables peers"
     )
     stream.add_argument("--swarm-id", metavar="TEXT", help="swarm name, as p2p-media-loader's swarmId (the URL)")
@@ -79,6 +93,8 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
         cdns={name: _url(f"--cdn {name}", value, base=url) for name, value in _pairs("--cdn", args.cdn).items()},
         weights={name: _number("--weight", value) for name, value in _pairs("--weight", args.weight).items()},
         prices={name: _number("--price", value) for name, value in _pairs("--price", args.price).items()},
+        priorities={name: _count("--priority", value) for name, value in _pairs("--priority", args.priority).items()},
+        commits={name: int(1e9 * _number("--commit", v)) for name, v in _pairs("--commit", args.commit).items()},
         trackers=tuple(_tracker(url) for url in args.tracker),
         swarm_id=args.swarm_id,
         hashes=args.hashes if args.hashes in {"auto", "none"} else _url("--hashes", args.hashes, base=url),
@@ -118,6 +134,12 @@ def _pairs(option: str, rows: list[str]) -> dict[str, str]:
             raise ConfigurationError(f"{option} {name} is given twice")
         pairs[name] = value
     return pairs
+
+
+def _count(option: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 4):
+        raise ConfigurationError(f"{option} {text!r} is not a whole number from 0 to 999")
+    return int(text)
 
 
 def _number(option: str, text: str) -> float:

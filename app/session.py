@@ -63,6 +63,8 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     cdns: Mapping[str, str] = {}
     weights: Mapping[str, float] = {}
     prices: Mapping[str, float] = {}  # per GB, in any one currency; 0 where none is given
+    priorities: Mapping[str, int] = {}  # 0 where none is given; higher ones only while none below can be asked
+    commits: Mapping[str, int] = {}  # bytes paid for already, of this viewer; free until then
     trackers: tuple[str, ...] = ()
     swarm_id: str | None = None
     hashes: str = "auto"
@@ -226,7 +228,13 @@ def _cdn_sources(options: SessionOptions) -> tuple[CdnSource, ...]:
                 f"the CDN called origin is {named['origin']}, not where {options.url} lies; call it something else"
             )
         named = {"origin": primary, **named}
-    for what, values in (("weight", options.weights), ("price", options.prices)):
+    given: dict[str, Mapping[str, float]] = {
+        "weight": options.weights,
+        "price": options.prices,
+        "priority": options.priorities,
+        "commit": options.commits,
+    }
+    for what, values in given.items():
         unknown = set(values) - set(named)
         if unknown:
             raise ConfigurationError(f"a {what} is given for {sorted(unknown)}, and the CDNs are {sorted(named)}")
@@ -236,6 +244,8 @@ def _cdn_sources(options: SessionOptions) -> tuple[CdnSource, ...]:
             base_url=base,
             weight=options.weights.get(name, 1.0),
             price_per_gb=options.prices.get(name, 0.0),
+            priority=options.priorities.get(name, 0),
+            commit_bytes=options.commits.get(name, 0),
         )
         for name, base in named.items()
     )

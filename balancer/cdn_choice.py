@@ -6,10 +6,11 @@ Each has a circuit breaker:
     open       not asked until its time is over, which doubles with each failed probe
     half-open  one transfer at a time probes it; success closes it, failure opens it again
 
-Where prices differ, the cheapest of those that are surely in time are asked.  Among
-these, or among all, the best is weight x expected speed x reliability.  An unmeasured one
-is taken for a middling one, and tried on purpose when there is time to spare; a dearer
-one than the best is not, since nobody would go there by choice.
+Only those of the first priority that are ready count.  Where prices differ, the
+cheapest of those that are surely in time are asked; what is committed costs nothing.
+Among these, or among all, the best is weight x expected speed x reliability.  An
+unmeasured one is taken for a middling one, and tried on purpose when there is time to
+spare; a dearer one than the best is not, since nobody would go there by choice.
 
 Who was asked last stays the best until another is better by `switch_gain` (hysteresis):
 two that are about as good would otherwise take turns, each with its slow start.
@@ -91,6 +92,9 @@ class Cdn:
         self.label = source_label(SourceKind.CDN, name)
         self.weight = weight
         self.price_per_gb = 0.0
+        self.priority = 0
+        self.commit_bytes = 0
+        self.sent_bytes = 0
         self.place = place  # among the CDNs, in order of being added
         self.estimate = estimate
         self.circuit = Circuit(config)
@@ -121,6 +125,11 @@ class Cdn:
             half_life_us=config.estimate_half_life_us,
             most_bytes_per_s=most_bytes_per_s,
         )
+
+    @property
+    def price(self) -> float:
+        """Of the next GB: what is committed is paid for, used or not."""
+        return 0.0 if self.sent_bytes < self.commit_bytes else self.price_per_gb
 
     def is_sure(self, byte_count: int, slack_us: int, now_us: int, config: BalancerConfig) -> bool:
         """Whether it is measured, well, and has time for a second try elsewhere if it should fail."""
@@ -172,6 +181,8 @@ def best_cdn(
     """
     if not ready:
         return None
+    first = min(cdn.priority for cdn in ready)
+    ready = [cdn for cdn in ready if cdn.priority == first]
     current = max(ready, key=lambda cdn: cdn.last_used)
     most_bytes_per_s = None if line_bytes_per_s is None else LINE_HOPE * line_bytes_per_s
 
@@ -179,10 +190,10 @@ def best_cdn(
         score = cdn.score(byte_count, now_us, config, most_bytes_per_s)
         if cdn is current and cdn.last_used:
             score /= config.switch_gain
-        return (-score, cdn.price_per_gb, cdn.transfer_count, mix(seed, cdn.place))
+        return (-score, cdn.price, cdn.transfer_count, mix(seed, cdn.place))
 
     candidates = ready
-    if slack_us is not None and len({cdn.price_per_gb for cdn in ready}) > 1:
+    if slack_us is not None and len({cdn.price for cdn in ready}) > 1:
         sure = [cdn for cdn in ready if cdn.is_sure(byte_count, slack_us, now_us, config)]
         candidates = (
             _cheapest_enough(sure, byte_count, duration_us, line_bytes_per_s, now_us=now_us, config=config) or ready
@@ -190,7 +201,7 @@ def best_cdn(
     best = min(candidates, key=order)
     if may_explore and best.estimate.sampled_us is not None:
         for cdn in ready:
-            if cdn.price_per_gb <= best.price_per_gb and cdn is not best and cdn.may_be_explored(now_us, config):
+            if cdn.price <= best.price and cdn is not best and cdn.may_be_explored(now_us, config):
                 return cdn, True
     return best, False
 
@@ -211,5 +222,5 @@ def _cheapest_enough(
         needed_us[cdn.label] = cdn.expected_us(byte_count, now_us, config, min(rates, default=None))
     most_us = max(min(needed_us.values(), default=0) / config.move_gain, config.busy_share * duration_us)
     enough = [cdn for cdn in sure if needed_us[cdn.label] <= most_us]
-    least = min((cdn.price_per_gb for cdn in enough), default=0.0)
-    return [cdn for cdn in enough if cdn.price_per_gb == least]
+    least = min((cdn.price for cdn in enough), default=0.0)
+    return [cdn for cdn in enough if cdn.price == least]

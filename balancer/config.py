@@ -26,6 +26,8 @@ Time = Annotated[int, msgspec.Meta(ge=1_000, le=3_600_000_000)]  # a millisecond
 Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 34)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 Some = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+# No less: a piece of 64 KiB that takes longer than half a second counts as silence to those who wait for it.
+UploadRate = Annotated[int, msgspec.Meta(ge=128 * _KIB, le=1 << 34)]
 Risk = Annotated[float, msgspec.Meta(ge=0.000_001, le=0.5)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
@@ -97,6 +99,10 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     explore_after_us: Time = 60 * _S  # an estimate older than this counts as unmeasured for exploring
 
     # --- peers ---
+    metered: bool = False  # the viewer pays for the line by volume: no peers, in neither direction
+    upload: bool = True  # off: nothing is offered; what peers offer is still taken
+    upload_bytes_per_s: UploadRate | None = None  # to all peers together; None: no cap
+    swarm_viewers_min: Count = 0  # peers only where the tracker counts so many viewers: fewer have little to share
     peer_cooldown_us: Time = 5 * _S  # after a failure or a stall; doubles with each in a row
     peer_cooldown_us_max: Time = 60 * _S
     peer_send_limit_us: Time = 10 * _S  # for one message: 64 KiB on a line of 52 kbit/s; who takes longer reads nothing

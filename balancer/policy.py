@@ -133,6 +133,7 @@ class Policy:
                 cdn = Cdn(event.cdn, event.weight, len(self._book.cdns), self._book.estimate(), self._book.config)
                 known = self._book.cdns.setdefault(cdn.label, cdn)
                 known.weight, known.price_per_gb = event.weight, event.price_per_gb
+                known.priority, known.commit_bytes = event.priority, event.commit_bytes
             case TimePassed():
                 pass
             case TransferProgressed():
@@ -159,6 +160,8 @@ class Policy:
         transfer.progressed(event.byte_count, now_us, self._book.config.stall_bytes_min)
         self._book.line.came(event.byte_count)
         self._book.wants[transfer.key].received_bytes += event.byte_count
+        if not transfer.is_peer:
+            self._book.cdns[transfer.label].sent_bytes += event.byte_count
 
     def _ended(self, event: TransferEnded, now_us: int) -> None:
         transfer = self._book.transfers.get(event.transfer)

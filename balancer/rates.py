@@ -5,7 +5,7 @@ Whole arithmetic, so that virtual time and real time agree to the microsecond.
 
 from __future__ import annotations
 
-__all__ = ["Rate"]
+__all__ = ["Pace", "Rate"]
 
 
 class Rate:
@@ -34,3 +34,21 @@ class Rate:
             self._interval_us * count
         )
         return max(0, self._free_at_us - now_us - self._slack_us)
+
+
+class Pace:
+    """Spreads bytes over time: all that was let through never exceeds `bytes_per_s`, but for one piece."""
+
+    __slots__ = ("_bytes_per_s", "_free_at_us")
+
+    def __init__(self, bytes_per_s: int) -> None:
+        if bytes_per_s < 1:
+            raise ValueError(f"a pace of {bytes_per_s} bytes per second; it is 1 or more")
+        self._bytes_per_s = bytes_per_s
+        self._free_at_us = 0
+
+    def delay_us(self, byte_count: int, now_us: int) -> int:
+        """After how long `byte_count` bytes may go; they are counted as sent then."""
+        begins_us = max(now_us, self._free_at_us)
+        self._free_at_us = begins_us + byte_count * 1_000_000 // self._bytes_per_s
+        return begins_us - now_us

@@ -37,6 +37,7 @@ __all__ = [
     "HashesKnown",
     "Listed",
     "LoadPlaylist",
+    "MayUpload",
     "NotStored",
     "Noted",
     "Open",
@@ -296,6 +297,12 @@ class Close(msgspec.Struct, frozen=True):
     """To a peer: close the channel, and stop."""
 
     reason: str
+
+
+class MayUpload(msgspec.Struct, frozen=True):
+    """To the session, from a peer: so many bytes are to be sent.  Asked; after how many microseconds they may."""
+
+    byte_count: int
 
 
 class Uploaded(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from shoal.runtime import Actor, ActorRef
 from .. import identity
 from ..events import PeerJoined
 from ..model import Kind, ResourceKey, SourceKind, source_label
+from ..rates import Pace
 from . import messages as m
 from . import reporter as r
 from .parts import SessionParts
@@ -55,6 +56,8 @@ class Neighbours:
         self._shareable: dict[int, set[int]] = {}  # per rendition: media numbers that may be uploaded
         self._sent_bytes: dict[str, int] = {}  # by label
         self._is_announce_due = False
+        cap = parts.config.upload_bytes_per_s
+        self._pace = None if cap is None else Pace(cap)
 
     def ref(self, peer: str) -> ActorRef[Any]:
         return self._links[peer].ref
@@ -70,13 +73,13 @@ class Neighbours:
     def join(self, rendition: int) -> bool:
         """Join the rendition's swarm at every tracker, once it has a name; whether that was now.
 
-        Peers need all three of the parts.
+        Peers need all three of the parts, and a line that is not paid by volume.
         """
         parts = self._parts
         info_hash = self._info_hashes.get(rendition)
         if info_hash is None or rendition in self._swarms:
             return False
-        if parts.connector is None or parts.signaling is None or not parts.trackers:
+        if parts.config.metered or parts.connector is None or parts.signaling is None or not parts.trackers:
             return False
         peer_id = identity.Scheme23().peer_id(random.Random(int.from_bytes(parts.random_bytes(16))))
         self._own_ids[rendition] = peer_id
@@ -193,10 +196,16 @@ class Neighbours:
             link.ref.tell(self._holdings(link.rendition))
 
     def _holdings(self, rendition: int) -> m.Announce:
+        if not self._parts.config.upload:
+            return m.Announce(held=(), fetching=())
         return m.Announce(
             held=tuple(sorted(self._shareable.get(rendition, ()))),
             fetching=tuple(sorted(set(self._transfers.from_cdns(rendition)))),
         )
+
+    def upload_delay_us(self, byte_count: int) -> int:
+        """After how long a peer may be sent so many bytes."""
+        return 0 if self._pace is None else self._pace.delay_us(byte_count, self._session.now_us)
 
     # -- the report
 

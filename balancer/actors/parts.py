@@ -22,6 +22,8 @@ class CdnSource(msgspec.Struct, frozen=True):
     base_url: str
     weight: float = 1.0
     price_per_gb: float = 0.0
+    priority: int = 0
+    commit_bytes: int = 0
 
 
 class SessionParts(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,7 +37,17 @@ from ..peer import (
     UploadCancelled,
     UploadRequested,
 )
-from .messages import TAKE_IN_TIMEOUT_S, Announce, Cancel, Close, GetShareable, Request, TransferData, Uploaded
+from .messages import (
+    TAKE_IN_TIMEOUT_S,
+    Announce,
+    Cancel,
+    Close,
+    GetShareable,
+    MayUpload,
+    Request,
+    TransferData,
+    Uploaded,
+)
 from .reporter import Lost
 
 __all__ = ["Peer"]
@@ -189,6 +199,9 @@ class Peer(Actor[Any]):
 
     async def _upload_whole(self, request: UploadRequested) -> None:
         key = ResourceKey(rendition=self._rendition, kind=Kind.MEDIA, number=request.number)
+        if not self._config.upload:
+            await self._send(self._protocol.refuse_upload(request))
+            return
         try:
             data: bytes = await self._storage.ask(GetShareable(key), timeout_s=5.0)
         except UnknownResource:
@@ -201,12 +214,19 @@ class Peer(Actor[Any]):
         try:
             await self._send(self._protocol.begin_upload(request, len(body)))
             for piece in self._protocol.upload_pieces(request, body):
+                await self._wait_for_pace(len(piece))
                 if not await self._send([piece]):
                     return
                 sent += len(piece)
             await self._send(self._protocol.end_upload(request))
         finally:
             self._session.tell(Uploaded(peer=self._peer, byte_count=sent))
+
+    async def _wait_for_pace(self, byte_count: int) -> None:
+        """The cap is for all peers together, so the session knows whose turn it is."""
+        if self._config.upload_bytes_per_s is not None:
+            delay_us: int = await self._session.ask(MayUpload(byte_count), timeout_s=TAKE_IN_TIMEOUT_S)
+            await asyncio.sleep(delay_us / 1e6)
 
     # -- the channel
 

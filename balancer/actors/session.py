@@ -113,7 +113,15 @@ class Session(Actor[Any]):
                 primary_url=parts.primary_url,
                 headers=parts.headers,
             )
-            self._decide(CdnAdded(cdn=cdn.name, weight=cdn.weight, price_per_gb=cdn.price_per_gb))
+            self._decide(
+                CdnAdded(
+                    cdn=cdn.name,
+                    weight=cdn.weight,
+                    price_per_gb=cdn.price_per_gb,
+                    priority=cdn.priority,
+                    commit_bytes=cdn.commit_bytes,
+                )
+            )
         self._playlist = self.spawn(
             Playlist,
             self.ref,
@@ -167,6 +175,8 @@ class Session(Actor[Any]):
                 self._note(text)
             case r.Lost():
                 self._reporter.tell(message)
+            case m.MayUpload(byte_count):
+                self.take_reply().set(self._neighbours.upload_delay_us(byte_count))
             case m.AnnounceNow():
                 self._neighbours.announce()
             case TimePassed():

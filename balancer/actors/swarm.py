@@ -108,6 +108,7 @@ class Swarm(Actor[Any]):
         self._attempts: dict[str, TaskHandle] = {}  # by offer id
         self._links: dict[str, str] = {}  # open ones: peer id -> offer id
         self._told_drops: Counter[str] = Counter()
+        self._is_small = config.swarm_viewers_min > 0  # too few viewers, as far as the tracker has told
 
     def on_start(self) -> None:
         self.start_task(self._keep_connected(), name="socket")
@@ -165,7 +166,10 @@ class Swarm(Actor[Any]):
             match event:
                 case AnnounceDue(offer_count):
                     self._tell_drops()
-                    self.start_task(self._make_offers(offer_count), name="offers")
+                    self.start_task(self._make_offers(0 if self._is_small else offer_count), name="offers")
+                case OfferReceived(peer_id, offer_id) if self._is_small:
+                    self._client.link_closed(peer_id, offer_id)
+                    self._session.tell(Lost("tracker_swarm_too_small"))
                 case OfferReceived():
                     self._attempt(event, self._make_answer(event))
                 case AnswerReceived(_, offer_id, sdp):
@@ -182,8 +186,10 @@ class Swarm(Actor[Any]):
                         attempt.cancel()
                 case TrackerFailed(reason):
                     self._session.tell(Noted(f"tracker {self._tracker} says: {reason}"))
-                case SwarmCounted():
-                    pass
+                case SwarmCounted(viewer_count):
+                    was_small, self._is_small = self._is_small, viewer_count < self._config.swarm_viewers_min
+                    if was_small and not self._is_small:  # it announced without offers, and the next is minutes away
+                        self.start_task(self._make_offers(self._config.offers_open_max), name="offers")
 
     def _tell_drops(self) -> None:
         """At our own announces, so that whoever makes us drop things does not choose how often it is told."""

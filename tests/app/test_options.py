@@ -33,6 +33,7 @@ def test_each_option_finds_its_place() -> None:
     options = parsed(
         *("--cdn", "a=https://a.example/v/", "--cdn", "b=https://b.example/v/stream.m3u8?x=1=2"),
         *("--weight", "a=2", "--weight", "b=0.5"),
+        *("--price", "a=3.5", "--priority", "b=1", "--commit", "a=0.5"),
         *("--tracker", "wss://t.example/announce", "--tracker", "ws://127.0.0.1:8000"),
         *("--swarm-id", "film", "--hashes", "none"),
         *("--header", "Authorization: Bearer a:b", "--header", "X-Empty:"),
@@ -40,6 +41,9 @@ def test_each_option_finds_its_place() -> None:
     )
     assert options.cdns == {"a": "https://a.example/v/", "b": "https://b.example/v/stream.m3u8?x=1=2"}
     assert options.weights == {"a": 2.0, "b": 0.5}
+    assert options.prices == {"a": 3.5}
+    assert options.priorities == {"b": 1}
+    assert options.commits == {"a": 500_000_000}
     assert options.trackers == ("wss://t.example/announce", "ws://127.0.0.1:8000")
     assert options.swarm_id == "film"
     assert options.hashes == "none"
@@ -56,6 +60,8 @@ def test_each_option_finds_its_place() -> None:
         (("--cdn", "a="), "NAME=VALUE"),
         (("--cdn", "a=https://x/", "--cdn", "a=https://y/"), "--cdn a is given twice"),
         (("--weight", "a=much"), "--weight 'much' is not a number above 0"),
+        (("--priority", "a=-1"), "--priority '-1' is not a whole number from 0 to 999"),
+        (("--commit", "a=x"), "--commit 'x' is not a number above 0"),
         (("--weight", "a=0"), "not a number above 0"),
         (("--weight", "a=-1"), "not a number above 0"),
         (("--weight", "a=nan"), "not a number above 0"),

@@ -137,3 +137,61 @@ def test_when_it_may_be_asked_is_the_latest_of_all_reasons_to_wait():
     assert source.ready_us(want, 5, last_resort=True) == 90 * SECOND
     want.mark("cdn:a").never = True
     assert source.ready_us(want, 5, last_resort=True) is None
+
+
+def priced(name: str, price: float, *, place: int = 0, commit_bytes: int = 0, priority: int = 0) -> Cdn:
+    made = cdn(name, bytes_per_s=5_000_000, place=place)
+    made.price_per_gb, made.commit_bytes, made.priority = price, commit_bytes, priority
+    return made
+
+
+def chosen(*ready: Cdn, slack_us: int | None = 20 * SECOND) -> str:
+    found = best_cdn(ready, 1_000_000, may_explore=False, now_us=0, seed=0, config=CONFIG, slack_us=slack_us)
+    assert found is not None
+    return found[0].name
+
+
+def test_what_is_committed_is_used_first_and_then_what_is_cheapest():
+    dear, cheap = priced("dear", 4.0, commit_bytes=3_000_000), priced("cheap", 1.0, place=1)
+    assert chosen(dear, cheap) == "dear"
+    dear.sent_bytes = 3_000_000
+    assert chosen(dear, cheap) == "cheap"
+
+
+def test_a_cdn_of_a_later_priority_is_asked_only_when_none_of_an_earlier_is_ready():
+    first, later = priced("first", 4.0), priced("later", 1.0, place=1, priority=1)
+    assert chosen(first, later) == "first"
+    assert chosen(first, later, slack_us=None) == "first"
+    assert chosen(later) == "later"
+
+
+def test_the_cheapest_must_be_fast_enough_to_go_on_so():
+    slow, fast = priced("slow", 1.0), priced("fast", 4.0, place=1)
+    slow.estimate.fell_to(200_000)  # 1 MB in 5 s, and it plays 4 s
+    found = best_cdn(
+        [slow, fast],
+        1_000_000,
+        may_explore=False,
+        now_us=0,
+        seed=0,
+        config=CONFIG,
+        slack_us=30 * SECOND,
+        duration_us=4 * SECOND,
+    )
+    assert found is not None
+    assert found[0].name == "fast"
+
+
+def test_who_was_asked_last_stays_until_another_is_clearly_better():
+    one, other = cdn("one", bytes_per_s=2_000_000), cdn("other", bytes_per_s=3_000_000, place=1)
+    assert best(one, other) == ("other", False)
+    one.last_used = 1
+    assert best(one, other) == ("one", False)
+    assert best(one, cdn("better", bytes_per_s=4_000_000, place=1)) == ("better", False)
+
+
+def test_what_was_slow_long_ago_is_believed_to_be_middling_again():
+    bad, fair = cdn("bad", bytes_per_s=10_000), cdn("fair", bytes_per_s=300_000, place=1)
+    assert best(bad, fair) == ("fair", False)
+    fair.estimate.sample(SECOND, 300_000, 60 * SECOND)
+    assert best(bad, fair, now_us=60 * SECOND) == ("bad", False)

@@ -35,9 +35,17 @@ def test_every_setting_says_its_unit_or_is_a_count_or_a_share():
         "_max",
         "_share",
     )
-    counts = {"prefetch_segments", "circuit_failures", "released_share_kept", "move_gain", "switch_gain"}
+    counts = {
+        "prefetch_segments",
+        "circuit_failures",
+        "released_share_kept",
+        "move_gain",
+        "switch_gain",
+        "swarm_viewers_min",
+    }
+    switches = {"metered", "upload"}
     for name in BalancerConfig.__struct_fields__:
-        assert name.endswith(units) or name in counts, name
+        assert name.endswith(units) or name in counts | switches, name
 
 
 def test_the_defaults_are_within_their_ranges():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.balancer.rates import Rate
+from shoal.balancer.rates import Pace, Rate
 
 
 def test_a_burst_passes_at_once_and_the_next_has_to_wait() -> None:
@@ -44,3 +44,19 @@ def test_who_waits_as_told_stays_within_the_rate(per_second: int, burst: int, ta
 def test_a_rate_that_allows_nothing_is_refused(per_second: int, burst: int) -> None:
     with pytest.raises(ValueError, match="both are 1 or more"):
         Rate(per_second, burst)
+
+
+@given(st.lists(st.tuples(st.integers(1, 65_536), st.integers(0, 500_000)), min_size=1, max_size=50))
+def test_a_pace_lets_no_more_through_than_its_rate_and_one_piece(pieces: list[tuple[int, int]]) -> None:
+    pace, now_us, sent, last_us = Pace(200_000), 0, 0, 0
+    for byte_count, pause_us in pieces:
+        now_us += pause_us
+        goes_us = now_us + pace.delay_us(byte_count, now_us)
+        assert goes_us >= last_us
+        assert sent <= 200_000 * goes_us // 1_000_000 + 65_536
+        sent, last_us = sent + byte_count, goes_us
+
+
+def test_who_kept_within_the_pace_does_not_wait() -> None:
+    pace = Pace(200_000)
+    assert [pace.delay_us(20_000, moment * 100_000) for moment in range(10)] == [0] * 10

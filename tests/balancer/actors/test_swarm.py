@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
@@ -425,5 +426,53 @@ def test_first_viewers_share_the_work_of_bringing_a_segment_in() -> None:
             assert all(one.is_perfect for one in shown)
             served = sum(origin.sent_bytes for origin in world.origins.values())
             assert served < 2.5 * world.stream.byte_count
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("of_holders", "of_newcomer", "uses_peers"),
+    [
+        ({"upload": False}, {}, False),
+        ({}, {"upload": False}, True),
+        ({}, {"metered": True}, False),
+        ({"metered": True}, {}, False),
+        ({}, {"swarm_viewers_min": 10}, False),
+        ({}, {"swarm_viewers_min": 3}, True),
+    ],
+)
+def test_who_may_share_what_is_as_configured(
+    of_holders: dict[str, Any], of_newcomer: dict[str, Any], *, uses_peers: bool
+) -> None:
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack:
+            for number in range(3):
+                holder = world.viewer(f"peer{number}", in_swarm=True, **of_holders)
+                await hold(await stack.enter_async_context(holder), world)
+            async with world.viewer("newcomer", in_swarm=True, **of_newcomer) as session:
+                shown = await play(session, world.stream)
+                report = await session.report()
+            assert shown.is_perfect, (shown.errors, shown.stall_us)
+            assert (peers_used_bytes(report) > 0) is uses_peers
+
+    run_virtual(main())
+
+
+CAP = 131_072  # without it they are sent a tenth more
+
+
+def test_an_upload_cap_holds_for_all_peers_together() -> None:
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack:
+            holder = world.viewer("holder", in_swarm=True, upload_bytes_per_s=CAP)
+            one = await hold(await stack.enter_async_context(holder), world)
+            before, began_s = await sent_bytes(one), asyncio.get_running_loop().time()
+            viewers = [
+                await stack.enter_async_context(world.viewer(f"viewer{n}", in_swarm=True, upload=False))
+                for n in range(3)
+            ]
+            await asyncio.gather(*(play(viewer, world.stream) for viewer in viewers))
+            sent = await sent_bytes(one) - before
+            assert 0 < sent <= CAP * (asyncio.get_running_loop().time() - began_s) + 3 * 65_536
 
     run_virtual(main())
