@@ -3,9 +3,9 @@
     make bench-channel                                     three rounds, 3 minutes
     make bench-channel ARGS="--rounds 1 --seconds 2"       a look
 
-Two processes for each pair, and a third for the link where there is delay (`channels/link.py`: 100 Mbit/s, nothing
-lost).  Bare aiortc sends as its own example does, on uvloop.  A figure is the median of the rounds, a ratio that of
-the ratios within each round.  CPU is that of both ends, per MB delivered.
+Two processes for each pair, and a third for the link where there is delay (`channels/link.py`; it loses nothing).
+Bare aiortc sends as its own example does, on uvloop.  A figure is the median of the rounds, a ratio that of the ratios
+within each round.  CPU is that of both ends, per MB delivered.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import signal
 import statistics
 import subprocess
 import sys
@@ -24,7 +25,6 @@ from harness import Claim, conclude
 
 ENDS = Path(__file__).resolve().parent / "channels" / "ends.py"
 STACKS = ("bare", "shoal")
-LINK_BYTES_PER_SECOND = 12_500_000  # 100 Mbit/s, a good line at home
 
 
 class End:
@@ -52,7 +52,12 @@ class End:
         self.tell(do, **more)
         return self.hear()
 
+    def stop(self) -> None:
+        """As a machine that lost its power: it says nothing more, and its ports stay open."""
+        self._process.send_signal(signal.SIGSTOP)
+
     def quit(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
         with contextlib.suppress(OSError):
             self.tell("quit")
         try:
@@ -70,7 +75,7 @@ def measure(stack: str, round_trip_ms: int, seconds: float, *, asking: bool) -> 
         ends.callback(receiver.quit)
         offer = sender.ask("offer")["description"]
         if round_trip_ms:
-            link = Link(delay_us=round_trip_ms * 500, bytes_per_second=LINK_BYTES_PER_SECOND)
+            link = Link(delay_us=round_trip_ms * 500)
             answer = link.pass_answer(receiver.ask("answer", description=link.pass_offer(offer))["description"])
             ends.enter_context(link.running())
         else:
@@ -92,6 +97,27 @@ def measure(stack: str, round_trip_ms: int, seconds: float, *, asking: bool) -> 
             "answered": len(sent["request_ms"]),
             "unanswered": sent["unanswered"],
         }
+
+
+def seconds_to_notice(*, connected: bool) -> float:
+    """Until our side gave up a peer that stopped, while it was connected or before."""
+    with contextlib.ExitStack() as ends:
+        waiting, stopping = End("shoal"), End("shoal")
+        ends.callback(waiting.quit)
+        ends.callback(stopping.quit)
+        answer = stopping.ask("answer", description=waiting.ask("offer")["description"])["description"]
+        if not connected:
+            stopping.stop()
+            accepted = waiting.ask("accept", description=answer)
+            assert "TimedOut" in accepted["error"], accepted
+            return float(accepted["connect_ms"]) / 1e3
+        stopping.tell("opened")
+        waiting.ask("accept", description=answer)
+        stopping.hear()
+        stopping.stop()
+        ended = waiting.ask("await_end")
+        assert "silent" in ended["detail"], ended
+        return float(ended["seconds"])
 
 
 RUNS = ((0, False), (20, False), (100, False), (0, True), (20, True))
@@ -128,6 +154,8 @@ def claims(results: Results) -> list[Claim]:
             at_least=False,
             unit="ms",
         ),
+        Claim("a peer that vanished, noticed after", seconds_to_notice(connected=True), 5, at_least=False, unit="s"),
+        Claim("connecting given up after", seconds_to_notice(connected=False), 10.5, at_least=False, unit="s"),
     ]
 
 

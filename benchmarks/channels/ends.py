@@ -6,9 +6,10 @@
     in                                              out
     {"do": "offer"}                                 {"description": ...}
     {"do": "answer", "description": ...}            {"description": ...}         the other side's offer
-    {"do": "accept", "description": ...}            {"connect_ms": ...}          the other side's answer
+    {"do": "accept", "description": ...}            {"connect_ms", "error"}      the other side's answer
     {"do": "opened"}                                {}                           at the answering side
     {"do": "send", "seconds": 3, "asking": true}    {"request_ms": [...]}        bulk, with 20 requests a second or none
+    {"do": "await_end"}                             {"detail", "seconds"}        until the channel closed by itself
     {"do": "figures"}                               {"bytes", "seconds", "cpu_s"}
     {"do": "quit"}
 
@@ -27,6 +28,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvloop
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from shoal.transports.errors import ChannelClosed, TransportError
+from shoal.transports.native.webrtc import WebRtcConnector
 
 MESSAGE = bytes(64_000)
 REQUEST_BYTES = 64
@@ -45,8 +50,6 @@ class Bare:
     LOW_BYTES = 256 * 1024  # the example's 0 would starve it between two messages
 
     def __init__(self) -> None:
-        from aiortc import RTCConfiguration, RTCPeerConnection
-
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._channel: Any = None
         self._opened = asyncio.Event()
@@ -72,8 +75,6 @@ class Bare:
         await self._opened.wait()
 
     async def _set_remote(self, description: str, kind: str) -> None:
-        from aiortc import RTCSessionDescription
-
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=description, type=kind))
 
     def _take(self, channel: Any) -> None:
@@ -95,6 +96,9 @@ class Bare:
     async def send_request(self, message: bytes) -> None:
         self._channel.send(message)
 
+    async def await_end(self) -> dict[str, Any]:
+        raise NotImplementedError("aiortc takes half a minute; only ours is asked")
+
     async def close(self) -> None:
         await self._connection.close()
 
@@ -103,12 +107,10 @@ class Shoal:
     """This project's connector."""
 
     def __init__(self) -> None:
-        from shoal.transports.native.webrtc import WebRtcConnector
-
         self._connector = WebRtcConnector()
         self._pending: Any = None
         self._channel: Any = None
-        self._reading: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[str] | None = None
         self.on_message: Callable[[bytes], None] = lambda _: None
 
     async def offer(self) -> str:
@@ -129,14 +131,17 @@ class Shoal:
         self._channel = await opening
         self._reading = asyncio.create_task(self._read())
 
-    async def _read(self) -> None:
-        from shoal.transports.errors import ChannelClosed
-
+    async def _read(self) -> str:
         try:
             while True:
                 self.on_message(await self._channel.receive())
-        except ChannelClosed:
-            pass
+        except ChannelClosed as error:
+            return error.detail
+
+    async def await_end(self) -> dict[str, Any]:
+        assert self._reading is not None
+        began = time.monotonic()
+        return {"detail": await self._reading, "seconds": time.monotonic() - began}
 
     async def send(self, message: bytes) -> None:
         await self._channel.send(message)
@@ -214,8 +219,13 @@ async def main() -> None:
                 answer = {"description": await stack.answer(command["description"])}
             case "accept":
                 began = time.monotonic()
-                await stack.accept(command["description"])
-                answer = {"connect_ms": (time.monotonic() - began) * 1e3}
+                try:
+                    await stack.accept(command["description"])
+                except TransportError as error:
+                    answer = {"error": repr(error)}
+                answer["connect_ms"] = (time.monotonic() - began) * 1e3
+            case "await_end":
+                answer = await stack.await_end()
             case "opened":
                 await stack.opened()
             case "send":

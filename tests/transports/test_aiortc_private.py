@@ -10,6 +10,8 @@ import socket
 
 import pytest
 from aiortc import rtcsctptransport
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shoal.transports.native import aiortc_private
 from shoal.transports.native.aiortc_private import (
@@ -109,6 +111,27 @@ def test_packets_in_order_are_marked_as_aiortc_marks_them():
             assert answers[0] == answers[1]
 
     with_connection(check)
+
+
+@given(st.permutations(range(12)), st.lists(st.integers(1, 4), min_size=12, max_size=12))
+def test_fragments_in_any_order_make_the_messages_that_aiortc_makes(order, lengths):
+    fragments = []
+    for number, length in enumerate(lengths):
+        for part in range(length):
+            chunk = rtcsctptransport.DataChunk()
+            chunk.flags = 2 * (part == 0) + (part == length - 1)
+            chunk.tsn, chunk.stream_id, chunk.stream_seq, chunk.protocol = len(fragments) + 1, 1, number, 53
+            chunk.user_data = bytes([number, part])
+            fragments.append(chunk)
+    streams = rtcsctptransport.InboundStream(), aiortc_private._InboundStream()
+    came = [[], []]
+    for start in order:
+        for chunk in fragments[start::12]:
+            for stream, messages in zip(streams, came, strict=True):
+                stream.add_chunk(chunk)
+                messages.append(list(stream.pop_messages()))
+    assert came[0] == came[1]
+    assert sum(map(len, came[1])) == 12
 
 
 def test_a_changed_aiortc_costs_a_field_and_not_the_connection():

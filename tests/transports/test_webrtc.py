@@ -381,3 +381,43 @@ def test_a_peer_that_never_answers_is_given_up_in_time():
 
 def test_ten_seconds_is_the_longest_that_connecting_takes_by_itself():
     assert WebRtcConnector()._connect_timeout_us == 10_000_000
+
+
+def test_a_machine_without_a_public_address_is_told_so_where_private_ones_stay_private(monkeypatch):
+    async def main():
+        connector = WebRtcConnector(candidates="public")
+        monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: ["127.0.0.1"])
+        with pytest.raises(ConnectFailed, match="no public address"):
+            await connector.offer("x")
+        await connector.aclose()
+
+    run(main)
+
+
+def test_without_a_relay_nothing_of_us_is_told_in_relay_mode():
+    async def main():
+        connector = WebRtcConnector(candidates="relay")
+        with pytest.raises(ConnectFailed, match="TURN"):
+            await connector.offer("x")
+        await connector.aclose()
+
+    run(main)
+
+
+def test_channels_of_one_connector_share_its_upload_cap():
+    async def main():
+        offering, answering = WebRtcConnector(upload_bytes_per_second=1_000_000), WebRtcConnector()
+        pairs = [await connect(offering, answering) for _ in range(2)]
+        began = asyncio.get_running_loop().time()
+        for one, _ in pairs:
+            for _ in range(5):
+                await one.send(bytes(50_000))
+        for _, other in pairs:
+            for _ in range(5):
+                await other.receive()
+        # 540 kB on the line, of which the burst and the last message are free; slower is the machine's business.
+        assert asyncio.get_running_loop().time() - began >= 0.4
+        await offering.aclose()
+        await answering.aclose()
+
+    run(main)

@@ -15,10 +15,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from aiortc import RTCPeerConnection
+from aiortc import RTCPeerConnection, rtcsctptransport
 from cryptography.hazmat.primitives.hashes import SHA256
 
 __all__ = [
@@ -42,11 +42,13 @@ _PACKETS_AT_ONCE = 512
 _PACKET_BYTES = 1160  # aiortc's USERDATA_MAX_LENGTH
 _INITIAL_WINDOW_PACKETS = 10  # RFC 6928 for TCP, and Chromium's for SCTP; aiortc has 3
 _HEARTBEAT_INFO = 1  # RFC 9260, 3.3.5
-_WRAPPED = ("_handle_data", "_data_channel_flush", "_update_rto", "_send_sack", "_mark_received")
+_WRAPPED = (
+    *("_handle_data", "_data_channel_flush", "_update_rto", "_send_sack", "_mark_received", "_get_inbound_stream"),
+)
 _NEEDED = (
     *_WRAPPED,
     *("_send_chunk", "_flight_size", "_cwnd", "_outbound_queue", "_sent_queue"),
-    *("_sack_misordered", "_sack_duplicates", "_sack_needed", "_last_received_tsn"),
+    *("_inbound_streams", "_sack_misordered", "_sack_duplicates", "_sack_needed", "_last_received_tsn"),
 )
 
 
@@ -94,6 +96,29 @@ def selected_remote_address(connection: RTCPeerConnection) -> str | None:
         pair = next(iter(ice._connection._nominated.values()), None)
         return None if pair is None else str(pair.remote_addr[0])
     return None
+
+
+class _InboundStream(rtcsctptransport.InboundStream):
+    """As aiortc's, without the walk over all fragments for each one that cannot be a message's last.
+
+    A fragment at the end of what came, and not marked as last, completes nothing: a message of 64 KiB has 57, and the
+    walks over them were a fifth of what receiving cost.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._completes_nothing = False
+
+    def add_chunk(self, chunk: rtcsctptransport.DataChunk) -> None:
+        super().add_chunk(chunk)
+        is_last = chunk.flags & rtcsctptransport.SCTP_DATA_LAST_FRAG
+        self._completes_nothing = not is_last and self.reassembly[-1] is chunk
+
+    def pop_messages(self) -> Iterator[tuple[int, int, bytes]]:
+        if self._completes_nothing:
+            self._completes_nothing = False
+            return iter(())
+        return super().pop_messages()
 
 
 class Association:
@@ -146,9 +171,7 @@ class Association:
 
     def send_heartbeat(self) -> None:
         """Ask the other side for an answer (RFC 9260, 8.3); everything that comes sets `heard`."""
-        from aiortc.rtcsctptransport import HeartbeatChunk
-
-        chunk = HeartbeatChunk()
+        chunk = rtcsctptransport.HeartbeatChunk()
         chunk.params.append((_HEARTBEAT_INFO, b"shoal"))
         self._send(self._sctp._send_chunk(chunk))
 
@@ -192,6 +215,7 @@ class Association:
         sctp._update_rto = update_round_trip
         sctp._send_sack = self._send_sack
         sctp._mark_received = self._mark_received
+        sctp._get_inbound_stream = self._get_inbound_stream
 
     def _mark_received(self, tsn: int) -> bool:
         """As aiortc's, which sorts and filters three empty sets for each packet that comes in its order."""
@@ -201,6 +225,12 @@ class Association:
             sctp._last_received_tsn = tsn
             return False
         return self._original_mark(tsn)
+
+    def _get_inbound_stream(self, stream_id: int) -> _InboundStream:
+        streams: dict[int, _InboundStream] = self._sctp._inbound_streams
+        if stream_id not in streams:
+            streams[stream_id] = _InboundStream()
+        return streams[stream_id]
 
     async def _send_sack(self) -> None:
         sctp = self._sctp

@@ -22,6 +22,7 @@ from aiortc import InvalidStateError, RTCDataChannel
 from shoal.transports.errors import ChannelClosed, MessageTooLarge
 from shoal.transports.sansio.limits import ChannelLimits
 from shoal.transports.sansio.liveness import Liveness, Pulse
+from shoal.transports.sansio.upload_cap import UploadCap
 from shoal.transports.sansio.window import CreditWindow
 
 from .aiortc_private import Association
@@ -40,8 +41,12 @@ class DataChannel:
         limits: ChannelLimits,
         start_closing: Callable[..., asyncio.Task[None]],
         count: Callable[[str], None],
+        cap: UploadCap | None,
     ) -> None:
-        """`count` is told why the channel ended, in one word, where it was not simply closed."""
+        """`count` is told why the channel ended, in one word, where it was not simply closed.
+
+        `cap` is shared with others; bulk waits for it, and what is urgent only counts.
+        """
         self.label = raw.label
         self.fingerprint: str | None = None
         self.remote_address: str | None = None
@@ -50,6 +55,8 @@ class DataChannel:
         self._limits = limits
         self._start_closing = start_closing
         self._count = count
+        self._cap = cap
+        self._capped: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._unread: deque[bytes] = deque()
         self.unread_bytes = 0
@@ -115,7 +122,7 @@ class DataChannel:
             return
         while self._urgent:
             self._hand_over(self._urgent.popleft())
-        while self._bulk and self._may_hand_over_bulk():
+        while self._bulk and self._may_hand_over_bulk() and not self._waits_for_cap():
             self._hand_over(self._bulk.popleft())
         if self._queued_bytes <= self._limits.buffered_bytes_low:
             self._has_room.set()
@@ -132,8 +139,20 @@ class DataChannel:
             and association.in_flight_bytes <= self._window.refill_bytes
         )
 
+    def _waits_for_cap(self) -> bool:
+        wait_us = 0 if self._cap is None else self._cap.wait_us(self._now_us())
+        if wait_us and self._capped is None:
+            self._capped = self._loop.call_later(wait_us / _SECOND_US, self._cap_allows)
+        return wait_us > 0
+
+    def _cap_allows(self) -> None:
+        self._capped = None
+        self._feed()
+
     def _hand_over(self, data: bytes) -> None:
         self._queued_bytes -= len(data)
+        if self._cap is not None:
+            self._cap.take(len(data), self._now_us())
         try:
             self._raw.send(data)
         except InvalidStateError:  # the peer's reset is here, and its event is not yet
@@ -174,6 +193,8 @@ class DataChannel:
                 if self._raw.readyState != "closed":
                     self._raw.close()  # aiortc resets the stream after what it has taken
                     await self._raw_closed.wait()
+        if self._capped is not None:
+            self._capped.cancel()
         self._association.release()
 
     def _end(self, detail: str) -> None:

@@ -19,20 +19,42 @@ from collections import Counter
 from collections.abc import Callable
 
 import msgspec
-from aiortc import RTCConfiguration, RTCDataChannel, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCIceTransportPolicy,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
 
 from shoal.transports.errors import ConnectFailed, TimedOut, TransportError
 from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer
-from shoal.transports.sansio.descriptions import bounded_description
+from shoal.transports.sansio.descriptions import CandidatePolicy, bounded_description, filtered_description
 from shoal.transports.sansio.limits import ChannelLimits
+from shoal.transports.sansio.upload_cap import UploadCap
 
 from .aiortc_private import enlarge_receive_buffers, peer_fingerprint, selected_remote_address
 from .datachannel import DataChannel
 
-__all__ = ["ChannelLimits", "ConnectorStatistics", "WebRtcConnector"]
+__all__ = ["CandidatePolicy", "ChannelLimits", "ConnectorStatistics", "TurnServer", "WebRtcConnector"]
 
 _SECOND_US = 1_000_000
+_NO_ADDRESS: dict[CandidatePolicy, str] = {
+    "all": "this machine has no address but loopback, which WebRTC leaves out; add an interface",
+    "public": "this machine has no public address, and no STUN or TURN server named one; give a server, or allow "
+    "private addresses where the swarm is on a local network",
+    "relay": "no TURN server gave us an address; check its URL, name and password",
+}
 _CLOSE_TIMEOUT_S = 5.0  # aiortc's close waits for sockets and tasks of its own; a bug there must not hold us up
+
+
+class TurnServer(msgspec.Struct, frozen=True):
+    """A relay (RFC 8656) and our account there."""
+
+    url: str  # turn:host:port
+    name: str
+    password: str
 
 
 class ConnectorStatistics(msgspec.Struct, frozen=True):
@@ -54,15 +76,23 @@ class WebRtcConnector:
         connect_timeout_us: int = 10_000_000,
         connections_max: int = 128,
         limits: ChannelLimits | None = None,
+        candidates: CandidatePolicy = "all",
+        turn_servers: tuple[TurnServer, ...] = (),
+        upload_bytes_per_second: int | None = None,
     ) -> None:
         """`stun_servers` as `stun:host:port`.  `connect_timeout_us` runs in `accept` and in `channel`.
 
+        `candidates`: which of our addresses descriptions name; "relay" needs a TURN server, and neither listens nor
+        sends anywhere else.  `upload_bytes_per_second` caps what all channels together put on the line.
         A connection costs about 150 KiB and some sockets, pending offers included.
         """
         self._stun_servers = stun_servers
         self._connect_timeout_us = connect_timeout_us
         self._connections_max = connections_max
         self._limits = limits or ChannelLimits()
+        self._candidates: CandidatePolicy = candidates
+        self._turn = turn_servers
+        self._cap = None if upload_bytes_per_second is None else UploadCap(upload_bytes_per_second)
         self._links: set[_Link] = set()
         self._ended: Counter[str] = Counter()
         self._closed = False
@@ -116,11 +146,29 @@ class WebRtcConnector:
             raise ConnectFailed(f"{self._connections_max} connections are open; close one or raise connections_max")
         # An empty list, since None would mean Google's server and five seconds of waiting where it cannot be reached.
         servers = [RTCIceServer(urls=url) for url in self._stun_servers]
-        link = _Link(
-            RTCPeerConnection(RTCConfiguration(iceServers=servers)), self._limits, self._links.discard, self._count
+        servers += [RTCIceServer(urls=turn.url, username=turn.name, credential=turn.password) for turn in self._turn]
+        only_relay = self._candidates == "relay"
+        configuration = RTCConfiguration(
+            iceServers=servers,
+            iceTransportPolicy=RTCIceTransportPolicy.RELAY if only_relay else RTCIceTransportPolicy.ALL,
         )
+        link = _Link(RTCPeerConnection(configuration), self)
         self._links.add(link)
         return link
+
+    def new_channel(self, raw: RTCDataChannel, start_closing: Callable[..., asyncio.Task[None]]) -> DataChannel:
+        """For a link: a channel that counts here, and shares the cap."""
+        return DataChannel(raw, self._limits, start_closing, self._count, self._cap)
+
+    def shown(self, description: str) -> str:
+        """For a link: its description as others may see it.  ConnectFailed when it names no address then."""
+        shown = filtered_description(description, self._candidates)
+        if "a=candidate:" not in shown:
+            raise ConnectFailed(_NO_ADDRESS[self._candidates])
+        return shown
+
+    def forget(self, link: _Link) -> None:
+        self._links.discard(link)
 
     def _count(self, reason: str) -> None:
         self._ended[reason] += 1
@@ -129,17 +177,9 @@ class WebRtcConnector:
 class _Link:
     """One RTCPeerConnection with at most one channel, from the first step to the last."""
 
-    def __init__(
-        self,
-        connection: RTCPeerConnection,
-        limits: ChannelLimits,
-        forget: Callable[[_Link], None],
-        count: Callable[[str], None],
-    ) -> None:
+    def __init__(self, connection: RTCPeerConnection, connector: WebRtcConnector) -> None:
         self.connection = connection
-        self._limits = limits
-        self._forget = forget
-        self._count = count
+        self._connector = connector
         self.channel: DataChannel | None = None
         self._opened: asyncio.Future[DataChannel] = asyncio.get_running_loop().create_future()
         self._closing: asyncio.Task[None] | None = None
@@ -150,7 +190,7 @@ class _Link:
         if self.channel is not None:
             raw.close()  # one channel was agreed on; more are a peer's way to our memory
             return
-        self.channel = DataChannel(raw, self._limits, self._start_closing, self._count)
+        self.channel = self._connector.new_channel(raw, self._start_closing)
         raw.on("open", self._on_open)
         if raw.readyState == "open":
             self._on_open()
@@ -176,11 +216,8 @@ class _Link:
             raise ConnectFailed(f"the {kind} is not a description we can use: {error!r}") from error
 
     def local_description(self) -> str:
-        """ConnectFailed when it names no address: nobody could ever connect."""
-        description: str = self.connection.localDescription.sdp
-        if "a=candidate:" not in description:
-            raise ConnectFailed("this machine has no address but loopback, which WebRTC leaves out; add an interface")
-        return description
+        """ConnectFailed when it names no address that others may know: nobody could ever connect."""
+        return self._connector.shown(self.connection.localDescription.sdp)
 
     async def opened(self, timeout_us: int, since_s: float | None = None) -> Channel:
         """The channel, once it is open; the link is closed if that fails or is cancelled.
@@ -225,7 +262,7 @@ class _Link:
         except TimeoutError:
             pass  # the sockets are aiortc's; there is nothing more to do about them from here
         finally:
-            self._forget(self)
+            self._connector.forget(self)
 
 
 class _Offer:
