@@ -3,13 +3,17 @@
     python benchmarks/instructions.py               all operations on the leg that is imported
     python benchmarks/instructions.py hop ask       some of them
     python benchmarks/instructions.py --record      append to results/instructions.jsonl
+    python benchmarks/instructions.py --check       exit code 1 if one costs 5 % more than was recorded for it
+    python benchmarks/instructions.py --check --legs fast checked pure
 
 Each program runs twice, with N and 2 N operations, and the difference is divided
 by N: start-up, imports and the end cancel out.  The turn's budget is as good as
 endless, because a program runs fifty times slower here than its clock believes.
 
-A change that adds 5 % says why; `--record` shows each figure beside the last one
-recorded for the same leg and Python.
+A change that adds 5 % says why, and records what it came to.  Figures are compared
+within one leg, version of Python and compiler of it, since each has
+its share in them: what was never recorded so is named, with exit code 3, and so is a
+machine without valgrind.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import argparse
 import asyncio
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -32,9 +37,11 @@ from runtime_claims import ping_pong
 from shoal.runtime import Actor, ActorRef, ActorSystem
 from shoal.runtime.core import scheduler as _scheduler
 
-__all__ = ["OPERATIONS", "change", "count", "instructions_of", "leg", "slope"]
+__all__ = ["OPERATIONS", "change", "check", "costs_more", "count", "instructions_of", "last_recorded", "leg", "slope"]
 
-RESULTS = Path(__file__).resolve().parent / "results" / "instructions.jsonl"
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "instructions.jsonl"
+LEGS = {"fast": ".", "checked": "build/legs/checked", "pure": "src"}  # what is imported in each; fast is installed
 MORE_IS_EXPLAINED = 0.05  # from here on a change says why
 
 
@@ -141,10 +148,14 @@ def slope(few: int, many: int, operations: int) -> float:
     return (many - few) / operations
 
 
+def costs_more(before: float, after: float) -> bool:
+    """Whether the difference asks for a reason."""
+    return after / before - 1 > MORE_IS_EXPLAINED
+
+
 def change(before: float, after: float) -> str:
     """In words: how the figure moved, and whether that asks for a reason."""
-    share = after / before - 1
-    return f"{share:+.1%}" + ("  more than 5 %: say why" if share > MORE_IS_EXPLAINED else "")
+    return f"{after / before - 1:+.1%}" + ("  more than 5 %: say why" if costs_more(before, after) else "")
 
 
 def count(name: str, *, divide_by: int = 1) -> float | None:
@@ -173,38 +184,91 @@ def count(name: str, *, divide_by: int = 1) -> float | None:
     return slope(totals[0], totals[1], operations)
 
 
-def last_recorded(name: str, python: str) -> float | None:
+def last_recorded(name: str, where: dict[str, object]) -> float | None:
+    """What the operation cost when it was last recorded, for this leg and on this Python."""
     if not RESULTS.exists():
         return None
     rows = [json.loads(line) for line in RESULTS.read_text().splitlines()]
-    same = [row for row in rows if (row["operation"], row["leg"], row["python"]) == (name, leg(), python)]
+    this = (name, leg(), where["python"], compiler())
+    same = [row for row in rows if (row["operation"], row["leg"], row["python"], row.get("compiler")) == this]
     return float(same[-1]["instructions"]) if same else None
+
+
+def compiler() -> str:
+    """What built this Python: its share of the instructions is the larger one."""
+    return platform.python_compiler()
+
+
+def check(figures: dict[str, float], before: dict[str, float | None]) -> int:
+    """Name what costs more than was recorded: 1.  3 if something was never recorded, 0 if all is as it was."""
+    dearer = [name for name, figure in figures.items() if (was := before[name]) and costs_more(was, figure)]
+    unknown = [name for name in figures if before[name] is None]
+    for name in dearer:
+        print(f"{name} costs {figures[name]:.0f} instructions, recorded are {before[name]:.0f}", file=sys.stderr)
+    if unknown:
+        print(f"never recorded for this leg and Python: {', '.join(unknown)} (--record)", file=sys.stderr)
+    return 1 if dearer else 3 if unknown else 0
+
+
+def measure(names: list[str], *, record: bool) -> tuple[dict[str, float], dict[str, float | None]]:
+    """What each operation costs, and what it did; LookupError without valgrind."""
+    where = machine()
+    print(f"instructions per operation, {leg()} leg, Python {where['python']}\n")
+    figures: dict[str, float] = {}
+    before: dict[str, float | None] = {}
+    for name in names:
+        figure = count(name)
+        if figure is None:
+            raise LookupError("valgrind is not installed (apt-get install valgrind)")
+        figures[name], before[name] = figure, last_recorded(name, where)
+        print(f"{name:22} {figure:8.0f}   {'' if (was := before[name]) is None else change(was, figure)}", flush=True)
+        if record:
+            RESULTS.parent.mkdir(exist_ok=True)
+            with RESULTS.open("a") as lines:
+                row = {"operation": name, "leg": leg(), "instructions": round(figure, 1), "compiler": compiler()}
+                lines.write(json.dumps({**row, **where}) + "\n")
+    return figures, before
+
+
+def in_each_leg(legs: list[str], arguments: list[str]) -> int:
+    """The same, once for each leg: in a process of its own.  The first exit code that is not 0."""
+    worst = 0
+    for name in legs:
+        path = ROOT / LEGS[name]
+        if not (path / "shoal").exists() and name != "fast":
+            print(f"no {name} leg in {LEGS[name]}: skipped (make {name})", file=sys.stderr)
+            worst = worst or 3
+            continue
+        environment = {**os.environ, "SHOAL_LEG": name}
+        environment.pop("PYTHONPATH", None)
+        if name != "fast":
+            environment["PYTHONPATH"] = str(path)
+        ended = subprocess.run([sys.executable, "-W", "ignore", __file__, *arguments], check=False, env=environment)
+        worst = worst or ended.returncode
+        print(flush=True)
+    return worst
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=", ".join(OPERATIONS))
     parser.add_argument("--record", action="store_true")
+    parser.add_argument("--check", action="store_true", help="fail where one costs 5 %% more than recorded")
+    parser.add_argument("--legs", nargs="+", choices=tuple(LEGS), help="each of these; else the one that is imported")
     parser.add_argument("--inside", nargs=2, metavar=("NAME", "N"), help="run one program; for callgrind")
     options = parser.parse_args()
     if options.inside:
         asyncio.run(run(options.inside[0], int(options.inside[1])))
         return 0
-    where = machine()
-    print(f"instructions per operation, {leg()} leg, Python {where['python']}\n")
-    for name in options.names or OPERATIONS:
-        figure = count(name)
-        if figure is None:
-            print("not measured: valgrind is not installed (apt-get install valgrind)", file=sys.stderr)
-            return 3
-        before = last_recorded(name, str(where["python"]))
-        print(f"{name:22} {figure:8.0f}   {'' if before is None else change(before, figure)}", flush=True)
-        if options.record:
-            RESULTS.parent.mkdir(exist_ok=True)
-            with RESULTS.open("a") as lines:
-                row = {"operation": name, "leg": leg(), "instructions": round(figure, 1), **where}
-                lines.write(json.dumps(row) + "\n")
-    return 0
+    if options.legs:
+        flags = [flag for flag in ("record", "check") if getattr(options, flag)]
+        return in_each_leg(options.legs, [*options.names, *(f"--{flag}" for flag in flags)])
+    try:
+        figures, before = measure(options.names or list(OPERATIONS), record=options.record)
+    except LookupError as error:
+        print(f"not measured: {error.args[0]}", file=sys.stderr)
+        return 3
+    return check(figures, before) if options.check else 0
 
 
 if __name__ == "__main__":

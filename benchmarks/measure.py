@@ -37,6 +37,13 @@ class Figures:
         values = [mine[ours] / other[theirs] for mine, other in rounds if ours in mine and theirs in other]
         return statistics.median(values) if values else None
 
+    def by_work(self) -> dict[str, dict[str, list[dict[str, float]]]]:
+        """All of it as JSON has it: workload, runtime, rounds."""
+        found: dict[str, dict[str, list[dict[str, float]]]] = {}
+        for (runtime, work), rows in self.rows.items():
+            found.setdefault(work, {})[runtime] = rows
+        return found
+
 
 class Stopwatch:
     """CPU time from `start` to `stop`, in nanoseconds."""

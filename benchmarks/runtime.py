@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
+import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import savina
-from harness import Claim, conclude
+from harness import Claim, conclude, machine
 from measure import Figures
 from processes import HERE, compile_erlang, erlang, run
 
@@ -69,6 +72,21 @@ def show(figures: Figures, claims: list[str]) -> None:
             print(f"{work:12} {shown}")
 
 
+def write_run(rounds: int, figures: Figures, micro: Figures, claims: list[tuple[str, Claim]]) -> None:
+    """All that was measured to out/bench-runtime.json, and what report.py makes of it beside it."""
+    path = Path("out/bench-runtime.json")
+    run_of_all = {
+        "machine": machine(),
+        "rounds": rounds,
+        "claims": [{"file": name, **asdict(claim), "holds": claim.holds} for name, claim in claims],
+        "rates": figures.by_work(),
+        "savina": micro.by_work(),
+    }
+    path.write_text(json.dumps(run_of_all, indent=1) + "\n")
+    python = PEERS_PYTHON if PEERS_PYTHON.exists() else sys.executable
+    subprocess.run([str(python), str(HERE / "report.py"), str(path)], check=False)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
@@ -95,13 +113,13 @@ def main() -> int:
                     # A run that failed keeps its place: a ratio is of two runs of one round.
                     figures.rows.setdefault((runtime, work), []).append(found or {})
     show(figures, options.only)
-    claims: list[Claim] = []
-    for module in modules.values():
-        claims += module.claims(figures)
+    claims = [(name, claim) for name, module in modules.items() for claim in module.claims(figures)]
     whole = list(options.only) == list(CLAIMS) and not options.quick
-    micro = savina.conclude(savina.measure(list(savina.PROGRAMS), savina.ROUNDS)) if whole else 0
-    held = conclude("runtime", claims)
-    return held or micro
+    micro = savina.measure(list(savina.PROGRAMS), savina.ROUNDS) if whole else Figures()
+    broken = savina.conclude(micro) if whole else 0
+    held = conclude("runtime", [claim for _, claim in claims])
+    write_run(rounds, figures, micro, claims)
+    return held or broken
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ instructions = importlib.import_module("instructions")
 harness = importlib.import_module("harness")
 measure = importlib.import_module("measure")
 runtime = importlib.import_module("runtime")
+report = importlib.import_module("report")
 savina = importlib.import_module("savina")
 savina_programs = importlib.import_module("savina_programs")
 sys.path.remove(str(BENCHMARKS))
@@ -59,6 +60,43 @@ def test_every_recorded_figure_names_its_leg_machine_and_commit():
     for row in rows:
         assert {"operation", "leg", "instructions", "python", "cpu", "commit"} <= row.keys()
         assert row["operation"] in instructions.OPERATIONS
+
+
+def a_record(figure, **changed):
+    row = {"operation": "hop", "leg": instructions.leg(), "instructions": figure, "python": "3.11.7"}
+    return json.dumps({**row, "compiler": instructions.compiler(), **changed}) + "\n"
+
+
+def test_the_last_record_of_this_leg_python_and_compiler_counts(monkeypatch, tmp_path):
+    results = tmp_path / "instructions.jsonl"
+    monkeypatch.setattr(instructions, "RESULTS", results)
+    assert instructions.last_recorded("hop", {"python": "3.11.7"}) is None
+    others = [{"leg": "another"}, {"python": "3.12.1"}, {"compiler": "Clang 19"}, {"operation": "ask"}]
+    results.write_text("".join([a_record(1500), a_record(1400), *(a_record(9, **other) for other in others)]))
+    assert instructions.last_recorded("hop", {"python": "3.11.7"}) == 1400
+
+
+@pytest.mark.parametrize(
+    ("hop", "was", "code"),
+    [(1400.0, 1400.0, 0), (1469.0, 1400.0, 0), (1471.0, 1400.0, 1), (1000.0, 1400.0, 0), (1400.0, None, 3)],
+    ids=["same", "4.9", "5.1", "less", "never recorded"],
+)
+def test_the_check_names_what_costs_five_per_cent_more(hop, was, code, capsys):
+    assert instructions.check({"hop": hop, "ask": 7000.0}, {"hop": was, "ask": 7000.0}) == code
+    said = capsys.readouterr().err
+    assert ("hop" in said) is (code != 0)
+    assert "ask" not in said
+
+
+@pytest.mark.real  # once, in the leg that users run
+def test_a_hop_costs_no_more_instructions_than_recorded():
+    before = instructions.last_recorded("hop", harness.machine())
+    if before is None:
+        pytest.skip("no hop was recorded for this Python and compiler (benchmarks/instructions.py --record hop)")
+    found = instructions.count("hop", divide_by=10)
+    if found is None:
+        pytest.skip("valgrind is not installed (apt-get install valgrind)")
+    assert not instructions.costs_more(before, found), f"{found:.0f} where {before:.0f} are recorded: say why"
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -156,3 +194,46 @@ def test_a_scrape_that_does_not_show_the_metrics_is_not_measured():
     metrics = importlib.import_module("runtime_claims.metrics")
     with pytest.raises(RuntimeError, match="lacks the histograms"):
         asyncio.run(metrics.spent_on("ping_pong", 200, watched=False, scraped=True))
+
+
+def a_run(**changed):
+    claim = {"file": "ring", "claim": "ring, against Erlang", "figure": 1.4, "bound": 1.5, "at_least": True}
+    return {
+        "machine": {
+            "cores": 2,
+            "cpu": "a <fast> one",
+            "load": 0.1,
+            "python": "3.11.7",
+            "commit": "c0ffee",
+            "time": "now",
+        },
+        "rounds": 3,
+        "claims": [{**claim, "unit": "x", "goal": 2.0, "holds": False}],
+        "rates": {"ring": {"shoal": [{"per_cpu_s": 3.0}, {}, {"per_cpu_s": 5.0}], "erlang": [{"per_cpu_s": 2.0}]}},
+        "savina": {"big": {"shoal": [{"per_cpu_s": 7.0}], "shoal, threaded": [{}], "erlang": [{"per_cpu_s": 9.0}]}},
+        **changed,
+    }
+
+
+def test_the_table_has_in_bold_what_does_not_hold():
+    table = report.markdown(a_run())
+    assert "| ring, against Erlang | `runtime_claims/ring.py` | **1.4 x** | at least 1.5 x | 2 x |" in table
+    assert "| big | 7 | not measured | 9 |" in table
+
+
+def test_publishing_changes_the_readme_between_its_marks_only():
+    readme = (BENCHMARKS / "README.md").read_text()
+    new = report.published(readme, a_run())
+    assert "**1.4 x**" in new
+    assert new.partition(report.BEGIN)[0] == readme.partition(report.BEGIN)[0]
+    assert new.partition(report.END)[2] == readme.partition(report.END)[2]
+    with pytest.raises(ValueError, match="lacks the marks"):
+        report.published("no marks", a_run())
+
+
+def test_the_page_stands_alone_and_says_when_there_are_no_plots():
+    page = report.page(a_run(), None)
+    assert "matplotlib was not installed" in page
+    assert "a &lt;fast&gt; one" in page
+    assert "http" not in page
+    assert "<svg" in report.page(a_run(), "<svg></svg>")
