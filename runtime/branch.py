@@ -180,9 +180,9 @@ class Subtree:
     async def _live(self, make: Callable[[], ActorRef[Any]]) -> None:
         life = self.life
         self._over = asyncio.get_running_loop().create_future()
-        driver = ThreadDriver(self._turns, lambda: self._crew.end_program(life))
+        driver = ThreadDriver(self._turns, life.scheduler, life.budget_us, lambda: self._crew.end_program(life))
         life.scheduler.thread = threading.get_ident()
-        life.scheduler.inbox = Inbox(life.scheduler, driver.wake_from_afar, self._crew)
+        life.scheduler.inbox = Inbox(life.scheduler, driver.bell, self._crew)
         life.start(driver)
         self._crew.enter(self)
         try:

@@ -63,7 +63,7 @@ class Crew:
         # Reentrant: the sums ask for the schedulers under it.
         self._lock = threading.RLock()
         self._subtrees: dict[Subtree, None] = {}
-        self._by_thread: dict[int, Scheduler] = {}
+        self.by_thread: dict[int, Scheduler] = {}
         self._home_thread = ""
         self._past = Counters(0, 0, 0, 0, 0, 0, 0)  # of subtrees that have ended
         self._buried: dict[str, int] = {}  # messages that reached no scheduler, by reason
@@ -76,8 +76,8 @@ class Crew:
         scheduler = self._home.scheduler
         scheduler.thread = threading.get_ident()
         self._home_thread = threading.current_thread().name
-        scheduler.inbox = Inbox(scheduler, driver.wake_from_afar, self)
-        self._by_thread[scheduler.thread] = scheduler
+        scheduler.inbox = Inbox(scheduler, driver.bell, self)
+        self.by_thread[scheduler.thread] = scheduler
         if self.loop_factory is None:
             kind = type(driver.loop)
             is_known = kind.__module__.split(".")[0] in ("asyncio", "uvloop")
@@ -129,12 +129,12 @@ class Crew:
         """Called on the subtree's thread, at its beginning."""
         with self._lock:
             self._subtrees[subtree] = None
-            self._by_thread[threading.get_ident()] = subtree.life.scheduler
+            self.by_thread[threading.get_ident()] = subtree.life.scheduler
 
     def leave(self, subtree: Subtree) -> None:
         """Called on the subtree's thread, at its very end."""
         with self._lock:
-            self._by_thread.pop(threading.get_ident(), None)
+            self.by_thread.pop(threading.get_ident(), None)
             if subtree in self._subtrees:
                 del self._subtrees[subtree]
                 self._past = _sum(self._past, subtree.life.own_counters())
@@ -174,7 +174,7 @@ class Crew:
     # what inboxes ask
 
     def asker(self) -> Any:
-        scheduler = self._by_thread.get(threading.get_ident())
+        scheduler = self.by_thread.get(threading.get_ident())
         return Outsider(self._home) if scheduler is None else scheduler
 
     def refused(self, cell: Cell) -> None:

@@ -85,7 +85,7 @@ class Ground:
         self.crew: Crew | None = None  # where actors may have threads of their own
         self.stand_ins: dict[Cell, None] = {}  # cells that stand for an actor of another thread
         self._driver: Driver | None = None
-        self._budget_us = turn_budget_us
+        self.budget_us = turn_budget_us
         self._supervision = supervision
         self._is_closed = False
         self._restarts = 0
@@ -155,7 +155,7 @@ class Ground:
         assert self._driver is not None, "a driver calls turn after start"
         more = True
         try:
-            more = self.scheduler.turn(self._budget_us, self._driver.now_us())
+            more = self.scheduler.turn(self.budget_us, self._driver.now_us())
         finally:
             if more:
                 self._driver.wake()

@@ -140,7 +140,7 @@ class ActorSystem:
         if self._driver is None and crew is not None:
             from .drivers.thread import ThreadDriver
 
-            driver = ThreadDriver(crew.turns)
+            driver = ThreadDriver(crew.turns, self._life.scheduler)
             crew.start(driver)
             self._driver = driver
         elif self._driver is None:

@@ -3,97 +3,221 @@
 Threads that compute otherwise hold each other up: each waits for the GIL until the
 other's switch interval (5 ms) is over, and whoever waits longest is not who gets it.
 Here a thread takes the token before a turn of its scheduler and hands it on after it,
-to the thread that has had it for the least time, which is woken by a lock of its own.
+to the thread that has had it for the least time, which is let through a gate of its own.
 A thread that slept comes in at most one turn behind the others, as a sleeping actor does
 among ready ones (`core/ready.py`): it goes ahead, and cannot save up time.
 
-A handler that blocks holds the token without computing: after `patience_s` the next in
-line takes it from the holder, who hands on nothing when it comes back.  Subtrees marked
-`blocking` take no part at all.
+A thread that expects to be called again at once need not go to sleep in its loop: it
+parks here, and whoever rings puts it in line, with no system call.  The token and the
+GIL then change hands in one step (`core/gates.py`).  It waits for `PAUSE_NS` at most: if
+nobody has the token, by a timer; else whoever lets go of the token looks after that, since
+to set a timer for so short a time takes longer than a message there and back (6 us, where
+one of 3 ms and more, which comes after the kernel's next tick, takes 0.2).
+
+A handler that blocks holds the token without computing: after `patience_s` it is taken
+from the holder, who hands on nothing when it comes back.  Subtrees marked `blocking` take
+no part at all.
 """
 
 from __future__ import annotations
 
-import heapq
-import threading
-import time
+from .core import clocks as _clock
+from .core import gates as _gates
+from .core import latches as _latches
 
 __all__ = ["Ticket", "Turns"]
 
 PATIENCE_S = 0.005  # as the GIL's own switch interval: twenty turns
-LEAD_S = 0.00025  # what a sleeper may be behind: one turn
+LEAD_NS = 250_000  # what a sleeper may be behind: one turn
+# Ten round trips between two that talk to each other; a wait in vain is over within this and the turn under way.
+PAUSE_NS = 100_000
+_PAUSE_NS = PAUSE_NS
+# Who waits looks after the holder, for all: this many looks in each patience, however long the line.  A line in
+# which each looked after its own patience would keep a hundred threads at the GIL, between one turn and the next.
+LOOKS = 4
 
 
 class Ticket:
     """One thread's place in the line."""
 
-    __slots__ = ("had_s", "lock", "order")
+    __slots__ = ("gate", "had_ns", "is_dismissed", "is_parked", "is_rung", "parked_ns")
 
     def __init__(self) -> None:
-        self.had_s = 0.0  # how long it has had the token, or was let off while it slept
-        self.order = 0  # breaks ties
-        self.lock = threading.Lock()
-        self.lock.acquire()  # released once for each time the token is handed over
-
-    def __lt__(self, other: Ticket) -> bool:
-        return (self.had_s, self.order) < (other.had_s, other.order)
+        self.had_ns = 0  # how long it has had the token, or was let off while it slept
+        self.is_rung = False  # somebody rang, since it last took the token, when it was not parked
+        self.is_parked = False
+        self.is_dismissed = False  # was parked too long when it was last parked, and sent home
+        self.parked_ns = 0  # since when
+        self.gate = _gates.new_gate()  # opened once for each time the token is given, or the thread sent home
 
 
 class Turns:
     """The token, and who waits for it.  At most one place in line for each thread."""
 
-    __slots__ = ("_floor_s", "_holder", "_lock", "_orders", "_patience_s", "_since_s", "_waiting", "taken_away")
+    __slots__ = ("_floor_ns", "_holder", "_latch", "_parked", "_patience_us", "_since_ns", "_waiting", "taken_away")
 
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
         self.taken_away = 0  # times a holder was too slow
-        self._patience_s = patience_s
-        self._lock = threading.Lock()
+        self._patience_us = int(patience_s * 1e6)
+        self._latch = _latches.new_latch()
         self._holder: Ticket | None = None
-        self._since_s = 0.0  # when the holder got it
-        self._floor_s = 0.0  # what the holder had had then
-        self._orders = 0
-        self._waiting: list[Ticket] = []  # a heap
+        self._since_ns = 0  # when the holder got it
+        self._floor_ns = 0  # what the holder had had then
+        self._waiting: list[Ticket] = []  # the next is the last
+        self._parked: list[Ticket] = []  # without a timer of their own; who came first is first
+
+    def waiting(self) -> int:
+        """How many wait for the token."""
+        return len(self._waiting)
 
     def take(self, ticket: Ticket) -> None:
         """Wait for the token."""
-        with self._lock:
-            ticket.had_s = max(ticket.had_s, self._floor_s - LEAD_S)
-            if self._holder is None:
-                self._give(ticket)
-                return
-            self._orders += 1
-            ticket.order = self._orders
-            heapq.heappush(self._waiting, ticket)
-        while not ticket.lock.acquire(timeout=self._patience_s):
-            with self._lock:
-                if ticket.lock.acquire(blocking=False):  # it came at the last moment
-                    return
-                is_late = time.monotonic() - self._since_s >= self._patience_s
-                if is_late and self._waiting[0] is ticket:
-                    heapq.heappop(self._waiting)
-                    self._charge()
-                    self._give(ticket)
-                    self.taken_away += 1
-                    return
+        _latches.lock(self._latch)
+        ticket.is_rung = False
+        given = self._enter(ticket)
+        _latches.unlock(self._latch)
+        if not given:
+            self._wait(ticket)
 
     def hand_on(self, ticket: Ticket) -> None:
         """Let the next in line run.  Nothing, if the token was taken away."""
-        with self._lock:
-            if self._holder is not ticket:
-                return
-            self._charge()
-            if not self._waiting:
-                self._holder = None
-                return
-            following = heapq.heappop(self._waiting)
-            self._give(following)
-            following.lock.release()
+        _latches.lock(self._latch)
+        following = self._let_go(ticket)
+        _latches.unlock(self._latch)
+        if following is not None:
+            _gates.open_gate(following.gate)
+        self._send_home(True)
 
-    def _charge(self) -> None:
+    def park(self, ticket: Ticket) -> bool:
+        """Hand on what token the caller has, and wait to be rung for: True, and the token is the caller's.
+
+        False when nobody rang soon (`is_dismissed`), or somebody had before.
+        """
+        timeout_us = self._patience_us  # should the holder block: it is not for us to wait for it here
+        _latches.lock(self._latch)
+        following = self._let_go(ticket)
+        ticket.is_dismissed = False
+        waits = ticket.is_parked = not ticket.is_rung
+        if waits:
+            ticket.parked_ns = _clock.perf_counter_ns()
+            if self._holder is None:
+                timeout_us = _PAUSE_NS // 1000
+            else:
+                self._parked.append(ticket)
+        _latches.unlock(self._latch)
+        self._send_home(not waits)
+        if not waits:
+            if following is not None:
+                _gates.open_gate(following.gate)
+            return False
+        if not _gates.swap(None if following is None else following.gate, ticket.gate, timeout_us):
+            _latches.lock(self._latch)
+            waits = ticket.is_parked
+            if waits:
+                self._unpark(ticket)
+                ticket.is_dismissed = True
+            _latches.unlock(self._latch)
+            if waits:
+                self._send_home(True)
+                return False
+            self._wait(ticket)  # it is in line, or the gate is open by now
+        return not ticket.is_dismissed
+
+    def ring(self, ticket: Ticket) -> bool:
+        """Put a parked thread in line; from any thread.  False, and a note in `is_rung`, if it is not parked."""
+        _latches.lock(self._latch)
+        was_parked = ticket.is_parked
+        given = False
+        if was_parked:
+            self._unpark(ticket)
+            given = self._enter(ticket)
+        else:
+            ticket.is_rung = True
+        _latches.unlock(self._latch)
+        if given:
+            _gates.open_gate(ticket.gate)
+        return was_parked
+
+    def _wait(self, ticket: Ticket) -> None:
+        """Until the gate opens; and look after the holder meanwhile, in turn with all who wait."""
+        while True:
+            timeout_us = self._patience_us
+            if len(self._waiting) > LOOKS:
+                timeout_us = timeout_us * len(self._waiting) // LOOKS
+            if _gates.swap(None, ticket.gate, timeout_us):
+                return
+            following = None
+            _latches.lock(self._latch)
+            # If the holder is the caller, the token came at the last moment.
+            if self._holder is not ticket and self._is_late():
+                following = self._next()  # None if the caller's own gate has been opened, and more
+                if following is not None:
+                    self.taken_away += 1
+            _latches.unlock(self._latch)
+            if following is not None:
+                _gates.open_gate(following.gate)
+
+    def _send_home(self, is_leaving: bool) -> None:
+        """Whoever has been parked for too long; and all, when the caller leaves and nobody has the token."""
+        while self._parked:
+            dismissed = None
+            _latches.lock(self._latch)
+            if self._parked:
+                first = self._parked[0]
+                if (is_leaving and self._holder is None) or _clock.perf_counter_ns() - first.parked_ns > _PAUSE_NS:
+                    dismissed = first
+                    dismissed.is_dismissed = True
+                    self._unpark(dismissed)
+            _latches.unlock(self._latch)
+            if dismissed is None:
+                break
+            _gates.open_gate(dismissed.gate)
+
+    # under the latch
+
+    def _unpark(self, ticket: Ticket) -> None:
+        ticket.is_parked = False
+        if ticket in self._parked:
+            self._parked.remove(ticket)
+
+    def _is_late(self) -> bool:
+        return _clock.perf_counter_ns() - self._since_ns >= self._patience_us * 1000
+
+    def _let_go(self, ticket: Ticket) -> Ticket | None:
+        """Take the token from its holder, and say whose gate must be opened."""
+        if self._holder is not ticket:
+            return None
+        return self._next()
+
+    def _enter(self, ticket: Ticket) -> bool:
+        """Give the token at once (True), or a place in line."""
+        ticket.had_ns = max(ticket.had_ns, self._floor_ns - LEAD_NS)
+        if self._holder is None:
+            self._give(ticket)
+            return True
+        low, high = 0, len(self._waiting)
+        while low < high:
+            middle = (low + high) // 2
+            other = self._waiting[middle]
+            if other.had_ns > ticket.had_ns:
+                low = middle + 1
+            else:
+                high = middle
+        self._waiting.insert(low, ticket)  # of equals, whoever came first is nearer to the end
+        return False
+
+    def _next(self) -> Ticket | None:
+        """The token goes from its holder to the first in line, or to nobody."""
         if self._holder is not None:
-            self._holder.had_s += time.monotonic() - self._since_s
+            self._holder.had_ns += _clock.perf_counter_ns() - self._since_ns
+        if not self._waiting:
+            self._holder = None
+            return None
+        following = self._waiting.pop()
+        self._give(following)
+        return following
 
     def _give(self, ticket: Ticket) -> None:
         self._holder = ticket
-        self._since_s = time.monotonic()
-        self._floor_s = max(self._floor_s, ticket.had_s)
+        self._since_ns = _clock.perf_counter_ns()
+        self._floor_ns = max(self._floor_ns, ticket.had_ns)

@@ -1,7 +1,9 @@
 cimport cython
 from libc.stdint cimport int64_t
+from . cimport _latches
+from . cimport _threads
 from .cell cimport Cell
-from .reply cimport Reply
+from .reply cimport Reply, new_reply
 from .scheduler cimport Scheduler
 
 cdef int _POST
@@ -22,7 +24,8 @@ cdef class Inbox:
     cdef Scheduler _scheduler
     cdef object _wake
     cdef object _outside
-    cdef object _lock
+    cdef dict _askers
+    cdef object _latch
     cdef object _entries
     cdef bint _is_signalled
     cdef int64_t _posted
@@ -41,14 +44,23 @@ cdef class Inbox:
     cpdef void tell(self, Cell cell, object item) except *
     cpdef bint settle(self, Reply reply, int state, object value) except -1
     cpdef void begin(self) except *
-    @cython.locals(scheduler=Scheduler)
+    @cython.locals(scheduler=Scheduler, more=bint)
     cpdef bint rest(self) except -1
-    @cython.locals(taken=list, entry=tuple, cell=Cell)
+    @cython.locals(entry=tuple, cell=Cell, kind=int)
     cpdef void deliver(self) except *
-    @cython.locals(scheduler=Scheduler)
+    @cython.locals(scheduler=Scheduler, reply=Reply)
     cdef void _carry_out(self, int kind, object target, object what, object value) except *
-    @cython.locals(limit=Py_ssize_t, must_wake=bint)
+    @cython.locals(limit=Py_ssize_t, must_wake=bint, may_drop=bint)
     cdef object _offer(self, Cell cell, object item)
-    @cython.locals(must_wake=bint)
+    @cython.locals(must_wake=bint, is_open=bint, cell=Cell)
     cdef bint _put(self, int kind, object target, object what, object value) except -1
     cdef bint _append(self, tuple entry) except -1
+    cdef object _asker(self)
+    cpdef Reply ask(self, Cell cell, object message, int64_t timeout_us)
+    @cython.locals(origin=Reply, envelope=Reply)
+    cdef tuple _question(self, object asker, Cell cell, object message)
+
+
+@cython.final
+cdef class _Return:
+    cdef public Reply origin

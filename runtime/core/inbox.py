@@ -21,13 +21,14 @@ no object is changed by two threads.
 from __future__ import annotations
 
 import logging
-import threading
+import threading as _threads
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from . import latches as _latches
 from .mailbox import Overflow
-from .reply import ABANDONED, ANSWERED, WAITING, Reply
+from .reply import ABANDONED, ANSWERED, WAITING, Reply, new_reply
 
 if TYPE_CHECKING:
     from .cell import Cell
@@ -52,6 +53,8 @@ _DELIVERED_AT_ONCE = 256  # then the actors have a slice: a burst may not use up
 class Outside(Protocol):
     """What an inbox asks of whoever knows all schedulers; called on the sender's thread."""
 
+    by_thread: dict[int, Scheduler]
+
     def asker(self) -> Any:
         """The scheduler of this thread, or what stands for one where there is none."""
         ...
@@ -70,9 +73,10 @@ class Inbox:
 
     __slots__ = (
         "_arrived",
+        "_askers",
         "_entries",
         "_is_signalled",
-        "_lock",
+        "_latch",
         "_outside",
         "_posted",
         "_scheduler",
@@ -95,7 +99,8 @@ class Inbox:
         self._scheduler = scheduler
         self._wake = wake  # the reader's loop, from any thread
         self._outside = outside
-        self._lock = threading.Lock()
+        self._askers = outside.by_thread
+        self._latch = _latches.new_latch()
         self._entries: deque[tuple[int, Any, Any, Any]] = deque()
         self._is_signalled = False  # the reader is awake, or on its way: nobody need wake it
         self._posted = 0  # messages, since the start; `_taken` of them have arrived
@@ -114,22 +119,19 @@ class Inbox:
 
     def in_flight(self) -> int:
         """Messages that were sent and are not in a mailbox yet.  On the reader's thread."""
-        with self._lock:
-            return self._posted - self._taken
+        _latches.lock(self._latch)
+        count = self._posted - self._taken
+        _latches.unlock(self._latch)
+        return count
 
     def seen(self) -> tuple[int, ...]:
         """In flight, sent, taken, handled, lost, dead, late, turns: all of one moment between two turns, or in one."""
-        with self._lock:
-            return (
-                self._posted - self._arrived,
-                self._seen_sent,
-                self._seen_taken,
-                self._seen_handled,
-                self._seen_lost,
-                self._seen_dead,
-                self._seen_late,
-                self._seen_turns,
-            )
+        _latches.lock(self._latch)
+        in_flight, sent, taken = self._posted - self._arrived, self._seen_sent, self._seen_taken
+        handled, lost, dead = self._seen_handled, self._seen_lost, self._seen_dead
+        late, turns = self._seen_late, self._seen_turns
+        _latches.unlock(self._latch)
+        return (in_flight, sent, taken, handled, lost, dead, late, turns)
 
     def tell(self, cell: Cell, item: Any) -> None:
         """As `Scheduler.post`."""
@@ -166,7 +168,7 @@ class Inbox:
 
     def ask(self, cell: Cell, message: Any, timeout_us: int) -> Reply:
         """As `Scheduler.ask`; the Reply is the asker's."""
-        asker = self._outside.asker()
+        asker = self._asker()
         origin, envelope = self._question(asker, cell, message)
         if cell.settings.overflow == Overflow.WAIT:
             self._post_or_wait(cell, envelope, envelope)
@@ -198,7 +200,7 @@ class Inbox:
         if refusal == "stopped":
             self._outside.bury(cell, message, refusal)
             return None
-        origin, envelope = self._question(self._outside.asker(), cell, None)
+        origin, envelope = self._question(self._asker(), cell, None)
         envelope.is_question = False
         self._post_or_wait(cell, message, envelope)
         return origin
@@ -207,42 +209,48 @@ class Inbox:
 
     def begin(self) -> None:
         """A turn begins: nobody need wake this thread."""
-        with self._lock:
-            self._is_signalled = True
+        _latches.lock(self._latch)
+        self._is_signalled = True
+        _latches.unlock(self._latch)
 
     def rest(self) -> bool:
         """A turn ends: True if something has come; if not, the next sender wakes this thread."""
         scheduler = self._scheduler
-        with self._lock:
-            self._arrived = self._taken
-            self._seen_sent = scheduler.sent
-            self._seen_taken = scheduler.taken
-            self._seen_handled = scheduler.handled
-            self._seen_lost = scheduler.lost
-            self._seen_dead = scheduler.dead
-            self._seen_late = scheduler.late_replies
-            self._seen_turns = scheduler.turns
-            self._is_signalled = self.count > 0
-            return self._is_signalled
+        _latches.lock(self._latch)
+        self._arrived = self._taken
+        self._seen_sent = scheduler.sent
+        self._seen_taken = scheduler.taken
+        self._seen_handled = scheduler.handled
+        self._seen_lost = scheduler.lost
+        self._seen_dead = scheduler.dead
+        self._seen_late = scheduler.late_replies
+        self._seen_turns = scheduler.turns
+        more = self._is_signalled = self.count > 0
+        _latches.unlock(self._latch)
+        return more
 
     def deliver(self) -> None:
         """Carry out what has come, the oldest first."""
-        taken: list[tuple[int, Any, Any, Any]] = []
-        entries = self._entries
-        with self._lock:
-            while entries and len(taken) < _DELIVERED_AT_ONCE:
-                entry = entries.popleft()
+        for _ in range(_DELIVERED_AT_ONCE):
+            entry = None
+            _latches.lock(self._latch)
+            if self.count > 0:
+                entry = self._entries.popleft()
                 if entry[0] in (_POST, _POST_OR_WAIT):
-                    entry[1].in_flight -= 1
-                taken.append(entry)
-            self.count -= len(taken)
-        for kind, target, what, value in taken:
+                    cell = entry[1]
+                    cell.in_flight -= 1
+                self.count -= 1
+            _latches.unlock(self._latch)
+            if entry is None:
+                break
+            kind, target, what, value = entry
             self._carry_out(kind, target, what, value)
 
     def close(self) -> None:
         """Let nothing more in, and carry out what is here: no actor is left, so messages become dead letters."""
-        with self._lock:
-            self.is_closed = True
+        _latches.lock(self._latch)
+        self.is_closed = True
+        _latches.unlock(self._latch)
         while self.count > 0:
             self.deliver()
         self.rest()  # for those who look at the counts
@@ -278,32 +286,40 @@ class Inbox:
     def _offer(self, cell: Cell, item: Any) -> str | None:
         """Put a message in: None, or why not."""
         limit = cell.settings.messages_max
-        with self._lock:
-            if self.is_closed:
-                return "stopped"
-            if cell.in_flight + cell.backlog >= limit and (
-                cell.in_flight >= limit or cell.settings.overflow != Overflow.DROP_OLDEST
-            ):
-                return "full"
+        may_drop = cell.settings.overflow == Overflow.DROP_OLDEST
+        entry = (_POST, cell, item, None)
+        refusal = None
+        must_wake = False
+        _latches.lock(self._latch)
+        if self.is_closed:
+            refusal = "stopped"
+        elif cell.in_flight + cell.backlog >= limit and (cell.in_flight >= limit or not may_drop):
+            refusal = "full"
+        else:
             cell.in_flight += 1
             self._posted += 1
-            must_wake = self._append((_POST, cell, item, None))
+            must_wake = self._append(entry)
+        _latches.unlock(self._latch)
         if must_wake:
             self._wake()
-        return None
+        return refusal
 
     def _put(self, kind: int, target: Any, what: Any, value: Any) -> bool:
-        with self._lock:
-            if self.is_closed:
-                return False
+        entry = (kind, target, what, value)
+        must_wake = False
+        _latches.lock(self._latch)
+        is_open = not self.is_closed
+        if is_open:
             if kind in (_CONTROL, _POST_OR_WAIT):
                 self._posted += 1
             if kind == _POST_OR_WAIT:
-                target.in_flight += 1
-            must_wake = self._append((kind, target, what, value))
+                cell = target
+                cell.in_flight += 1
+            must_wake = self._append(entry)
+        _latches.unlock(self._latch)
         if must_wake:
             self._wake()
-        return True
+        return is_open
 
     def _append(self, entry: tuple[int, Any, Any, Any]) -> bool:
         self._entries.append(entry)
@@ -312,11 +328,16 @@ class Inbox:
         self._is_signalled = True
         return must_wake
 
+    def _asker(self) -> Any:
+        """The scheduler of this thread, or what stands for one where there is none."""
+        asker = self._askers.get(_threads.get_ident())
+        return self._outside.asker() if asker is None else asker
+
     def _question(self, asker: Any, cell: Cell, message: Any) -> tuple[Reply, Reply]:
         """The asker's Reply, and the one that travels."""
-        origin = Reply(asker, cell, message)
+        origin = new_reply(asker, cell, message)
         origin.is_question = False
-        envelope = Reply(self._scheduler, cell, message)
+        envelope = new_reply(self._scheduler, cell, message)
         envelope.callback = _Return(origin)
         origin.link = envelope
         return origin, envelope

@@ -4,6 +4,7 @@ from . cimport _guard
 from . cimport _threads
 from . cimport _ticks as _clock
 from .cell cimport Cell
+from .inbox cimport Inbox
 from .mailbox cimport Mailbox
 from .ready cimport ReadyQueue
 from .reply cimport Reply, new_reply
@@ -28,7 +29,7 @@ cdef int64_t _WAITS_MASK
 @cython.final
 cdef class Scheduler:
     cdef public object host
-    cdef public object inbox
+    cdef public Inbox inbox
     cdef public object spawner
     cdef public int64_t thread
     cdef readonly Timers timers

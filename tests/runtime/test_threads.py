@@ -157,6 +157,9 @@ def test_a_burst_wakes_the_reader_once():
     wakes, told = [], []
 
     class Outside:
+        def __init__(self):
+            self.by_thread = {}
+
         def asker(self):
             raise AssertionError("nobody asks")
 
@@ -176,6 +179,48 @@ def test_a_burst_wakes_the_reader_once():
     inbox.call(lambda: told.append(101))  # in a turn: nobody need wake it
     assert inbox.rest()
     assert wakes == [1, 1]
+
+
+class Ticking(Actor):
+    """Answers, and counts callbacks of its loop meanwhile."""
+
+    def on_start(self):
+        self.ticks = 0
+        self.soon = 0
+        self.tick()
+
+    def tick(self):
+        self.ticks += 1
+        asyncio.get_running_loop().call_later(0.001, self.tick)
+
+    def count(self):
+        self.soon += 1
+
+    def receive(self, message):
+        asyncio.get_running_loop().call_soon(self.count)
+        return self.ticks, self.soon
+
+
+class Talking(Actor):
+    async def receive(self, ref):
+        """Ask without a pause until its loop has got round often enough; how often at the end, and how many asks."""
+        deadline_s, asks, ticks, soon = time.monotonic() + 20, 0, 0, 0
+        while (ticks < 10 or soon < 100) and time.monotonic() < deadline_s:
+            ticks, soon = await ref.ask(0)
+            asks += 1
+        return ticks, soon, asks
+
+
+def test_loops_of_two_that_talk_to_each_other_all_the_time_go_round():
+    async def main():
+        async with ActorSystem(mode="threaded", take_turns=True) as system:
+            talking, ticking = system.spawn(Talking), system.spawn(Ticking)
+            return await talking.ask(ticking, timeout_s=30)
+
+    ticks, soon, asks = asyncio.run(main())
+    assert ticks >= 10
+    assert soon >= 100
+    assert asks > 0
 
 
 def test_a_mailbox_is_bounded_for_senders_on_other_threads():

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from shoal.runtime.turns import Ticket, Turns
+from shoal.runtime.turns import PAUSE_NS, Ticket, Turns
 
 
 def in_thread(function, *args):
@@ -42,7 +42,7 @@ def test_whoever_has_waited_longest_is_next():
     threads = []
     for name in "abcd":
         threads.append(in_thread(wait, name))
-        wait_until(lambda: len(turns._waiting) == len(threads))
+        wait_until(lambda: turns.waiting() == len(threads))
     assert order == []
     turns.hand_on(holder)
     for thread in threads:
@@ -54,17 +54,17 @@ def test_whoever_slept_goes_ahead_of_those_that_have_had_more():
     turns, holder, order = Turns(patience_s=5), Ticket(), []
     turns.take(holder)
 
-    def wait(name, had_s):
+    def wait(name, had_ns):
         ticket = Ticket()
-        ticket.had_s = had_s
+        ticket.had_ns = had_ns
         turns.take(ticket)
         order.append(name)
         turns.hand_on(ticket)
 
     threads = []
-    for name, had_s in (("busy", 3.0), ("less", 2.0), ("slept", 0.0)):
-        threads.append(in_thread(wait, name, had_s))
-        wait_until(lambda: len(turns._waiting) == len(threads))
+    for name, had_ns in (("busy", 3_000_000), ("less", 2_000_000), ("slept", 0)):
+        threads.append(in_thread(wait, name, had_ns))
+        wait_until(lambda: turns.waiting() == len(threads))
     turns.hand_on(holder)
     for thread in threads:
         thread.join()
@@ -73,11 +73,11 @@ def test_whoever_slept_goes_ahead_of_those_that_have_had_more():
 
 def test_nobody_saves_up_time_by_sleeping():
     turns, busy, sleeper = Turns(), Ticket(), Ticket()
-    busy.had_s = 100.0
+    busy.had_ns = 100_000_000
     turns.take(busy)
     turns.hand_on(busy)
     turns.take(sleeper)
-    assert sleeper.had_s > 99.9
+    assert sleeper.had_ns > 99_000_000
 
 
 def test_a_holder_that_blocks_loses_the_token():
@@ -87,7 +87,7 @@ def test_a_holder_that_blocks_loses_the_token():
     assert turns.taken_away == 1
     turns.hand_on(blocked)  # of no effect
     third = in_thread(turns.take, Ticket())
-    wait_until(lambda: turns._waiting)
+    wait_until(lambda: turns.waiting() > 0)
     turns.hand_on(other)
     third.join()
     assert turns.taken_away == 1
@@ -127,4 +127,108 @@ def test_nobody_is_forgotten_when_handing_on_and_taking_away_meet(patience_s):
     assert sorted(done) == list(range(6))
     last = Ticket()
     turns.take(last)  # it is free
-    assert turns._holder is last
+    assert turns.waiting() == 0
+
+
+def parked_in_thread(turns, found):
+    """A thread that parks and hands on what it gets; its ticket."""
+    ticket = Ticket()
+
+    def work():
+        found.append(turns.park(ticket))
+        turns.hand_on(ticket)
+
+    thread = in_thread(work)
+    wait_until(lambda: ticket.is_parked or found)
+    return thread, ticket
+
+
+def test_who_is_parked_gets_the_token_when_somebody_has_rung_and_handed_on():
+    turns, holder, found = Turns(patience_s=5), Ticket(), []
+    turns.take(holder)
+    thread, ticket = parked_in_thread(turns, found)
+    assert turns.ring(ticket)
+    assert turns.waiting() == 1
+    assert found == []
+    turns.hand_on(holder)
+    thread.join()
+    assert found == [True]
+
+
+def test_who_was_rung_for_before_does_not_park():
+    turns, holder, ticket = Turns(patience_s=5), Ticket(), Ticket()
+    turns.take(holder)
+    assert not turns.ring(ticket)
+    assert not turns.park(ticket)
+    assert not ticket.is_dismissed
+    turns.hand_on(holder)
+    turns.take(ticket)  # whoever rang is heard by the turn that comes
+    assert not ticket.is_rung
+
+
+def test_nobody_parks_for_long_while_nobody_has_the_token():
+    turns, ticket = Turns(patience_s=5), Ticket()
+    assert not turns.park(ticket)
+    assert ticket.is_dismissed
+
+
+def test_who_has_been_parked_too_long_is_sent_home_when_the_token_changes_hands():
+    turns, holder, found = Turns(patience_s=5), Ticket(), []
+    turns.take(holder)
+    thread, ticket = parked_in_thread(turns, found)
+    next_in_line = in_thread(turns.take, Ticket())  # and does not hand on: somebody has the token
+    wait_until(lambda: turns.waiting() == 1)
+    wait_until(lambda: time.perf_counter_ns() - ticket.parked_ns > PAUSE_NS)
+    turns.hand_on(holder)
+    next_in_line.join()
+    thread.join()
+    assert found == [False]
+    assert ticket.is_dismissed
+
+
+def test_who_is_parked_is_sent_home_when_the_last_goes():
+    turns, holder, found = Turns(patience_s=5), Ticket(), []
+    turns.take(holder)
+    thread, _ = parked_in_thread(turns, found)
+    turns.hand_on(holder)
+    thread.join(4)  # less than the patience
+    assert found == [False]
+
+
+def test_who_is_parked_does_not_wait_for_a_holder_that_blocks():
+    turns, holder, found = Turns(patience_s=0.01), Ticket(), []
+    turns.take(holder)
+    thread, _ = parked_in_thread(turns, found)
+    thread.join()
+    assert found == [False]
+    assert turns.taken_away == 0
+
+
+@pytest.mark.parametrize("patience_s", [0.0002, 5])
+def test_no_ring_is_lost_between_parking_and_going_home(patience_s):
+    turns, count, rounds = Turns(patience_s=patience_s), 4, 200
+    tickets = [Ticket() for _ in range(count)]
+    bells = [threading.Semaphore(0) for _ in range(count)]  # stand for the loops
+    heard, done = [0] * count, []
+
+    def work(i):
+        for n in range(rounds):
+            if not turns.park(tickets[i]):  # with the token of the round before, if there was one
+                if not bells[i].acquire(timeout=20):
+                    return
+                turns.take(tickets[i])
+            heard[i] += 1
+            if (n + i) % 50 == 0:
+                time.sleep(0.0004)  # too long for a pause, and for the shorter patience
+            j = (i + 1) % count
+            if not turns.ring(tickets[j]):
+                bells[j].release()
+        turns.hand_on(tickets[i])
+        done.append(i)
+
+    threads = [in_thread(work, i) for i in range(count)]
+    if not turns.ring(tickets[0]):
+        bells[0].release()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(done) == list(range(count)), heard

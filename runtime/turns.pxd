@@ -1,0 +1,53 @@
+cimport cython
+from libc.stdint cimport int64_t
+from .core cimport _gates
+from .core cimport _latches
+from .core cimport _ticks as _clock
+
+cdef int64_t LEAD_NS
+cdef int64_t _PAUSE_NS
+cdef Py_ssize_t LOOKS
+
+
+@cython.final
+cdef class Ticket:
+    cdef public int64_t had_ns
+    cdef readonly bint is_rung
+    cdef readonly bint is_parked
+    cdef readonly bint is_dismissed
+    cdef readonly int64_t parked_ns
+    cdef readonly object gate
+
+
+@cython.final
+cdef class Turns:
+    cdef readonly int64_t taken_away
+    cdef int64_t _patience_us
+    cdef object _latch
+    cdef Ticket _holder
+    cdef int64_t _since_ns
+    cdef int64_t _floor_ns
+    cdef list _waiting
+    cdef list _parked
+
+    @cython.locals(given=bint)
+    cpdef void take(self, Ticket ticket) except *
+    @cython.locals(following=Ticket)
+    cpdef void hand_on(self, Ticket ticket) except *
+    @cython.locals(following=Ticket, waits=bint, timeout_us=int64_t)
+    cpdef bint park(self, Ticket ticket) except -1
+    @cython.locals(given=bint, was_parked=bint)
+    cpdef bint ring(self, Ticket ticket) except -1
+    cpdef Py_ssize_t waiting(self) except -1
+    @cython.locals(following=Ticket, timeout_us=int64_t)
+    cdef void _wait(self, Ticket ticket) except *
+    @cython.locals(first=Ticket, dismissed=Ticket)
+    cdef void _send_home(self, bint is_leaving) except *
+    cdef void _unpark(self, Ticket ticket) except *
+    cdef bint _is_late(self) except -1
+    cdef Ticket _let_go(self, Ticket ticket)
+    @cython.locals(other=Ticket, low=Py_ssize_t, middle=Py_ssize_t, high=Py_ssize_t)
+    cdef bint _enter(self, Ticket ticket) except -1
+    @cython.locals(following=Ticket)
+    cdef Ticket _next(self)
+    cdef void _give(self, Ticket ticket) except *
