@@ -13,6 +13,7 @@ import msgspec
 
 from shoal.balancer.config import BalancerConfig, UnknownSetting, load
 from shoal.balancer.errors import ConfigurationError
+from shoal.balancer.identity import scheme_named
 
 from .session import SessionOptions
 
@@ -62,6 +63,12 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     )
     stream.add_argument("--swarm-id", metavar="TEXT", help="swarm name, as p2p-media-loader's swarmId (the URL)")
     stream.add_argument(
+        "--swarm-scheme",
+        default="2.3",
+        metavar="VERSION",
+        help="whose swarms to meet in: p2p-media-loader 2.3, 2.2, or PROTOCOL:PREFIX of a later one (2.3)",
+    )
+    stream.add_argument(
         "--hashes",
         default="auto",
         metavar="URL",
@@ -97,6 +104,7 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
         commits={name: int(1e9 * _number("--commit", v)) for name, v in _pairs("--commit", args.commit).items()},
         trackers=tuple(_tracker(url) for url in args.tracker),
         swarm_id=args.swarm_id,
+        swarm_scheme=scheme_named(args.swarm_scheme).version,
         hashes=args.hashes if args.hashes in {"auto", "none"} else _url("--hashes", args.hashes, base=url),
         headers=tuple(_header(header) for header in args.header),
         allowed_hosts=frozenset(host.lower() for host in args.allow_host),

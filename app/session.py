@@ -28,6 +28,7 @@ from shoal.balancer.actors import CdnSource, Session, SessionParts
 from shoal.balancer.actors.messages import Delivered, GetPlaylist, GetReport, Open, Piece, PlaylistText, Read, Release
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.errors import ConfigurationError
+from shoal.balancer.identity import scheme_named
 from shoal.balancer.model import ResourceKey
 from shoal.balancer.recording import Recording
 from shoal.balancer.report import SessionReport
@@ -67,6 +68,7 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     commits: Mapping[str, int] = {}  # bytes paid for already, of this viewer; free until then
     trackers: tuple[str, ...] = ()
     swarm_id: str | None = None
+    swarm_scheme: str = "2.3"  # as identity.scheme_named has them: the version of p2p-media-loader that is met
     hashes: str = "auto"
     headers: tuple[tuple[str, str], ...] = ()
     allowed_hosts: frozenset[str] = frozenset()
@@ -166,6 +168,7 @@ async def open_session(
             signaling=transports.signaling,
             trackers=options.trackers,
             swarm_id=options.swarm_id,
+            scheme=scheme_named(options.swarm_scheme),
             sidecar_url=None if options.hashes == "none" else urljoin(options.url, _sidecar(options)),
             is_sidecar_required=options.hashes not in {"auto", "none"},
             headers=options.headers,

@@ -10,6 +10,7 @@ is one class here, checked against recordings of the package it meets:
 
     Scheme23   p2p-media-loader 2.3.x: streams are told apart by their attributes
     Scheme22   p2p-media-loader 2.2.x: streams are told apart by their place in the playlist
+    LaterScheme   2.3's rules under other words, for versions that changed no more than those
 
 A new scheme is another class with the methods of `Scheme`.  Nothing here opens
 a playlist: the caller hands attributes in as the playlist states them.
@@ -26,8 +27,22 @@ from typing import Protocol
 
 import msgspec
 
-__all__ = ["SCHEMES", "RandomSource", "Scheme", "Scheme22", "Scheme23", "Stream", "StreamType", "swarm_id_of_manifest"]
+from .errors import ConfigurationError
 
+__all__ = [
+    "SCHEMES",
+    "LaterScheme",
+    "RandomSource",
+    "Scheme",
+    "Scheme22",
+    "Scheme23",
+    "Stream",
+    "StreamType",
+    "scheme_named",
+    "swarm_id_of_manifest",
+]
+
+ID_CHARACTERS = 20
 PEER_ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 # What ECMAScript's trim() takes off; Python's strip() takes U+001C..1F and U+0085 too, and leaves U+FEFF.
@@ -36,6 +51,8 @@ _ECMA_SPACE = (
     "\u2028\u2029\u202f\u205f\u3000\ufeff"
 )
 
+_PROTOCOL = re.compile(r"[A-Za-z0-9._]{1,16}", re.ASCII)
+_PEER_ID_PREFIX = re.compile(r"-[A-Za-z0-9]{1,8}-", re.ASCII)  # leaves 10 characters of chance or more
 _AVC_DECIMAL = re.compile(r"(avc[13])\.([0-9]{1,3})\.([0-9]{1,3})", re.ASCII)
 
 
@@ -94,6 +111,7 @@ class Scheme23:
     """p2p-media-loader 2.3.x."""
 
     version = "2.3"
+    protocol = "v2"  # the package's own version of all this, which is part of a swarm's name
     peer_id_prefix = "-PM0203-"
 
     def stream_index(self, stream: Stream) -> str:
@@ -101,13 +119,14 @@ class Scheme23:
         return base64.b64encode(_sha1(stream_attributes(stream))).decode("ascii")
 
     def stream_swarm_id(self, swarm_id: str, stream_type: StreamType, stream_index: str) -> str:
-        return f"v2-{swarm_id}-{stream_type.value}-{stream_index}"
+        return f"{self.protocol}-{swarm_id}-{stream_type.value}-{stream_index}"
 
     def info_hash(self, stream_swarm_id: str) -> str:
         return base64.b64encode(_sha1(stream_swarm_id)[:15]).decode("ascii")
 
     def peer_id(self, source: RandomSource) -> str:
-        return self.peer_id_prefix + "".join(source.choices(PEER_ID_ALPHABET, k=12))
+        count = ID_CHARACTERS - len(self.peer_id_prefix)
+        return self.peer_id_prefix + "".join(source.choices(PEER_ID_ALPHABET, k=count))
 
 
 class Scheme22(Scheme23):
@@ -124,7 +143,38 @@ class Scheme22(Scheme23):
         return base64.b64encode(digest[1:]).decode("ascii")
 
 
+class LaterScheme(Scheme23):
+    """A version with another protocol word in the swarm's name, and another prefix of peer ids.
+
+    The package's documents say that its protocol's version is part of the name, so that versions that do not
+    understand each other do not meet.  Nobody here has seen one that this meets: try it before you rely on it.
+    """
+
+    def __init__(self, protocol: str, peer_id_prefix: str) -> None:
+        """ConfigurationError for words that no name could have."""
+        if not _PROTOCOL.fullmatch(protocol):
+            raise ConfigurationError(f"protocol {protocol[:40]!r} is not 1 to 16 letters, digits, dots and _, as in v2")
+        if not _PEER_ID_PREFIX.fullmatch(peer_id_prefix):
+            raise ConfigurationError(f"peer id prefix {peer_id_prefix[:40]!r} is not of the form -PM0203-")
+        self.protocol = protocol
+        self.peer_id_prefix = peer_id_prefix
+        self.version = f"{protocol}:{peer_id_prefix}"
+
+
 SCHEMES: dict[str, Scheme] = {scheme.version: scheme for scheme in (Scheme23(), Scheme22())}
+
+
+def scheme_named(name: str) -> Scheme:
+    """`2.3`, `2.2`, or `PROTOCOL:PREFIX` for a later one, as in `v3:-PM0300-`.  ConfigurationError for another name."""
+    if name in SCHEMES:
+        return SCHEMES[name]
+    protocol, is_there, prefix = name.partition(":")
+    if not is_there:
+        known = ", ".join(SCHEMES)
+        raise ConfigurationError(
+            f"swarm scheme {name[:40]!r} is not known; use {known}, or PROTOCOL:PREFIX for a later one"
+        )
+    return LaterScheme(protocol, prefix)
 
 
 def swarm_id_of_manifest(url: str) -> str:

@@ -42,6 +42,7 @@ __all__ = [
     "Noted",
     "Open",
     "PeerGone",
+    "PeerMet",
     "Piece",
     "Pin",
     "PlaylistText",
@@ -262,6 +263,12 @@ class ChannelOpened(msgspec.Struct, frozen=True):
     rendition: int
     peer_id: str
     channel: Channel
+
+
+class PeerMet(msgspec.Struct, frozen=True):
+    """To signalling: there is a channel to this peer, whichever tracker it came by."""
+
+    peer_id: str
 
 
 class PeerGone(msgspec.Struct, frozen=True):

@@ -13,7 +13,6 @@ import msgspec
 
 from shoal.runtime import Actor, ActorRef
 
-from .. import identity
 from ..events import PeerJoined
 from ..model import Kind, ResourceKey, SourceKind, source_label
 from ..rates import Pace
@@ -81,7 +80,7 @@ class Neighbours:
             return False
         if parts.config.metered or parts.connector is None or parts.signaling is None or not parts.trackers:
             return False
-        peer_id = identity.Scheme23().peer_id(random.Random(int.from_bytes(parts.random_bytes(16))))
+        peer_id = parts.scheme.peer_id(random.Random(int.from_bytes(parts.random_bytes(16))))
         self._own_ids[rendition] = peer_id
         self._swarms[rendition] = [
             self._session.spawn(
@@ -109,6 +108,9 @@ class Neighbours:
             reason = "already connected" if peer in self._links else "peers_max"
             self._reporter.tell(r.Lost(f"peer_{reason.replace(' ', '_')}"))
             self._session.start_task(channel.close(reason), name="refuse")
+            if peer not in self._links:
+                for swarm in self._swarms.get(opened.rendition, ()):
+                    swarm.tell(m.PeerGone(peer))  # else it would count as linked there, and take a place, for good
             return None
         ref = self._session.spawn(
             Peer,
@@ -122,6 +124,8 @@ class Neighbours:
             tamper=self._parts.tamper,
         )
         self._links[peer] = _Link(opened.rendition, ref)
+        for swarm in self._swarms.get(opened.rendition, ()):
+            swarm.tell(m.PeerMet(peer))
         return PeerJoined(
             peer=peer,
             rendition=opened.rendition,

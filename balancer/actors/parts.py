@@ -9,6 +9,7 @@ import msgspec
 from shoal.transports.interface import Connector, Fetcher, Hasher, Signaling
 
 from ..config import BalancerConfig
+from ..identity import Scheme, Scheme23
 from ..model import ResourceKey
 from ..recording import Recording
 
@@ -37,6 +38,7 @@ class SessionParts(msgspec.Struct, frozen=True, kw_only=True):
     signaling: Signaling | None = None
     trackers: tuple[str, ...] = ()
     swarm_id: str | None = None
+    scheme: Scheme = msgspec.field(default_factory=Scheme23)  # how swarms and peers are named
     sidecar_url: str | None = None
     is_sidecar_required: bool = False
     headers: tuple[tuple[str, str], ...] = ()

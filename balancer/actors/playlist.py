@@ -83,6 +83,7 @@ class Playlist(Actor[Any]):
         *,
         url: str,
         swarm_id: str | None,
+        scheme: identity.Scheme,
         sidecar_url: str | None,
         is_sidecar_required: bool,
     ) -> None:
@@ -91,6 +92,7 @@ class Playlist(Actor[Any]):
         self._config = config
         self._url = url
         self._swarm_id = swarm_id
+        self._scheme = scheme
         self._sidecar_url = sidecar_url
         self._is_sidecar_required = is_sidecar_required
         self._is_sidecar_settled = sidecar_url is None
@@ -445,7 +447,7 @@ class Playlist(Actor[Any]):
         rewritten = rewrite(playlist, name)
         self._note_dropped(rewritten.dropped)
         swarm_id = self._swarm_id or identity.swarm_id_of_manifest(self._url)
-        scheme = identity.Scheme23()
+        scheme = self._scheme
         known.listed = Listed(
             rendition=rendition,
             segments=every,

@@ -130,6 +130,7 @@ class Session(Actor[Any]):
             name="playlist",
             url=parts.url,
             swarm_id=parts.swarm_id,
+            scheme=parts.scheme,
             sidecar_url=parts.sidecar_url,
             is_sidecar_required=parts.is_sidecar_required,
         )

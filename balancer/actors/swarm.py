@@ -18,6 +18,7 @@ from shoal.runtime import Actor, ActorRef, TaskHandle
 from shoal.transports.errors import TransportError
 from shoal.transports.interface import Channel, Connector, IncomingChannel, OutgoingOffer, Signaling, TextSocket
 from shoal.transports.sansio.signaling import (
+    ELSEWHERE,
     AnnounceDue,
     AnswerReceived,
     LinkDropped,
@@ -32,7 +33,7 @@ from shoal.transports.sansio.signaling import (
 )
 
 from ..config import BalancerConfig
-from .messages import Banned, ChannelOpened, Noted, PeerGone
+from .messages import Banned, ChannelOpened, Noted, PeerGone, PeerMet
 from .reporter import Lost
 
 __all__ = ["Swarm"]
@@ -150,8 +151,10 @@ class Swarm(Actor[Any]):
                 self._client.link_closed(peer_id, offer_id)
             case Banned(peer_id):
                 self._client.ban(peer_id)
+            case PeerMet(peer_id):
+                self._client.met(peer_id, now_us)
             case PeerGone(peer_id):
-                self._client.link_closed(peer_id, self._links.pop(peer_id, ""))
+                self._client.link_closed(peer_id, self._links.pop(peer_id, ELSEWHERE))
             case _:
                 raise TypeError(f"the swarm was sent {type(message).__name__}")
         self._wake_later()

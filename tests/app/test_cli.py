@@ -290,6 +290,8 @@ def test_a_missing_package_is_told_with_what_to_install(site, tmp_path: Path, mo
         (["proxy", "https://a.example/s.m3u8", "--header", "X"], ["--header 'X'", "NAME:VALUE"]),
         (["proxy", "https://a.example/s.m3u8", "--header", "X: 1\r\nY: 2"], ["--header", "NAME:VALUE"]),
         (["proxy", "https://a.example/s.m3u8", "--header", "X Y: 1"], ["--header 'X Y: 1'", "NAME:VALUE"]),
+        (["peer", "https://a.example/s.m3u8", "--swarm-scheme", "1.0"], ["'1.0'", "2.3, 2.2"]),
+        (["peer", "https://a.example/s.m3u8", "--swarm-scheme", "v3:PM"], ["'PM'", "-PM0203-"]),
         (["peer", "https://a.example/s.m3u8"], ["--tracker"]),
         (["peer", "https://a.example/s.m3u8", "--tracker", "http://t.example"], ["http://t.example", "ws or wss"]),
         (["peer", "https://a.example/s.m3u8", "--tracker", "ws://[::1"], ["ws://[::1", "not a URL"]),

@@ -1,5 +1,6 @@
 """The names that peers compute alike, against what p2p-media-loader computed."""
 
+import contextlib
 import json
 import random
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoal.balancer.errors import ConfigurationError
 from shoal.balancer.identity import (
     PEER_ID_ALPHABET,
     SCHEMES,
@@ -16,6 +18,7 @@ from shoal.balancer.identity import (
     Scheme23,
     Stream,
     StreamType,
+    scheme_named,
     stream_attributes,
     swarm_id_of_manifest,
 )
@@ -52,6 +55,30 @@ def test_swarm_id_and_info_hash_are_those_the_package_computed(vector: dict[str,
     assert swarm == vector["stream_swarm_id"]
     assert scheme.info_hash(swarm) == vector["info_hash_text"]
     assert scheme.info_hash(swarm).encode("ascii").hex() == vector["info_hash_hex"]
+
+
+def test_a_later_scheme_is_named_by_its_protocol_and_its_prefix() -> None:
+    scheme = scheme_named("v3:-PM0300-")
+    assert scheme.stream_swarm_id("film", StreamType.MAIN, "x") == "v3-film-main-x"
+    assert scheme.peer_id(random.Random(1)).startswith("-PM0300-")
+    assert len(scheme_named("v4:-PM-").peer_id(random.Random(1))) == 20
+    same = scheme_named("v2:-PM0203-")
+    swarm = same.stream_swarm_id("film", StreamType.MAIN, same.stream_index(Stream(bandwidth=7)))
+    assert swarm == Scheme23().stream_swarm_id("film", StreamType.MAIN, Scheme23().stream_index(Stream(bandwidth=7)))
+    assert same.info_hash(swarm) == Scheme23().info_hash(swarm)
+
+
+@pytest.mark.parametrize("version", SCHEMES)
+def test_a_known_scheme_is_named_by_its_version(version: str) -> None:
+    assert scheme_named(version) is SCHEMES[version]
+
+
+@given(st.text(max_size=40))
+def test_whatever_a_scheme_is_called_its_peer_ids_have_20_characters_or_it_is_refused(name: str) -> None:
+    with contextlib.suppress(ConfigurationError):
+        scheme = scheme_named(name)
+        assert len(scheme.peer_id(random.Random(1))) == 20
+        assert scheme_named(scheme.version).peer_id(random.Random(1)) == scheme.peer_id(random.Random(1))
 
 
 def test_the_older_scheme_counts_variants_and_meets_its_own_recording() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.transports.sansio.signaling import (
+    ELSEWHERE,
     AnnounceDue,
     AnswerReceived,
     LinkDropped,
@@ -271,6 +272,25 @@ def test_a_peer_whose_link_closed_may_be_met_again() -> None:
     assert ours.receive(offer_text(LARGE, "c" * 20), 0) == []
     ours.link_closed(LARGE, "a" * 20)
     assert ours.receive(offer_text(LARGE, "c" * 20), 0) == [OfferReceived(LARGE, "c" * 20, "v=0")]
+
+
+def test_a_peer_that_was_met_at_another_tracker_is_refused_here_until_it_is_gone() -> None:
+    ours = client()
+    (mine,) = announced(ours)
+    ours.met(LARGE, 0)
+    assert ours.receive(offer_text(LARGE, "a" * 20), 0) == []
+    assert ours.receive(answer_text(LARGE, mine), 0) == [OfferDropped(mine, "duplicate")]
+    assert ours.drops == {"duplicate": 2}
+    ours.link_closed(LARGE, ELSEWHERE)
+    assert ours.receive(offer_text(LARGE, "a" * 20), 0) == [OfferReceived(LARGE, "a" * 20, "v=0")]
+
+
+def test_an_attempt_under_way_goes_on_when_the_peer_is_met_at_another_tracker() -> None:
+    ours = client()
+    ours.receive(offer_text(LARGE, "a" * 20), 0)
+    ours.met(LARGE, 1)
+    assert ours.answer(LARGE, "a" * 20, "v=0") is not None
+    assert ours.link_opened(LARGE, "a" * 20, 2)
 
 
 def test_a_link_that_does_not_open_is_given_up() -> None:

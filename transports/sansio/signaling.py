@@ -37,6 +37,7 @@ from typing import Any
 import msgspec
 
 __all__ = [
+    "ELSEWHERE",
     "AnnounceDue",
     "AnswerReceived",
     "LinkDropped",
@@ -50,6 +51,7 @@ __all__ = [
     "offer_id_of",
 ]
 
+ELSEWHERE = ""  # the offer id of a link that another tracker brought about; no real one is empty
 ID_BYTES = 20  # of an info hash, a peer id and an offer id; each byte is one character U+0000..U+00FF
 
 
@@ -260,6 +262,14 @@ class TrackerClient:
             return False
         link.is_open = True
         return True
+
+    def met(self, peer_id: str, now_us: int) -> None:
+        """There is a channel to the peer, by another tracker: its offers and answers here are for nothing.
+
+        An attempt under way goes on, and is refused when it opens.  Lasts until link_closed(peer_id, ELSEWHERE).
+        """
+        if peer_id not in self._links:
+            self._links[peer_id] = _Link(ELSEWHERE, is_ours=False, since_us=now_us, is_open=True)
 
     def link_closed(self, peer_id: str, offer_id: str) -> None:
         """The channel, or the attempt, is over; the peer may be met again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from shoal.balancer.actors.messages import Announce, AnnounceNow, ChannelOpened
+from shoal.balancer.actors.messages import Announce, AnnounceNow, ChannelOpened, PeerGone
 from shoal.balancer.actors.neighbours import Neighbours
 from shoal.balancer.actors.reporter import PEERS_MAX
 from shoal.balancer.config import BalancerConfig
@@ -32,13 +32,16 @@ class Session:
     def spawn(self, *_: Any, **__: Any) -> Told:
         return self.peer
 
+    def start_task(self, task: Any, *, name: str) -> None:
+        pass
+
     def start_timer(self, key: str, message: Any, *, delay_us: int) -> None:
         self.timers.append((message, delay_us))
 
 
-def with_one_peer() -> tuple[Neighbours, Session]:
+def with_one_peer(**config: int) -> tuple[Neighbours, Session]:
     session = Session()
-    parts = SimpleNamespace(config=BalancerConfig(), tamper=None)
+    parts = SimpleNamespace(config=BalancerConfig(**config), tamper=None)
     transfers = SimpleNamespace(from_cdns=lambda _: ())
     neighbours = Neighbours(session, parts, transfers, reporter=Told(), storage=Told())  # type: ignore[arg-type]
     channel: Any = SimpleNamespace(fingerprint=None, remote_address="192.0.2.1")
@@ -51,6 +54,17 @@ def with_one_peer() -> tuple[Neighbours, Session]:
 def hold(neighbours: Neighbours, numbers: range) -> None:
     for number in numbers:
         neighbours.hold(ResourceKey(0, Kind.MEDIA, number))
+
+
+def test_a_peer_that_is_one_too_many_takes_no_place_at_its_tracker() -> None:
+    neighbours, _ = with_one_peer(peers_max=1)
+    swarm = Told()
+    neighbours._swarms[0] = [swarm]  # type: ignore[list-item]
+    closed: list[str] = []
+    channel: Any = SimpleNamespace(close=closed.append)
+    assert neighbours.take(ChannelOpened(0, "q", channel)) is None
+    assert closed == ["peers_max"]
+    assert swarm == [PeerGone("q")]
 
 
 def test_a_burst_of_changes_is_announced_once_and_does_not_put_the_announcement_off() -> None:

@@ -278,6 +278,24 @@ def test_nothing_that_was_wrong_is_passed_on() -> None:
     run_virtual(main())
 
 
+def test_peers_that_met_at_one_tracker_do_not_connect_again_at_another() -> None:
+    async def main() -> None:
+        async with World(trackers=("tracker", "tracker-2")) as world, AsyncExitStack() as stack:
+            _, second = world.trackers
+            await second.stop()
+            found = await holders(stack, world, 2)
+            second.start()
+            await asyncio.sleep(120)  # until they have tried it again, and some intervals more
+            for session in found:
+                report = await session.report()
+                assert len(peers_of(report)) == 1
+                assert report.dropped["tracker_duplicate"] > 0
+                assert "peer_already_connected" not in report.dropped
+            assert [tracker.core.statistics().peers for tracker in world.trackers] == [2, 2]
+
+    run_virtual(main())
+
+
 # -- peers that are of no use
 
 

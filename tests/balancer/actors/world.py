@@ -55,6 +55,7 @@ class World:
         hashes: str = "blocks",  # blocks, segments, none
         bytes_per_s: int = 2_000_000,  # of each link
         tracker_refuses: bool = False,
+        trackers: tuple[str, ...] = ("tracker",),  # their hosts
     ) -> None:
         self.seed = seed
         self.stream = stream or Stream(seed=seed)
@@ -62,6 +63,7 @@ class World:
         self._hashes = hashes
         self._bytes_per_s = bytes_per_s
         self._tracker_refuses = tracker_refuses
+        self._tracker_hosts = trackers
 
     async def __aenter__(self) -> Self:
         self._tasks_before = asyncio.all_tasks()
@@ -72,12 +74,17 @@ class World:
         self.origins = {name: Origin(self.network.host(name), self.stream, documents) for name in self._names}
         for origin in self.origins.values():
             await origin.start()
-        self.tracker = Tracker(self.network, seed=self.seed, refuses=self._tracker_refuses)
-        self.tracker.start()
+        self.trackers = [
+            Tracker(self.network, host, seed=self.seed, refuses=self._tracker_refuses) for host in self._tracker_hosts
+        ]
+        self.tracker = self.trackers[0]
+        for tracker in self.trackers:
+            tracker.start()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        await self.tracker.stop()
+        for tracker in self.trackers:
+            await tracker.stop()
         for origin in self.origins.values():
             await origin.stop()
         if kind is None:
@@ -129,7 +136,7 @@ class World:
             url=url,
             cdns={cdn: f"http://{cdn}/v/" for cdn in (cdns or self._names)},
             weights={first: 1.2} if first is not None else {},
-            trackers=(TRACKER,) if in_swarm else (),
+            trackers=tuple(f"ws://{host}/announce" for host in self._tracker_hosts) if in_swarm else (),
             hashes=hashes,
             config=load(config),
             seed=source.getrandbits(32) if seed is None else seed,
@@ -163,10 +170,10 @@ def check_accounts(system: ActorSystem) -> None:
 class Tracker:
     """TrackerCore behind a port of the in-memory network."""
 
-    def __init__(self, network: Network, *, seed: int, refuses: bool) -> None:
+    def __init__(self, network: Network, host: str, *, seed: int, refuses: bool) -> None:
         self.core = TrackerCore(random.Random(seed), TrackerLimits(interval_s=10))
         self.opened = 0
-        self._host = network.host("tracker")
+        self._host = network.host(host)
         self._refuses = refuses
         self._numbers = itertools.count(1)
         self._sockets: dict[int, TextSocket] = {}
