@@ -38,17 +38,47 @@ HEARTBEAT_S = 30.0  # a dead client stays in its swarms for this long, and half 
 
 
 class _Client:
-    """One socket, and what waits to be sent over it."""
+    """One socket, and what waits to be sent over it.
+
+    Most say and hear something every other minute: a queue and a task that waited all the while would be a
+    fifth of what a socket costs.
+    """
+
+    __slots__ = ("_unsent", "_waiting", "_writer", "request", "socket")
 
     def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
         self.socket = socket
         self.request = request
-        self.queue: asyncio.Queue[str] = asyncio.Queue(QUEUE_MESSAGES_MAX)
+        self._waiting: list[str] = []
+        self._unsent = 0  # with those that the writer has taken
+        self._writer: asyncio.Task[None] | None = None
 
-    async def write(self) -> None:
+    def post(self, text: str) -> bool:
+        """Have `text` sent after what waits already; False if that is too much."""
+        if self._unsent >= QUEUE_MESSAGES_MAX:
+            return False
+        self._waiting.append(text)
+        self._unsent += 1
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+        return True
+
+    async def _write(self) -> None:
         with contextlib.suppress(ConnectionError):  # the reader notices too, and ends
-            while True:
-                await self.socket.send_str(await self.queue.get())
+            while self._waiting:
+                texts, self._waiting = self._waiting, []
+                for text in texts:
+                    await self.socket.send_str(text)
+                    self._unsent -= 1
+            self._writer = None
+
+    async def end(self) -> None:
+        """Send no more."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writer
 
     async def close(self, why: bytes) -> None:
         # aiohttp waits for the client's close frame; a client that sends none is left after a second.
@@ -134,10 +164,8 @@ class Tracker:
         if refusal is not None:
             return web.Response(status=503, headers={"Retry-After": "60"}, text=refusal + "\n")
         client = self._clients[number] = _Client(socket, request)
-        writer: asyncio.Task[None] | None = None
         try:
             await socket.prepare(request)
-            writer = asyncio.create_task(client.write(), name=f"tracker-writer-{number}")
             async for message in socket:
                 if message.type is not WSMsgType.TEXT:
                     await client.close(b"text messages only")
@@ -147,10 +175,7 @@ class Tracker:
         finally:
             self._core.closed(number)
             del self._clients[number]
-            if writer is not None:
-                writer.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await writer
+            await client.end()
         return socket
 
     async def _serve_metrics(self, _: web.Request) -> web.Response:
@@ -159,11 +184,7 @@ class Tracker:
 
     def _post(self, number: int, text: str) -> None:
         client = self._clients.get(number)
-        if client is None:
-            return
-        try:
-            client.queue.put_nowait(text)
-        except asyncio.QueueFull:
+        if client is not None and not client.post(text):
             # It has not read for so long that what waits is of no use to it.
             self._core.closed(number)
             client.abort()

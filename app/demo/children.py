@@ -48,6 +48,10 @@ class Child:
         self._listener = asyncio.create_task(self._listen(), name=f"listen to {name}")
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def exit_code(self) -> int | None:
         return self._process.returncode
 
