@@ -28,11 +28,14 @@ STACKS = ("bare", "shoal")
 
 
 class End:
-    """One process of `ends.py`."""
+    """One process of `ends.py`, or of another script that speaks as it does."""
 
-    def __init__(self, stack: str) -> None:
+    def __init__(self, stack: str, script: Path = ENDS) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(ENDS), stack], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-W", "ignore", str(script), stack],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def tell(self, do: str, **more: object) -> None:
@@ -150,7 +153,7 @@ def claims(results: Results) -> list[Claim]:
         Claim(
             "the same over 20 ms, beyond the round trip",
             middle("shoal", request, (20, True)) - 20,
-            20,
+            40,
             at_least=False,
             unit="ms",
         ),

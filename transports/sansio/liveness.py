@@ -25,9 +25,8 @@ class Pulse(enum.Enum):
 class Liveness:
     """One peer's silence."""
 
-    def __init__(self, now_us: int, *, interval_us: int = 1_000_000, dead_after_us: int = 3_500_000) -> None:
-        """Ticks a second apart and 3.5 s of silence: noticed within 4.5 s, after three questions that three losses in
-        a row would have to eat (one in 1,000,000 at 1 %)."""
+    def __init__(self, now_us: int, *, interval_us: int, dead_after_us: int) -> None:
+        """What was heard may be told up to a tick later, and silence is judged at a tick: two more than the limit."""
         self.missed = 0  # heartbeats that nothing came after, in all
         self._interval_us = interval_us
         self._dead_after_us = dead_after_us

@@ -1,0 +1,99 @@
+"""How many of 200 connected peers one machine holds, each with 1 Mbit/s both ways in sum, and the loop's delay.
+
+    make bench-crowd                                     all 200, 1 minute
+    make bench-crowd ARGS="--peers 50 --seconds 3"       a look
+
+Two processes with half of the connections' ends each (so a core for each end of all); a connection is two peers.
+The rate rises step by step, as long as nine tenths of it arrive and a timer is at most 50 ms late (p99).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from channel import End
+from harness import Claim, conclude
+
+CROWD = Path(__file__).resolve().parent / "channels" / "crowd.py"
+MBIT = 125_000
+RATES = (0.05, 0.1, 0.25, 0.5, 1.0)  # Mbit/s per peer, both ways in sum; upwards, so that no backlog is left over
+AT_ONCE = 20  # connected at once: more would measure how 40 handshakes share a core
+LOOP_DELAY_MS_MAX = 50
+
+
+def connected(peers: int) -> tuple[End, End, int]:
+    """Both ends, and how many peers are connected."""
+    ends = End("", CROWD), End("", CROWD)
+    count = 0
+    while count < peers:
+        more = min(AT_ONCE, peers - count + 1) // 2
+        offers = ends[0].ask("offer", count=more)["descriptions"]
+        answers = ends[1].ask("answer", descriptions=offers)["descriptions"]
+        ends[1].tell("opened")
+        failed = ends[0].ask("accept", descriptions=answers)["failed"]
+        ends[1].hear()
+        count += 2 * (more - failed)
+        if failed == more:
+            break
+    return *ends, count
+
+
+def run(ends: tuple[End, End], seconds: float, rate: float) -> list[dict[str, Any]]:
+    for end in ends:
+        end.tell("run", seconds=seconds, bytes_per_second=rate * MBIT / 2)
+    return [end.hear() for end in ends]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    options = parser.parse_args()
+    one, other, count = connected(options.peers)
+    held: tuple[float, float] | None = None
+    try:
+        idle = run((one, other), options.seconds, 0.001)
+        print("idle      ", json.dumps(idle), flush=True)
+        for rate in RATES:
+            figures = run((one, other), options.seconds, rate)
+            late = max(end["loop_delay_p99_ms"] for end in figures)
+            arrived = sum(end["received_bytes"] / end["seconds"] for end in figures)
+            share = arrived / (count * rate * MBIT / 2)
+            print(f"{rate:4} Mbit/s", f"{share:.2f} arrived, {late:.1f} ms late", json.dumps(figures), flush=True)
+            if share < 0.9 or late >= LOOP_DELAY_MS_MAX:
+                break
+            held = rate, late
+    finally:
+        one.quit()
+        other.quit()
+    if held is None:
+        print("not even the lowest rate was held", file=sys.stderr)
+    return conclude(
+        "crowd",
+        [
+            Claim("peers connected", count, options.peers, at_least=True),
+            Claim(
+                "rate held, per peer, both ways in sum",
+                held[0] if held else 0,
+                RATES[-1],
+                at_least=True,
+                unit="Mbit/s",
+                goal=1.0,
+            ),
+            Claim("loop delay p99 then", held[1] if held else None, LOOP_DELAY_MS_MAX, at_least=False, unit="ms"),
+            Claim(
+                "CPU of idle connections, share of a core",
+                sum(end["cpu_s"] / end["seconds"] for end in idle),
+                0.5,
+                at_least=False,
+            ),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
