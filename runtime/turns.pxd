@@ -16,7 +16,12 @@ cdef class Ticket:
     cdef readonly bint is_parked
     cdef readonly bint is_dismissed
     cdef readonly int64_t parked_ns
+    cdef int64_t _began_ns
+    cdef int64_t _began_cpu_ns
     cdef readonly object gate
+
+    cdef void begin(self, bint is_measured) except *
+    cdef void charge(self, int64_t most_ns) except *
 
 
 @cython.final

@@ -80,6 +80,22 @@ def test_nobody_saves_up_time_by_sleeping():
     assert sleeper.had_ns > 99_000_000
 
 
+def test_nobody_is_charged_for_time_in_which_its_thread_did_not_run():
+    turns, holder, ticket = Turns(patience_s=5), Ticket(), Ticket()
+    turns.take(holder)
+
+    def work():
+        turns.take(ticket)
+        time.sleep(0.1)
+        turns.hand_on(ticket)
+
+    thread = in_thread(work)
+    wait_until(lambda: turns.waiting() == 1)
+    turns.hand_on(holder)
+    thread.join()
+    assert ticket.had_ns - holder.had_ns < 50_000_000
+
+
 def test_a_holder_that_blocks_loses_the_token():
     turns, blocked, other = Turns(patience_s=0.01), Ticket(), Ticket()
     turns.take(blocked)
