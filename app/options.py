@@ -17,7 +17,7 @@ from shoal.balancer.identity import scheme_named
 
 from .session import SessionOptions
 
-__all__ = ["add_stream_options", "balancer_config", "port_number", "stream_options"]
+__all__ = ["add_stream_options", "balancer_config", "port_number", "settings", "stream_options"]
 
 # RFC 9110, 5.1 and 5.5: a name is a token, and a value holds no control characters.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -179,11 +179,21 @@ def balancer_config(path: str | None) -> BalancerConfig:
         return BalancerConfig()
     try:
         text = Path(path).read_text("utf-8")
-        values = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
-        if not isinstance(values, dict):
-            raise ConfigurationError(f"--config {path}: it holds a {type(values).__name__}, not settings by name")
-        return load(values)
     except OSError as error:
         raise ConfigurationError(f"--config {path} cannot be read: {error.strerror}") from error
-    except (ValueError, UnknownSetting, msgspec.ValidationError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigurationError(f"--config {path}: {error}") from error
+    return settings(text, is_json=path.endswith(".json"), name=path)
+
+
+def settings(text: str, *, is_json: bool, name: str) -> BalancerConfig:
+    """What the text of a file of settings means; `name` is for the message.  ConfigurationError if it is none."""
+    try:
+        values = json.loads(text) if is_json else tomllib.loads(text)
+        if not isinstance(values, dict):
+            raise ConfigurationError(f"--config {name}: it holds a {type(values).__name__}, not settings by name")
+        return load(values)
+    except RecursionError:
+        raise ConfigurationError(f"--config {name}: it is nested deeper than can be read; settings are flat") from None
+    except (ValueError, UnknownSetting, msgspec.ValidationError) as error:
+        raise ConfigurationError(f"--config {name}: {error}") from error

@@ -1,0 +1,160 @@
+"""What is fuzzed: each function takes any bytes, and raises only when there is a bug.
+
+What a parser may raise is caught here by its type, and nothing else is; what it gave is held against what must be
+true of it.  `ALL` has them by name.  They run in three ways: on the kept inputs (`test_fuzz.py`, every leg), for
+some seconds under atheris (the same file), and for ten minutes each in `make soak` (`run.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+
+from shoal.app.options import settings
+from shoal.app.tracker_core import TrackerCore
+from shoal.balancer import wire
+from shoal.balancer.errors import ConfigurationError, PlaylistError, SidecarError
+from shoal.balancer.formats.hls.parser import parse
+from shoal.balancer.formats.hls.playlist import MediaPlaylist
+from shoal.balancer.formats.hls.rewrite import rewrite
+from shoal.balancer.integrity import Sidecar
+from shoal.balancer.sim import traces
+from shoal.transports.errors import ConnectFailed, TransportError
+from shoal.transports.interface import FetchRequest
+from shoal.transports.sansio.bodies import plan_body, status_error
+from shoal.transports.sansio.descriptions import bounded_description
+from shoal.transports.sansio.hosts import parse_authority, parse_origin
+from shoal.transports.sansio.ranges import parse_content_range, requested_span
+from shoal.transports.sansio.signaling import TrackerClient
+
+__all__ = ["ALL"]
+
+URL = "https://cdn.example/live/index.m3u8"
+INFO_HASH, PEER_ID = "h" * 20, "p" * 20
+
+
+def text_of(data: bytes) -> str:
+    """Every byte a character, as header lines come; some of them text beyond ASCII."""
+    return data.decode("utf-8", "surrogateescape").encode("utf-8", "replace").decode("utf-8", "replace")
+
+
+def wire_messages(data: bytes) -> None:
+    """Messages of a channel, one after another, with a form feed between them: read until the first that is wrong."""
+    decoder = wire.Decoder()
+    for message in data.split(b"\f"):
+        try:
+            read = decoder.receive(message)
+        except wire.WireError:
+            return
+        # Announcements are not written back: a peer may repeat ids, and have more groups than ours would.
+        if isinstance(read, wire.Request | wire.DataFollows | wire.DataDone | wire.Absent | wire.Cancel):
+            again = wire.Decoder()
+            assert [again.receive(piece) for piece in wire.encode(read)] == [read], "what is written is read the same"
+
+
+def playlist(data: bytes) -> None:
+    """A playlist, and then a delta update of it; what players get of it is a playlist too."""
+    whole, _, update = data.partition(b"\f")
+    try:
+        read = parse(whole, URL)
+        again = parse(rewrite(read, lambda kind, uri, byte_range: "/x/1").data, "http://127.0.0.1/index.m3u8")
+        assert type(again) is type(read), "what players get is of the same kind"
+        if update and isinstance(read, MediaPlaylist):
+            parse(update, URL, before=read)
+    except PlaylistError:
+        return
+
+
+def sidecar(data: bytes) -> None:
+    try:
+        Sidecar.parse(data, "https://cdn.example/live/shoal.json")
+    except SidecarError:
+        return
+
+
+def configuration(data: bytes) -> None:
+    """A file of settings: JSON where it begins with a brace, TOML otherwise."""
+    try:
+        settings(text_of(data), is_json=data[:1] in {b"{", b"["}, name="fuzzed")
+    except ConfigurationError:
+        return
+
+
+def headers(data: bytes) -> None:
+    """Range, Content-Range, Host and Origin, and what a server says of a body: a line each."""
+    lines = [text_of(line) for line in data.split(b"\n")] + [""] * 8
+    total_bytes = len(data)
+    span = requested_span(lines[0], total_bytes)
+    assert span is None or 0 <= span.first <= span.first + span.length <= total_bytes, "a span lies within the whole"
+    try:
+        part = parse_content_range(lines[1])
+        assert 0 <= part.first <= part.last, "a part is not empty"
+        assert part.total is None or part.last < part.total, "a part lies within the whole"
+    except ValueError:
+        pass
+    authority = parse_authority(lines[2])
+    if authority is not None:
+        shown = f"[{authority.name}]" if ":" in authority.name else authority.name
+        written = shown if authority.port is None else f"{shown}:{authority.port}"
+        assert parse_authority(written) == authority, "a host that was read is read the same again"
+    parse_origin(lines[3])
+    names = ("content-range", "content-length", "etag", "transfer-encoding", "retry-after", "date")
+    said = {name: line for name, line in zip(names, [lines[1], *lines[4:]], strict=False) if line}
+    status_error(URL, 503, lines[0], said)
+    for first_byte, status in ((0, 200), (0, 206), (7, 206)):
+        try:
+            plan = plan_body(status, said, FetchRequest(url=URL, first_byte=first_byte))
+        except TransportError:
+            continue
+        assert plan.wire_bytes is None or plan.wire_bytes >= 0, "as many bytes come as there are"
+
+
+def description(data: bytes) -> None:
+    try:
+        bounded = bounded_description(text_of(data))
+    except ConnectFailed:
+        return
+    assert bounded_description(bounded) == bounded, "what is within bounds stays as it is"
+
+
+def tracker_client(data: bytes) -> None:
+    """What a tracker and the peers behind it send to a peer, a line each, a second apart."""
+    client = TrackerClient(INFO_HASH, PEER_ID)
+    client.connected(0)
+    client.announce({"o" * 20: "v=0"}, 0)
+    for second, line in enumerate(data.split(b"\n")[:50]):
+        now_us = second * 1_000_000
+        client.receive(text_of(line), now_us)
+        client.tick(now_us)
+        assert client.wake_at_us is None or client.wake_at_us > 0, "there is a time to wake at"
+
+
+def tracker_server(data: bytes) -> None:
+    """What clients send to the tracker, a line each: its first byte says which of three sockets."""
+    core = TrackerCore(random.Random(1))
+    for socket in range(3):
+        assert core.opened(socket, "192.0.2.1") is None
+    for number, line in enumerate(data.split(b"\n")[:50]):
+        for _, text in core.receive(line[0] % 3 if line else 0, text_of(line[1:]), number * 100_000):
+            json.loads(text)
+    for socket in range(3):
+        core.closed(socket)
+    assert core.statistics().peers == 0, "who left is gone"
+
+
+def trace(data: bytes) -> None:
+    try:
+        read = traces.parse(text_of(data))
+    except traces.BadTrace:
+        return
+    assert 0 < read.next_us(0) <= read.length_us, "time goes on"
+
+
+ALL: dict[str, Callable[[bytes], None]] = {
+    function.__name__: function
+    for function in (
+        *(wire_messages, playlist, sidecar, configuration, headers),
+        *(description, tracker_client, tracker_server, trace),
+    )
+}
