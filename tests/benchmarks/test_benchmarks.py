@@ -19,6 +19,7 @@ runtime = importlib.import_module("runtime")
 report = importlib.import_module("report")
 savina = importlib.import_module("savina")
 savina_programs = importlib.import_module("savina_programs")
+balancer = importlib.import_module("balancer")
 sys.path.remove(str(BENCHMARKS))
 
 OURS = ("ping_pong", "ring", "many_to_one", "fan_in", "ask", "timers")
@@ -237,3 +238,16 @@ def test_the_page_stands_alone_and_says_when_there_are_no_plots():
     assert "a &lt;fast&gt; one" in page
     assert "http" not in page
     assert "<svg" in report.page(a_run(), "<svg></svg>")
+
+
+def test_the_balancers_benchmark_plays_and_compares(tmp_path):
+    kept = balancer.Kept(tmp_path / "runs.jsonl")
+    runs = balancer.Runs(1, kept)
+    folder = tmp_path / "traces" / "set"
+    folder.mkdir(parents=True)
+    (folder / "one.txt").write_text("0 8\n10 6\n")
+    claims = balancer.recorded_lines(runs, folder.parent, viewers=2, seeds=2)
+    kept.close()
+    assert len(claims) == 4
+    assert all(claim.figure is not None for claim in claims)
+    assert balancer.decision(2) > 0
