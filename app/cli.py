@@ -37,6 +37,7 @@ COMMANDS = {
     "play": "play a stream through the proxy, without a window, and say how it went",
     "peer": "fetch a stream and serve it to other viewers",
     "tracker": "a WebTorrent tracker for one machine",
+    "steer": "a content steering server: which CDN players go to, changed while they play",
     "sim": "simulated swarms: policies against each other, and recorded sessions again",
 }
 

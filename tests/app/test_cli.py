@@ -280,6 +280,7 @@ def test_a_missing_package_is_told_with_what_to_install(site, tmp_path: Path, mo
         (["tracker", "--sockets-per-address", "0"], ["--sockets-per-address", "'0'", "1 to 1,000,000"]),
         (["demo", "--seconds", "0"], ["--seconds", "'0'", "4 to 3600"]),
         (["proxy", "https://a.example/s.m3u8", "--host", "0.0.0.0"], ["--host 0.0.0.0", "loopback", "127.0.0.1"]),
+        (["steer", "/none.toml"], ["/none.toml", "cannot be read"]),
         (["proxy", "https://a.example/s.m3u8", "--token-file", "/none"], ["--token-file /none", "No such file"]),
         (["proxy", "https://a.example/s.m3u8", "--token-file", "/dev/null"], ["0 characters", "16 or more"]),
         (["proxy", "https://a.example/s.m3u8", "--allow-origin", "tv.example"], ["'tv.example'", "https://tv.example"]),
