@@ -5,7 +5,9 @@ from shoal.runtime.core.scheduler cimport Scheduler
 from shoal.runtime.turns cimport Ticket, Turns
 
 cdef int64_t _PAUSE_NS
-cdef int64_t _SHORT_PAUSES
+cdef int64_t _PAUSES_MIN
+cdef int64_t _PAUSES_MAX
+cdef int64_t _WORTH_A_WAIT
 
 
 @cython.final
@@ -18,6 +20,8 @@ cdef class Lingering:
     cdef object _wake_loop
     cdef int64_t _rested_ns
     cdef int64_t _short_pauses
+    cdef int64_t _pauses_needed
+    cdef int64_t _rung_for
 
     cpdef void wake(self) except *
     @cython.locals(pause_ns=int64_t)

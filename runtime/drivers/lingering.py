@@ -9,7 +9,7 @@ in the line of turns (`turns.py`), where a sender rings without a system call.
                                  -> nobody rang soon: back to the loop
 
 The loop is held meanwhile, so there are limits: it goes round when a turn's budget has
-passed, and a wait in vain is ended after `PAUSE_NS`, and ends the habit.  What the actors
+passed, and a wait in vain is ended after `PAUSE_NS`, and makes the habit harder to take up.  What the actors
 of the thread have put into their loop (a socket, an asyncio timer) waits for lingering no
 longer than for two turns.
 """
@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["Lingering"]
 
 _PAUSE_NS = PAUSE_NS
-_SHORT_PAUSES = 3  # in a row, for others to be worth waiting for: one wait in vain to at least three that were not
+# Pauses in a row that must have been short; after a wait in vain twice as many, so that a handler which asks and then
+# awaits something of its loop loses one wait in a thousand.  As few as at first, if so many waits were worth while
+# since the last in vain: each of them saves a fifth of what that one takes.
+_PAUSES_MIN = 3
+_PAUSES_MAX = 1024
+_WORTH_A_WAIT = 10
 
 NOTHING_LEFT = 0
 WORK_LEFT = 1
@@ -39,7 +44,18 @@ STINT_OVER = 2
 class Lingering:
     """One thread's habit of waiting for others, and its ticket."""
 
-    __slots__ = ("_rested_ns", "_scheduler", "_short_pauses", "_turns", "_wake_loop", "is_closed", "is_on", "ticket")
+    __slots__ = (
+        "_pauses_needed",
+        "_rested_ns",
+        "_rung_for",
+        "_scheduler",
+        "_short_pauses",
+        "_turns",
+        "_wake_loop",
+        "is_closed",
+        "is_on",
+        "ticket",
+    )
 
     def __init__(self, turns: Turns, scheduler: Scheduler, wake_loop: Callable[[], None], *, is_on: bool) -> None:
         self.ticket = Ticket()
@@ -50,6 +66,8 @@ class Lingering:
         self._wake_loop = wake_loop
         self._rested_ns = 0  # when the last turn ended
         self._short_pauses = 0  # that were ended from afar, in a row
+        self._pauses_needed = _PAUSES_MIN
+        self._rung_for = 0  # waits that were not in vain, since the last that was
 
     def wake(self) -> None:
         """Something has come for this thread's actors; from any thread."""
@@ -70,7 +88,7 @@ class Lingering:
 
     def is_worth_it(self) -> bool:
         """Whether the last pauses were short."""
-        return self.is_on and not self.is_closed and self._short_pauses >= _SHORT_PAUSES
+        return self.is_on and not self.is_closed and self._short_pauses >= self._pauses_needed
 
     def linger(self, budget_us: int, now_us: int) -> int:
         """After a turn that left nothing to do, or after `STINT_OVER`: more turns, for as long as others soon ring.
@@ -84,7 +102,12 @@ class Lingering:
                 self._rested_ns = _clock.perf_counter_ns()
                 if self.ticket.is_dismissed:
                     self._short_pauses = 0
+                    self._pauses_needed = min(2 * self._pauses_needed, _PAUSES_MAX)
+                    if self._rung_for >= _WORTH_A_WAIT:
+                        self._pauses_needed = _PAUSES_MIN
+                    self._rung_for = 0
                 return NOTHING_LEFT
+            self._rung_for += 1
             more = True
             try:
                 now_ns = _clock.perf_counter_ns()
