@@ -18,7 +18,7 @@ two that are about as good would otherwise take turns, each with its slow start.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .bandwidth import Estimate
 from .config import BalancerConfig
@@ -193,11 +193,11 @@ def best_cdn(
         return (-score, cdn.price, cdn.transfer_count, mix(seed, cdn.place))
 
     candidates = ready
-    if slack_us is not None and len({cdn.price for cdn in ready}) > 1:
-        sure = [cdn for cdn in ready if cdn.is_sure(byte_count, slack_us, now_us, config)]
-        candidates = (
-            _cheapest_enough(sure, byte_count, duration_us, line_bytes_per_s, now_us=now_us, config=config) or ready
-        )
+    if len({cdn.price for cdn in ready}) > 1:
+        sure = [cdn for cdn in ready if slack_us is not None and cdn.is_sure(byte_count, slack_us, now_us, config)]
+        candidates = _cheapest_enough(
+            sure, byte_count, duration_us, line_bytes_per_s, now_us=now_us, config=config
+        ) or _cheapest_as_good(ready, order, config)
     best = min(candidates, key=order)
     if may_explore and best.estimate.sampled_us is not None:
         for cdn in ready:
@@ -224,3 +224,14 @@ def _cheapest_enough(
     enough = [cdn for cdn in sure if needed_us[cdn.label] <= most_us]
     least = min((cdn.price for cdn in enough), default=0.0)
     return [cdn for cdn in enough if cdn.price == least]
+
+
+def _cheapest_as_good(
+    ready: Sequence[Cdn], order: Callable[[Cdn], tuple[float, float, int, int]], config: BalancerConfig
+) -> list[Cdn]:
+    """The cheapest of those that are about as good as the best: on a slow line they all are."""
+    scores = [(-order(cdn)[0], cdn) for cdn in ready]
+    least = config.move_gain * max(score for score, _ in scores)
+    as_good = [cdn for score, cdn in scores if score >= least]
+    price = min(cdn.price for cdn in as_good)
+    return [cdn for cdn in as_good if cdn.price == price]

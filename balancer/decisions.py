@@ -45,8 +45,10 @@ class Decisions:
         flowing = [t for t in self._book.transfers.values() if t.first_byte_us is not None]
         is_full = any(not t.is_peer for t in flowing)
         self._book.line.look(now_us, is_flowing=bool(flowing), is_full=is_full)
+        self._select.look_anew()
         for transfer in tuple(self._book.transfers.values()):
             self._supervise(transfer, now_us)
+        self._select.look_anew()
         for key in tuple(self._book.open):
             want = self._book.wants[key]
             if want.urgent and want.phase is Phase.WANTED:
@@ -86,8 +88,9 @@ class Decisions:
         if want.slow_until_us > now_us:
             return
         is_long = needed_us > _STARTUP_LONG * self._book.config.startup_patience_us
-        other = self._alternative(transfer, want, now_us, any_peer=False, is_long=is_long)
-        if other is not None and other[0] < self._book.config.move_gain * needed_us:
+        enough_us = int(self._book.config.move_gain * needed_us)
+        other = self._alternative(transfer, want, now_us, any_peer=False, is_long=is_long, enough_us=enough_us)
+        if other is not None and other[0] <= enough_us:
             self._move(transfer, "slow", now_us, to=other[1])
 
     def _yield(self, now_us: int) -> None:
@@ -107,7 +110,14 @@ class Decisions:
             self._book.want_again(self._book.cancel(transfer, "overtaken", now_us))
 
     def _alternative(
-        self, transfer: Transfer, want: Want, now_us: int, *, any_peer: bool, is_long: bool = False
+        self,
+        transfer: Transfer,
+        want: Want,
+        now_us: int,
+        *,
+        any_peer: bool,
+        is_long: bool = False,
+        enough_us: int = 0,
     ) -> tuple[int, Cdn | Peer] | None:
         """How long another source would need for the rest, and which; None if there is no other."""
         return self._select.alternative(
@@ -117,6 +127,7 @@ class Decisions:
             self._book.size_bytes(want),
             now_us,
             any_peer=any_peer,
+            enough_us=enough_us,
             is_hopeful=is_long or self._book.deadline_us(want.key) is not None,
         )
 

@@ -53,6 +53,8 @@ class Selection:
         self._availability = availability
         self._reputation = reputation
         self._line = line
+        # By size; the segments of a rendition are mostly guessed to be alike, and all of a window are looked at.
+        self._soonest: dict[int, tuple[int, float] | None] = {}
 
     def urgent(
         self,
@@ -140,6 +142,18 @@ class Selection:
 
     def expected(self, size_bytes: int, now_us: int, line_bytes_per_s: float | None) -> tuple[int, float] | None:
         """What the soonest CDN with a closed circuit needs, and its spread; None if there is none."""
+        if size_bytes not in self._soonest:
+            self._soonest[size_bytes] = self._soonest_cdn(size_bytes, now_us)
+        found = self._soonest[size_bytes]
+        if found is None:
+            return None
+        return max(found[0], _line_us(size_bytes, line_bytes_per_s)), found[1]
+
+    def look_anew(self) -> None:
+        """Time has passed, or a source's figures have changed."""
+        self._soonest.clear()
+
+    def _soonest_cdn(self, size_bytes: int, now_us: int) -> tuple[int, float] | None:
         times = [
             (cdn.expected_us(size_bytes, now_us, self._config), cdn.place, cdn.estimate.spread)
             for cdn in self._cdns.values()
@@ -148,7 +162,7 @@ class Selection:
         if not times:
             return None
         expected_us, _, spread = min(times)
-        return max(expected_us, _line_us(size_bytes, line_bytes_per_s)), spread
+        return expected_us, spread
 
     def alternative(
         self,
@@ -160,9 +174,11 @@ class Selection:
         *,
         any_peer: bool,
         is_hopeful: bool,
+        enough_us: int = 0,
     ) -> tuple[int, Cdn | Peer] | None:
         """The other source that would be done soonest, and how soon; None if there is no other.
 
+        Of those that would be done within `enough_us` it is the cheapest.
         A broken circuit counts as what it costs if the CDN still fails.  `is_hopeful`:
         it is worth a try whether it is the CDN or the line that is slow.
         """
@@ -177,7 +193,13 @@ class Selection:
             for peer, _ in self._ready_peers(want, timeline, now_us)
             if any_peer or peer.estimate.bytes_per_s is not None
         ]
-        return min(found, key=lambda one: one[0], default=None)
+
+        def order(one: tuple[int, Cdn | Peer]) -> tuple[bool, float, int]:
+            needed_us, source = one
+            is_enough = needed_us <= enough_us
+            return (not is_enough, source.price if is_enough and isinstance(source, Cdn) else 0.0, needed_us)
+
+        return min(found, key=order, default=None)
 
     def _ready_cdns(self, want: Want, now_us: int) -> list[Cdn]:
         """CDNs that may be asked now; suspects of a wrong block only if there are no others."""
