@@ -30,6 +30,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -167,24 +168,28 @@ def count(name: str, *, divide_by: int = 1) -> float | None:
     if valgrind is None:
         return None
     operations = OPERATIONS[name][1] // divide_by
-    totals = []
-    for rounds in (operations, 2 * operations):
-        with tempfile.NamedTemporaryFile() as out:
-            ended = subprocess.run(
-                [
-                    valgrind,
-                    "--tool=callgrind",
-                    f"--callgrind-out-file={out.name}",
-                    sys.executable,
-                    *("-W", "ignore", __file__, "--inside", name, str(rounds)),
-                ],
-                capture_output=True,
-                text=True,
-                check=True,
-                env={**os.environ, "PYTHONHASHSEED": "0"},
-            )
-        totals.append(instructions_of(ended.stderr))
-    return slope(totals[0], totals[1], operations)
+    with ThreadPoolExecutor(2) as pool:  # side by side: what others do on the machine is no matter here
+        few, many = pool.map(lambda rounds: total(valgrind, name, rounds), (operations, 2 * operations))
+    return slope(few, many, operations)
+
+
+def total(valgrind: str, name: str, operations: int) -> int:
+    """Instructions of a whole program that runs an operation so many times."""
+    with tempfile.NamedTemporaryFile() as out:
+        ended = subprocess.run(
+            [
+                valgrind,
+                "--tool=callgrind",
+                f"--callgrind-out-file={out.name}",
+                sys.executable,
+                *("-W", "ignore", __file__, "--inside", name, str(operations)),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": "0"},
+        )
+    return instructions_of(ended.stderr)
 
 
 def last_recorded(name: str, where: dict[str, object]) -> float | None:

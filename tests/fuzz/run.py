@@ -111,7 +111,7 @@ def main() -> int:
             print(f"{name:16} {executions(report):>10} inputs  {'nothing found' if code == 0 else 'FOUND'}", flush=True)
             if code:
                 failed = True
-                print(report[-4000:], flush=True)
+                print(report[max(0, report.find("Uncaught Python exception")) :][-4000:], flush=True)
     return 1 if failed else 0
 
 
