@@ -41,11 +41,11 @@ from shoal.balancer.model import Kind, ResourceKey, Segment
 from shoal.balancer.policy import Policy
 from shoal.balancer.sim.compare import Interval, compare
 from shoal.balancer.sim.outcome import Outcome
-from shoal.balancer.sim.policies import POLICIES
+from shoal.balancer.sim.policies import ORACLE, POLICIES
 from shoal.balancer.sim.traces import Trace, parse
 
 ROOT = Path(__file__).resolve().parent.parent
-REFERENCES = [name for name in POLICIES if name not in ("shoal", "oracle")]
+REFERENCES = [name for name in POLICIES if name != "shoal"]
 SEGMENT_BYTES = 500_000
 
 
@@ -124,8 +124,8 @@ def recorded_lines(runs: Runs, folder: Path, viewers: int, seeds: int) -> list[C
     claims = []
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
         traces: tuple[Trace, ...] = tuple(parse(path.read_text(), name=path.name) for path in sorted(place.iterdir()))
-        found = runs.of("traced", viewers, seeds, ["shoal", *REFERENCES], traces=traces)
-        others = compare(found)[1:]
+        found = runs.of("traced", viewers, seeds, ["shoal", *REFERENCES, ORACLE], traces=traces)
+        *others, bound = compare(found)[1:]
 
         def closest(key: str, sign: float, others: list = others) -> tuple[str, Interval]:  # type: ignore[type-arg]
             other = max(others, key=lambda row: sign * row.difference[key].mean)
@@ -141,7 +141,8 @@ def recorded_lines(runs: Runs, folder: Path, viewers: int, seeds: int) -> list[C
             half = found_difference.half or 0.0
             # Cost must be less beyond doubt; of the others nothing worse may be beyond doubt.
             worst = sign * found_difference.mean + (half if key == "cost_per_gb" else -half)
-            title = f"{place.name}, {viewers} viewers: {words} ({policy}: {found_difference.mean / scale:+.3f})"
+            nearest = f"{policy} {found_difference.mean / scale:+.3f}, bound {bound.difference[key].mean / scale:+.3f}"
+            title = f"{place.name}, {viewers} viewers: {words} ({nearest})"
             claims.append(Claim(title, worst / scale, 0, at_least=False, unit=unit))
     return claims
 

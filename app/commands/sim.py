@@ -16,7 +16,7 @@ from shoal.balancer.errors import ConfigurationError, RecordingError
 from shoal.balancer.recording import replay
 from shoal.balancer.sim.compare import compare
 from shoal.balancer.sim.outcome import Outcome
-from shoal.balancer.sim.policies import POLICIES
+from shoal.balancer.sim.policies import NAMES
 from shoal.balancer.sim.scenarios import SCENARIOS
 from shoal.balancer.sim.traces import BadTrace, Trace, parse
 
@@ -37,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=_count(SEEDS_MAX), default=5, help="how many runs of each policy (5)")
     parser.add_argument(
         "--policies",
-        default=",".join(POLICIES),
+        default=",".join(NAMES),
         metavar="A,B",
-        help=f"which, the first against the others (all: {', '.join(POLICIES)})",
+        help=f"which, the first against the others (all: {', '.join(NAMES)})",
     )
     crowd = parser.add_argument_group("what goes wrong")
     crowd.add_argument("--polluters", type=_share, default=0.0, metavar="SHARE", help="viewers that send wrong bytes")
@@ -146,9 +146,9 @@ def _replay_session(path: Path, console: Console) -> int:
 
 def _policies(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in POLICIES]
+    unknown = [name for name in names if name not in NAMES]
     if unknown or not names or len(set(names)) != len(names):
-        raise ConfigurationError(f"--policies {text!r}: each once, of {', '.join(POLICIES)}")
+        raise ConfigurationError(f"--policies {text!r}: each once, of {', '.join(NAMES)}")
     return names
 
 

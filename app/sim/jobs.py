@@ -12,11 +12,10 @@ from shoal.balancer.config import BalancerConfig
 from shoal.balancer.errors import ConfigurationError
 from shoal.balancer.mixing import share
 from shoal.balancer.sim.outcome import Outcome
-from shoal.balancer.sim.policies import POLICIES, ours
+from shoal.balancer.sim.policies import ours, played
 from shoal.balancer.sim.scenario import Behaviour, CdnSpec, Fault, FaultKind, Scenario, ViewerSpec
 from shoal.balancer.sim.scenarios import SCENARIOS, traced
 from shoal.balancer.sim.traces import Trace
-from shoal.balancer.sim.world import run
 
 __all__ = ["OURS", "Crowd", "Job", "identity", "jobs_of", "parse_fault", "play", "scenario_of"]
 
@@ -64,8 +63,7 @@ def identity(job: Job) -> str:
 
 def play(job: Job) -> Outcome:
     """Run it.  The same job gives the same outcome, in any process."""
-    make = ours(job.config) if job.policy == OURS else POLICIES[job.policy]
-    return run(scenario_of(job), job.policy, make)
+    return played(scenario_of(job), job.policy, ours(job.config) if job.policy == OURS else None)
 
 
 def parse_fault(text: str) -> tuple[str, Fault]:

@@ -5,5 +5,6 @@ flows.py        max-min fair rates         traces.py      recorded lines
 world.py        virtual time, CDNs         viewer.py      a viewer: player, strategy, line
 player.py       buffer and bitrates        transfer.py    a request's round trips and bytes
 references.py   others' policies           policies.py    all of them, by name
-outcome.py      what came of it
+outcome.py      what came of it         compare.py     policies against each other, seed by seed
+oracle.py       what no policy can beat
 """

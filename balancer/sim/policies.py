@@ -5,11 +5,15 @@ from __future__ import annotations
 from ..config import BalancerConfig
 from ..mixing import mix
 from ..policy import Policy
-from .references import BestScore, OneCdn, P2pMediaLoader, RoundRobin
+from .oracle import oracle
+from .outcome import Outcome
+from .references import BestScore, HlsJs, OneCdn, P2pMediaLoader, RoundRobin
 from .scenario import Scenario
-from .world import Strategy, StrategyMaker
+from .world import Strategy, StrategyMaker, run
 
-__all__ = ["POLICIES", "ours"]
+__all__ = ["NAMES", "ORACLE", "POLICIES", "ours", "played"]
+
+ORACLE = "oracle"  # no policy, but the bound of all
 
 
 def ours(config: BalancerConfig) -> StrategyMaker:
@@ -24,7 +28,17 @@ def ours(config: BalancerConfig) -> StrategyMaker:
 POLICIES: dict[str, StrategyMaker] = {
     "shoal": ours(BalancerConfig()),
     "p2p-media-loader": lambda scenario, place: P2pMediaLoader(mix(scenario.seed, place)),
+    "hls.js": lambda scenario, place: HlsJs(mix(scenario.seed, place)),
     "one-cdn": lambda scenario, place: OneCdn(mix(scenario.seed, place)),
     "round-robin": lambda scenario, place: RoundRobin(mix(scenario.seed, place)),
     "best-score": lambda scenario, place: BestScore(mix(scenario.seed, place)),
 }
+
+NAMES = (*POLICIES, ORACLE)
+
+
+def played(scenario: Scenario, name: str, make: StrategyMaker | None = None) -> Outcome:
+    """The outcome of a scenario under the policy of that name, or under `make` in its place."""
+    if name == ORACLE:
+        return oracle(scenario)
+    return run(scenario, name, make or POLICIES[name])

@@ -4,8 +4,9 @@
     OneCdn           all from one CDN, in the order of the player's requests; no peers
     RoundRobin       each segment from the next CDN
     BestScore        each segment from the CDN with the highest weight x measured throughput
+    HlsJs            1.7 with content steering, default settings: one pathway until its retries are used up
 
-The last three ask the next CDN when one fails, from byte 0, as players do with
+OneCdn, RoundRobin and BestScore ask the next CDN when one fails, from byte 0, as players do with
 redundant streams, and give a transfer ten seconds without headers (hls.js,
 `maxTimeToFirstByteMs`).  None of them verifies bytes.
 """
@@ -40,7 +41,7 @@ from ..mixing import share
 from ..model import ResourceKey
 from ..windows import Timeline
 
-__all__ = ["BestScore", "OneCdn", "P2pMediaLoader", "RoundRobin"]
+__all__ = ["BestScore", "HlsJs", "OneCdn", "P2pMediaLoader", "RoundRobin"]
 
 _S = 1_000_000
 _WAIT_US = 10 * _S
@@ -214,6 +215,72 @@ class BestScore(OneCdn):
     def _failed(self, running: _Running, now_us: int) -> None:
         super()._failed(running, now_us)
         self._rates[running.source] = self._rates.get(running.source, 0.0) / 2
+
+
+class HlsJs(_Reference):
+    """hls.js 1.7: its `fragLoadPolicy` by default, on the pathway that comes first.
+
+    Six more tries after an error, 1, 2, 4 and then 8 s apart; four more at once after 10 s
+    without headers, or 120 s of loading.  Then the pathway is penalised for 300 s and the
+    next one is asked, from byte 0.
+    """
+
+    _FIRST_BYTE_US = 10 * _S
+    _LOAD_US = 120 * _S
+    _TIMEOUTS_MAX = 4
+    _ERRORS_MAX = 6
+    _DELAY_US_MAX = 8 * _S
+    _PENALTY_US = 300 * _S
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self._wanted: ResourceKey | None = None
+        self._errors = self._timeouts = 0
+        self._not_before_us = 0
+        self._penalised_us: dict[str, int] = {}
+
+    def _take_in(self, event: Event, now_us: int) -> None:
+        if isinstance(event, ResourceRequested) and event.key not in self.held:
+            self._wanted, self._errors, self._timeouts, self._not_before_us = event.key, 0, 0, now_us
+        elif isinstance(event, ResourceReleased):
+            self._wanted = None
+            for running in list(self.running.values()):
+                self.cancel(running, "released")
+
+    def _completed(self, key: ResourceKey, now_us: int) -> None:
+        if key == self._wanted:
+            self._wanted = None
+
+    def _failed(self, running: _Running, now_us: int) -> None:
+        self._not_before_us = now_us + min(_AGAIN_US << self._errors, self._DELAY_US_MAX)
+        self._errors += 1
+        if self._errors > self._ERRORS_MAX:
+            self._leave(running.source, now_us)
+
+    def _leave(self, cdn: str, now_us: int) -> None:
+        self._penalised_us[cdn] = now_us + self._PENALTY_US
+        self._errors = self._timeouts = 0
+        self._not_before_us = now_us
+
+    def _deadline_us(self, running: _Running) -> int:
+        return running.started_us + (self._LOAD_US if running.has_answered else self._FIRST_BYTE_US)
+
+    def _act(self, now_us: int) -> None:
+        for running in list(self.running.values()):
+            if now_us >= self._deadline_us(running):
+                self.cancel(running, "stalled")
+                self._timeouts += 1
+                self._not_before_us = now_us
+                if self._timeouts > self._TIMEOUTS_MAX:
+                    self._leave(running.source, now_us)
+        if self._wanted is not None and not self.running and now_us >= self._not_before_us:
+            free = [name for name in self.cdns if self._penalised_us.get(name, 0) <= now_us]
+            self.fetch(self._wanted, (free or list(self.cdns))[0], now_us)
+
+    def _wake_us(self, now_us: int) -> int | None:
+        if self.running:
+            return min(self._deadline_us(running) for running in self.running.values())
+        return self._not_before_us if self._wanted is not None else None
 
 
 class P2pMediaLoader(_Reference):
