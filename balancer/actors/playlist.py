@@ -242,6 +242,7 @@ class Playlist(Actor[Any]):
         """What `read` makes of the document at the first CDN where that `is_enough`, or else the highest in rank."""
         best: T | None = None
         failure: Exception | None = None
+        bad: list[str] = []
         first = self._good_cdn
         for step in range(len(self._cdns)):
             place = (first + step) % len(self._cdns)
@@ -257,11 +258,16 @@ class Playlist(Actor[Any]):
                     timeout_us=self._config.document_timeout_us,
                 )
                 failure.__cause__ = error
+                bad.append(f"{self._cdns[place].name} timed out")
                 continue
             except (TransportError, BalancerError) as error:
                 # The first failure is the one to show: the others are often "elsewhere".
                 failure = failure or error
+                bad.append(f"{self._cdns[place].name}: {error}")
                 continue
+            if bad:  # none of it is an error to anybody now, and somebody should know
+                self._session.tell(Noted(f"a document came from {self._cdns[place].name}, since {'; '.join(bad)}"))
+                bad = []
             if best is None or rank(found) > rank(best):
                 best = found
                 self._good_cdn = place

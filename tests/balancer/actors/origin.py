@@ -65,7 +65,7 @@ class Stream:
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One way to be bad with segments.
+    """One way to be bad with segments; with documents too, where `names` names them.
 
     503, 404       the status
     refused        nobody listens
@@ -124,6 +124,8 @@ class Origin:
 
     async def handle(self, request: ServerRequest) -> ServerResponse:
         name = request.path.removeprefix("/v/")
+        if self.fault is not None and self.fault.names is not None and name in self.fault.names & {*self.documents}:
+            return await self._file(name, request, self.fault)
         if "_HLS_skip=YES" in request.query and name in self.updates:
             self.asked.append(Asked(f"{name}?_HLS_skip=YES", 0, None))
             return ServerResponse(200, {}, self.updates[name])
@@ -159,10 +161,9 @@ class Origin:
 
     async def _file(self, name: str, request: ServerRequest, fault: Fault | None) -> ServerResponse:
         kind = fault.kind if fault is not None else ""
-        data = self.files[name]
-        if fault is not None:
-            data = _spoiled(data, fault)
-        etag = f'"{hashlib.sha256(data if kind == "other" else self.files[name]).hexdigest()[:12]}"'
+        truth = self.documents[name] if name in self.documents else self.files[name]
+        data = truth if fault is None else _spoiled(truth, fault)
+        etag = f'"{hashlib.sha256(data if kind == "other" else truth).hexdigest()[:12]}"'
         if_range = request.headers.get("if-range")
         span = requested_span(request.headers.get("range"), len(data))
         first = span.first if span is not None else 0
