@@ -296,6 +296,27 @@ def test_an_urgent_message_goes_ahead_of_bulk_that_waits():
     run(main)
 
 
+def test_short_messages_do_not_wait_for_one_another_to_be_acknowledged():
+    """Browsers hold the acknowledgement of a single packet back for 200 ms; here it never comes."""
+
+    async def main():
+        offering, answering = WebRtcConnector(), WebRtcConnector()
+        one, other = await connect(offering, answering)
+
+        async def silent():
+            pass
+
+        raw(other).transport._send_sack = silent
+        for place in range(5):
+            await one.send(b"%d" % place)
+        async with asyncio.timeout(10):
+            assert [await other.receive() for _ in range(5)] == [b"0", b"1", b"2", b"3", b"4"]
+        await offering.aclose()
+        await answering.aclose()
+
+    run(main)
+
+
 def test_a_lossy_link_with_delay_loses_nothing():
     async def main():
         async with linked(Link(delay_us=5_000, loss=0.02, seed=3)) as (one, other, _):

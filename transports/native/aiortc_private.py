@@ -44,10 +44,11 @@ _INITIAL_WINDOW_PACKETS = 10  # RFC 6928 for TCP, and Chromium's for SCTP; aiort
 _HEARTBEAT_INFO = 1  # RFC 9260, 3.3.5
 _WRAPPED = (
     *("_handle_data", "_data_channel_flush", "_update_rto", "_send_sack", "_mark_received", "_get_inbound_stream"),
+    "_transmit",
 )
 _NEEDED = (
     *_WRAPPED,
-    *("_send_chunk", "_flight_size", "_cwnd", "_outbound_queue", "_sent_queue"),
+    *("_send_chunk", "_flight_size", "_cwnd", "_outbound_queue", "_sent_queue", "_data_channel_queue"),
     *("_inbound_streams", "_sack_misordered", "_sack_duplicates", "_sack_needed", "_last_received_tsn"),
 )
 
@@ -189,6 +190,7 @@ class Association:
         self._original_sack: Callable[[], Coroutine[Any, Any, None]] = sctp._send_sack
         self._original_mark: Callable[[int], bool] = sctp._mark_received
         handle, flush, update_rto = sctp._handle_data, sctp._data_channel_flush, sctp._update_rto
+        send_packets = sctp._transmit
         sctp._cwnd = max(sctp._cwnd, _INITIAL_WINDOW_PACKETS * _PACKET_BYTES)
 
         async def handle_data(data: bytes) -> None:
@@ -200,11 +202,18 @@ class Association:
             except Exception as error:
                 self._on_unreadable(repr(error))
 
+        async def then_go_on(send: Callable[[], Coroutine[Any, Any, None]]) -> None:
+            await send()
+            # Not at the acknowledgement alone: browsers hold that of a single packet back for 200 ms, and a message
+            # that is short would keep the next one waiting for so long.
+            if not sctp._outbound_queue and not sctp._data_channel_queue:
+                self._on_progress()
+
         def data_channel_flush() -> Coroutine[Any, Any, None]:
             self._on_progress()
             if self.window_bytes is not None and sctp._cwnd > self.window_bytes:
                 sctp._cwnd = self.window_bytes
-            return flush()  # type: ignore[no-any-return]
+            return then_go_on(flush)
 
         def update_round_trip(seconds: float) -> None:
             update_rto(seconds)
@@ -213,6 +222,7 @@ class Association:
         sctp._handle_data = handle_data
         sctp._data_channel_flush = data_channel_flush
         sctp._update_rto = update_round_trip
+        sctp._transmit = lambda: then_go_on(send_packets)
         sctp._send_sack = self._send_sack
         sctp._mark_received = self._mark_received
         sctp._get_inbound_stream = self._get_inbound_stream
