@@ -26,7 +26,7 @@ from shoal.app.tracker import Tracker
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.p2pml.counterparts import Program, plain_stream, start_peer  # noqa: E402
+from tests.p2pml.counterparts import Program, plain_stream, start_peer, write_window  # noqa: E402
 
 VIEWER = "benchmarks.swarm.viewer"
 GRACE_S = 60.0  # beyond the length of the stream and the last arrival; a peer that is later than that is a failure
@@ -105,8 +105,9 @@ class Swarm:
         return told
 
     def _judged(self, name: str, told: dict[str, Any]) -> Result:
-        hashes = [segment["sha256"] for segment in told["segments"]]
-        wrong = sum(right != found for right, found in zip(self._right, hashes, strict=True))
+        found = {segment["number"]: segment["sha256"] for segment in told["segments"]}
+        first = min(found, default=0)  # who came to a live stream later has not its beginning; the rest it must have
+        wrong = sum(found.get(number) != right for number, right in enumerate(self._right) if number >= first)
         http, p2p = told["http"], told["p2p"]
         if any("source" in segment for segment in told["segments"]):  # theirs counts bytes that it threw away too
             by = {
@@ -130,6 +131,24 @@ async def swarm(count: int, segment_s: float, segment_bytes: int, logs: Path) ->
         stack.push_async_callback(tracker.aclose)
         children = await stack.enter_async_context(Children(logs))
         yield Swarm(stream, origin, f"ws://127.0.0.1:{port}", children, count * segment_s)
+
+
+@asynccontextmanager
+async def live(stream: Stream, window: int, segment_s: float) -> AsyncIterator[None]:
+    """The stream as if it were being made now: a window of segments that moves on, and an end."""
+    count = len(list(stream.folder.glob("s*.m4s")))
+
+    async def go_on() -> None:
+        for end in range(window + 1, count + 1):
+            await asyncio.sleep(segment_s)
+            write_window(stream.folder, range(end - window, end), segment_s=segment_s, is_last=end == count)
+
+    write_window(stream.folder, range(window), segment_s=segment_s, is_last=False)
+    going = asyncio.create_task(go_on())
+    try:
+        yield
+    finally:
+        going.cancel()
 
 
 @asynccontextmanager

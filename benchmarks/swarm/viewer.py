@@ -15,11 +15,14 @@ import json
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 from shoal.app.session import SessionOptions, StreamSession, open_session
+from shoal.balancer.model import Segment
 
 TICK_S = 0.1
+RELOAD_S = 1.0  # as theirs
 
 
 def tell(event: str, **about: Any) -> None:
@@ -48,11 +51,24 @@ class Playhead:
         self.buffered_s = until_s
 
 
+async def segments_of(session: StreamSession, rendition: int | None) -> AsyncIterator[Segment]:
+    """All that the playlist names, and of a live one what comes, until its end."""
+    newest = -1
+    while True:
+        playlist = await session.playlist(rendition)
+        for segment in playlist.segments:
+            if segment.key.number > newest:
+                newest = segment.key.number
+                yield segment
+        if not playlist.is_live:
+            return
+        await asyncio.sleep(RELOAD_S)
+
+
 async def play(session: StreamSession, speed: float, lead_s: float) -> tuple[list[dict[str, Any]], float]:
     root = await session.playlist()
-    playlist = await session.playlist(root.best if root.renditions else None)
     head, read = Playhead(speed), []
-    for segment in playlist.segments:
+    async for segment in segments_of(session, root.best if root.renditions else None):
         while head.buffered_s - head.position_s >= lead_s:
             await asyncio.sleep(TICK_S)
             head.move()

@@ -20,7 +20,16 @@ from shoal.app.demo.children import Child, Children
 from shoal.app.demo.stream import PLAYLIST, Stream, write_sidecar
 from shoal.balancer import identity
 
-__all__ = ["Program", "bundled_page", "missing", "plain_stream", "sha256_of", "start_peer", "start_tracker"]
+__all__ = [
+    "Program",
+    "bundled_page",
+    "missing",
+    "plain_stream",
+    "sha256_of",
+    "start_peer",
+    "start_tracker",
+    "write_window",
+]
 
 HERE = Path(__file__).resolve().parent
 NPM = HERE.parents[1] / "build" / "npm"
@@ -60,18 +69,24 @@ def plain_stream(folder: Path, count: int, *, segment_s: float = 1.0, segment_by
     names = [f"s{number:03}.m4s" for number in range(count)]
     for name in names:
         (folder / name).write_bytes(source.randbytes(segment_bytes))
-    rows = [f"#EXTINF:{segment_s:.3f},\n{name}" for name in names]
-    head = [
-        "#EXTM3U",
-        "#EXT-X-VERSION:7",
-        f"#EXT-X-TARGETDURATION:{max(1, round(segment_s))}",
-        "#EXT-X-MEDIA-SEQUENCE:0",
-    ]
-    (folder / MEDIA_PLAYLIST).write_text("\n".join([*head, *rows, "#EXT-X-ENDLIST", ""]))
+    write_window(folder, range(count), segment_s=segment_s, is_last=True)
     variant = f'#EXT-X-STREAM-INF:BANDWIDTH={BANDWIDTH},CODECS="{CODECS}"'
     (folder / PLAYLIST).write_text(f"#EXTM3U\n{variant}\n{MEDIA_PLAYLIST}\n")
     write_sidecar(folder)
     return Stream(folder, round(count * segment_s), max(1, round(segment_s)))
+
+
+def write_window(folder: Path, numbers: range, *, segment_s: float, is_last: bool) -> None:
+    """The media playlist of a plain stream, with these of its segments: all of them, or a live one's window."""
+    lines = [
+        *("#EXTM3U", "#EXT-X-VERSION:7", f"#EXT-X-TARGETDURATION:{max(1, round(segment_s))}"),
+        f"#EXT-X-MEDIA-SEQUENCE:{numbers.start}",
+        *(f"#EXTINF:{segment_s:.3f},\ns{number:03}.m4s" for number in numbers),
+        *(["#EXT-X-ENDLIST"] if is_last else []),
+    ]
+    building = folder / f".{MEDIA_PLAYLIST}"
+    building.write_text("\n".join([*lines, ""]))
+    building.replace(folder / MEDIA_PLAYLIST)  # nobody reads half of it
 
 
 def sha256_of(stream: Stream) -> list[str]:

@@ -9,8 +9,8 @@
 //   core         settings of the package, over its defaults
 //
 // Tells JSON lines: ready; connected {peer}; loaded {number, source, peer, bytes} for each segment as the package
-// reports it; complete {segments: [{number, bytes, sha256, source, peer}], stalls, ...} once it holds all of them,
-// read from the package's own store; ended {sent, received} at SIGTERM.
+// reports it; complete {segments: [{number, bytes, sha256, source, peer}], stalled_s, ...} once it has all of them, as the
+// player was given them or as the package's own store has them; ended {sent, received} at SIGTERM.
 import "./globals.mjs";
 import { createHash } from "node:crypto";
 import { Core } from "p2p-media-loader-core";
@@ -25,6 +25,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const core = new Core({ announceTrackers: options.trackers, rtcConfig: { iceServers: [] }, ...options.core });
 const segments = new Map(); // URL -> what the package wants to know of it
 const sources = new Map(); // URL -> where it came from
+const given = new Map(); // URL -> length and hash of what the player was given
 const bytes = { http: 0, p2p: 0, sent: 0 };
 const player = { position: 0, buffered: 0, stalled_s: 0, next: 0, live: false };
 
@@ -66,6 +67,10 @@ async function readPlaylist() {
   core.updateStream("main", added);
 }
 
+const digest = (data) => ({
+  bytes: data.byteLength,
+  sha256: createHash("sha256").update(new Uint8Array(data)).digest("hex"),
+});
 const load = (url) => new Promise((onSuccess, onError) => core.loadSegment(url, { onSuccess, onError }));
 
 async function play() {
@@ -82,7 +87,7 @@ async function play() {
     const segment = [...segments.values()][player.next];
     if (segment && player.buffered - player.position < options.lead) {
       try {
-        await load(segment.runtimeId);
+        given.set(segment.runtimeId, digest((await load(segment.runtimeId)).data));
       } catch (error) {
         tell("not_loaded", { number: segment.externalId, why: error.type });
         await pause(TICK_MS);
@@ -105,9 +110,9 @@ async function allHeld() {
 async function digests() {
   const found = [];
   for (const [url, { externalId }] of segments) {
-    const { data } = await load(url);
-    const sha256 = createHash("sha256").update(new Uint8Array(data)).digest("hex");
-    found.push({ number: externalId, bytes: data.byteLength, sha256, ...sources.get(url) });
+    // The store lets go of what a live player has behind it, so that what was played is taken as it was given.
+    const right = given.get(url) ?? digest((await load(url)).data);
+    found.push({ number: externalId, ...sources.get(url), ...right });
   }
   return found;
 }
