@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import signal
 import statistics
@@ -25,6 +26,9 @@ from harness import Claim, conclude
 
 ENDS = Path(__file__).resolve().parent / "channels" / "ends.py"
 STACKS = ("bare", "shoal")
+HAS_NATIVE = importlib.util.find_spec("wrtc") is not None
+LINE_BYTES_PER_SECOND = 12_500_000  # 100 Mbit/s
+TCP_SHARE = 1448 / 1538  # of a line, in full Ethernet frames: what TCP could carry at its very best
 
 
 class End:
@@ -70,7 +74,9 @@ class End:
             self._process.wait()
 
 
-def measure(stack: str, round_trip_ms: int, seconds: float, *, asking: bool) -> dict[str, float]:
+def measure(
+    stack: str, round_trip_ms: int, seconds: float, *, asking: bool = False, bytes_per_second: int | None = None
+) -> dict[str, float]:
     """One pair, from nothing to its figures."""
     with contextlib.ExitStack() as ends:
         sender, receiver = End(stack), End(stack)
@@ -78,7 +84,7 @@ def measure(stack: str, round_trip_ms: int, seconds: float, *, asking: bool) -> 
         ends.callback(receiver.quit)
         offer = sender.ask("offer")["description"]
         if round_trip_ms:
-            link = Link(delay_us=round_trip_ms * 500)
+            link = Link(delay_us=round_trip_ms * 500, bytes_per_second=bytes_per_second)
             answer = link.pass_answer(receiver.ask("answer", description=link.pass_offer(offer))["description"])
             ends.enter_context(link.running())
         else:
@@ -136,6 +142,11 @@ def claims(results: Results) -> list[Claim]:
         return statistics.median(one[what] for one in results[stack, *of])
 
     rate, cpu, request = "mb_per_s", "cpu_ms_per_mb", "request_ms"
+    native = {
+        delay: statistics.median(figures[rate] for figures in results["native", delay, False]) if HAS_NATIVE else None
+        for delay in (0, 20)
+    }
+    unit = middle("bare", rate, (0, False))
     waits = middle("bare", request, (0, True))
     return [
         Claim("rate, no delay, of bare aiortc's", ratio(rate, (0, False)), 0.95, at_least=True, unit="x"),
@@ -157,9 +168,28 @@ def claims(results: Results) -> list[Claim]:
             at_least=False,
             unit="ms",
         ),
+        Claim(
+            "native engine: rate, no delay, of bare aiortc's",
+            None if native[0] is None else native[0] / unit,
+            3,
+            at_least=True,
+            unit="x",
+        ),
+        Claim(
+            "native engine: 20 ms, 100 Mbit/s, of what TCP could carry",
+            None if native[20] is None else native[20] * 1e6 / (LINE_BYTES_PER_SECOND * TCP_SHARE),
+            0.5,
+            at_least=True,
+            unit="x",
+        ),
         Claim("a peer that vanished, noticed after", seconds_to_notice(connected=True), 5, at_least=False, unit="s"),
         Claim("connecting given up after", seconds_to_notice(connected=False), 10.5, at_least=False, unit="s"),
     ]
+
+
+def told(number: int, stack: str, delay: int, what: str, figures: dict[str, float]) -> None:
+    words = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+    print(f"round {number + 1}  {stack:6}  {delay:3} ms  {what:13}  {words}", flush=True)
 
 
 def main() -> int:
@@ -174,9 +204,11 @@ def main() -> int:
             for stack in order:
                 figures = measure(stack, delay, options.seconds, asking=asking)
                 results[stack, delay, asking].append(figures)
-                what = "with requests" if asking else "bulk"
-                told = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
-                print(f"round {number + 1}  {stack:5}  {delay:3} ms  {what:13}  {told}", flush=True)
+                told(number, stack, delay, "with requests" if asking else "bulk", figures)
+        for delay, line in ((0, None), (20, LINE_BYTES_PER_SECOND)) if HAS_NATIVE else ():
+            figures = measure("native", delay, options.seconds, bytes_per_second=line)
+            results.setdefault(("native", delay, False), []).append(figures)
+            told(number, "native", delay, "bulk", figures)
     return conclude("channel", claims(results))
 
 

@@ -4,6 +4,7 @@
     fetcher      native/http.py              memory.py                not written yet
     server       native/server.py            memory.py                never: a page cannot listen
     connector    native/webrtc.py  [webrtc]  memory.py                not written yet
+                 native/webrtc_native.py  [webrtc-native], named `webrtc-native`
     signaling    native/websocket.py         memory.py                not written yet
     hasher       native/hashing.py           memory.py                not written yet
 
@@ -59,6 +60,9 @@ _BUILTIN = {
     "fetcher.native": _Builtin("shoal.transports.native.http", "HttpFetcher"),
     "server.native": _Builtin("shoal.transports.native.server", "HttpServer"),
     "connector.native": _Builtin("shoal.transports.native.webrtc", "WebRtcConnector", _WEBRTC),
+    "connector.webrtc-native": _Builtin(
+        "shoal.transports.native.webrtc_native", "NativeWebRtcConnector", 'pip install "shoal[webrtc-native]"'
+    ),
     "signaling.native": _Builtin("shoal.transports.native.websocket", "WebSocketSignaling"),
     "hasher.native": _Builtin("shoal.transports.native.hashing", "ThreadHasher"),
     "fetcher.memory": _Builtin("shoal.transports.memory", "MemoryFetcher"),

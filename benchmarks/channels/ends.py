@@ -2,6 +2,7 @@
 
     stack    bare     aiortc as its own example of sending files has it, on uvloop
              shoal    the connector of this project, on uvloop
+             native   the same, with the optional native engine
 
     in                                              out
     {"do": "offer"}                                 {"description": ...}
@@ -31,7 +32,7 @@ import uvloop
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from shoal.transports.errors import ChannelClosed, TransportError
-from shoal.transports.native.webrtc import WebRtcConnector
+from shoal.transports.registry import resolve_connector
 
 MESSAGE = bytes(64_000)
 REQUEST_BYTES = 64
@@ -106,8 +107,8 @@ class Bare:
 class Shoal:
     """This project's connector."""
 
-    def __init__(self) -> None:
-        self._connector = WebRtcConnector()
+    def __init__(self, name: str | None = None) -> None:
+        self._connector = resolve_connector(name)()
         self._pending: Any = None
         self._channel: Any = None
         self._reading: asyncio.Task[str] | None = None
@@ -205,7 +206,7 @@ class End:
 
 
 async def main() -> None:
-    stack = {"bare": Bare, "shoal": Shoal}[sys.argv[1]]()
+    stack = Bare() if sys.argv[1] == "bare" else Shoal("webrtc-native" if sys.argv[1] == "native" else None)
     end = End(stack)
     loop = asyncio.get_running_loop()
     while True:

@@ -13,6 +13,7 @@ from shoal.transports.native.http import HttpFetcher
 from shoal.transports.native.server import HttpServer
 from shoal.transports.native.webrtc import WebRtcConnector
 from shoal.transports.native.websocket import WebSocketSignaling
+from shoal.transports.registry import resolve_connector
 
 from .contract import ChannelContract, HasherContract, SignalingContract
 from .contract_http import FetcherContract
@@ -68,6 +69,14 @@ class NativeWorld:
             await runner.cleanup()
 
 
+class NativeEngineWorld(NativeWorld):
+    """The same, with WebRTC by a native engine."""
+
+    def connector(self, *, connect_timeout_us=10_000_000):
+        pytest.importorskip("wrtc", reason="it is optional: pip install 'shoal[webrtc-native]'")
+        return resolve_connector("webrtc-native")(connect_timeout_us=connect_timeout_us)
+
+
 @pytest.fixture
 def world():
     return NativeWorld()
@@ -79,6 +88,12 @@ class TestHttpFetcher(FetcherContract):
 
 class TestWebRtcChannels(ChannelContract):
     pass
+
+
+class TestNativeEngineChannels(ChannelContract):
+    @pytest.fixture
+    def world(self):
+        return NativeEngineWorld()
 
 
 class TestWebSocketSignaling(SignalingContract):

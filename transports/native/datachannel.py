@@ -1,12 +1,12 @@
-"""Channel on an aiortc data channel: a bounded queue in, two queues out before a credit window, one reason at the end.
+"""Channel on a library's data channel: a bounded queue in, two queues and a credit window out, one reason at the end.
 
     send(urgent) -> urgent queue -+                                         +-> unread queue -> receive()
-                                  +-> credit window -> aiortc ... aiortc ---+
+                                  +-> credit window -> library ... library -+
     send(bulk)   -> bulk queue ---+
 
-What aiortc has taken can no longer be overtaken, so it is given one message of bulk at a time, when the path has room
-(`sansio/window.py`).  An urgent message then waits for one message and half a window at most.  A peer that was silent
-is asked for a sign of life (`sansio/liveness.py`).
+What the library has taken can no longer be overtaken, so aiortc is given one message of bulk at a time, when the path
+has room (`sansio/window.py`), and others 64 KiB.  An urgent message then waits for one message and half a window at
+most.  A peer that was silent is asked for a sign of life (`sansio/liveness.py`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from aiortc import InvalidStateError, RTCDataChannel
-
 from shoal.transports.errors import ChannelClosed, MessageTooLarge
 from shoal.transports.sansio.limits import ChannelLimits
 from shoal.transports.sansio.liveness import Liveness, Pulse
 from shoal.transports.sansio.upload_cap import UploadCap
 from shoal.transports.sansio.window import CreditWindow
 
-from .aiortc_private import Association
+from .stack import Stack
 
 __all__ = ["DataChannel"]
 
@@ -37,9 +35,11 @@ class DataChannel:
 
     def __init__(
         self,
-        raw: RTCDataChannel,
+        raw: Any,
+        stack: Stack,
         limits: ChannelLimits,
         start_closing: Callable[..., asyncio.Task[None]],
+        *,
         count: Callable[[str], None],
         cap: UploadCap | None,
     ) -> None:
@@ -64,8 +64,9 @@ class DataChannel:
         self._bulk: deque[bytes] = deque()
         self._queued_bytes = 0
         self._window = CreditWindow(bytes_min=limits.window_bytes_min, bytes_max=limits.window_bytes_max)
-        self._association = Association(
-            raw.transport,
+        self._closed_error_class = stack.closed_error
+        self._association = stack.association(
+            raw,
             on_progress=self._feed,
             on_round_trip=self._on_round_trip,
             on_unreadable=self._on_unreadable,
@@ -96,7 +97,7 @@ class DataChannel:
 
     async def send(self, message: bytes, *, urgent: bool = False) -> None:
         """As Channel.send.  Any bytes-like object is taken; nothing was sent when it is cancelled."""
-        data = message if type(message) is bytes else bytes(message)  # aiortc takes no bytearray
+        data = message if type(message) is bytes else bytes(message)  # libraries take no bytearray
         if len(data) > self.max_message_bytes:
             raise MessageTooLarge(f"{len(data)} bytes in one message; split at {self.max_message_bytes}")
         self._check_open()
@@ -117,7 +118,7 @@ class DataChannel:
             self._check_open()
 
     def _feed(self) -> None:
-        """Hand over what may go now; called at each acknowledgement, inside aiortc's paths, so it raises nothing."""
+        """Hand over what may go now; called at each acknowledgement, in the library's paths, so it raises nothing."""
         if self._raw.readyState != "open":
             return
         while self._urgent:
@@ -131,7 +132,7 @@ class DataChannel:
 
     def _may_hand_over_bulk(self) -> bool:
         association = self._association
-        if not association.is_hooked:  # an aiortc that we do not know: its own event calls us again
+        if not association.is_hooked:  # its own event calls us again
             return int(self._raw.bufferedAmount) <= self._limits.buffered_bytes_low
         return (
             association.is_empty
@@ -155,7 +156,7 @@ class DataChannel:
             self._cap.take(len(data), self._now_us())
         try:
             self._raw.send(data)
-        except InvalidStateError:  # the peer's reset is here, and its event is not yet
+        except self._closed_error_class:  # the peer's reset is here, and its event is not yet
             self._end("closed by the peer")
         except ValueError as error:  # the other side announced a smaller limit in its description
             self._abandon("refused", f"a message of {len(data)} bytes could not be sent: {error}")
@@ -191,7 +192,7 @@ class DataChannel:
                     self._emptied.clear()
                     await self._emptied.wait()
                 if self._raw.readyState != "closed":
-                    self._raw.close()  # aiortc resets the stream after what it has taken
+                    self._raw.close()  # the stream is reset after what was taken
                     await self._raw_closed.wait()
         if self._capped is not None:
             self._capped.cancel()
@@ -213,15 +214,18 @@ class DataChannel:
             self._liveness.heard(now_us)
         pulse = self._liveness.tick(now_us)
         if pulse is Pulse.DEAD and self._association.is_hooked:
-            silent_s = self._limits.dead_after_us / _SECOND_US
-            self._abandon("silent", f"the peer is gone: it was silent for {silent_s:g} s, and asked")
+            self.silent()
             return
         if pulse is Pulse.ASK and self._association.is_hooked:
             self._association.send_heartbeat()
         self._ticking = self._loop.call_later(self._limits.heartbeat_interval_us / _SECOND_US, self._tick)
 
+    def silent(self) -> None:
+        """Give the peer up, of which nothing was heard; also for its link, where the library says so."""
+        self._abandon("silent", "the peer is gone: it was silent for seconds, and asked")
+
     def _on_message(self, message: Any) -> None:
-        """Runs inside aiortc's receive path, where an exception would end the association: it raises nothing."""
+        """Runs inside the library's receive path, where an exception would end the association: it raises nothing."""
         if self._detail is not None:
             return
         limits = self._limits

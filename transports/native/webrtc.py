@@ -1,303 +1,73 @@
-"""Connector on aiortc: descriptions in and out, channels when both sides have them.
+"""Connector on aiortc: WebRTC in Python, the default.
 
-Promises, beyond the Protocol:
-
-    quiet       no STUN server is asked unless one is given; without any, gathering takes milliseconds
-    limits      on connections, on the time to connect, on what a peer may send that is not read yet
-                (a flood closes the channel), on the size of a description and on its candidates
-    nothing lost  handlers are attached before anything can arrive, and run synchronously into one queue
-    nothing left  a connection that fails, or whose channel ends, is closed; `aclose` waits for all of it
-
-    soon known    a peer that never answers is given up after 10 s, one that vanished after 5 s at most
-    counted       what ended channels, by reason; and what is open, unsent and unread (`statistics`)
+What is aiortc's alone is here and in `aiortc_private.py`; the connector itself is `connector.py`.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
-import msgspec
 from aiortc import (
+    InvalidStateError,
     RTCConfiguration,
-    RTCDataChannel,
     RTCIceServer,
     RTCIceTransportPolicy,
     RTCPeerConnection,
     RTCSessionDescription,
 )
 
-from shoal.transports.errors import ConnectFailed, TimedOut, TransportError
-from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer
-from shoal.transports.sansio.descriptions import CandidatePolicy, bounded_description, filtered_description
-from shoal.transports.sansio.limits import ChannelLimits
-from shoal.transports.sansio.upload_cap import UploadCap
-
-from .aiortc_private import enlarge_receive_buffers, peer_fingerprint, selected_remote_address
-from .datachannel import DataChannel
+from . import aiortc_private
+from .connector import CandidatePolicy, ChannelLimits, ConnectorStatistics, PeerConnector
+from .stack import TurnServer
 
 __all__ = ["CandidatePolicy", "ChannelLimits", "ConnectorStatistics", "TurnServer", "WebRtcConnector"]
 
-_SECOND_US = 1_000_000
-_NO_ADDRESS: dict[CandidatePolicy, str] = {
-    "all": "this machine has no address but loopback, which WebRTC leaves out; add an interface",
-    "public": "this machine has no public address, and no STUN or TURN server named one; give a server, or allow "
-    "private addresses where the swarm is on a local network",
-    "relay": "no TURN server gave us an address; check its URL, name and password",
-}
-_CLOSE_TIMEOUT_S = 5.0  # aiortc's close waits for sockets and tasks of its own; a bug there must not hold us up
 
+class _Aiortc:
+    """The Stack that aiortc is."""
 
-class TurnServer(msgspec.Struct, frozen=True):
-    """A relay (RFC 8656) and our account there."""
+    closed_error: type[Exception] = InvalidStateError
 
-    url: str  # turn:host:port
-    name: str
-    password: str
-
-
-class ConnectorStatistics(msgspec.Struct, frozen=True):
-    """What a connector holds now, and what ended its channels so far."""
-
-    connections: int  # pending ones included
-    buffered_bytes: int
-    unread_bytes: int
-    ended: dict[str, int]  # text, oversized, flooded, unreadable, silent, refused; in words: `datachannel.py`
-
-
-class WebRtcConnector:
-    """A Connector; every connection it makes belongs to it until closed."""
-
-    def __init__(
-        self,
-        *,
-        stun_servers: tuple[str, ...] = (),
-        connect_timeout_us: int = 10_000_000,
-        connections_max: int = 128,
-        limits: ChannelLimits | None = None,
-        candidates: CandidatePolicy = "all",
-        turn_servers: tuple[TurnServer, ...] = (),
-        upload_bytes_per_second: int | None = None,
-    ) -> None:
-        """`stun_servers` as `stun:host:port`.  `connect_timeout_us` runs in `accept` and in `channel`.
-
-        `candidates`: which of our addresses descriptions name; "relay" needs a TURN server, and neither listens nor
-        sends anywhere else.  `upload_bytes_per_second` caps what all channels together put on the line.
-        A connection costs about 150 KiB and some sockets, pending offers included.
-        """
-        self._stun_servers = stun_servers
-        self._connect_timeout_us = connect_timeout_us
-        self._connections_max = connections_max
-        self._limits = limits or ChannelLimits()
-        self._candidates: CandidatePolicy = candidates
-        self._turn = turn_servers
-        self._cap = None if upload_bytes_per_second is None else UploadCap(upload_bytes_per_second)
-        self._links: set[_Link] = set()
-        self._ended: Counter[str] = Counter()
-        self._closed = False
-
-    async def offer(self, label: str) -> OutgoingOffer:
-        """As Connector.offer.  ConnectFailed when `connections_max` are open, ValueError for a label beyond ASCII."""
-        if not label.isascii():
-            raise ValueError(f"label {label!r} is not ASCII; aiortc would cut it, counting characters for bytes")
-        link = self._new_link()
-        try:
-            link.attach(link.connection.createDataChannel(label))
-            await link.connection.setLocalDescription(await link.connection.createOffer())
-            enlarge_receive_buffers(link.connection)
-            return _Offer(link, link.local_description(), self._connect_timeout_us)
-        except BaseException:
-            await link.close("the offer was not finished")
-            raise
-
-    async def answer(self, offer: str) -> IncomingChannel:
-        """As Connector.answer."""
-        description = bounded_description(offer)
-        link = self._new_link()
-        try:
-            link.connection.on("datachannel", link.attach)
-            await link.set_remote(description, "offer", self._connect_timeout_us)
-            await link.connection.setLocalDescription(await link.connection.createAnswer())
-            enlarge_receive_buffers(link.connection)
-            return _Answer(link, link.local_description(), self._connect_timeout_us)
-        except BaseException:
-            await link.close("the answer was not finished")
-            raise
-
-    def statistics(self) -> ConnectorStatistics:
-        channels = [link.channel for link in self._links if link.channel is not None]
-        return ConnectorStatistics(
-            connections=len(self._links),
-            buffered_bytes=sum(channel.buffered_bytes for channel in channels),
-            unread_bytes=sum(channel.unread_bytes for channel in channels),
-            ended=dict(self._ended),
-        )
-
-    async def aclose(self) -> None:
-        """As Connector.aclose, all at once: about a second when peers do not answer."""
-        self._closed = True
-        await asyncio.gather(*(link.close("the connector was closed") for link in list(self._links)))
-
-    def _new_link(self) -> _Link:
-        if self._closed:
-            raise ConnectFailed("this connector is closed; make another")
-        if len(self._links) >= self._connections_max:
-            raise ConnectFailed(f"{self._connections_max} connections are open; close one or raise connections_max")
+    def connection(self, stun: tuple[str, ...], turn: tuple[TurnServer, ...], *, only_relay: bool) -> RTCPeerConnection:
         # An empty list, since None would mean Google's server and five seconds of waiting where it cannot be reached.
-        servers = [RTCIceServer(urls=url) for url in self._stun_servers]
-        servers += [RTCIceServer(urls=turn.url, username=turn.name, credential=turn.password) for turn in self._turn]
-        only_relay = self._candidates == "relay"
-        configuration = RTCConfiguration(
-            iceServers=servers,
-            iceTransportPolicy=RTCIceTransportPolicy.RELAY if only_relay else RTCIceTransportPolicy.ALL,
+        servers = [RTCIceServer(urls=url) for url in stun]
+        servers += [RTCIceServer(urls=one.url, username=one.name, credential=one.password) for one in turn]
+        policy = RTCIceTransportPolicy.RELAY if only_relay else RTCIceTransportPolicy.ALL
+        return RTCPeerConnection(RTCConfiguration(iceServers=servers, iceTransportPolicy=policy))
+
+    def description(self, text: str, kind: str) -> RTCSessionDescription:
+        return RTCSessionDescription(sdp=text, type=kind)
+
+    def watch(self, connection: Any, on_state: Callable[[], None]) -> None:
+        connection.on("connectionstatechange", on_state)
+
+    def state(self, connection: Any) -> str:
+        return str(connection.connectionState)
+
+    def gathered(self, connection: Any) -> None:
+        aiortc_private.enlarge_receive_buffers(connection)
+
+    def fingerprint(self, connection: Any) -> str | None:
+        return aiortc_private.peer_fingerprint(connection)
+
+    def remote_address(self, connection: Any) -> str | None:
+        return aiortc_private.selected_remote_address(connection)
+
+    def association(
+        self,
+        channel: Any,
+        *,
+        on_progress: Callable[[], None],
+        on_round_trip: Callable[[float], None],
+        on_unreadable: Callable[[str], None],
+    ) -> aiortc_private.Association:
+        return aiortc_private.Association(
+            channel.transport, on_progress=on_progress, on_round_trip=on_round_trip, on_unreadable=on_unreadable
         )
-        link = _Link(RTCPeerConnection(configuration), self)
-        self._links.add(link)
-        return link
-
-    def new_channel(self, raw: RTCDataChannel, start_closing: Callable[..., asyncio.Task[None]]) -> DataChannel:
-        """For a link: a channel that counts here, and shares the cap."""
-        return DataChannel(raw, self._limits, start_closing, self._count, self._cap)
-
-    def shown(self, description: str) -> str:
-        """For a link: its description as others may see it.  ConnectFailed when it names no address then."""
-        shown = filtered_description(description, self._candidates)
-        if "a=candidate:" not in shown:
-            raise ConnectFailed(_NO_ADDRESS[self._candidates])
-        return shown
-
-    def forget(self, link: _Link) -> None:
-        self._links.discard(link)
-
-    def _count(self, reason: str) -> None:
-        self._ended[reason] += 1
 
 
-class _Link:
-    """One RTCPeerConnection with at most one channel, from the first step to the last."""
+class WebRtcConnector(PeerConnector):
+    """A Connector on aiortc; every connection it makes belongs to it until closed.  A connection costs 150 KiB."""
 
-    def __init__(self, connection: RTCPeerConnection, connector: WebRtcConnector) -> None:
-        self.connection = connection
-        self._connector = connector
-        self.channel: DataChannel | None = None
-        self._opened: asyncio.Future[DataChannel] = asyncio.get_running_loop().create_future()
-        self._closing: asyncio.Task[None] | None = None
-        connection.on("connectionstatechange", self._on_state)
-
-    def attach(self, raw: RTCDataChannel) -> None:
-        """Take the link's channel; called by aiortc inside its event, so it neither waits nor raises."""
-        if self.channel is not None:
-            raw.close()  # one channel was agreed on; more are a peer's way to our memory
-            return
-        self.channel = self._connector.new_channel(raw, self._start_closing)
-        raw.on("open", self._on_open)
-        if raw.readyState == "open":
-            self._on_open()
-
-    def _on_open(self) -> None:
-        if self.channel is not None and not self._opened.done():
-            self.channel.fingerprint = peer_fingerprint(self.connection)
-            self.channel.remote_address = selected_remote_address(self.connection)
-            self.channel.opened()
-            self._opened.set_result(self.channel)
-
-    def _on_state(self) -> None:
-        state = self.connection.connectionState
-        if state in {"failed", "closed"}:
-            self._start_closing("no path to the peer is left" if state == "failed" else "the peer closed")
-
-    async def set_remote(self, description: str, kind: str, timeout_us: int) -> None:
-        """ConnectFailed.  Names of browsers (`.local`) are asked for on the local network, a second or so."""
-        try:
-            async with asyncio.timeout(timeout_us / _SECOND_US):
-                await self.connection.setRemoteDescription(RTCSessionDescription(sdp=description, type=kind))
-        except Exception as error:  # aiortc's parser raises whatever a stranger's text makes it raise
-            raise ConnectFailed(f"the {kind} is not a description we can use: {error!r}") from error
-
-    def local_description(self) -> str:
-        """ConnectFailed when it names no address that others may know: nobody could ever connect."""
-        return self._connector.shown(self.connection.localDescription.sdp)
-
-    async def opened(self, timeout_us: int, since_s: float | None = None) -> Channel:
-        """The channel, once it is open; the link is closed if that fails or is cancelled.
-
-        `since_s`, on the loop's clock, is when the time began that `timeout_us` limits; now if not given.
-        """
-        began_s = asyncio.get_running_loop().time() if since_s is None else since_s
-        try:
-            async with asyncio.timeout_at(began_s + timeout_us / _SECOND_US):
-                return await asyncio.shield(self._opened)
-        except TimeoutError as error:
-            await self.close("it took too long to connect")
-            raise TimedOut(
-                f"no data channel within {timeout_us / _SECOND_US:g} s; the peer may be gone or behind a firewall",
-                phase="connect",
-                timeout_us=timeout_us,
-            ) from error
-        except BaseException:
-            await self.close("connecting was given up")
-            raise
-
-    async def close(self, detail: str) -> None:
-        """Close channel and connection; returns when both are gone, also for the second caller."""
-        self._start_closing(detail, ours=True)
-        assert self._closing is not None
-        await asyncio.shield(self._closing)
-
-    def _start_closing(self, detail: str, *, ours: bool = False) -> asyncio.Task[None]:
-        if self._closing is None:
-            self._closing = asyncio.ensure_future(self._close(detail, ours=ours))
-        return self._closing
-
-    async def _close(self, detail: str, *, ours: bool) -> None:
-        try:
-            if not self._opened.done():
-                self._opened.set_exception(ConnectFailed(f"not connected: {detail}; try another peer"))
-                self._opened.exception()  # nobody may be waiting
-            if self.channel is not None:
-                await self.channel.finish(detail, ours=ours)
-            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-                await self.connection.close()
-        except TimeoutError:
-            pass  # the sockets are aiortc's; there is nothing more to do about them from here
-        finally:
-            self._connector.forget(self)
-
-
-class _Offer:
-    """An OutgoingOffer."""
-
-    def __init__(self, link: _Link, description: str, timeout_us: int) -> None:
-        self.description = description
-        self._link = link
-        self._timeout_us = timeout_us
-
-    async def accept(self, answer: str) -> Channel:
-        """As OutgoingOffer.accept; an answer that cannot be used ends the offer."""
-        began_s = asyncio.get_running_loop().time()
-        try:
-            await self._link.set_remote(bounded_description(answer), "answer", self._timeout_us)
-        except TransportError:
-            await self._link.close("its answer could not be used")
-            raise
-        return await self._link.opened(self._timeout_us, began_s)
-
-    async def close(self) -> None:
-        await self._link.close("the offer was withdrawn")
-
-
-class _Answer:
-    """An IncomingChannel."""
-
-    def __init__(self, link: _Link, description: str, timeout_us: int) -> None:
-        self.description = description
-        self._link = link
-        self._timeout_us = timeout_us
-
-    async def channel(self) -> Channel:
-        """As IncomingChannel.channel."""
-        return await self._link.opened(self._timeout_us)
-
-    async def close(self) -> None:
-        await self._link.close("the answer was withdrawn")
+    stack = _Aiortc()

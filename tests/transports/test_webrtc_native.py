@@ -1,0 +1,127 @@
+"""The native engine beyond the contract: with aiortc, over loss, with slow readers and blocked loops."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("wrtc", reason="it is optional: pip install 'shoal[webrtc-native]'")
+
+from shoal.transports.errors import ChannelClosed, TransportMissing
+from shoal.transports.native.webrtc import WebRtcConnector
+from shoal.transports.native.webrtc_native import NativeWebRtcConnector
+
+from .contract import assert_nothing_left
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+from channels.link import Link  # noqa: E402 - the folder of the benchmarks is no package
+
+sys.path.remove(str(BENCHMARKS))
+
+pytestmark = pytest.mark.real
+
+
+def run_pair(main, *, offering=NativeWebRtcConnector, answering=NativeWebRtcConnector, link=None):
+    """`main(one, other)` over two connected channels, then nothing may be left."""
+
+    async def limited():
+        async with asyncio.timeout(60):
+            connectors = offering(), answering()
+            offer = await connectors[0].offer("p2p")
+            through = link or Link()
+            incoming = await connectors[1].answer(through.pass_offer(offer.description))
+            answer = through.pass_answer(incoming.description)
+            with through.running(thread=True):
+                await main(*await asyncio.gather(offer.accept(answer), incoming.channel()))
+                for connector in connectors:
+                    await connector.aclose()
+                    left = connector.statistics()
+                    assert (left.connections, left.buffered_bytes, left.unread_bytes) == (0, 0, 0)
+        await assert_nothing_left()
+
+    asyncio.run(limited())
+
+
+async def exchange(one, other, *, slow=False, blocked=False):
+    """Two megabytes each way, judged byte by byte."""
+    chance = random.Random(5)
+    sent = [chance.randbytes(chance.choice((10, 1_000, 30_000, 60_000))) for _ in range(90)]
+
+    async def send(channel):
+        for number, message in enumerate(sent):
+            await channel.send(message)
+            if blocked and number == 45:
+                time.sleep(1)  # what a careless handler does to a loop
+
+    async def read(channel):
+        received = []
+        for number in range(len(sent)):
+            received.append(await channel.receive())
+            if slow and number % 10 == 0:
+                await asyncio.sleep(0.02)
+        assert received == sent
+
+    await asyncio.gather(send(one), send(other), read(one), read(other))
+
+
+@pytest.mark.parametrize(
+    ("offering", "answering"), [(NativeWebRtcConnector, WebRtcConnector), (WebRtcConnector, NativeWebRtcConnector)]
+)
+def test_it_speaks_with_aiortc_either_way(offering, answering):
+    run_pair(exchange, offering=offering, answering=answering)
+
+
+def test_a_lossy_link_with_delay_loses_nothing():
+    run_pair(exchange, link=Link(delay_us=5_000, loss=0.01, seed=2))
+
+
+def test_a_slow_reader_loses_nothing():
+    run_pair(lambda one, other: exchange(one, other, slow=True))
+
+
+def test_a_loop_blocked_for_a_second_loses_nothing():
+    run_pair(lambda one, other: exchange(one, other, blocked=True))
+
+
+def test_twenty_thousand_small_messages_around_a_blocked_loop_all_come():
+    async def main(one, other):
+        async def send():
+            for number in range(20_000):
+                await one.send(number.to_bytes(4, "big"))
+                if number == 10_000:
+                    time.sleep(1)
+
+        sending = asyncio.create_task(send())
+        for number in range(20_000):
+            assert int.from_bytes(await other.receive(), "big") == number
+        await sending
+
+    run_pair(main)
+
+
+def test_a_peer_that_vanished_is_noticed():
+    link = Link()
+
+    async def main(one, _):
+        link.cut.set()
+        with pytest.raises(ChannelClosed, match="silent"):
+            await one.receive()
+
+    run_pair(main, link=link)
+
+
+def test_a_relay_alone_is_refused_and_not_forgotten():
+    async def main():
+        connector = NativeWebRtcConnector(candidates="relay")
+        with pytest.raises(TransportMissing, match="relay alone"):
+            await connector.offer("x")
+        await connector.aclose()
+
+    asyncio.run(main())

@@ -1,0 +1,94 @@
+"""What a connector asks of a library that speaks WebRTC; `webrtc.py` and `webrtc_native.py` say how each does it.
+
+Connections and channels are the library's own, with the names of W3C's API in the form that aiortc gave them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+__all__ = ["Association", "OpaqueAssociation", "Stack", "TurnServer"]
+
+
+class TurnServer(msgspec.Struct, frozen=True):
+    """A relay (RFC 8656) and our account there."""
+
+    url: str  # turn:host:port
+    name: str
+    password: str
+
+
+class Association(Protocol):
+    """What the channel may know and decide of the SCTP below it."""
+
+    is_hooked: bool  # False: none of the rest is to be used
+    heard: bool  # a packet came; whoever reads it clears it
+    window_bytes: int | None  # what may be under way
+
+    @property
+    def in_flight_bytes(self) -> int: ...
+    @property
+    def is_empty(self) -> bool: ...
+    def unacknowledged_bytes(self) -> int: ...
+    def send_heartbeat(self) -> None: ...
+    def release(self) -> None: ...
+
+
+class OpaqueAssociation:
+    """Of a library that does not show its SCTP: it paces itself, and notices silence itself."""
+
+    def __init__(self) -> None:
+        self.is_hooked = False
+        self.heard = False
+        self.window_bytes: int | None = None
+        self.in_flight_bytes = 0
+        self.is_empty = True
+
+    def unacknowledged_bytes(self) -> int:
+        return 0
+
+    def send_heartbeat(self) -> None: ...
+
+    def release(self) -> None: ...
+
+
+class Stack(Protocol):
+    """One library."""
+
+    closed_error: type[Exception]  # of a send on a channel that is not open
+
+    def connection(self, stun: tuple[str, ...], turn: tuple[TurnServer, ...], *, only_relay: bool) -> Any:
+        """A new connection that asks no servers but these; TransportMissing if it cannot do what is asked."""
+
+    def description(self, text: str, kind: str) -> Any:
+        """An SDP as the library takes it; `kind` is offer or answer."""
+
+    def watch(self, connection: Any, on_state: Callable[[], None]) -> None:
+        """Call `on_state` at each change of `state`."""
+
+    def state(self, connection: Any) -> str:
+        """As RTCPeerConnection.connectionState: connected, disconnected, failed, closed ..."""
+        ...
+
+    def gathered(self, connection: Any) -> None:
+        """The connection has its sockets now."""
+
+    def fingerprint(self, connection: Any) -> str | None:
+        """`sha-256 AB:...` of the certificate that the handshake verified."""
+
+    def remote_address(self, connection: Any) -> str | None:
+        """The IP at the other end of the path in use."""
+
+    def association(
+        self,
+        channel: Any,
+        *,
+        on_progress: Callable[[], None],
+        on_round_trip: Callable[[float], None],
+        on_unreadable: Callable[[str], None],
+    ) -> Association:
+        """The SCTP below one channel."""
+        ...

@@ -1,0 +1,79 @@
+"""Connector on `wrtc`, Chromium's own WebRTC with Python around it: optional, and off unless it is asked for.
+
+    pip install "shoal[webrtc-native]"        resolve_connector("webrtc-native")
+
+It takes a third of aiortc's CPU per megabyte; docs/design/webrtc-native.md has the figures, what else was tried, and
+why this is not the default yet: the package calls itself a beta.  It paces itself, so there is no credit window of
+ours, and urgent messages go ahead of what waits before the library.  A path that brings nothing is `disconnected`
+after five seconds, which is how a vanished peer is noticed, a second later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from webrtc import aiortc as wrtc
+
+from shoal.transports.errors import TransportMissing
+
+from .connector import PeerConnector
+from .stack import OpaqueAssociation, TurnServer
+
+__all__ = ["NativeWebRtcConnector"]
+
+
+class _Wrtc:
+    """The Stack that wrtc is, through its face that resembles aiortc."""
+
+    closed_error: type[Exception] = wrtc.InvalidStateError
+
+    def connection(self, stun: tuple[str, ...], turn: tuple[TurnServer, ...], *, only_relay: bool) -> Any:
+        if only_relay:
+            raise TransportMissing(
+                "webrtc-native cannot be told to use a relay alone, and would send from this machine's address; "
+                "use the native connector for that"
+            )
+        servers = [wrtc.RTCIceServer(urls=url) for url in stun]
+        servers += [wrtc.RTCIceServer(urls=one.url, username=one.name, credential=one.password) for one in turn]
+        return wrtc.RTCPeerConnection(wrtc.RTCConfiguration(iceServers=servers))
+
+    def description(self, text: str, kind: str) -> Any:
+        return wrtc.RTCSessionDescription(sdp=text, type=kind)
+
+    def watch(self, connection: Any, on_state: Callable[[], None]) -> None:
+        # The face of aiortc leaves `disconnected` out, which would make half a minute of five seconds.
+        connection.on("connectionstatechange", on_state)
+        connection._native.on("connectionstatechange", lambda _: on_state())  # noqa: SLF001 - not in that face
+
+    def state(self, connection: Any) -> str:
+        shown = str(connection.connectionState)
+        return str(connection._native.connection_state.value) if shown == "connected" else shown  # noqa: SLF001
+
+    def gathered(self, connection: Any) -> None:
+        pass  # its sockets are read by a thread of its own, and do not overflow while Python is busy
+
+    def fingerprint(self, connection: Any) -> str | None:
+        certificates = connection.sctp.transport._native.get_remote_certificates()  # noqa: SLF001 - not in that face
+        return f"sha-256 {hashlib.sha256(bytes(certificates[0])).digest().hex(':').upper()}" if certificates else None
+
+    def remote_address(self, connection: Any) -> str | None:
+        pair = connection.sctp.transport.transport._native.get_selected_candidate_pair()  # noqa: SLF001 - as above
+        return None if pair is None else str(pair.remote.address)
+
+    def association(
+        self,
+        channel: Any,
+        *,
+        on_progress: Callable[[], None],
+        on_round_trip: Callable[[float], None],
+        on_unreadable: Callable[[str], None],
+    ) -> OpaqueAssociation:
+        return OpaqueAssociation()
+
+
+class NativeWebRtcConnector(PeerConnector):
+    """A Connector on wrtc; every connection it makes belongs to it until closed."""
+
+    stack = _Wrtc()
