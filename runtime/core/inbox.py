@@ -232,7 +232,7 @@ class Inbox:
     def deliver(self) -> None:
         """Carry out what has come, the oldest first."""
         for _ in range(_DELIVERED_AT_ONCE):
-            entry = None
+            entry = cell = None  # what they held may end here, and not under the latch
             _latches.lock(self._latch)
             if self.count > 0:
                 entry = self._entries.popleft()
