@@ -212,13 +212,13 @@ def test_a_connection_without_a_request_makes_room_for_one_that_has_one():
     serve(client, connections_max=2)
 
 
-def test_a_thousand_connections_that_drip_headers_keep_nobody_out():
+def test_hundreds_of_connections_that_drip_headers_keep_nobody_out():
     async def client(port, _):
         async with contextlib.AsyncExitStack() as stack:
-            for number in range(1000):
+            for number in range(600):  # a limit of 1,024 open files, which is common, holds both ends
                 _, writer = await stack.enter_async_context(connected(port))
                 writer.write(b"GET /file HTTP/1.1\r\nX-")
-                if number % 250 == 249:
+                if number % 150 == 149:
                     assert (await exchange(port, get())).startswith(b"HTTP/1.1 200")
 
     serve(client)
