@@ -10,7 +10,7 @@
 //
 // Tells JSON lines: ready; connected {peer}; loaded {number, source, peer, bytes} for each segment as the package
 // reports it; complete {segments: [{number, bytes, sha256, source, peer}], stalled_s, ...} once it has all of them, as the
-// player was given them or as the package's own store has them; ended {sent, received} at SIGTERM.
+// player was given them or as the package's own store has them; ended {http, p2p, sent} in bytes at SIGTERM.
 import "./globals.mjs";
 import { createHash } from "node:crypto";
 import { Core } from "p2p-media-loader-core";
