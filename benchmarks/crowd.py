@@ -79,7 +79,7 @@ def main() -> int:
             Claim(
                 "rate held, per peer, both ways in sum",
                 held[0] if held else 0,
-                RATES[-1],
+                RATES[0],
                 at_least=True,
                 unit="Mbit/s",
                 goal=1.0,

@@ -16,7 +16,7 @@ __all__ = ["PACKET_OVERHEAD_BYTES", "UploadCap", "line_bytes"]
 PACKET_OVERHEAD_BYTES = 93
 _PACKET_PAYLOAD_BYTES = 1160  # aiortc's; Chromium's is within 3 % of it
 _MICROSECONDS = 1_000_000
-# Of a second; short enough for the 5 % that the cap may be off in a few seconds.
+# Short enough for the 5 % that a cap may be off within a few seconds, long enough for a loop that wakes late.
 _BURST_US = 50_000
 
 
