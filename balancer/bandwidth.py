@@ -14,8 +14,9 @@ Only + - * / and sqrt are used, so that every platform computes the same.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
-__all__ = ["Estimate", "half_life_decay"]
+__all__ = ["Estimate", "half_life_decay", "total"]
 
 _LN2 = 0.6931471805599453
 _SAMPLE_US_MIN = 1_000  # a burst out of a local buffer took no time; below this it says nothing about the network
@@ -34,6 +35,14 @@ def half_life_decay(elapsed_us: int, half_life_us: int) -> float:
     x = _LN2 * rest / half_life_us
     series = 1.0 + x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0 * (1.0 + x / 6.0)))))
     return 1.0 / (series * (1 << whole))
+
+
+def total(values: Iterable[float]) -> float:
+    """Added one after the other; the built-in `sum` of Python 3.12 and later rounds floats otherwise than 3.11's."""
+    added = 0.0
+    for value in values:
+        added += value
+    return added
 
 
 class _Average:

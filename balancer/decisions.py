@@ -7,6 +7,7 @@ that order: what is freed by a move can be used at once.
 
 from __future__ import annotations
 
+from .bandwidth import total
 from .cdn_choice import Cdn
 from .events import GiveUp
 from .ledger import Ledger
@@ -136,7 +137,7 @@ class Decisions:
         line = self._book.line.bytes_per_s
         if line is None:
             return None
-        others = sum(t.bytes_per_s or 0.0 for t in self._book.transfers.values() if t is not transfer)
+        others = total(t.bytes_per_s or 0.0 for t in self._book.transfers.values() if t is not transfer)
         return max(line - others, transfer.bytes_per_s or 0.0)
 
     def _target_us(self, want: Want) -> int | None:

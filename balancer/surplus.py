@@ -16,6 +16,7 @@ gap between the two shares keeps transfers from being stopped and begun by turns
 
 from __future__ import annotations
 
+from .bandwidth import total
 from .ledger import Ledger
 from .model import ResourceKey
 from .transfers import Phase, Transfer
@@ -66,7 +67,7 @@ class Surplus:
         if line is None:
             return False
         fair = line / max(1, len(demands))
-        taken = sum(fair if d is None else min(d, fair) for d in demands)
+        taken = total(fair if d is None else min(d, fair) for d in demands)
         for want in earlier:
             due_us = book.deadline_us(want.key)
             if due_us is None:

@@ -14,6 +14,7 @@ four fifths of it (as FESTIVE, Jiang et al., 2012, without its gradual switching
 
 from __future__ import annotations
 
+from ..bandwidth import total
 from .scenario import StreamSpec
 
 __all__ = ["Player"]
@@ -72,7 +73,7 @@ class Player:
         self.position += 1
         self._media_end_us += self._stream.duration_us
         self._rates = [*self._rates, max(1.0, bytes_per_s * 8)][-_SAMPLES:]
-        mean = len(self._rates) / sum(1.0 / rate for rate in self._rates)
+        mean = len(self._rates) / total(1.0 / rate for rate in self._rates)
         fitting = [place for place, rate in enumerate(self._stream.bitrates) if rate <= mean * _SHARE]
         self.rendition = fitting[-1] if fitting else 0
         if not self.is_playing and self.buffered_us() >= _RESUME_SEGMENTS * self._stream.duration_us:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..bandwidth import total
 from ..mixing import share
 from .scenario import Behaviour, CdnSpec, Fault, FaultKind, Scenario, StreamSpec, ViewerSpec
 from .traces import Trace
@@ -90,7 +91,7 @@ def traced(seed: int, viewers: int, traces: Sequence[Trace] = ()) -> Scenario:
 
     def viewer(place: int) -> ViewerSpec:
         trace = traces[int(share(seed, place, 20) * len(traces))] if traces else None
-        mean = 1.25e6 if trace is None else sum(trace.bytes_per_s) / len(trace.bytes_per_s)
+        mean = 1.25e6 if trace is None else total(trace.bytes_per_s) / len(trace.bytes_per_s)
         return ViewerSpec(
             arrives_us=int(share(seed, place, 21) * 60 * _S),
             down=mean,

@@ -20,6 +20,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from ..bandwidth import total
 from ..events import Action, Event
 from .flows import Flow, FlowNetwork, Link
 from .outcome import Outcome
@@ -159,7 +160,7 @@ def run(scenario: Scenario, policy: str, make: StrategyMaker) -> Outcome:
         seed=scenario.seed,
         viewers=[viewer.outcome for viewer in world.viewers],
         cdn_bytes={name: cdn.sent_bytes for name, cdn in world.cdns.items()},
-        cost=sum(cdn.sent_bytes * cdn.spec.price_per_gb / 1_000_000_000 for cdn in world.cdns.values()),
+        cost=total(cdn.sent_bytes * cdn.spec.price_per_gb / 1_000_000_000 for cdn in world.cdns.values()),
         cdn_peak_bytes_per_s=world.cdn_peak,
         events=world.event_count,
     )
