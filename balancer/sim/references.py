@@ -273,6 +273,8 @@ class HlsJs(_Reference):
                 self._not_before_us = now_us
                 if self._timeouts > self._TIMEOUTS_MAX:
                     self._leave(running.source, now_us)
+        if self._wanted in self.held:  # its last byte came; that it is complete is told next
+            self._wanted = None
         if self._wanted is not None and not self.running and now_us >= self._not_before_us:
             free = [name for name in self.cdns if self._penalised_us.get(name, 0) <= now_us]
             self.fetch(self._wanted, (free or list(self.cdns))[0], now_us)
