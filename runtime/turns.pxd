@@ -18,10 +18,11 @@ cdef class Ticket:
     cdef readonly int64_t parked_ns
     cdef int64_t _began_ns
     cdef int64_t _began_cpu_ns
+    cdef int64_t _most_ns
     cdef readonly object gate
 
-    cdef void begin(self, bint is_measured) except *
-    cdef void charge(self, int64_t most_ns) except *
+    cdef void begin(self, bint is_measured, int64_t most_ns) except *
+    cdef void charge(self) except *
 
 
 @cython.final

@@ -45,7 +45,17 @@ LOOKS = 4
 class Ticket:
     """One thread's place in the line."""
 
-    __slots__ = ("_began_cpu_ns", "_began_ns", "gate", "had_ns", "is_dismissed", "is_parked", "is_rung", "parked_ns")
+    __slots__ = (
+        "_began_cpu_ns",
+        "_began_ns",
+        "_most_ns",
+        "gate",
+        "had_ns",
+        "is_dismissed",
+        "is_parked",
+        "is_rung",
+        "parked_ns",
+    )
 
     def __init__(self) -> None:
         self.had_ns = 0  # how long it has had the token, or was let off while it slept
@@ -54,22 +64,24 @@ class Ticket:
         self.is_dismissed = False  # was parked too long when it was last parked, and sent home
         self.parked_ns = 0  # since when
         self._began_ns = 0  # when its turn began, if it is in one
+        self._most_ns = 0
         self._began_cpu_ns = -1  # by the thread's CPU time, if that was read
         self.gate = _gates.new_gate()  # opened once for each time the token is given, or the thread sent home
 
-    def begin(self, is_measured: bool) -> None:
-        """A turn begins; on the ticket's thread, as are all of these."""
+    def begin(self, is_measured: bool, most_ns: int) -> None:
+        """A turn begins, `most_ns` of which is charged if it is not measured; on the ticket's thread, as the next."""
+        self._most_ns = most_ns
         self._began_ns = _clock.perf_counter_ns()
         self._began_cpu_ns = _clock.thread_time_ns() if is_measured else -1
 
-    def charge(self, most_ns: int) -> None:
-        """The turn ends; `most_ns`: of what the clock says.  Nothing, if there was none."""
+    def charge(self) -> None:
+        """The turn ends.  Nothing, if there was none."""
         if self._began_ns == 0:
             return
         if self._began_cpu_ns >= 0:
             self.had_ns += _clock.thread_time_ns() - self._began_cpu_ns
         else:
-            self.had_ns += min(_clock.perf_counter_ns() - self._began_ns, most_ns)
+            self.had_ns += min(_clock.perf_counter_ns() - self._began_ns, self._most_ns)
         self._began_ns = 0
 
 
@@ -100,11 +112,11 @@ class Turns:
         _latches.unlock(self._latch)
         if not given:
             self._wait(ticket)
-        ticket.begin(not given)
+        ticket.begin(not given, LEAD_NS)  # who began alone gave nobody reason to count closely
 
     def hand_on(self, ticket: Ticket) -> None:
         """Let the next in line run; or nobody, if the token was taken away."""
-        ticket.charge(self._patience_us * 1000)
+        ticket.charge()
         _latches.lock(self._latch)
         following = self._let_go(ticket)
         _latches.unlock(self._latch)
@@ -117,7 +129,7 @@ class Turns:
 
         False when nobody rang soon (`is_dismissed`), or somebody had before.
         """
-        ticket.charge(self._patience_us * 1000)
+        ticket.charge()
         timeout_us = self._patience_us  # should the holder block: it is not for us to wait for it here
         _latches.lock(self._latch)
         following = self._let_go(ticket)
@@ -148,7 +160,7 @@ class Turns:
             self._wait(ticket)  # it is in line, or the gate is open by now
         if ticket.is_dismissed:
             return False
-        ticket.begin(False)
+        ticket.begin(False, self._patience_us * 1000)
         return True
 
     def ring(self, ticket: Ticket) -> bool:
