@@ -4,6 +4,7 @@
     ├── TransportMissing     a package or a platform feature is not there; says what to install
     ├── AddressRefused       our own policy refuses the host or address; nothing was sent
     ├── ConnectFailed        name, route, TCP, TLS or ICE; another source may do better
+    │   └── CrossOriginRefused  the server is there, and does not let this web page read it (CORS)
     ├── TimedOut             which phase, and after how long
     ├── StatusError          the server answered, with a status that is not what was asked for
     ├── BodyError
@@ -29,6 +30,7 @@ __all__ = [
     "BodyTruncated",
     "ChannelClosed",
     "ConnectFailed",
+    "CrossOriginRefused",
     "MessageTooLarge",
     "StatusError",
     "TimedOut",
@@ -59,6 +61,12 @@ class ConnectFailed(TransportError):
     """No connection: name, route, TCP, TLS or ICE."""
 
     reason = "connect"
+
+
+class CrossOriginRefused(ConnectFailed):
+    """The server answers, and its answers are not for pages of this origin (Fetch standard, CORS protocol)."""
+
+    reason = "refused"  # as AddressRefused: asking again changes nothing
 
 
 class TimedOut(TransportError):

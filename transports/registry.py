@@ -1,12 +1,12 @@
 """Which implementation of a kind of transport to use, found by name and imported on first use.
 
     kind         native                      memory                   browser
-    fetcher      native/http.py              memory.py                not written yet
+    fetcher      native/http.py              memory.py                browser/http.py
     server       native/server.py            memory.py                never: a page cannot listen
-    connector    native/webrtc.py  [webrtc]  memory.py                not written yet
+    connector    native/webrtc.py  [webrtc]  memory.py                browser/webrtc.py
                  native/webrtc_native.py  [webrtc-native], named `webrtc-native`
-    signaling    native/websocket.py         memory.py                not written yet
-    hasher       native/hashing.py           memory.py                not written yet
+    signaling    native/websocket.py         memory.py                browser/signaling.py
+    hasher       native/hashing.py           memory.py                browser/hashing.py
 
 Other packages add implementations, and kinds, by an entry point in the group
 `shoal.transports` named `kind.name`:
@@ -56,6 +56,8 @@ class _Builtin(msgspec.Struct, frozen=True):
 
 _WEBRTC = 'pip install "shoal[webrtc]"'
 
+_IN_A_PAGE = "it works in a web page only, under Pyodide"
+
 _BUILTIN = {
     "fetcher.native": _Builtin("shoal.transports.native.http", "HttpFetcher"),
     "server.native": _Builtin("shoal.transports.native.server", "HttpServer"),
@@ -70,14 +72,14 @@ _BUILTIN = {
     "connector.memory": _Builtin("shoal.transports.memory", "MemoryConnector"),
     "signaling.memory": _Builtin("shoal.transports.memory", "MemorySignaling"),
     "hasher.memory": _Builtin("shoal.transports.memory", "InlineHasher"),
+    "fetcher.browser": _Builtin("shoal.transports.browser.http", "BrowserFetcher", _IN_A_PAGE),
+    "connector.browser": _Builtin("shoal.transports.browser.webrtc", "BrowserConnector", _IN_A_PAGE),
+    "signaling.browser": _Builtin("shoal.transports.browser.signaling", "BrowserSignaling", _IN_A_PAGE),
+    "hasher.browser": _Builtin("shoal.transports.browser.hashing", "SubtleHasher", _IN_A_PAGE),
 }
 
 _ABSENT = {
-    "fetcher.browser": "the fetch() bridge is not written yet; use another transport, or add one by an entry point",
     "server.browser": "a page cannot listen for connections; run the player in the same page instead",
-    "connector.browser": "the RTCPeerConnection bridge is not written yet; add one by an entry point",
-    "signaling.browser": "the WebSocket bridge is not written yet; add one by an entry point",
-    "hasher.browser": "the crypto.subtle bridge is not written yet; use hasher.memory, which digests inline",
 }
 
 

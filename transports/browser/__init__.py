@@ -1,13 +1,10 @@
-"""The browser's transports: not written yet, so the registry says what is missing instead of pretending.
+"""The page's own fetch, crypto, WebSocket and RTCPeerConnection behind `shoal.transports.interface`, through Pyodide.
 
-What will live here, each behind the Protocol of the same kind in
-`transports/interface.py`:
+    page.py         what the others use of JavaScript: the one file that imports `js` and `pyodide`
+    http.py         Fetcher on fetch()
+    hashing.py      Hasher on crypto.subtle
+    signaling.py    Signaling on WebSocket
+    webrtc.py       Connector on RTCPeerConnection;  datachannel.py its channels
 
-    bridge.py, bridge.js   the one Python file that imports `js`, and the one JavaScript file
-    http.py                Fetcher on fetch() and its readable streams
-    webrtc.py              Connector on RTCPeerConnection
-    websocket.py           Signaling on WebSocket
-    hashing.py             Hasher on crypto.subtle
-
-There will be no server: a page cannot listen.
+Never imported natively.  `transports/registry.py` finds them by name.
 """

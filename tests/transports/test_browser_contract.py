@@ -1,0 +1,188 @@
+"""The contract of transports, over the fetch, crypto, WebSocket and RTCPeerConnection of a page in Chromium.
+
+The tests and their servers are native; what they test runs in the page, compiled to
+WebAssembly (`tests/browser/chromium_world.py`).  Cross-origin rules are off in the
+first page, as for an origin that allows everything; `TestOrigins` has them on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from shoal.transports.errors import ConnectFailed, CrossOriginRefused
+from shoal.transports.interface import AddressPolicy, FetchRequest, ServerRequest, ServerResponse
+from shoal.transports.native.server import HttpServer
+
+from ..browser.chromium_world import RemotePage, what_is_missing
+from .contract import ChannelContract, HasherContract, SignalingContract, read, until
+from .contract_http import FetcherContract, site_and_fetcher
+from .test_native_contract import NativeWorld
+
+pytest.importorskip("playwright.async_api", reason="no playwright; run: tools/install-test-tools")
+pytestmark = [pytest.mark.real, pytest.mark.skipif(what_is_missing() is not None, reason=str(what_is_missing()))]
+
+
+class BrowserWorld(NativeWorld):
+    def __init__(self, page: RemotePage) -> None:
+        self.page = page
+
+    def fetcher(self, policy: AddressPolicy | None = None) -> Any:
+        return self.page.make("fetcher", policy=policy)
+
+    def connector(self, *, connect_timeout_us: int = 10_000_000) -> Any:
+        return self.page.make("connector", connect_timeout_us=connect_timeout_us)
+
+    def signaling(self) -> Any:
+        return self.page.make("signaling")
+
+    def hasher(self) -> Any:
+        return self.page.make("hasher")
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[RemotePage]:
+    page = RemotePage(flags=("--disable-web-security",))
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def world(page: RemotePage) -> Iterator[BrowserWorld]:
+    yield BrowserWorld(page)
+    assert page.now(do="proxies") == 0  # functions that JavaScript would hold for ever
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[RemotePage]:
+    """A page with cross-origin rules."""
+    page = RemotePage()
+    yield page
+    page.close()
+
+
+class TestFetch(FetcherContract):
+    """But for what a page is not told, or may not say, and for what the browser reads ahead."""
+
+    def test_a_slow_reader_slows_the_source(self, world):
+        async def main():
+            async with site_and_fetcher(world) as (site, fetcher, base):
+                response = await fetcher.open(FetchRequest(url=f"{base}/endless"))
+                before = -1
+                while before != site.sent_pieces:  # until the browser has enough: 64 MiB, in Chromium
+                    before = site.sent_pieces
+                    assert before < 2_000
+                    await asyncio.sleep(0.5)
+                await response.aclose()
+                await until(lambda: site.closed_bodies == 1)
+
+        world.run(main())
+
+    def test_redirects_without_end_end(self, world):
+        self.fail(world, "/loop", ConnectFailed)
+
+    def test_a_redirect_to_another_scheme_is_refused(self, world):
+        self.fail(world, "/gopher", ConnectFailed)
+
+    def test_codings_are_not_asked_for_and_headers_arrive(self, world):
+        async def main():
+            async with site_and_fetcher(world) as (site, fetcher, base):
+                url = f"{base}/file?token=a%2Bb%7E"
+                await read(await fetcher.open(FetchRequest(url=url, headers=(("X-Token", "t"),), first_byte=1)))
+                request = site.requests[0]
+                assert request.headers["accept-encoding"] == "identity"  # of a range, the browser itself
+                assert request.headers["x-token"] == "t"
+                assert (request.method, request.path, request.query) == ("GET", "/file", "token=a%2Bb%7E")
+
+        world.run(main())
+
+
+class TestDataChannels(ChannelContract):
+    pass
+
+
+class MixedWorld(BrowserWorld):
+    """Every other connector is native: a page and a native peer."""
+
+    def __init__(self, page: RemotePage, *, page_first: bool) -> None:
+        super().__init__(page)
+        self._is_pages_turn = page_first
+
+    def connector(self, *, connect_timeout_us: int = 10_000_000) -> Any:
+        self._is_pages_turn = not self._is_pages_turn
+        if self._is_pages_turn:
+            return NativeWorld().connector(connect_timeout_us=connect_timeout_us)
+        return super().connector(connect_timeout_us=connect_timeout_us)
+
+
+@pytest.mark.parametrize("page_first", [True, False], ids=["the page offers", "the page answers"])
+class TestAPageAndANativePeer(ChannelContract):
+    @pytest.fixture
+    def world(self, page: RemotePage, page_first: bool) -> MixedWorld:
+        return MixedWorld(page, page_first=page_first)
+
+
+class TestWebSockets(SignalingContract):
+    pass
+
+
+class TestSubtle(HasherContract):
+    @pytest.mark.parametrize("is_subtle_used", [True, False])
+    def test_large_data_is_digested_with_and_without_a_secure_context(self, page, is_subtle_used):
+        data = bytes(range(256)) * 4096
+
+        async def main():
+            hasher = page.make("hasher", is_subtle_used=is_subtle_used)
+            assert await hasher.sha256(data) == hashlib.sha256(data).digest()
+            await hasher.aclose()
+
+        asyncio.run(main())
+
+
+class TestOrigins:
+    """What a server lets a page of another origin read."""
+
+    @staticmethod
+    def fetched(page: RemotePage, headers: dict[str, str], **fields: Any) -> Any:
+        async def handle(request: ServerRequest) -> ServerResponse:
+            if "range" in request.headers:
+                return ServerResponse(206, {**headers, "content-range": "bytes 2-9/10"}, b"23456789")
+            return ServerResponse(200, dict(headers), b"0123456789")
+
+        async def main() -> Any:
+            server, fetcher = HttpServer(), page.make("fetcher", policy=AddressPolicy(allow_private=True))
+            port = await server.start(handle, host="127.0.0.1", port=0)
+            try:
+                response = await fetcher.open(FetchRequest(url=f"http://127.0.0.1:{port}/x", **fields))
+                return response, await read(response)
+            finally:
+                await fetcher.aclose()
+                await server.aclose()
+
+        return asyncio.run(main())
+
+    def test_a_server_that_allows_the_page_is_read(self, strict):
+        response, body = self.fetched(strict, {"access-control-allow-origin": strict.origin})
+        assert (response.status, body) == (200, b"0123456789")
+
+    def test_a_server_that_does_not_is_there_and_refuses(self, strict):
+        with pytest.raises(CrossOriginRefused, match="Access-Control-Allow-Origin"):
+            self.fetched(strict, {})
+
+    def test_a_part_whose_place_is_hidden_from_the_page_is_taken_for_what_was_asked(self, strict):
+        response, body = self.fetched(strict, {"access-control-allow-origin": "*"}, first_byte=2)
+        assert (response.status, response.first_byte, body) == (206, 2, b"23456789")
+
+    def test_who_cannot_be_reached_is_no_matter_of_origins(self, strict):
+        async def main() -> None:
+            fetcher = strict.make("fetcher", policy=AddressPolicy(allow_private=True))
+            with pytest.raises(ConnectFailed) as caught:
+                await fetcher.open(FetchRequest(url="http://127.0.0.1:9/"))
+            assert not isinstance(caught.value, CrossOriginRefused)
+            await fetcher.aclose()
+
+        asyncio.run(main())

@@ -1,0 +1,249 @@
+"""Connector on the page's RTCPeerConnection: descriptions in and out, channels when both sides have them.
+
+Promises what the native one does: limits on connections, on the time to
+connect, on descriptions and candidates, on what a peer may send that is not read
+yet; nothing lost before the first read; nothing left once a connection fails or
+its channel ends.  Works on a page only: workers have no RTCPeerConnection.
+
+The browser hides our addresses from peers behind names (`....local`) unless the
+page may use a camera; such names work on one local network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from shoal.transports.errors import ConnectFailed, TimedOut, TransportError, TransportMissing
+from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer
+from shoal.transports.sansio.descriptions import bounded_description
+from shoal.transports.sansio.limits import ChannelLimits
+
+from .datachannel import DataChannel
+from .page import JsException, Listeners, from_js_bytes, in_words, js, js_object
+
+__all__ = ["BrowserConnector"]
+
+_SECOND_US = 1_000_000
+_GATHER_TIMEOUT_S = 5.0  # a STUN server that does not answer costs this much, and what was found until then is used
+
+
+class BrowserConnector:
+    """A Connector; every connection it makes belongs to it until closed."""
+
+    def __init__(
+        self,
+        *,
+        stun_servers: tuple[str, ...] = (),
+        connect_timeout_us: int = 10_000_000,
+        connections_max: int = 128,
+        limits: ChannelLimits | None = None,
+    ) -> None:
+        """`stun_servers` as `stun:host:port`.  `connect_timeout_us` runs in `accept` and in `channel`.
+
+        Chromium refuses more than 500 connections a page, pending offers included.
+        """
+        if not hasattr(js, "RTCPeerConnection"):
+            raise TransportMissing(
+                "there is no RTCPeerConnection here; workers have none, start the session on the page"
+            )
+        self._stun_servers = stun_servers
+        self._connect_timeout_us = connect_timeout_us
+        self._connections_max = connections_max
+        self._limits = limits or ChannelLimits()
+        self._links: set[_Link] = set()
+        self._closed = False
+
+    async def offer(self, label: str) -> OutgoingOffer:
+        """As Connector.offer.  ConnectFailed when `connections_max` are open, ValueError for a label beyond ASCII."""
+        if not label.isascii():
+            raise ValueError(f"label {label!r} is not ASCII; native peers would cut it")
+        link = self._new_link()
+        try:
+            link.attach(link.connection.createDataChannel(label))
+            await link.connection.setLocalDescription(await link.connection.createOffer())
+            return _Offer(link, await link.local_description(), self._connect_timeout_us)
+        except BaseException:
+            await link.close("the offer was not finished")
+            raise
+
+    async def answer(self, offer: str) -> IncomingChannel:
+        """As Connector.answer."""
+        description = bounded_description(offer)
+        link = self._new_link()
+        try:
+            link.listeners.on("datachannel", lambda event: link.attach(event.channel))
+            await link.set_remote(description, "offer")
+            await link.connection.setLocalDescription(await link.connection.createAnswer())
+            return _Answer(link, await link.local_description(), self._connect_timeout_us)
+        except BaseException:
+            await link.close("the answer was not finished")
+            raise
+
+    async def aclose(self) -> None:
+        """As Connector.aclose, all at once: about a second when peers do not answer."""
+        self._closed = True
+        await asyncio.gather(*(link.close("the connector was closed") for link in list(self._links)))
+
+    def _new_link(self) -> _Link:
+        if self._closed:
+            raise ConnectFailed("this connector is closed; make another")
+        if len(self._links) >= self._connections_max:
+            raise ConnectFailed(f"{self._connections_max} connections are open; close one or raise connections_max")
+        servers = [{"urls": url} for url in self._stun_servers]
+        link = _Link(js.RTCPeerConnection.new(js_object(iceServers=servers)), self._limits, self._links.discard)
+        self._links.add(link)
+        return link
+
+
+class _Link:
+    """One RTCPeerConnection with at most one channel, from the first step to the last."""
+
+    def __init__(self, connection: Any, limits: ChannelLimits, forget: Callable[[_Link], None]) -> None:
+        self.connection = connection
+        self.listeners = Listeners(connection)
+        self._limits = limits
+        self._forget = forget
+        self._channel: DataChannel | None = None
+        self._channel_listeners: Listeners | None = None
+        self._opened: asyncio.Future[DataChannel] = asyncio.get_running_loop().create_future()
+        self._gathered = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
+        self.listeners.on("connectionstatechange", self._on_state)
+        self.listeners.on("icegatheringstatechange", self._on_gathering)
+
+    def attach(self, raw: Any) -> None:
+        """Take the link's channel; called inside the browser's event, so it neither waits nor raises."""
+        if self._channel is not None or self._closing is not None:
+            raw.close()  # one channel was agreed on; more are a peer's way to our memory
+            return
+        self._channel = DataChannel(raw, self._limits, self._start_closing)
+        self._channel_listeners = Listeners(raw)
+        self._channel_listeners.on("open", self._on_open)
+        if raw.readyState == "open":
+            self._on_open(None)
+
+    def _on_open(self, _event: Any) -> None:
+        if self._channel is not None and not self._opened.done():
+            self._channel.fingerprint = _peer_fingerprint(self.connection)
+            self._channel.remote_address = _remote_address(self.connection)
+            self._opened.set_result(self._channel)
+
+    def _on_state(self, _event: Any) -> None:
+        state = self.connection.connectionState
+        if state in {"failed", "closed"}:
+            self._start_closing("no path to the peer is left" if state == "failed" else "the peer closed")
+
+    def _on_gathering(self, _event: Any) -> None:
+        if self.connection.iceGatheringState == "complete":
+            self._gathered.set()
+
+    async def set_remote(self, description: str, kind: str) -> None:
+        """ConnectFailed."""
+        try:
+            await self.connection.setRemoteDescription(js_object(type=kind, sdp=description))
+        except JsException as error:
+            raise ConnectFailed(f"the {kind} is not a description we can use: {in_words(error)}") from error
+
+    async def local_description(self) -> str:
+        """With all candidates.  ConnectFailed when it names no address: nobody could ever connect."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GATHER_TIMEOUT_S):
+                await self._gathered.wait()
+        description: str = self.connection.localDescription.sdp
+        if "a=candidate:" not in description:
+            raise ConnectFailed("this machine has no address but loopback, which WebRTC leaves out; add an interface")
+        return description
+
+    async def opened(self, timeout_us: int) -> Channel:
+        """The channel, once it is open; the link is closed if that fails or is cancelled."""
+        try:
+            async with asyncio.timeout(timeout_us / _SECOND_US):
+                return await asyncio.shield(self._opened)
+        except TimeoutError as error:
+            await self.close("it took too long to connect")
+            raise TimedOut(
+                f"no data channel within {timeout_us / _SECOND_US:g} s; the peer may be gone or behind a firewall",
+                phase="connect",
+                timeout_us=timeout_us,
+            ) from error
+        except BaseException:
+            await self.close("connecting was given up")
+            raise
+
+    async def close(self, detail: str) -> None:
+        """Close channel and connection; returns when both are gone, also for the second caller."""
+        await asyncio.shield(self._start_closing(detail, ours=True))
+
+    def _start_closing(self, detail: str, *, ours: bool = False) -> asyncio.Task[None]:
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close(detail, ours=ours))
+        return self._closing
+
+    async def _close(self, detail: str, *, ours: bool) -> None:
+        try:
+            if not self._opened.done():
+                self._opened.set_exception(ConnectFailed(f"not connected: {detail}; try another peer"))
+                self._opened.exception()  # nobody may be waiting
+            if self._channel is not None:
+                await self._channel.finish(detail, ours=ours)
+        finally:
+            self.listeners.release()
+            if self._channel_listeners is not None:
+                self._channel_listeners.release()
+            self.connection.close()
+            self._forget(self)
+
+
+class _Offer:
+    """An OutgoingOffer."""
+
+    def __init__(self, link: _Link, description: str, timeout_us: int) -> None:
+        self.description = description
+        self._link = link
+        self._timeout_us = timeout_us
+
+    async def accept(self, answer: str) -> Channel:
+        """As OutgoingOffer.accept; an answer that cannot be used ends the offer."""
+        try:
+            await self._link.set_remote(bounded_description(answer), "answer")
+        except TransportError:
+            await self._link.close("its answer could not be used")
+            raise
+        return await self._link.opened(self._timeout_us)
+
+    async def close(self) -> None:
+        await self._link.close("the offer was withdrawn")
+
+
+class _Answer:
+    """An IncomingChannel."""
+
+    def __init__(self, link: _Link, description: str, timeout_us: int) -> None:
+        self.description = description
+        self._link = link
+        self._timeout_us = timeout_us
+
+    async def channel(self) -> Channel:
+        """As IncomingChannel.channel."""
+        return await self._link.opened(self._timeout_us)
+
+    async def close(self) -> None:
+        await self._link.close("the answer was withdrawn")
+
+
+def _peer_fingerprint(connection: Any) -> str | None:
+    """SHA-256 of the peer's certificate, as RFC 8122 writes it; of what DTLS saw, not of what its description says."""
+    certificates = connection.sctp.transport.getRemoteCertificates()
+    if not len(certificates):
+        return None
+    return "sha-256 " + hashlib.sha256(from_js_bytes(certificates[0])).digest().hex(":").upper()
+
+
+def _remote_address(connection: Any) -> str | None:
+    """Of the selected pair; the name, where the peer's browser hides its address."""
+    pair = connection.sctp.transport.iceTransport.getSelectedCandidatePair()
+    return str(pair.remote.address) if pair and pair.remote.address else None
