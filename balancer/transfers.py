@@ -25,6 +25,8 @@ from .model import ResourceKey
 
 __all__ = ["Mark", "Phase", "Transfer", "Want"]
 
+_FLIGHT_BYTES = 14_600  # ten packets, which a server sends before it hears of any (RFC 6928)
+_FLIGHT_US = 200_000  # longer than between such packets, unless the source is slow indeed
 _DOUBLINGS_MAX = 16  # of any back-off; its own maximum is reached long before
 
 
@@ -139,6 +141,8 @@ class Transfer(msgspec.Struct, kw_only=True):
         if self.first_byte_us is None or now_us <= self.slice_start_us:
             return
         duration_us = now_us - self.slice_start_us
+        if self.slice_bytes <= _FLIGHT_BYTES and duration_us < _FLIGHT_US:
+            return  # as an init section: it came in one flight, and how fast the source is does not show in it
         estimate.sample(duration_us, self.slice_bytes, now_us)
         rate = self.slice_bytes * 1_000_000 / duration_us
         self.bytes_per_s = rate if self.bytes_per_s is None else (self.bytes_per_s + rate) / 2

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from shoal.transports.errors import ChannelClosed, ConnectFailed, TimedOut
+from shoal.transports.native import aiortc_private
 from shoal.transports.native.webrtc import WebRtcConnector
 from shoal.transports.sansio.limits import ChannelLimits
 
@@ -188,7 +189,7 @@ def test_sending_waits_while_too_much_is_unsent():
 
 
 def test_an_aiortc_that_we_do_not_know_still_delivers_everything(monkeypatch):
-    monkeypatch.setattr("shoal.transports.native.aiortc_private._NEEDED", ("gone",))
+    monkeypatch.setattr(aiortc_private, "_NEEDED", ("gone",))
 
     async def main():
         offering, answering = WebRtcConnector(), WebRtcConnector()
