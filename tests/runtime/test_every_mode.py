@@ -40,15 +40,15 @@ class Noting(Actor):
         self.log.append(message)
 
 
-class Gated(Actor):
-    """Handles a message only once the gate is open."""
+class Slow(Actor):
+    """Takes its time for each message."""
 
-    def __init__(self, log):
+    def __init__(self, log, seconds=0.05):
         self.log = log
-        self.is_open = asyncio.Event()
+        self.seconds = seconds
 
     async def receive(self, message):
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(self.seconds)
         self.log.append(message)
         return message
 
@@ -238,7 +238,7 @@ def test_a_question_whose_asker_gave_up_is_still_handled_as_it_was_asked(make_sy
     log = []
 
     async def body(system):
-        ref = system.spawn(Gated, log)
+        ref = system.spawn(Slow, log)
         ref.tell("first")
         with pytest.raises(AskTimedOut):
             await ref.ask("second", timeout_s=0.01)
@@ -252,7 +252,7 @@ def test_a_full_mailbox_refuses_in_the_sender(make_system):
     log = []
 
     async def body(system):
-        ref = system.spawn(Gated, log, mailbox=MailboxSettings(messages_max=3))
+        ref = system.spawn(Slow, log, mailbox=MailboxSettings(messages_max=3))
         ref.tell(0)
         await until(lambda: system.counters.handling == 1)
         for i in range(1, 4):
@@ -275,7 +275,7 @@ def test_a_mailbox_that_drops_says_what(make_system, overflow):
 
     async def body(system):
         system.dead_letters.subscribe(letters.append)
-        ref = system.spawn(Gated, log, mailbox=MailboxSettings(messages_max=2, overflow=overflow))
+        ref = system.spawn(Slow, log, mailbox=MailboxSettings(messages_max=2, overflow=overflow))
         ref.tell(0)
         await until(lambda: system.counters.handling == 1)
         for i in range(1, 3):
@@ -292,7 +292,7 @@ def test_a_mailbox_that_drops_says_what(make_system, overflow):
 
 def test_a_dropped_question_is_an_error_for_the_asker(make_system):
     async def body(system):
-        ref = system.spawn(Gated, [], mailbox=MailboxSettings(messages_max=1, overflow=Overflow.DROP_NEWEST))
+        ref = system.spawn(Slow, [], mailbox=MailboxSettings(messages_max=1, overflow=Overflow.DROP_NEWEST))
         ref.tell(0)
         await until(lambda: system.counters.handling == 1)
         ref.tell(1)
@@ -306,7 +306,7 @@ def test_an_ask_may_wait_for_room(make_system):
     log = []
 
     async def body(system):
-        ref = system.spawn(Gated, log, mailbox=MailboxSettings(messages_max=1, overflow=Overflow.WAIT))
+        ref = system.spawn(Slow, log, mailbox=MailboxSettings(messages_max=1, overflow=Overflow.WAIT))
         ref.tell(0)
         await until(lambda: system.counters.handling == 1)
         ref.tell(1)
@@ -323,7 +323,8 @@ def test_a_cancelled_send_was_not_sent(make_system):
     log = []
 
     async def body(system):
-        ref = system.spawn(Gated, log, mailbox=MailboxSettings(messages_max=1))
+        # Long enough for the time-out to come first, however busy the machine.
+        ref = system.spawn(Slow, log, seconds=0.5, mailbox=MailboxSettings(messages_max=1))
         ref.tell(0)
         await until(lambda: system.counters.handling == 1)
         ref.tell(1)
@@ -360,7 +361,7 @@ def test_what_waits_when_the_actor_stops_becomes_dead_letters(make_system):
 
     async def body(system):
         system.dead_letters.subscribe(letters.append)
-        ref = system.spawn(Gated, [])
+        ref = system.spawn(Slow, [])
         question = ref.ask(0)
         for i in range(1, 4):
             ref.tell(i)
