@@ -66,7 +66,7 @@ def test_a_seed_gives_the_same_trace_as_natively(kind, seeds):
     assert lines_of_both("traces.py", kind, seeds) > 10 * int(seeds)
 
 
-@pytest.mark.parametrize(("kind", "seeds"), [("compiled", SEEDS), ("plain", "10")])
+@pytest.mark.parametrize(("kind", "seeds"), [("compiled", "50"), ("plain", "5")])
 def test_a_seed_gives_the_same_decisions_as_natively(kind, seeds):
     assert lines_of_both("decisions.py", kind, seeds) == int(seeds)
 
