@@ -33,6 +33,8 @@ from .stack import Stack, TurnServer
 __all__ = ["CandidatePolicy", "ChannelLimits", "ConnectorStatistics", "PeerConnector"]
 
 _SECOND_US = 1_000_000
+_ADDRESS_LOOKS = 10  # without an address a ban by address finds nobody; nothing else needs it
+_ADDRESS_LOOK_S = 0.02
 _DISCONNECTED_S = 1.0  # libraries say so after two to three seconds without an answer; 5 s is the limit
 _NO_ADDRESS: dict[CandidatePolicy, str] = {
     "all": "this machine has no address but loopback, which WebRTC leaves out; add an interface",
@@ -219,7 +221,13 @@ class _Link:
         began_s = asyncio.get_running_loop().time() if since_s is None else since_s
         try:
             async with asyncio.timeout_at(began_s + timeout_us / _SECOND_US):
-                return await asyncio.shield(self._opened)
+                channel = await asyncio.shield(self._opened)
+                for _ in range(_ADDRESS_LOOKS):  # a native engine may say which path it took only after it is open
+                    if channel.remote_address is not None or self._closing is not None:
+                        break
+                    await asyncio.sleep(_ADDRESS_LOOK_S)
+                    channel.remote_address = self._connector.stack.remote_address(self.connection)
+                return channel
         except TimeoutError as error:
             await self.close("it took too long to connect")
             raise TimedOut(
