@@ -156,7 +156,10 @@ class Reporter(Actor[Any]):
                 running = self._running.pop(transfer, None)
                 if running is not None:
                     part = running[1]
-                    part.outcome, part.reason, part.ended_us = outcome, reason, self._since(at_us)
+                    part.ended_us = self._since(at_us)
+                    # A verdict that came while the source was still sending stands: cancelling it is what follows.
+                    if part.outcome == "running":
+                        part.outcome, part.reason = outcome, reason
             case Requested(segment, at_us):
                 asked = self._story(segment)
                 if asked.requested_us is None:

@@ -12,6 +12,7 @@ from shoal.balancer.actors.reporter import (
     PartBegan,
     PartEnded,
     PartGrew,
+    Polluted,
     Reporter,
 )
 from shoal.balancer.config import BalancerConfig
@@ -106,5 +107,17 @@ def test_a_segment_that_is_tried_for_ever_keeps_its_last_transfers_and_counts_th
         report = await report_of(*events)
         assert [part.started_us for part in report.segments[0].parts] == list(range(5, PARTS_MAX + 5))
         assert report.dropped["report_part"] == 5
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("order", ["verdict first", "end first"])
+def test_who_sent_wrong_bytes_is_told_whether_it_was_still_sending_or_not(order: str) -> None:
+    async def main() -> None:
+        verdict, end = Polluted(SEGMENT.key, "peer:0", 20), PartEnded(1, "cancelled", "wrong bytes", 20)
+        after = [verdict, end] if order == "verdict first" else [end, verdict]
+        (segment,) = (await report_of(PartBegan(1, SEGMENT, "peer:0", 0, "start", 0), *after)).segments
+        assert segment.polluted
+        assert [(part.outcome, part.reason, part.ended_us) for part in segment.parts] == [("wrong", "wrong bytes", 20)]
 
     run_virtual(main())
