@@ -259,8 +259,9 @@ class Ground:
         if self.is_here():
             queued = 0
             for cell in self.cells():
+                queued += cell.queued()
                 if cell.mailbox is not None:
-                    queued += cell.mailbox.count + len(cell.mailbox.control or ())
+                    queued += len(cell.mailbox.control or ())
                 if cell.extras is not None and cell.extras.stash:
                     queued += len(cell.extras.stash)
             in_flight = 0 if scheduler.inbox is None else scheduler.inbox.in_flight()
@@ -306,7 +307,7 @@ def _snapshot(cell: Cell) -> ActorSnapshot:
     return ActorSnapshot(
         path=cell.path(),
         state="restarting" if is_restarting else STATE_NAMES[cell.state],
-        queued=0 if cell.mailbox is None else cell.mailbox.count,
+        queued=cell.queued(),
         run_time_us=cell.virtual_ns // 1000,
         actor_class=recipe.__qualname__,
         stashed=0 if extras is None else len(extras.stash or ()),

@@ -56,7 +56,7 @@ class Handling(Ground):
         reply.cell, reply.message, reply.is_question = target, message, True
         cell.reply = None
         try:
-            if target.mailbox is not None and target.settings.overflow == Overflow.WAIT:
+            if self.scheduler.is_full(target) and target.settings.overflow == Overflow.WAIT:
                 self.scheduler.post_or_wait(target, reply, reply)
             else:
                 self.scheduler.post(target, reply)

@@ -157,9 +157,7 @@ class Keeping(Handling):
             self.scheduler.timers.put(timer)
         else:
             target.extras.timers.pop(key, None)
-        box = target.mailbox
-        is_full = box is not None and box.count >= box.limit
-        if is_full and target.settings.overflow in (Overflow.FAIL, Overflow.WAIT):
+        if self.scheduler.is_full(target) and target.settings.overflow in (Overflow.FAIL, Overflow.WAIT):
             self.undelivered(target, message, "timer_refused")
         else:
             self.scheduler.post(target, message)

@@ -88,7 +88,7 @@ class Spawner:
         if cell.state == _STARTING:
             if kind.has_on_start:
                 self.scheduler.signal(cell, self.start_signal)
-            elif cell.mailbox is None:
+            elif cell.mailbox is None and cell.only_message is None:
                 cell.state = _RUNNING
                 cell.is_scheduled = False
             else:  # its `__init__` told it something

@@ -8,26 +8,28 @@ from .stats cimport Stats
 
 @cython.final
 cdef class Cell:
+    # What each message touches comes first, and lies close together: a hundred actors' share of it fits the fastest cache.
     cdef public uint8_t state
     cdef public uint8_t is_open
     cdef public uint8_t is_scheduled
     cdef public uint8_t is_ready
     cdef public uint8_t is_urgent
     cdef public uint8_t is_resumable
-    cdef public int in_flight
-    cdef public int backlog
-    cdef public int64_t virtual_ns
-    cdef public int64_t order
+    cdef public object only_message
+    cdef public Mailbox mailbox
     cdef public object function
     cdef public object actor
-    cdef public object handle
-    cdef public Mailbox mailbox
-    cdef public object settings
+    cdef public int64_t virtual_ns
+    cdef public int64_t order
     cdef public object signals
     cdef public object continuation
-    cdef public object fiber
     cdef public Reply reply
+    cdef public Stats stats
+    cdef public object fiber
     cdef public object message
+    cdef public object handle
+    cdef public object settings
+    cdef public object extras
     cdef public Cell parent
     cdef public Cell last_child
     cdef public Cell previous_sibling
@@ -35,11 +37,12 @@ cdef class Cell:
     cdef public object name
     cdef public int64_t serial
     cdef public object recipe
-    cdef public object extras
-    cdef public Stats stats
+    cdef public int in_flight
+    cdef public int backlog
 
     cpdef void begin(self, Cell parent, object name, int64_t serial, object settings, object recipe) except *
     cdef void _blank(self) except *
+    cpdef Py_ssize_t queued(self) except -1
     cpdef void adopt(self, Cell child) except *
     cpdef void disown(self, Cell child) except *
     @cython.locals(child=Cell, found=list)

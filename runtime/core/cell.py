@@ -56,6 +56,7 @@ class Cell:
         "message",
         "name",
         "next_sibling",
+        "only_message",
         "order",
         "parent",
         "previous_sibling",
@@ -98,7 +99,8 @@ class Cell:
         self.function: Any = None  # called with (actor, message): no bound method to keep for each actor
         self.actor: Any = None
         self.handle: Any = None  # the ActorRef
-        self.mailbox: Mailbox | None = None  # there only while it holds something
+        self.only_message: Any = None  # the one that waits, while no other does: most actors need no mailbox
+        self.mailbox: Mailbox | None = None  # of those that have more; then there is no `only_message`
         self.signals: deque[Any] | None = None  # the life-cycle's own messages: stop, child ended, task failed
         self.continuation: Any = None  # a generator, or a fiber with a coroutine in it
         self.fiber: Any = None
@@ -109,6 +111,12 @@ class Cell:
         self.next_sibling: Cell | None = None
         self.extras: Any = None
         self.stats: Stats | None = None  # only if metrics are on
+
+    def queued(self) -> int:
+        """User messages that wait."""
+        if self.only_message is not None:
+            return 1
+        return 0 if self.mailbox is None else self.mailbox.count
 
     def adopt(self, child: Cell) -> None:
         """Put a child behind those that started before it."""

@@ -85,8 +85,7 @@ class ActorRef:
         scheduler = self._scheduler
         if scheduler.inbox is not None and scheduler.thread != _threads.get_ident():
             return self._cell.backlog
-        box = self._cell.mailbox
-        return 0 if box is None else box.count
+        return self._cell.queued()
 
     def stop(self) -> None:
         """Ask the actor to stop, ahead of all waiting messages."""

@@ -72,11 +72,10 @@ cdef class Scheduler:
     cpdef void post(self, Cell cell, object item) except *
     @cython.locals(box=Mailbox)
     cpdef void post_control(self, Cell cell, object message) except *
-    @cython.locals(box=Mailbox)
     cpdef void put_back(self, Cell cell, object item) except *
     @cython.locals(box=Mailbox)
     cpdef bint post_or_wait(self, Cell cell, object item, Reply reply) except -1
-    @cython.locals(reply=Reply, box=Mailbox)
+    @cython.locals(reply=Reply)
     cpdef Reply ask(self, Cell cell, object message, int64_t timeout_us)
     @cython.locals(now_us=int64_t)
     cpdef void expect(self, Reply reply, int64_t timeout_us) except *
@@ -99,7 +98,7 @@ cdef class Scheduler:
     cpdef void resume(self, Cell cell) except *
     cpdef void signal(self, Cell cell, object signal) except *
     cpdef void activate(self, Cell cell) except *
-    @cython.locals(end_ns=int64_t, more=bint)
+    @cython.locals(end_ns=int64_t, began_ns=int64_t, more=bint)
     cpdef bint turn(self, int64_t budget_us, int64_t now_us) except -1
     @cython.locals(cell=Cell)
     cdef void _attend(self) except *
@@ -112,7 +111,7 @@ cdef class Scheduler:
     cdef inline void _show(self, Cell cell) noexcept
     cdef inline void _show_message(self, object message) noexcept
     @cython.locals(
-        start_ns=int64_t, now_ns=int64_t, used_ns=int64_t, taken=int64_t, left=Py_ssize_t,
+        start_ns=int64_t, now_ns=int64_t, used_ns=int64_t, taken=int64_t, left=Py_ssize_t, queued=Py_ssize_t,
         box=Mailbox, stats=Stats, reply=Reply,
     )
     cdef void _run(self, Cell cell, int64_t end_ns) except *
@@ -129,6 +128,10 @@ cdef class Scheduler:
     cpdef void hasten(self, Reply reply) except *
     @cython.locals(timer=Timer)
     cdef void _expire(self, int64_t now_us) except *
+    @cython.locals(box=Mailbox)
+    cpdef bint is_full(self, Cell cell) except -1
+    @cython.locals(box=Mailbox)
+    cdef Mailbox _box(self, Cell cell)
     @cython.locals(box=Mailbox)
     cdef Mailbox _lease(self, Cell cell)
     @cython.locals(box=Mailbox)

@@ -2,7 +2,8 @@
 
 `turn(budget_us, now_us)` is the one place where messages leave mailboxes.  An
 event loop calls it once for each slice of work; it runs actors until nothing is
-ready or the budget is spent, and says whether anything is left.
+ready or the budget is spent, or would be by one more slice like the last, and
+says whether anything is left.
 
 In a turn, until the budget is spent:
 
@@ -166,11 +167,14 @@ class Scheduler:
             self.bury(cell, item, "stopped")
             return
         box = cell.mailbox
-        if box is None:
-            box = self._lease(cell)
-        if not box.push(item):
-            self._overflow(cell, box, item)
-            return
+        if cell.only_message is None and (box is None or box.count == 0) and item is not None:
+            cell.only_message = item
+        else:
+            if box is None or cell.only_message is not None:
+                box = self._box(cell)
+            if not box.push(item):
+                self._overflow(cell, box, item)
+                return
         self.sent += 1
         if not cell.is_scheduled:
             self.ready(cell)
@@ -187,16 +191,13 @@ class Scheduler:
         box = cell.mailbox
         if box is None:
             box = self._lease(cell)
-        box.push_control(message)
+        box.push_control(message)  # ahead of `only_message` too
         if not cell.is_scheduled:
             self.ready(cell)
 
     def put_back(self, cell: Cell, item: Any) -> None:
         """Put a message that was taken out of the mailbox, and is counted nowhere now, ahead of the others."""
-        box = cell.mailbox
-        if box is None:
-            box = self._lease(cell)
-        box.put_back(item)
+        self._box(cell).put_back(item)
         if not cell.is_scheduled:
             self.ready(cell)
 
@@ -206,10 +207,10 @@ class Scheduler:
         When room comes, the oldest waiting item goes in.  If `reply` is not the
         item itself, it is a `send` that only wants to know, and is answered then.
         """
-        box = cell.mailbox
-        if not cell.is_open or box is None or box.count < box.limit:
+        if not cell.is_open or not self.is_full(cell):
             self.post(cell, item)
             return True
+        box = self._box(cell)
         if box.waiting is None:
             box.waiting = deque()
         if len(box.waiting) >= _WAITING_MAX:
@@ -222,8 +223,7 @@ class Scheduler:
         if self.inbox is not None and self.thread != _threads.get_ident():
             return self.inbox.ask(cell, message, timeout_us)
         reply = new_reply(self, cell, message)
-        box = cell.mailbox
-        if box is not None and box.count >= box.limit and cell.settings.overflow == Overflow.WAIT:
+        if self.is_full(cell) and cell.settings.overflow == Overflow.WAIT:
             self.post_or_wait(cell, reply, reply)
         else:
             self.post(cell, reply)
@@ -254,16 +254,15 @@ class Scheduler:
 
     def arrive(self, cell: Cell, item: Any) -> None:
         """Post what came from another thread, where it was let in: there is room for it."""
-        box = cell.mailbox
-        if box is not None and box.count >= box.limit and cell.settings.overflow in (Overflow.FAIL, Overflow.WAIT):
+        if self.is_full(cell) and cell.settings.overflow in (Overflow.FAIL, Overflow.WAIT):
+            box = self._box(cell)
             limit = box.limit
             box.limit = box.count + 1
             self.post(cell, item)
             box.limit = limit
         else:
             self.post(cell, item)
-        box = cell.mailbox
-        cell.backlog = 0 if box is None else box.count
+        cell.backlog = cell.queued()
 
     def arrive_or_wait(self, cell: Cell, item: Any, reply: Reply) -> None:
         """`send`, or an `ask` that may wait for room, from another thread."""
@@ -392,7 +391,7 @@ class Scheduler:
         """The life-cycle has made the cell run: let its messages come."""
         cell.state = _RUNNING
         cell.is_scheduled = False
-        if cell.mailbox is not None and cell.mailbox.has_messages():
+        if cell.only_message is not None or (cell.mailbox is not None and cell.mailbox.has_messages()):
             self.ready(cell)
 
     # running
@@ -421,7 +420,10 @@ class Scheduler:
                 if self._asides > 0:
                     self._attend()
                 elif self._ready.count > 0:
+                    began_ns = self._spent_ns
                     self._run(self._ready.pop(), end_ns)
+                    if 2 * self._spent_ns - began_ns >= end_ns:
+                        break  # another slice like this one would pass the end
                 elif self.inbox is None or self.inbox.count == 0:
                     break
                 if self._spent_ns >= end_ns:
@@ -537,9 +539,9 @@ class Scheduler:
             if stats is None:
                 stats = cell.stats = Stats()
             stats.slices += 1
-            box = cell.mailbox
-            if box is not None and box.count > stats.queued_peak:
-                stats.queued_peak = box.count
+            queued = cell.queued()
+            if queued > stats.queued_peak:  # noqa: PLR1730, as in `ready.py`
+                stats.queued_peak = queued
             if stats.ready_ns != 0:
                 stats.waited(start_ns)
         try:
@@ -552,18 +554,22 @@ class Scheduler:
                 left -= 1
             while cell.state == _RUNNING and cell.signals is None and left > 0 and now_ns < end_ns:
                 box = cell.mailbox
-                if box is None:
+                if cell.only_message is not None and (box is None or box.control is None):
+                    item = cell.only_message
+                    cell.only_message = None
+                elif box is None:
                     break
-                if box.control is not None:
-                    item = box.pop()
-                elif box.count > 0:
-                    item = box.pop_oldest()
                 else:
-                    break
-                if box.waiting is not None:
-                    self._admit(cell, box)
+                    if box.control is not None:
+                        item = box.pop()
+                    elif box.count > 0:
+                        item = box.pop_oldest()
+                    else:
+                        break
+                    if box.waiting is not None:
+                        self._admit(cell, box)
                 if self.inbox is not None:
-                    cell.backlog = box.count
+                    cell.backlog = cell.queued()
                 self.taken += 1
                 if type(item) is Reply and item.is_question:
                     reply = item
@@ -604,6 +610,9 @@ class Scheduler:
             self.ready(cell)
         elif cell.state == _RUNNING:
             box = cell.mailbox
+            if cell.only_message is not None:
+                self.ready(cell)
+                return
             if box is None:
                 cell.is_scheduled = False
                 return
@@ -738,7 +747,22 @@ class Scheduler:
             else:
                 self.host.fired(timer)
 
-    # full mailboxes
+    # mailboxes
+
+    def is_full(self, cell: Cell) -> bool:
+        """Whether there is no room for a message."""
+        box = cell.mailbox if cell.only_message is None else self._box(cell)
+        return box is not None and box.count >= box.limit
+
+    def _box(self, cell: Cell) -> Mailbox:
+        """The mailbox, with all user messages in it."""
+        box = cell.mailbox
+        if box is None:
+            box = self._lease(cell)
+        if cell.only_message is not None:
+            box.push(cell.only_message)
+            cell.only_message = None
+        return box
 
     def _lease(self, cell: Cell) -> Mailbox:
         settings = cell.settings
@@ -759,7 +783,7 @@ class Scheduler:
 
     def empty(self, cell: Cell) -> Mailbox | None:
         """Take the mailbox of a cell that has ended, with all that is in it."""
-        box = cell.mailbox
+        box = cell.mailbox if cell.only_message is None else self._box(cell)
         if box is not None:
             cell.mailbox = None
             self._lent -= 1

@@ -47,18 +47,20 @@ def test_a_tell_that_finds_no_room_raises_in_the_sender(system, overflow):
     [
         (Overflow.DROP_NEWEST, [1, 2], [3, 4], DeadLetterReason.DROPPED_NEWEST),
         (Overflow.DROP_OLDEST, [3, 4], [1, 2], DeadLetterReason.DROPPED_OLDEST),
+        (Overflow.DROP_NEWEST, [1], [2, 3, 4], DeadLetterReason.DROPPED_NEWEST),
+        (Overflow.DROP_OLDEST, [4], [1, 2, 3], DeadLetterReason.DROPPED_OLDEST),
     ],
 )
 def test_dropped_messages_are_dead_letters(system, overflow, kept, dropped, reason):
     letters = []
     system.dead_letters.subscribe(letters.append)
-    ref, log = recorder(system, overflow)
+    ref, log = recorder(system, overflow, messages_max=len(kept))
     for i in (1, 2, 3, 4):
         ref.tell(i)
     system.run_until_idle()
     assert log == kept
     assert [(letter.ref, letter.message, letter.reason) for letter in letters] == [(ref, m, reason) for m in dropped]
-    assert system.counters.dead_letters == {reason.value: 2}
+    assert system.counters.dead_letters == {reason.value: len(dropped)}
 
 
 def test_a_message_to_the_stopped_is_a_dead_letter_and_no_error(system):

@@ -106,6 +106,40 @@ def test_a_turn_ends_when_its_budget_is_spent_and_says_that_more_is_left():
     assert len(log) == 2000
 
 
+def test_a_turn_ends_before_its_budget_if_one_more_slice_would_pass_it():
+    driver = ManualDriver()
+    system = ActorSystem(driver=driver, fixed_cost_ns=40_000, turn_budget_us=250, loop_delay_interval_us=None)
+    system.start()
+    log = []
+    flooded(system, log, 10, 10)
+    driver._is_awake = False
+    driver._turn()
+    slices_us = [80] * (len(log) // 2)  # two messages each, of 40 us
+    assert sum(slices_us) <= 250 < sum(slices_us) + 80
+    driver.run_until_idle()
+    assert len(log) == 100
+
+
+def test_one_handler_runs_in_each_turn_however_small_the_budget(system):
+    log = []
+    flooded(system, log, 2, 2)
+    for count in (1, 2, 3, 4):
+        system._life.scheduler.turn(1, 0)
+        assert len(log) == count
+
+
+def test_none_is_a_message_like_others(system):
+    log = []
+    ref = system.spawn(Noting, "it", log)
+    for messages in ((None,), (None, 1), (1, None, None, 2)):
+        log.clear()
+        for message in messages:
+            ref.tell(message)
+        assert ref.queued == len(messages)
+        system.run_until_idle()
+        assert [message for _, message in log] == list(messages)
+
+
 def test_a_stop_is_not_delayed_by_waiting_messages(system):
     log = []
     (ref,) = flooded(system, log, 1, 500)

@@ -219,6 +219,8 @@ async def timers_race_their_cancelling(system):
         def waiting_or_done(self):
             own = [entry for entry in fired if entry[1] == self.ref.name]
             box = self._cell.mailbox
+            if self._cell.only_message is not None:
+                return [*own, (self._cell.only_message, "")]
             waiting = []
             while box is not None and box.count:
                 waiting.append(box.pop_oldest())

@@ -143,7 +143,7 @@ async def back_pressure(system):
 
     class Slow(Sink):
         async def receive(self, message):
-            depths.append(self._cell.mailbox.count if self._cell.mailbox is not None else 0)
+            depths.append(self._cell.queued())
             await asyncio.sleep(0.001)
             self.got.append(message)
 
