@@ -318,7 +318,7 @@ def _snapshot(cell: Cell) -> ActorSnapshot:
             handled=stats.handled,
             slices=stats.slices,
             run_time_us=stats.run_ns // 1000,
-            queued_peak=stats.queued_peak,
+            queued_peak=stats.peak(),
             waits_log2=tuple(stats.waits),
         ),
     )

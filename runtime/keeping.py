@@ -126,14 +126,14 @@ class Keeping(Handling):
             raise ValueError("interval_us (fixed rate) and fixed_delay_us are both given; a timer has one of them")
         if cell.state == STOPPED:
             raise ActorStopped(f"{cell.path()} has stopped and can have no timers")
+        hash(key)  # or nothing is set
         self.cancel_timer(cell, key)
         belongings = belongings_of(cell)
         if belongings.timers is None:
             belongings.timers = {}
         timers = self.scheduler.timers
-        payload = (key, message, fixed_delay_us is not None)
-        repeat_us = interval_us or fixed_delay_us or 0
-        belongings.timers[key] = timers.set(self.now_us() + delay_us, cell, payload, repeat_us)
+        repeat_us = interval_us or -(fixed_delay_us or 0)
+        belongings.timers[key] = timers.set(self.now_us() + delay_us, cell, message, repeat_us, key)
         self.scheduler.need_turn()
 
     def cancel_timer(self, cell: Cell, key: object) -> bool:
@@ -147,16 +147,16 @@ class Keeping(Handling):
         if not isinstance(target, Cell):
             target()
             return
-        key, message, is_delay = timer.payload
-        if is_delay:
-            timer.deadline_us = self.scheduler.now_us + timer.interval_us
+        message = timer.payload
+        if timer.interval_us < 0:
+            timer.deadline_us = self.scheduler.now_us - timer.interval_us
             self.scheduler.timers.put(timer)
         elif timer.interval_us > 0:
             late_us = self.scheduler.now_us - timer.deadline_us
             timer.deadline_us += timer.interval_us * (1 + late_us // timer.interval_us)
             self.scheduler.timers.put(timer)
         else:
-            target.extras.timers.pop(key, None)
+            target.extras.timers.pop(timer.key, None)
         if self.scheduler.is_full(target) and target.settings.overflow in (Overflow.FAIL, Overflow.WAIT):
             self.undelivered(target, message, "timer_refused")
         else:

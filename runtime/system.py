@@ -45,6 +45,9 @@ N = TypeVar("N")
 class ActorSystem:
     """Actors that live and die together."""
 
+    # A place of its own for what each `spawn` looks up (`core/bound.py`).
+    __slots__ = ("__dict__", "__weakref__", "_ref")
+
     _life_class: type[Life] = Life  # a simulation's notes what happens
 
     def __new__(cls, *_args: Any, mode: str = "cooperative", **_options: Any) -> Self:

@@ -30,10 +30,10 @@ def spawn(
 ) -> Any:
     """Start a child: `Actor.spawn` and `ActorSystem.spawn` say what the arguments are."""
     if name is None and mailbox is None and restart is None and own_scheduler is None and blocking is None:
-        ref = _spawn_with(self._ref, actor_class, args, kwargs)
+        ref = _spawn_with(_bound.ref_of(self), actor_class, args, kwargs)
         if ref is not None:
             return ref
-    return _spawn(self._ref, actor_class, args, kwargs, (name, mailbox, restart, own_scheduler, blocking))
+    return _spawn(_bound.ref_of(self), actor_class, args, kwargs, (name, mailbox, restart, own_scheduler, blocking))
 
 
 def spawn_method(kind: type) -> Any:
@@ -42,7 +42,7 @@ def spawn_method(kind: type) -> Any:
 
 
 def _spawn_plainly(self: Any, actor_class: Any, args: tuple[Any, ...]) -> Any:
-    return _spawn_with(self._ref, actor_class, args, None)
+    return _spawn_with(_bound.ref_of(self), actor_class, args, None)
 
 
 def _spawn_with(parent: ActorRef, actor_class: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
@@ -66,21 +66,21 @@ def start_timer(
 ) -> None:
     """Send this actor a message later: `Actor.start_timer` says what the arguments are."""
     is_once = interval_us is None and fixed_delay_us is None
-    if not (is_once and _start_once(self._ref, key, message, delay_us)):
-        host = self._ref.scheduler.host
-        host.start_timer(
-            self._ref.cell, key, message, delay_us=delay_us, interval_us=interval_us, fixed_delay_us=fixed_delay_us
+    ref = _bound.ref_of(self)
+    if not (is_once and _start_once(ref, key, message, delay_us)):
+        ref.scheduler.host.start_timer(
+            ref.cell, key, message, delay_us=delay_us, interval_us=interval_us, fixed_delay_us=fixed_delay_us
         )
 
 
 def _start_once(ref: ActorRef, key: object, message: Any, delay_us: int) -> bool:
-    return bool(ref._scheduler.start_timer(ref._cell, key, message, delay_us))  # noqa: SLF001, of the core
+    return ref._scheduler.start_timer(ref._cell, key, message, delay_us)  # noqa: SLF001, of the core
 
 
 def cancel_timer(self: Any, key: object) -> bool:
     """Forget a timer: `Actor.cancel_timer` says what comes back."""
-    return _cancel(self._ref, key)
+    return _cancel(_bound.ref_of(self), key)
 
 
 def _cancel(ref: ActorRef, key: object) -> bool:
-    return bool(ref._scheduler.cancel_timer(ref._cell, key))  # noqa: SLF001
+    return ref._scheduler.cancel_timer(ref._cell, key)  # noqa: SLF001

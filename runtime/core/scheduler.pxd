@@ -22,8 +22,6 @@ cdef Py_ssize_t _TIMERS_A_TURN
 cdef Py_ssize_t _POOL_MAX
 cdef Py_ssize_t _LENT_MAX
 cdef Py_ssize_t _WAITING_MAX
-cdef int64_t _WAITS_ALL
-cdef int64_t _WAITS_MASK
 
 
 @cython.final
@@ -84,7 +82,7 @@ cdef class Scheduler:
     cpdef void arrive_or_wait(self, Cell cell, object item, Reply reply) except *
     @cython.locals(reply=Reply)
     cpdef Reply send(self, Cell cell, object message)
-    @cython.locals(timers=dict, timer=Timer, now_us=int64_t)
+    @cython.locals(timers=dict, timer=Timer, before=Timer, now_us=int64_t)
     cpdef bint start_timer(self, Cell cell, object key, object message, int64_t delay_us) except -1
     @cython.locals(timers=dict, timer=Timer)
     cpdef bint cancel_timer(self, Cell cell, object key) except -1
@@ -111,7 +109,7 @@ cdef class Scheduler:
     cdef inline void _show(self, Cell cell) noexcept
     cdef inline void _show_message(self, object message) noexcept
     @cython.locals(
-        start_ns=int64_t, now_ns=int64_t, used_ns=int64_t, taken=int64_t, left=Py_ssize_t, queued=Py_ssize_t,
+        start_ns=int64_t, now_ns=int64_t, used_ns=int64_t, taken=int64_t, left=Py_ssize_t,
         box=Mailbox, stats=Stats, reply=Reply,
     )
     cdef void _run(self, Cell cell, int64_t end_ns) except *

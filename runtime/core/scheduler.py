@@ -61,8 +61,6 @@ _NO_END_NS = 10**15
 _TIMERS_A_TURN = 256  # a burst of deadlines may not hold a turn up; the rest are due at once
 _POOL_MAX = 256  # empty mailboxes kept for the next actor that gets a message: about 40 kB
 _LENT_MAX = 256  # mailboxes that stay where they are when they are empty: those who talk much are few
-_WAITS_ALL = 256  # slices of an actor whose waits are all measured, so that who runs seldom has a histogram too
-_WAITS_MASK = 15  # then one in sixteen
 _WAITING_MAX = 1024  # senders that may wait for room in one mailbox; more would be a queue without a limit
 
 
@@ -289,11 +287,13 @@ class Scheduler:
         timers: dict[object, Any] | None = cell.extras.timers
         if timers is None:
             return False
-        timer = timers.get(key)
-        if timer is not None:
-            self.timers.cancel(timer)
         now_us = self.now_us + (_clock.perf_counter_ns() - self._began_ns) // 1000
-        timers[key] = self.timers.set(now_us + delay_us, cell, (key, message, False))
+        timer = self.timers.make(now_us + delay_us, cell, message, 0, key)
+        before = timers.setdefault(key, timer)  # and if that raises, nothing is set
+        if before is not timer:
+            self.timers.cancel(before)
+            timers[key] = timer
+        self.timers.put(timer)
         return True  # the end of the turn arms the loop
 
     def cancel_timer(self, cell: Cell, key: object) -> bool:
@@ -360,7 +360,7 @@ class Scheduler:
         cell.is_scheduled = True
         if cell.is_ready:
             return
-        if cell.stats is not None and (cell.stats.slices < _WAITS_ALL or cell.stats.slices & _WAITS_MASK == 0):
+        if cell.stats is not None and cell.stats.slices >= cell.stats.measured_from:
             cell.stats.ready_ns = self._spent_ns if self.in_turn else self._look()
         self._ready.push(cell)
         if not self._is_awake:
@@ -539,9 +539,8 @@ class Scheduler:
             if stats is None:
                 stats = cell.stats = Stats()
             stats.slices += 1
-            queued = cell.queued()
-            if queued > stats.queued_peak:  # noqa: PLR1730, as in `ready.py`
-                stats.queued_peak = queued
+            if cell.mailbox is not None and cell.mailbox.count > stats.queued_peak:
+                stats.queued_peak = cell.mailbox.count
             if stats.ready_ns != 0:
                 stats.waited(start_ns)
         try:

@@ -2,6 +2,8 @@ cimport cython
 from libc.stdint cimport int64_t
 
 cdef int _BUCKETS
+cdef int64_t _WAITS_ALL
+cdef int64_t _WAITS_EVERY
 
 
 @cython.final
@@ -11,6 +13,7 @@ cdef class Stats:
     cdef public int64_t run_ns
     cdef public int64_t queued_peak
     cdef public int64_t ready_ns
+    cdef public int64_t measured_from
     cdef public list waits
 
     @cython.locals(wait_us=int64_t, bucket=int)

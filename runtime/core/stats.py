@@ -3,8 +3,8 @@
 `waits` is a histogram by powers of two of how long the actor waited from having
 something to do until it ran: `waits[n]` counts waits of at least 2^(n-1) and
 less than 2^n microseconds, `waits[0]` those of none.  The scheduler notes
-`ready_ns` for the first slices, then for one in sixteen: counting each cost a
-tenth of ping-pong's throughput.
+`ready_ns` for the first slices, then for one in 64: counting each cost a tenth of
+ping-pong's throughput.
 """
 
 from __future__ import annotations
@@ -12,25 +12,33 @@ from __future__ import annotations
 __all__ = ["Stats"]
 
 _BUCKETS = 32  # the last is for half an hour and more
+_WAITS_ALL = 256  # slices whose waits are all measured, so that who runs seldom has a histogram too
+_WAITS_EVERY = 64  # then one of so many
 
 
 class Stats:
     """One actor's figures; made with its first slice."""
 
-    __slots__ = ("handled", "queued_peak", "ready_ns", "run_ns", "slices", "waits")
+    __slots__ = ("handled", "measured_from", "queued_peak", "ready_ns", "run_ns", "slices", "waits")
 
     def __init__(self) -> None:
         self.handled = 0  # messages taken out of the mailbox
         self.slices = 0
         self.run_ns = 0
-        self.queued_peak = 0  # seen when a slice begins: a mailbox only grows between slices
+        self.queued_peak = 0  # seen when a slice begins: a mailbox only grows between slices; one message not counted
+        self.measured_from = 0  # the number of slices after which a wait is measured again
         self.ready_ns = 0  # when it last came to have something to do; 0: not known
         self.waits: list[int] = [0] * _BUCKETS
+
+    def peak(self) -> int:
+        """The most messages that have waited: who has handled one had one waiting."""
+        return max(self.queued_peak, 1 if self.handled else 0)
 
     def waited(self, now_ns: int) -> None:
         """The actor, which was ready at `ready_ns`, runs now."""
         wait_us = (now_ns - self.ready_ns) // 1000
         self.ready_ns = 0
+        self.measured_from = self.slices + (0 if self.slices < _WAITS_ALL else _WAITS_EVERY - 1)
         bucket = 0
         while wait_us > 0 and bucket < _BUCKETS - 1:
             wait_us >>= 1

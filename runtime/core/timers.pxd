@@ -9,6 +9,7 @@ cdef class Timer:
     cdef public int64_t deadline_us
     cdef public int64_t interval_us
     cdef public object target
+    cdef public object key
     cdef public object payload
     cdef int64_t _order
     cdef Py_ssize_t _place
@@ -23,7 +24,9 @@ cdef class Timers:
     cdef int64_t _orders
 
     @cython.locals(timer=Timer)
-    cpdef Timer set(self, int64_t deadline_us, object target, object payload=*, int64_t interval_us=*)
+    cpdef Timer set(self, int64_t deadline_us, object target, object payload=*, int64_t interval_us=*, object key=*)
+    @cython.locals(timer=Timer)
+    cdef Timer make(self, int64_t deadline_us, object target, object payload, int64_t interval_us, object key)
     @cython.locals(count=Py_ssize_t)
     cpdef void put(self, Timer timer) except *
     @cython.locals(place=Py_ssize_t, count=Py_ssize_t, last=Timer)

@@ -18,14 +18,15 @@ _KEPT_CAPACITY = 1024  # places kept when none is set: appending and popping eac
 
 
 class Timer:
-    """One deadline: what to do (`target`, `payload`) is for whoever takes it out to know."""
+    """One deadline: what to do (`target`, `key`, `payload`) is for whoever takes it out to know."""
 
-    __slots__ = ("_order", "_place", "deadline_us", "interval_us", "payload", "target")
+    __slots__ = ("_order", "_place", "deadline_us", "interval_us", "key", "payload", "target")
 
-    def __init__(self, deadline_us: int, target: Any, payload: Any, interval_us: int) -> None:
+    def __init__(self, deadline_us: int, target: Any, payload: Any, interval_us: int, key: object) -> None:
         self.deadline_us = deadline_us
-        self.interval_us = interval_us  # 0: fires once
+        self.interval_us = interval_us  # 0: fires once; below 0: so long after it has fired
         self.target = target
+        self.key = key
         self.payload = payload
         self._order = 0
         self._place = -1  # in the heap; -1 when not in it
@@ -47,15 +48,23 @@ class Timers:
     def __len__(self) -> int:
         return self._count
 
-    def set(self, deadline_us: int, target: Any, payload: Any = None, interval_us: int = 0) -> Timer:
+    def set(
+        self, deadline_us: int, target: Any, payload: Any = None, interval_us: int = 0, key: object = None
+    ) -> Timer:
         """A new timer.  It comes out of `pop_due` once `deadline_us` has passed."""
+        timer = self.make(deadline_us, target, payload, interval_us, key)
+        self.put(timer)
+        return timer
+
+    def make(self, deadline_us: int, target: Any, payload: Any, interval_us: int, key: object) -> Timer:
+        """A timer that is not set yet."""
         timer = Timer.__new__(Timer)  # and not Timer(...), which would box each number
         timer.deadline_us = deadline_us
         timer.interval_us = interval_us
         timer.target = target
         timer.payload = payload
+        timer.key = key
         timer._place = -1  # noqa: SLF001
-        self.put(timer)
         return timer
 
     def put(self, timer: Timer) -> None:

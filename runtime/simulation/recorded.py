@@ -263,7 +263,7 @@ class RecordedLife(Life):
         if not isinstance(cell, Cell):
             super().fired(timer)
             return
-        key, message, _ = timer.payload
+        key, message = timer.key, timer.payload
         now_us = self.scheduler.now_us
         self.recorder.due(timer.deadline_us, now_us)
         if timer in self.recorder.delayed:

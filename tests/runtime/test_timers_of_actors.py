@@ -1,8 +1,10 @@
 """Timers that send an actor messages."""
 
+import asyncio
+
 import pytest
 
-from shoal.runtime import Actor, MailboxSettings
+from shoal.runtime import Actor, ActorSystem, MailboxSettings
 from shoal.runtime.testing import ManualSystem
 
 
@@ -136,3 +138,23 @@ def test_times_that_make_no_sense_are_refused_at_the_call(system, delay_us, inte
 
     ticking(system, start)
     assert len(errors) == 1
+
+
+def test_a_key_that_cannot_be_one_is_refused_and_leaves_no_timer():
+    """The first timer of an actor is set in another way than those that follow."""
+    left = []
+
+    def start(actor):
+        for _ in range(2):
+            before = len(actor.ref.scheduler.timers)
+            with pytest.raises(TypeError, match="unhashable"):
+                actor.start_timer([], "tick", delay_us=1_000_000)
+            left.append(len(actor.ref.scheduler.timers) - before)
+            actor.start_timer("k", "tick", delay_us=1_000_000)
+
+    async def main():
+        async with ActorSystem() as system:
+            await system.spawn(Ticking, []).ask(start)
+
+    asyncio.run(main())
+    assert left == [0, 0]
