@@ -57,6 +57,7 @@ _PAUSE_S = 5.0
 _SLOW_BYTES_PER_S = 20_000
 _REQUESTS_MAX = 10_000  # records kept; a demo makes some hundreds
 _CORRUPT_AT = 64 * 1024 + 100  # in the second block, so that the first one is good
+_ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 _TYPES = {
     ".m3u8": "application/vnd.apple.mpegurl",
     ".m4s": "video/mp4",
@@ -207,7 +208,10 @@ class Origin:
         self.requests.append(record)
         if record.fault.isdigit():
             record.status = int(record.fault)
-            return web.Response(status=record.status, text=f"{self.name}: out of order on purpose\n")
+            # A page may read the status: without this header a browser tells players of no status at all.
+            return web.Response(
+                status=record.status, text=f"{self.name}: out of order on purpose\n", headers=_ANY_ORIGIN
+            )
         if record.fault == "hang":
             await asyncio.sleep(_HANG_S)
         if record.fault == "reset":
@@ -234,7 +238,7 @@ class Origin:
             "ETag": file.etag,
             "Accept-Ranges": "bytes",
             "Content-Type": _TYPES.get(Path(path).suffix, "application/octet-stream"),
-            "Access-Control-Allow-Origin": "*",
+            **_ANY_ORIGIN,
             "Access-Control-Expose-Headers": "ETag, Content-Range, Content-Length",
         }
         total = len(file.data)

@@ -91,11 +91,12 @@ def test_nothing_outside_the_folder_is_served(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["503", "500", "404"])
-def test_a_status_fault_answers_with_that_status(tmp_path, kind):
+def test_a_status_fault_answers_with_that_status_which_pages_may_read(tmp_path, kind):
     async def use(origin, client):
         origin.fault = Fault(kind)
         async with client.get("/a.m4s") as response:
             assert response.status == int(kind)
+            assert response.headers["Access-Control-Allow-Origin"] == "*"
 
     with_origin(tmp_path, use)
 
