@@ -24,7 +24,7 @@ from shoal.runtime import (
 )
 from shoal.runtime.testing import SimulatedLoop
 
-from .support import adds_up, until
+from .support import adds_up, is_at_rest, until
 
 
 class Echo(Actor):
@@ -49,6 +49,19 @@ class Slow(Actor):
 
     async def receive(self, message):
         await asyncio.sleep(self.seconds)
+        self.log.append(message)
+        return message
+
+
+class Held(Slow):
+    """Handles nothing until `opened` has something in it, whichever loop it runs on and however long that takes."""
+
+    def __init__(self, log, opened):
+        self.log = log
+        self.opened = opened
+
+    async def receive(self, message):
+        await until(lambda: self.opened)
         self.log.append(message)
         return message
 
@@ -235,13 +248,14 @@ def test_an_asker_that_is_cancelled_goes_away_and_the_answerer_can_tell(make_sys
 
 
 def test_a_question_whose_asker_gave_up_is_still_handled_as_it_was_asked(make_system):
-    log = []
+    log, opened = [], []
 
     async def body(system):
-        ref = system.spawn(Slow, log)
+        ref = system.spawn(Held, log, opened)
         ref.tell("first")
         with pytest.raises(AskTimedOut):
             await ref.ask("second", timeout_s=0.01)
+        opened.append(True)
         await until(lambda: len(log) == 2)
 
     run(make_system, body)
@@ -249,10 +263,10 @@ def test_a_question_whose_asker_gave_up_is_still_handled_as_it_was_asked(make_sy
 
 
 def test_a_full_mailbox_refuses_in_the_sender(make_system):
-    log = []
+    log, opened = [], []
 
     async def body(system):
-        ref = system.spawn(Slow, log, mailbox=MailboxSettings(messages_max=3))
+        ref = system.spawn(Held, log, opened, mailbox=MailboxSettings(messages_max=3))
         ref.tell(0)
         await until(lambda: system.counters.handling == 1)
         for i in range(1, 4):
@@ -261,6 +275,7 @@ def test_a_full_mailbox_refuses_in_the_sender(make_system):
             ref.tell(4)
         with pytest.raises(MailboxFull):
             ref.ask(4)
+        opened.append(True)
         await ref.send(5)
         await until(lambda: len(log) == 5)
         assert system.counters.refused == 2
@@ -271,17 +286,19 @@ def test_a_full_mailbox_refuses_in_the_sender(make_system):
 
 @pytest.mark.parametrize("overflow", [Overflow.DROP_NEWEST, Overflow.DROP_OLDEST])
 def test_a_mailbox_that_drops_says_what(make_system, overflow):
-    log, letters = [], []
+    log, letters, opened = [], [], []
 
     async def body(system):
         system.dead_letters.subscribe(letters.append)
-        ref = system.spawn(Slow, log, mailbox=MailboxSettings(messages_max=2, overflow=overflow))
+        ref = system.spawn(Held, log, opened, mailbox=MailboxSettings(messages_max=2, overflow=overflow))
         ref.tell(0)
         await until(lambda: system.counters.handling == 1)
         for i in range(1, 3):
             ref.tell(i)
         await until(lambda: system.counters.in_flight == 0)
         ref.tell(3)
+        await until(lambda: system.counters.in_flight == 0)
+        opened.append(True)
         await until(lambda: len(log) == 3)
 
     run(make_system, body)
@@ -291,13 +308,16 @@ def test_a_mailbox_that_drops_says_what(make_system, overflow):
 
 
 def test_a_dropped_question_is_an_error_for_the_asker(make_system):
+    opened = []
+
     async def body(system):
-        ref = system.spawn(Slow, [], mailbox=MailboxSettings(messages_max=1, overflow=Overflow.DROP_NEWEST))
+        ref = system.spawn(Held, [], opened, mailbox=MailboxSettings(messages_max=1, overflow=Overflow.DROP_NEWEST))
         ref.tell(0)
         await until(lambda: system.counters.handling == 1)
         ref.tell(1)
         with pytest.raises(AskDropped):
             await ref.ask(2)
+        opened.append(True)
 
     run(make_system, body)
 
@@ -320,17 +340,17 @@ def test_an_ask_may_wait_for_room(make_system):
 
 
 def test_a_cancelled_send_was_not_sent(make_system):
-    log = []
+    log, opened = [], []
 
     async def body(system):
-        # Long enough for the time-out to come first, however busy the machine.
-        ref = system.spawn(Slow, log, seconds=0.5, mailbox=MailboxSettings(messages_max=1))
+        ref = system.spawn(Held, log, opened, mailbox=MailboxSettings(messages_max=1))
         ref.tell(0)
         await until(lambda: system.counters.handling == 1)
         ref.tell(1)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await ref.send(2)
+        opened.append(True)
         await ref.send(3)
         await until(lambda: len(log) == 3)
 
@@ -345,8 +365,7 @@ def test_a_message_to_the_stopped_is_a_dead_letter_and_a_question_an_error(make_
         system.dead_letters.subscribe(letters.append)
         ref = system.spawn(Echo)
         ref.stop()
-        await until(lambda: not ref.is_alive)
-        await asyncio.sleep(0.01)  # for its thread, if it has one
+        await ref.wait_stopped()
         ref.tell(1)
         await ref.send(2)
         with pytest.raises(ActorStopped):
@@ -361,7 +380,7 @@ def test_what_waits_when_the_actor_stops_becomes_dead_letters(make_system):
 
     async def body(system):
         system.dead_letters.subscribe(letters.append)
-        ref = system.spawn(Slow, [])
+        ref = system.spawn(Held, [], [])
         question = ref.ask(0)
         for i in range(1, 4):
             ref.tell(i)
@@ -480,12 +499,13 @@ def test_a_watcher_hears_of_the_end_once(make_system):
 
     async def body(system):
         watched = system.spawn(Echo)
-        system.spawn(Watching, log, watched, watched)
-        await asyncio.sleep(0.02)
+        watcher = system.spawn(Watching, log, watched, watched)
+        await watcher.ask("watching")
+        await until(lambda: is_at_rest(system))  # that it watches may be on its way to another thread
         watched.stop()
-        await until(lambda: log)
+        await until(lambda: len(log) > 1)
         await asyncio.sleep(0.02)
-        assert log == [Terminated(watched, StopReason.STOPPED)]
+        assert log == ["watching", Terminated(watched, StopReason.STOPPED)]
 
     run(make_system, body)
 
@@ -549,9 +569,9 @@ def test_who_watches_no_longer_hears_nothing(make_system):
         log = [watched]
         watcher = system.spawn(Watching, log, watched)
         await watcher.ask("unwatch")
-        await asyncio.sleep(0.01)
+        await until(lambda: not watched.cell.extras.watched_by)  # it may be on its way to another thread
         watched.stop()
-        await until(lambda: not watched.is_alive)
+        await watched.wait_stopped()
         await asyncio.sleep(0.02)
         assert log == [watched, "unwatch"]
 
@@ -591,8 +611,10 @@ def test_timers_and_tasks_belong_to_the_actors_own_loop(make_system):
 
     async def body(system):
         ref = system.spawn(Ticking)
-        await asyncio.sleep(0.1)
-        return await ref.ask("?")
+        async with asyncio.timeout(60):
+            while (seen := await ref.ask("?"))[0] < 3 or not seen[1]:
+                await asyncio.sleep(0.01)
+        return seen
 
     ticks, is_same_loop = run(make_system, body)
     assert ticks >= 3

@@ -157,7 +157,8 @@ def test_a_handler_that_blocks_for_5_s_is_named_once_and_holds_up_nobody_on_othe
 
     async def main(mode):
         stalls, answered = [], 0
-        async with ActorSystem(mode=mode, take_turns=True) as system:
+        # A limit that nobody else comes near, though the machine be busy.
+        async with ActorSystem(mode=mode, take_turns=True, watchdog_limit_us=2_000_000) as system:
             system.stalls.subscribe(stalls.append)
             other = system.spawn(Misbehaving)
             question = system.spawn(Blocking, name="mule", blocking=True).ask(BLOCK_S, timeout_s=60)
@@ -168,13 +169,13 @@ def test_a_handler_that_blocks_for_5_s_is_named_once_and_holds_up_nobody_on_othe
             assert await question == BLOCK_S
         return stalls, answered
 
-    async def all_modes():  # side by side: each has a thread for what blocks
-        return await asyncio.gather(main("threaded"), main("auto"))
+    async def all_modes():  # side by side: two have a thread for what blocks, and the third is on a loop apart
+        cooperative = asyncio.to_thread(asyncio.run, main("cooperative"))
+        return await asyncio.gather(main("threaded"), main("auto"), cooperative)
 
-    for (stall,), answered in asyncio.run(all_modes()):
+    *elsewhere, on_one_loop = asyncio.run(all_modes())
+    for (stall,), answered in (*elsewhere, on_one_loop):
         assert (stall.path, stall.message_type) == ("/mule", "float")
-        assert answered > 10
-    assert len(caplog.records) == 2
-    (stall,), _ = asyncio.run(main("cooperative"))
-    assert (stall.path, stall.message_type) == ("/mule", "float")
+        assert answered > 0
+    assert all(answered > 10 for _, answered in elsewhere)
     assert len(caplog.records) == 3

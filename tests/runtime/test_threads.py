@@ -37,6 +37,21 @@ class Sleeper(Actor):
         return message
 
 
+class Holding(Actor):
+    """Holds its thread until the gate opens; the limit is for a test that fails."""
+
+    def __init__(self, gate):
+        self.gate = gate
+
+    def receive(self, message):
+        assert self.gate.wait(60), "nobody opened the gate"
+        return message
+
+
+async def holds_its_thread(ref):
+    await until(lambda: ref.scheduler.in_hand()[0] is ref.cell)
+
+
 class Group(Actor):
     def receive(self, message):
         actor_class, args, options = message
@@ -68,12 +83,12 @@ def test_with_a_gil_auto_gives_threads_to_what_is_marked_blocking():
     async def main():
         async with ActorSystem(mode="auto") as system:
             plain, marked = system.spawn(Echo), system.spawn(Echo, blocking=True)
-            blocking = system.spawn(Sleeper, blocking=True)
-            slow = blocking.ask(0.2)
-            started = time.monotonic()
-            threads = [(await ref.ask(0))[1] for ref in (plain, marked)]
-            assert time.monotonic() - started < 0.19
-            await slow
+            gate = threading.Event()
+            held = system.spawn(Holding, gate, blocking=True).ask("held")
+            threads = [(await ref.ask(0))[1] for ref in (plain, marked)]  # which answer although it is held
+            assert not held.done()
+            gate.set()
+            assert await held == "held"
             return threads
 
     plain, marked = asyncio.run(main())
@@ -118,35 +133,41 @@ def test_refs_work_from_threads_without_a_scheduler():
 
 def test_a_handler_that_blocks_beyond_the_deadline_is_left_behind_and_named(caplog):
     caplog.set_level(logging.ERROR, "shoal.runtime")
-    failures = []
+    failures, gate = [], threading.Event()
 
     async def main():
-        async with ActorSystem(mode="threaded", stop_timeout_s=0.1) as system:
+        # The deadline is what others need to end in, too, on a busy machine.
+        async with ActorSystem(mode="threaded", stop_timeout_s=0.5) as system:
             system.failures.subscribe(failures.append)
             system.spawn(Echo)
-            system.spawn(Sleeper, name="mule").tell(2.0)
-            await asyncio.sleep(0.05)
-            started = time.monotonic()
-        assert time.monotonic() - started < 1.5
-        return system
+            mule = system.spawn(Holding, gate, name="mule")
+            mule.tell(2.0)
+            await holds_its_thread(mule)
+        assert mule.scheduler.in_hand()[0] is mule.cell  # the block has ended, and it has not
+        gate.set()
 
     asyncio.run(main())
     assert "/mule still held its thread" in caplog.text
     (failure,) = failures
     assert isinstance(failure.error, HandlerBlocked)
     assert (failure.error.path, failure.error.message_type) == ("/mule", "float")
-    assert "time.sleep(message)" in failure.error.stack
+    assert "self.gate.wait(60)" in failure.error.stack
 
 
 def test_a_thread_that_was_left_behind_ends_when_its_handler_does():
+    gate = threading.Event()
+
     async def main():
         async with ActorSystem(mode="threaded", stop_timeout_s=0.05) as system:
-            system.spawn(Sleeper, name="mule").tell(1.0)
-            await asyncio.sleep(0.02)
+            mule = system.spawn(Holding, gate, name="mule")
+            mule.tell(1)
+            await holds_its_thread(mule)
         return system
 
     system = asyncio.run(main())
-    deadline_s = time.monotonic() + 5
+    assert system.counters.actors == 1
+    gate.set()  # its loop's system is over, and so is the loop that made it
+    deadline_s = time.monotonic() + 60
     while system.counters.actors:
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
@@ -226,22 +247,24 @@ def test_loops_of_two_that_talk_to_each_other_all_the_time_go_round():
 def test_a_mailbox_is_bounded_for_senders_on_other_threads():
     async def main():
         async with ActorSystem(mode="threaded") as system:
-            ref = system.spawn(Sleeper, mailbox=MailboxSettings(messages_max=10))
-            ref.tell(0.3)
-            await until(lambda: ref.scheduler.in_hand()[0] is ref.cell)
+            gate = threading.Event()
+            ref = system.spawn(Holding, gate, mailbox=MailboxSettings(messages_max=10))
+            ref.tell("held")
+            await holds_its_thread(ref)
             taken = 0
             for _ in range(100):
                 with contextlib.suppress(MailboxFull):
-                    ref.tell(0.0)
+                    ref.tell("waiting")
                     taken += 1
             assert taken == 10
             assert system.counters.refused == 90
+            gate.set()
 
     asyncio.run(main())
 
 
 def test_what_was_let_in_finds_room_though_local_senders_filled_the_mailbox():
-    letters, log = [], []
+    letters, log, gate = [], [], threading.Event()
 
     class Filling(Actor):
         """Fills its own mailbox while messages from elsewhere are on the way."""
@@ -249,7 +272,7 @@ def test_what_was_let_in_finds_room_though_local_senders_filled_the_mailbox():
         def receive(self, message):
             log.append(message)
             if message == "fill":
-                time.sleep(0.1)
+                assert gate.wait(60), "nobody opened the gate"
                 with contextlib.suppress(MailboxFull):
                     while True:
                         self.ref.tell("own")
@@ -262,6 +285,7 @@ def test_what_was_let_in_finds_room_though_local_senders_filled_the_mailbox():
             await until(lambda: log == ["fill"])
             for i in range(4):
                 ref.tell(i)
+            gate.set()
             await until(lambda: is_at_rest(system))
 
     asyncio.run(main())
@@ -271,27 +295,28 @@ def test_what_was_let_in_finds_room_though_local_senders_filled_the_mailbox():
 
 
 def test_two_actors_that_compute_take_turns():
+    """Judged by CPU time of this process: what others do on the machine is no matter."""
+
     class Computing(Actor):
         def receive(self, message):
-            end_ns = time.perf_counter_ns() + 50_000
-            while time.perf_counter_ns() < end_ns:
+            end_ns = time.thread_time_ns() + 50_000
+            while time.thread_time_ns() < end_ns:
                 pass
-            if message:
-                self.ref.tell(message - 1)
+            self.ref.tell(message)
 
     async def main():
         async with ActorSystem(mode="threaded", take_turns=True, watchdog_limit_us=None) as system:
             for _ in range(4):
-                system.spawn(Computing).tell(500)
+                system.spawn(Computing).tell("without end")
             probe, worst_s = system.spawn(Echo), 0.0
             for _ in range(20):
-                started = time.monotonic()
+                started_s = time.process_time()
                 await probe.ask(0)
-                worst_s = max(worst_s, time.monotonic() - started)
+                worst_s = max(worst_s, time.process_time() - started_s)
                 await asyncio.sleep(0.001)
             return worst_s
 
-    assert asyncio.run(main()) < 1.0  # plain threads: seconds; see the benchmark
+    assert asyncio.run(main()) < 0.25  # what plain threads cost is the benchmark's to say
 
 
 def test_permanent_actors_start_again_on_their_own_thread():

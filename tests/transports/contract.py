@@ -43,11 +43,11 @@ async def assert_nothing_left() -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what another task does; the outer bound is generous, the steps are small."""
-    for _ in range(1000):
+    for _ in range(6000):
         if condition():
             return
         await asyncio.sleep(0.005)
-    raise AssertionError("it did not happen within 5 s")
+    raise AssertionError("it did not happen within 30 s")
 
 
 async def read(response: interface.FetchResponse) -> bytes:

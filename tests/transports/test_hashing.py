@@ -11,6 +11,8 @@ import pytest
 from shoal.transports.native import hashing
 from shoal.transports.native.hashing import ThreadHasher
 
+from .contract import until
+
 pytestmark = pytest.mark.real
 
 
@@ -22,7 +24,7 @@ def threads(monkeypatch):
 
     def slow(data):
         seen.append(threading.current_thread())
-        gate.wait(5)
+        assert gate.wait(60), "nobody opened the gate"
         return hashlib.sha256(data).digest()
 
     monkeypatch.setattr(hashing, "_sha256", slow)
@@ -79,12 +81,12 @@ def test_a_cancelled_caller_gives_its_place_back(threads):
 
 
 def test_closing_fails_those_who_wait_and_does_not_cancel_them(threads):
-    _, gate = threads
+    seen, gate = threads
 
     async def main():
         hasher = ThreadHasher(waiting_max=2)
         tasks = [asyncio.create_task(hasher.sha256(bytes(5000))) for _ in range(4)]
-        await asyncio.sleep(0.02)
+        await until(lambda: len(seen) == 1)
         closing = asyncio.create_task(hasher.aclose())
         await asyncio.sleep(0.02)
         gate.set()

@@ -131,9 +131,10 @@ def test_a_client_that_goes_away_closes_the_body():
 
 
 def test_a_client_that_goes_away_cancels_a_handler():
-    cancelled = []
+    begun, cancelled = [], []
 
     async def handler(request: ServerRequest) -> ServerResponse:
+        begun.append(request.path)
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError:
@@ -144,8 +145,7 @@ def test_a_client_that_goes_away_cancels_a_handler():
     async def client(port, _):
         async with connected(port) as (_, writer):
             writer.write(get("/wait"))
-            await writer.drain()
-            await asyncio.sleep(0.05)
+            await until(lambda: begun == ["/wait"])
         await until(lambda: cancelled == ["/wait"])
 
     serve(client, handler)
@@ -155,10 +155,11 @@ def test_a_client_that_does_not_read_stops_the_body():
     async def client(port, site):
         async with connected(port) as (_, writer):
             writer.write(get("/endless"))
-            await asyncio.sleep(0.3)
-            before = site.sent_pieces
-            await asyncio.sleep(0.2)
-            assert site.sent_pieces == before < 500
+            before = -1
+            while site.sent_pieces == 0 or site.sent_pieces != before:  # the kernel's buffers are filling
+                before = site.sent_pieces
+                assert before < 500
+                await asyncio.sleep(0.2)
 
     serve(client)
 
@@ -188,13 +189,13 @@ def test_a_silent_connection_is_cut():
 
 
 def test_where_all_connections_are_busy_another_is_turned_away_and_room_is_given_again():
-    async def client(port, _):
+    async def client(port, site):
         async with connected(port) as one, connected(port) as two:
             for reader, writer in (one, two):
                 writer.write(get("/stalling"))
                 await reader.readuntil(b"\r\n\r\n")
             assert await exchange(port, get()) == b""
-        await asyncio.sleep(0.05)
+        await until(lambda: site.closed_bodies == 2)  # that they have gone is seen
         assert (await exchange(port, get())).startswith(b"HTTP/1.1 200")
 
     serve(client, connections_max=2)

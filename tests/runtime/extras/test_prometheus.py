@@ -4,6 +4,7 @@ import asyncio
 import builtins
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -76,12 +77,10 @@ def test_a_scrape_from_another_thread_gets_its_snapshot_from_the_loop():
 def test_a_scrape_of_a_blocked_loop_fails_in_time():
     async def main():
         async with ActorSystem() as system:
-            scrape = asyncio.get_running_loop().run_in_executor(None, lambda: exposition(system, timeout_s=0.05))
-            import time
-
-            time.sleep(0.2)  # the loop is blocked, which is what this is about
-            with pytest.raises(NotAvailable, match="blocked"):
-                await scrape
+            with ThreadPoolExecutor(1) as pool:
+                scrape = pool.submit(exposition, system, timeout_s=0.05)
+                with pytest.raises(NotAvailable, match="blocked"):
+                    scrape.result(timeout=60)  # which blocks the loop: that is what this is about
 
     asyncio.run(main())
 
