@@ -24,7 +24,7 @@ from shoal.runtime import (
 )
 from shoal.runtime.testing import SimulatedLoop
 
-from .support import adds_up, is_at_rest, until
+from .support import adds_up, until
 
 
 class Echo(Actor):
@@ -99,6 +99,12 @@ class Watching(Actor):
         if message == "unwatch":
             self.unwatch(self.log[0])
         self.log.append(message)
+
+
+def is_watched(ref):
+    """Seen at the watched: what the watcher said of it may be on its way from another thread."""
+    extras = ref.cell.extras
+    return extras is not None and bool(extras.watched_by)
 
 
 @pytest.fixture(params=("cooperative", "threaded", "auto", "simulated"))
@@ -499,13 +505,12 @@ def test_a_watcher_hears_of_the_end_once(make_system):
 
     async def body(system):
         watched = system.spawn(Echo)
-        watcher = system.spawn(Watching, log, watched, watched)
-        await watcher.ask("watching")
-        await until(lambda: is_at_rest(system))  # that it watches may be on its way to another thread
+        system.spawn(Watching, log, watched, watched)
+        await until(lambda: is_watched(watched))
         watched.stop()
-        await until(lambda: len(log) > 1)
+        await until(lambda: log)
         await asyncio.sleep(0.02)
-        assert log == ["watching", Terminated(watched, StopReason.STOPPED)]
+        assert log == [Terminated(watched, StopReason.STOPPED)]
 
     run(make_system, body)
 
@@ -568,8 +573,9 @@ def test_who_watches_no_longer_hears_nothing(make_system):
         watched = system.spawn(Echo)
         log = [watched]
         watcher = system.spawn(Watching, log, watched)
+        await until(lambda: is_watched(watched))
         await watcher.ask("unwatch")
-        await until(lambda: not watched.cell.extras.watched_by)  # it may be on its way to another thread
+        await until(lambda: not is_watched(watched))
         watched.stop()
         await watched.wait_stopped()
         await asyncio.sleep(0.02)
@@ -582,9 +588,9 @@ def test_a_watcher_that_has_ended_is_forgotten(make_system):
     async def body(system):
         watched = system.spawn(Echo)
         watcher = system.spawn(Watching, [], watched)
-        await until(lambda: watched.cell.extras is not None and watched.cell.extras.watched_by)
+        await until(lambda: is_watched(watched))
         watcher.stop()
-        await until(lambda: not watched.cell.extras.watched_by)
+        await until(lambda: not is_watched(watched))
 
     run(make_system, body)
 
