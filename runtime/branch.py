@@ -200,8 +200,8 @@ class Subtree:
         await asyncio.sleep(0)  # for callbacks of replies that no turn will wake
 
     def top_ended(self, cell: Cell) -> None:
-        """The actor has ended for good; its record is still there."""
-        if cell.extras.is_escalating:
+        """The actor has ended for good; its record, if it has one, is still there."""
+        if cell.extras is not None and cell.extras.is_escalating:
             failure = ChildFailed(f"{cell.path()} failed more often than its parent allows its children")
             failure.__cause__ = cell.extras.error
             self._escalated = failure

@@ -119,6 +119,9 @@ class Ending(Keeping):
                 self._break_links(cell)
                 self.go_on_ending(cell)
             return
+        if not restarting and self._is_bare(cell):
+            self._end(cell)
+            return
         was_suspended = cell.state == SUSPENDED
         self._record_end(cell, reason, restarting=restarting)
         cell.state = STOPPING
@@ -132,6 +135,16 @@ class Ending(Keeping):
             else:
                 self._close_continuation(cell)
         self.go_on_ending(cell)
+
+    def _is_bare(self, cell: Cell) -> bool:
+        """Whether nothing of it must end first, and nobody is to be told why: so do most that end by dozens."""
+        if cell.state != RUNNING or cell.extras is not None or cell.continuation is not None:
+            return False
+        return (
+            cell.last_child is None
+            and cell.actor is not None
+            and not self.spawner.kind_of(type(cell.actor)).has_on_stop
+        )
 
     def _record_end(self, cell: Cell, reason: StopReason, *, restarting: bool) -> None:
         belongings = belongings_of(cell)
@@ -196,38 +209,40 @@ class Ending(Keeping):
 
     def _end(self, cell: Cell) -> None:
         """The actor is no more: tell everybody, in this order."""
-        belongings = belongings_of(cell)
+        belongings: Belongings | None = cell.extras
         cell.state = STOPPED
         cell.is_open = False
         parent = cell.parent
-        ref = cell.handle
-        self.cancel_timers(belongings)
-        self._break_links(cell)
+        if belongings is not None:
+            self.cancel_timers(belongings)
+            self._break_links(cell)
         if cell.name is not None and parent is not None:
             self.registry.remove(cell.path())
         self._bury_mailbox(cell)
-        for subscription in (belongings.names or {}).values():
-            subscription.close()
-        for watched, theirs in (belongings.watches or {}).items():
-            self.forget_watcher(watched, theirs, cell)
-        for watcher, theirs in (belongings.watched_by or {}).items():
-            self.tell_watcher(watcher, theirs, cell, Terminated(ref, belongings.reason, belongings.error))
+        if belongings is not None:
+            for subscription in (belongings.names or {}).values():
+                subscription.close()
+            for watched, theirs in (belongings.watches or {}).items():
+                self.forget_watcher(watched, theirs, cell)
+            for watcher, theirs in (belongings.watched_by or {}).items():
+                self.tell_watcher(watcher, theirs, cell, Terminated(cell.handle, belongings.reason, belongings.error))
         if parent is not None:
             parent.disown(cell)
             self.stand_ins.pop(cell, None)
             self.spawner.actors -= 1
             if parent.state == STOPPING:
                 self.scheduler.signal(parent, (on_go_on_signal, None))
-            elif belongings.is_escalating and parent.actor is not None:
+            elif belongings is not None and belongings.is_escalating and parent.actor is not None:
                 failure = ChildFailed(f"{cell.path()} failed more often than {parent.path()} allows its children")
                 failure.__cause__ = belongings.error
                 self.child_failed(parent, failure)
             self.left(cell, parent)
         if parent is None:
             self.scheduler.end_questions(lambda reply: stopped(reply.cell))
-        for done in belongings.when_ended or ():
-            if done.is_waiting:
-                done.set(None)
+        if belongings is not None:
+            for done in belongings.when_ended or ():
+                if done.is_waiting:
+                    done.set(None)
         # What others may still hold is the ref: let go of the rest.
         unroot(cell)
         unroot_ref(cell)

@@ -16,6 +16,7 @@ cdef class Kind:
     cdef readonly object function
     cdef readonly bint has_init
     cdef readonly bint has_on_start
+    cdef readonly bint has_on_stop
     cdef Py_ssize_t place_of_ref
 
 

@@ -31,7 +31,7 @@ _KINDS_MAX = 1024  # actor classes remembered; a program that makes classes as i
 class Kind:
     """An actor class, looked into once."""
 
-    __slots__ = ("actor_class", "function", "has_init", "has_on_start", "place_of_ref")
+    __slots__ = ("actor_class", "function", "has_init", "has_on_start", "has_on_stop", "place_of_ref")
 
     def __init__(self, actor_class: Any) -> None:
         self.actor_class = actor_class
@@ -39,6 +39,7 @@ class Kind:
         self.place_of_ref = _roots.place_of_ref(actor_class)
         self.has_init = actor_class.__init__ is not object.__init__
         self.has_on_start = not hasattr(actor_class.on_start, "is_hook_of_base")
+        self.has_on_stop = not hasattr(actor_class.on_stop, "is_hook_of_base")
 
 
 class Spawner:

@@ -249,6 +249,10 @@ class RecordedLife(Life):
         self.note("crash", cell, f"{where} {type(error).__name__} {directive.value}")
         super().report(cell, error, where, message_type, directive)
 
+    def _is_bare(self, cell: Cell) -> bool:
+        """No: the trace says why each of them ended."""
+        return False
+
     def _end(self, cell: Cell) -> None:
         reason = cell.extras.reason if cell.extras is not None else StopReason.STOPPED
         self.note("stop", cell, reason.value)
