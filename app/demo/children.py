@@ -6,7 +6,7 @@
 
 A child speaks JSON lines on stdout, the first of them `{"event": "ready", ...}`.
 What it says and what it complains about goes to its log.  Leaving the block sends
-SIGTERM to each child's process group, and SIGKILL to those still there 3 s later.
+SIGTERM to each child's process group, and SIGKILL to those still there 10 s later.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from typing import IO, Any, Self
 
 __all__ = ["Child", "ChildFailed", "Children"]
 
-_READY_TIMEOUT_S = 20.0  # importing libav and WebRTC on a busy machine takes some seconds
-_END_TIMEOUT_S = 3.0
+_READY_TIMEOUT_S = 60.0  # importing libav and WebRTC takes a second, and ten times that on a busy machine
+_END_TIMEOUT_S = 10.0  # a peer says goodbye to its trackers and peers, which takes a tenth of a second of computing
 _LINE_BYTES_MAX = 1024 * 1024
 
 
@@ -37,13 +37,19 @@ class Child:
     """One running process.  `last` is the newest event it told."""
 
     def __init__(
-        self, name: str, process: asyncio.subprocess.Process, log: IO[bytes], hear: Callable[[dict[str, Any]], None]
+        self,
+        name: str,
+        process: asyncio.subprocess.Process,
+        log: IO[bytes],
+        hear: Callable[[dict[str, Any]], None],
+        end_timeout_s: float,
     ) -> None:
         self.name = name
         self.last: dict[str, Any] = {}
         self._process = process
         self._log = log
         self._hear = hear
+        self._end_timeout_s = end_timeout_s
         self._ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._listener = asyncio.create_task(self._listen(), name=f"listen to {name}")
 
@@ -79,14 +85,14 @@ class Child:
         if self._process.returncode is None:
             self.signal(signal.SIGTERM)
             try:
-                await asyncio.wait_for(asyncio.shield(self._listener), _END_TIMEOUT_S)
-                await asyncio.wait_for(self._process.wait(), _END_TIMEOUT_S)
+                await asyncio.wait_for(asyncio.shield(self._listener), self._end_timeout_s)
+                await asyncio.wait_for(self._process.wait(), self._end_timeout_s)
             except TimeoutError:
                 pass
         self.signal(signal.SIGKILL)  # and whatever else is in its group
         with contextlib.suppress(TimeoutError):
             # With the whole group gone its output ends; what is still in the pipe are its last words.
-            await asyncio.wait_for(self._listener, _END_TIMEOUT_S)
+            await asyncio.wait_for(self._listener, self._end_timeout_s)
         await self._process.wait()
         self._log.close()
         return self.last
@@ -123,8 +129,9 @@ class Child:
 class Children:
     """All of a demo's processes."""
 
-    def __init__(self, log_folder: Path) -> None:
+    def __init__(self, log_folder: Path, *, end_timeout_s: float = _END_TIMEOUT_S) -> None:
         self._log_folder = log_folder
+        self._end_timeout_s = end_timeout_s
         self._children: list[Child] = []
 
     async def __aenter__(self) -> Self:
@@ -165,6 +172,6 @@ class Children:
             limit=_LINE_BYTES_MAX,
             start_new_session=True,  # a process group of its own, and no Ctrl-C meant for us
         )
-        child = Child(name, process, log, hear)
+        child = Child(name, process, log, hear, self._end_timeout_s)
         self._children.append(child)
         return child

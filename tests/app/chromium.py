@@ -17,6 +17,7 @@ from aiohttp import web
 async_api = pytest.importorskip("playwright.async_api", reason="no playwright; run: tools/install-test-tools")
 
 CHROMIUM = shutil.which("chromium")
+TIMEOUT_MS = 120_000  # a start takes one second where nobody else computes; playwright's own limit is 30 s
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"),
@@ -56,10 +57,11 @@ async def page_in_chromium(url: str, profile: Path) -> AsyncIterator[Any]:
     """The page at `url`, loaded, in a browser of its own."""
     async with async_api.async_playwright() as playwright:
         browser = await playwright.chromium.launch_persistent_context(
-            profile, executable_path=CHROMIUM, headless=True, args=list(FLAGS)
+            profile, executable_path=CHROMIUM, headless=True, args=list(FLAGS), timeout=TIMEOUT_MS
         )
         try:
             page = await browser.new_page()
+            page.set_default_timeout(TIMEOUT_MS)
             await page.goto(url)
             yield page
         finally:

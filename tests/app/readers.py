@@ -41,7 +41,7 @@ class Reader:
         async def holds() -> bool:
             return any(peer.held_count >= held for peer in await self.peers())
 
-        await until(holds, f"no peer holds {held} segments", timeout_s=40.0)
+        await until(holds, f"no peer holds {held} segments", timeout_s=120.0)
 
 
 @asynccontextmanager

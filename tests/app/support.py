@@ -95,7 +95,7 @@ def left_running(name: str) -> list[str]:
     return found
 
 
-async def until(condition: Callable[[], Any], what: str, *, timeout_s: float = 20.0, every_s: float = 0.05) -> Any:
+async def until(condition: Callable[[], Any], what: str, *, timeout_s: float = 60.0, every_s: float = 0.05) -> Any:
     """The first true answer of `condition`, which may be async; a run that never comes to it fails here, by name."""
     deadline_s = time.monotonic() + timeout_s
     while True:

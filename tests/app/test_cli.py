@@ -29,7 +29,7 @@ from shoal.transports.errors import AddressRefused, ConnectFailed, StatusError, 
 
 pytestmark = pytest.mark.real
 
-TIMEOUT_S = 60.0  # a start takes a second; nothing here waits for more than a few
+TIMEOUT_S = 180.0  # a start takes a second; nothing here waits for more than a few
 MEDIA = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1.0,\none.ts\n#EXT-X-ENDLIST\n"
 PAGES: dict[str, bytes] = {
     "page.m3u8": b"<!doctype html><html><body>Log in first</body></html>",

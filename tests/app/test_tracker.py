@@ -28,7 +28,7 @@ class Client:
         await self.socket.send_str(json.dumps({"action": "announce", "info_hash": SWARM} | message))
 
     async def hear(self) -> Any:
-        return json.loads(await asyncio.wait_for(self.socket.receive_str(), 5))
+        return json.loads(await asyncio.wait_for(self.socket.receive_str(), 60))
 
 
 class Meeting:
@@ -56,7 +56,7 @@ def run(
     story: Callable[[Meeting], Awaitable[None]], limits: TrackerLimits | None = None, tokens: Tokens | None = None
 ) -> None:
     async def whole() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async with meeting(limits, tokens) as place:
                 await story(place)
 
@@ -64,7 +64,7 @@ def run(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -130,7 +130,7 @@ def test_a_client_that_sends_no_such_texts_is_closed(kind: str) -> None:
             await client.socket.send_bytes(b"{}")
         else:
             await client.socket.send_str("x" * 2000)
-        message = await asyncio.wait_for(client.socket.receive(), 5)
+        message = await asyncio.wait_for(client.socket.receive(), 60)
         assert message.type is aiohttp.WSMsgType.CLOSE
         await until(lambda: place.tracker.stats().sockets == 0)
 
@@ -211,7 +211,7 @@ def test_closing_says_goodbye_and_frees_the_port() -> None:
         async with aiohttp.ClientSession() as session:
             socket = await session.ws_connect(f"http://127.0.0.1:{port}/")
             closing = asyncio.create_task(tracker.aclose())
-            message = await asyncio.wait_for(socket.receive(), 5)
+            message = await asyncio.wait_for(socket.receive(), 60)
             assert message.type is aiohttp.WSMsgType.CLOSE
             await closing
             await tracker.aclose()

@@ -1,7 +1,7 @@
 // hls.js with p2p-media-loader, as a web page has them; bundled for the page by counterparts.py.
 //
 // The page's query: url, of the multivariant playlist; tracker; core and hls, settings of the package and of
-// hls.js as JSON; rate, of playing once a peer was met.
+// hls.js as JSON; rate, of playing: where it is given, the video stands still until a peer was met.
 // What happened is in `seen`: loaded, what the package says of each segment; given, what hls.js was given, with its hash.
 import Hls from "hls.js";
 import { HlsJsP2PEngine } from "p2p-media-loader-hlsjs";
@@ -14,7 +14,9 @@ const video = document.querySelector("video");
 function listen(engine) {
   engine.addEventListener("onPeerConnect", ({ peerId }) => {
     seen.peers.push(peerId);
-    video.playbackRate = Number(query.get("rate") ?? 1); // not before: a short video would be over
+    if (!query.has("rate")) return;
+    video.playbackRate = Number(query.get("rate"));
+    video.play(); // not before: a short video would be over
   });
   engine.addEventListener("onChunkUploaded", (count) => { seen.sent += count; });
   engine.addEventListener("onSegmentLoaded", ({ segmentUrl, bytesLength, downloadSource, peerId }) =>
@@ -36,6 +38,6 @@ hls.on(Hls.Events.FRAG_LOADED, async (_, { frag, payload }) => {
   const about = { number: frag.sn, url: frag.url, bytes: payload.byteLength };
   seen.given.push({ ...about, sha256: await digest(payload.slice(0)) });
 });
-hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
+hls.on(Hls.Events.MANIFEST_PARSED, () => { if (!query.has("rate")) video.play(); });
 hls.loadSource(query.get("url"));
 hls.attachMedia(video);

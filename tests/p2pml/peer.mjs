@@ -6,6 +6,7 @@
 //   trackers     URLs
 //   speed        how fast the playhead moves (1)
 //   lead         seconds that the player keeps ahead of it (30)
+//   meet         how many peers it is connected to before the playhead moves (0)
 //   core         settings of the package, over its defaults
 //
 // Tells JSON lines: ready; connected {peer}; loaded {number, source, peer, bytes} for each segment as the package
@@ -15,7 +16,7 @@ import "./globals.mjs";
 import { createHash } from "node:crypto";
 import { Core } from "p2p-media-loader-core";
 
-const options = { speed: 1, lead: 30, core: {}, trackers: [], ...JSON.parse(process.argv[2]) };
+const options = { speed: 1, lead: 30, meet: 0, core: {}, trackers: [], ...JSON.parse(process.argv[2]) };
 const TICK_MS = 100;
 const began = performance.now();
 const tell = (event, about = {}) =>
@@ -27,9 +28,12 @@ const segments = new Map(); // URL -> what the package wants to know of it
 const sources = new Map(); // URL -> where it came from
 const given = new Map(); // URL -> length and hash of what the player was given
 const bytes = { http: 0, p2p: 0, sent: 0 };
-const player = { position: 0, buffered: 0, stalled_s: 0, next: 0, live: false };
+const player = { position: 0, buffered: 0, stalled_s: 0, next: 0, live: false, met: 0 };
 
-core.addEventListener("onPeerConnect", ({ peerId }) => tell("connected", { peer: peerId }));
+core.addEventListener("onPeerConnect", ({ peerId }) => {
+  player.met += 1;
+  tell("connected", { peer: peerId });
+});
 core.addEventListener("onPeerClose", ({ peerId }) => tell("closed", { peer: peerId }));
 core.addEventListener("onPeerError", ({ peerId, error }) => tell("peer_failed", { peer: peerId, why: String(error) }));
 core.addEventListener("onTrackerError", ({ error }) => tell("tracker_failed", { why: String(error) }));
@@ -77,7 +81,8 @@ async function play() {
   let before = performance.now();
   setInterval(() => {
     const now = performance.now();
-    const wanted = player.position + ((now - before) / 1000) * options.speed;
+    const speed = player.met < options.meet ? 0 : options.speed;
+    const wanted = player.position + ((now - before) / 1000) * speed;
     player.position = Math.min(wanted, player.buffered);
     if (player.buffered && player.next < segments.size) player.stalled_s += (wanted - player.position) / options.speed;
     before = now;

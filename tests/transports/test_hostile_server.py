@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gzip
 import ssl
-import time
 
 import pytest
 
@@ -87,7 +86,7 @@ def fetch(script, path="/", policy=LOCAL, **fields):
 
     async def main():
         server = RawServer(script)
-        async with asyncio.timeout(20), server.running() as base:
+        async with asyncio.timeout(60), server.running() as base:
             fetcher = HttpFetcher(policy)
             try:
                 response = await fetcher.open(FetchRequest(url=base + path, **fields))
@@ -186,10 +185,14 @@ def test_a_hang_before_the_headers_times_out_and_closes():
 
 
 def test_headers_that_drip_do_not_prolong_the_limit():
-    started = time.monotonic()
-    error = fail(TimedOut, sends(OK, *[b"X-Drip: 1\r\n"] * 500, pause_s=0.02), first_byte_timeout_us=150_000)
-    assert error.phase == "first_byte"
-    assert time.monotonic() - started < 5
+    async def drips(_, writer):
+        writer.write(OK)
+        while True:  # until the client has gone
+            writer.write(b"X-Drip: 1\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    assert fail(TimedOut, drips, first_byte_timeout_us=150_000).phase == "first_byte"
 
 
 def test_a_hang_in_the_body_times_out_and_closes():

