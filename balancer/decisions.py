@@ -7,11 +7,14 @@ that order: what is freed by a move can be used at once.
 
 from __future__ import annotations
 
+from operator import itemgetter
+from typing import NamedTuple
+
 from .bandwidth import total
 from .cdn_choice import Cdn
 from .events import GiveUp
 from .ledger import Ledger
-from .model import ResourceKey
+from .model import ResourceKey, Segment
 from .peer_choice import Peer
 from .selection import Selection
 from .surplus import Surplus
@@ -22,8 +25,22 @@ __all__ = ["Decisions"]
 
 _LONELY_PATIENCE = 4  # times the limit, when there is nowhere else to go; then the same source is asked anew
 _STARTUP_LONG = 4  # times the patience: a start that takes longer is worth a new connection to find who is faster
+_first = itemgetter(0)
 _SLICE_US_MIN = 200_000  # a shorter slice measures bursts, not a source
 _PROJECTION_US_MIN = 400_000  # from a shorter stretch of body no finish is projected
+
+
+Window = dict[ResourceKey, tuple[Segment, Timeline]]  # what will be wanted soon
+
+
+class _Ahead(NamedTuple):
+    """A segment that nobody waits for yet, and nobody sends."""
+
+    want: Want
+    segment: Segment
+    timeline: Timeline
+    deadline_us: int | None
+    size_bytes: int
 
 
 class Decisions:
@@ -54,7 +71,7 @@ class Decisions:
             want = self._book.wants[key]
             if want.urgent and want.phase is Phase.WANTED:
                 self._serve(want, now_us)
-        window = {s.key: t for _, t in sorted(self._book.timelines.items()) for s in t.ahead(now_us)}
+        window = {s.key: (s, t) for _, t in sorted(self._book.timelines.items()) for s in t.ahead(now_us)}
         self._release(window, now_us)
         self._yield(now_us)
         self._prefetch(window, now_us)
@@ -257,7 +274,7 @@ class Decisions:
         want.suspects = ()
         self._book.leave(want)
 
-    def _release(self, window: dict[ResourceKey, Timeline], now_us: int) -> None:
+    def _release(self, window: Window, now_us: int) -> None:
         """Stop what will not be wanted soon, unless most of it is there."""
         for key in tuple(self._book.open):
             want = self._book.wants[key]
@@ -268,19 +285,15 @@ class Decisions:
             elif not self._book.is_mostly_there(want):
                 self._book.leave(self._book.cancel(self._book.transfers[want.transfer], "released", now_us))
 
-    def _prefetch(self, window: dict[ResourceKey, Timeline], now_us: int) -> None:
+    def _prefetch(self, window: Window, now_us: int) -> None:
         """Start what will be wanted soon."""
         idle = [t for t in self._book.transfers.values() if not self._book.wants[t.key].urgent]
         peer_room = self._book.config.peer_transfers_max - sum(t.is_peer for t in idle)
         cdn_room = self._book.config.cdn_transfers_max - sum(not t.is_peer for t in idle)
-        for key, timeline in self._in_order(window, now_us):
-            want = self._book.wants.get(key) or Want(key)
-            if want.phase is not Phase.WANTED or want.urgent:
-                continue
-            deadline_us = timeline.deadline_us(key)
+        for ahead in self._in_order(window, now_us):
+            want, timeline, deadline_us = ahead.want, ahead.timeline, ahead.deadline_us
             slack_us = None if deadline_us is None else deadline_us - now_us
-            size_bytes = self._book.size_bytes(want)
-            if timeline.is_left and self._is_line_busy(want, timeline, now_us):
+            if timeline.is_left and self._is_busy_with(ahead, now_us):
                 continue
             if peer_room > 0:
                 peer = self._prefetch_peer(want, timeline, slack_us, now_us)
@@ -294,7 +307,7 @@ class Decisions:
             if slack_us > lead_us:
                 self._book.later(deadline_us - lead_us, now_us)
             elif cdn_room > 0 and self._surplus.has_room(deadline_us, None, now_us):
-                found = self._select.ready_cdn(want, timeline, size_bytes, slack_us, now_us)
+                found = self._select.ready_cdn(want, timeline, ahead.size_bytes, slack_us, now_us)
                 if found is not None:
                     cdn_room -= 1
                     near = slack_us <= self._book.config.cdn_prefetch_deadline_us
@@ -305,22 +318,33 @@ class Decisions:
                 else:
                     self._book.later(now_us + self._book.config.retry_backoff_us, now_us)
 
-    def _in_order(self, window: dict[ResourceKey, Timeline], now_us: int) -> list[tuple[ResourceKey, Timeline]]:
-        """What is due soon, by its deadline; then what few peers hold, while they are still here; equals by turn.
+    def _in_order(self, window: Window, now_us: int) -> list[_Ahead]:
+        """What is to be fetched and is due soon, by its deadline; then what few peers hold, while they are still here.
 
-        A busy line brings everything by its deadline.
+        Equals by turn.  A busy line brings everything by its deadline.
         """
+        book = self._book
+        found = []
+        for place, (key, (segment, timeline)) in enumerate(window.items()):
+            want = book.wants.get(key)
+            if want is None:
+                want = Want(key)
+            elif want.urgent or want.phase is not Phase.WANTED:
+                continue
+            ahead = _Ahead(want, segment, timeline, timeline.starts_us(segment), book.size_bytes(want, segment))
+            deadline_us = ahead.deadline_us
+            is_due = deadline_us is not None and (
+                deadline_us - now_us <= book.config.cdn_prefetch_deadline_us or self._is_busy_with(ahead, now_us)
+            )
+            if is_due and deadline_us is not None:
+                order = (0, deadline_us, place)
+            else:
+                order = (1, book.availability.holder_count(key.rendition, key.number), place)
+            found.append((order, ahead))
+        return [ahead for _, ahead in sorted(found, key=_first)]
 
-        def order(item: tuple[int, tuple[ResourceKey, Timeline]]) -> tuple[int, int, int]:
-            place, (key, timeline) = item
-            deadline_us = timeline.deadline_us(key)
-            if deadline_us is not None:
-                near = deadline_us - now_us <= self._book.config.cdn_prefetch_deadline_us
-                if near or self._is_line_busy(self._book.wants.get(key) or Want(key), timeline, now_us):
-                    return (0, deadline_us, place)
-            return (1, len(self._book.availability.holders(key.rendition, key.number)), place)
-
-        return [item for _, item in sorted(enumerate(window.items()), key=order)]
+    def _is_busy_with(self, ahead: _Ahead, now_us: int) -> bool:
+        return self._select.is_line_busy(ahead.size_bytes, ahead.segment.duration_us, now_us)
 
     def _cdn_lead_us(self, want: Want, timeline: Timeline, deadline_us: int, now_us: int) -> int:
         """How long before its deadline a CDN is asked for it.
@@ -336,7 +360,7 @@ class Decisions:
         if self._is_line_busy(want, timeline, now_us):
             return near_us  # no more than the player itself would have
         safe_us = self._safe_us(want, now_us)
-        if book.availability.holders(key.rendition, key.number) or book.availability.is_being_fetched(
+        if book.availability.holder_count(key.rendition, key.number) or book.availability.is_being_fetched(
             key.rendition, key.number
         ):
             return safe_us
@@ -347,5 +371,4 @@ class Decisions:
         segment = timeline.find(want.key)
         if segment is None:
             return True
-        expected = self._select.expected(self._book.size_bytes(want), now_us, self._book.line.sure_bytes_per_s)
-        return expected is not None and expected[0] > self._book.config.busy_share * segment.duration_us
+        return self._select.is_line_busy(self._book.size_bytes(want), segment.duration_us, now_us)

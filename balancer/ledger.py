@@ -13,7 +13,7 @@ from .cdn_choice import Cdn
 from .config import BalancerConfig
 from .events import Action, CancelTransfer, DropPartial, FetchFromCdn, RequestFromPeer
 from .line import Line
-from .model import Kind, ResourceKey
+from .model import Kind, ResourceKey, Segment
 from .peer_choice import Peer
 from .report import SourceState
 from .reputation import Reputation
@@ -207,12 +207,16 @@ class Ledger:
         timeline = self.timelines.get(key.rendition)
         return timeline is not None and timeline.is_hashed(key)
 
-    def size_bytes(self, want: Want) -> int:
-        """Bytes still to come, guessed from the rendition's other segments when nobody said."""
+    def size_bytes(self, want: Want, segment: Segment | None = None) -> int:
+        """Bytes still to come, guessed from the rendition's other segments when nobody said.
+
+        Whoever has the segment at hand spares looking it up.
+        """
         total_bytes = want.total_bytes
         if total_bytes is None:
-            timeline = self.timelines.get(want.key.rendition)
-            segment = timeline.find(want.key) if timeline is not None else None
+            if segment is None:
+                timeline = self.timelines.get(want.key.rendition)
+                segment = timeline.find(want.key) if timeline is not None else None
             rate = self.media_bytes_per_s.get(want.key.rendition)
             if segment is not None and rate is not None:
                 total_bytes = int(rate * segment.duration_us / 1_000_000)

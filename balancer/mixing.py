@@ -6,9 +6,12 @@ to run.  The finalizer is lowbias32 (C. Wellons, "Prospecting for Hash Functions
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 __all__ = ["mix", "share", "text_number"]
 
 _MASK = 0xFFFFFFFF
+_TEXTS_MAX = 4096  # names of peers are asked for again with every decision
 
 
 def mix(*numbers: int) -> int:
@@ -27,6 +30,7 @@ def share(*numbers: int) -> float:
     return mix(*numbers) / (_MASK + 1)
 
 
+@lru_cache(_TEXTS_MAX)
 def text_number(text: str) -> int:
     """32 bits of a name (FNV-1a), the same in every run."""
     x = 0x811C9DC5

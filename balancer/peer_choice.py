@@ -50,14 +50,13 @@ class Peer:
 
     def is_ready(self, want: Want, now_us: int, *, on_probation: bool) -> bool:
         """On probation it is asked for the next only when all before was verified."""
-        mark = want.marks.get(self.label)
-        return (
-            self.transfer is None
-            and self.may_serve(want)
-            and self.cooldown_until_us <= now_us
-            and (mark is None or mark.not_before_us <= now_us)
-            and not (on_probation and any(key != want.key for key in self.unverified))
-        )
+        if self.transfer is not None or self.cooldown_until_us > now_us:
+            return False
+        if want.suspects or want.marks:
+            mark = want.marks.get(self.label)
+            if not self.may_serve(want) or (mark is not None and mark.not_before_us > now_us):
+                return False
+        return not (on_probation and any(key != want.key for key in self.unverified))
 
     def expected_us(self, byte_count: int, now_us: int, config: BalancerConfig) -> int:
         return self.estimate.expected_us(
@@ -72,15 +71,15 @@ class Peer:
 
 def best_peer(ready: Iterable[tuple[Peer, bool]], number: int, seed: int) -> Peer | None:
     """Which of (peer, is on probation) to ask for media `number`."""
-    candidates = list(ready)
-    if not candidates:
-        return None
-    return min(
-        candidates,
-        key=lambda c: (
-            c[1],
-            c[0].estimate.bytes_per_s is not None,
-            c[0].last_used,
-            mix(seed, text_number(c[0].name), number),
-        ),
-    )[0]
+    best: list[Peer] = []
+    least = None
+    for peer, on_probation in ready:
+        rank = (on_probation, peer.estimate.sampled_us is not None, peer.last_used)
+        if least is None or rank < least:
+            least = rank
+            best = [peer]
+        elif rank == least:
+            best.append(peer)
+    if len(best) > 1:
+        return min(best, key=lambda peer: mix(seed, text_number(peer.name), number))
+    return best[0] if best else None

@@ -55,6 +55,7 @@ class Selection:
         self._line = line
         # By size; the segments of a rendition are mostly guessed to be alike, and all of a window are looked at.
         self._soonest: dict[int, tuple[int, float] | None] = {}
+        self._busy: dict[tuple[int, int], bool] = {}  # by size and duration
 
     def urgent(
         self,
@@ -149,9 +150,20 @@ class Selection:
             return None
         return max(found[0], _line_us(size_bytes, line_bytes_per_s)), found[1]
 
+    def is_line_busy(self, size_bytes: int, duration_us: int, now_us: int) -> bool:
+        """Whether so many bytes of so much media keep the viewer's line busy for most of the time."""
+        key = (size_bytes, duration_us)
+        known = self._busy.get(key)
+        if known is None:
+            expected = self.expected(size_bytes, now_us, self._line.sure_bytes_per_s)
+            known = expected is not None and expected[0] > self._config.busy_share * duration_us
+            self._busy[key] = known
+        return known
+
     def look_anew(self) -> None:
         """Time has passed, or a source's figures have changed."""
         self._soonest.clear()
+        self._busy.clear()
 
     def _soonest_cdn(self, size_bytes: int, now_us: int) -> tuple[int, float] | None:
         times = [
@@ -212,6 +224,8 @@ class Selection:
             return
         for name in self._availability.holders(want.key.rendition, want.key.number):
             peer = self._peers[name]
+            if peer.transfer is not None:
+                continue
             on_probation = self._reputation.is_on_probation(peer.address)
             if peer.is_ready(want, now_us, on_probation=on_probation):
                 yield peer, on_probation

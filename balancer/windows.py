@@ -121,9 +121,11 @@ class Timeline:
     def deadline_us(self, key: ResourceKey) -> int | None:
         """When it starts to play; None while nothing plays, and for what is not in the playlist."""
         segment = self.find(key)
-        if segment is None or self.origin_us is None:
-            return None
-        return self.origin_us + segment.start_us
+        return None if segment is None else self.starts_us(segment)
+
+    def starts_us(self, segment: Segment) -> int | None:
+        """The same of a segment that is in the playlist."""
+        return None if self.origin_us is None else self.origin_us + segment.start_us
 
     def ahead(self, now_us: int) -> tuple[Segment, ...]:
         """What will be asked for soon: the prefetch window after the newest request."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import statistics
 import subprocess
 import sys
@@ -25,23 +24,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import failover
+from deciding import median_us
 from harness import Claim, conclude
 
 from shoal.app.sim.jobs import Crowd, Job, jobs_of
 from shoal.app.sim.sweep import Kept, sweep
 from shoal.balancer.config import BalancerConfig
-from shoal.balancer.events import (
-    CdnAdded,
-    PeerAnnounced,
-    PeerJoined,
-    ResourceCompleted,
-    ResourceRequested,
-    SegmentsListed,
-    TransferEnded,
-    TransferStarted,
-)
-from shoal.balancer.model import Kind, ResourceKey, Segment
-from shoal.balancer.policy import Policy
 from shoal.balancer.sim.compare import Interval, compare
 from shoal.balancer.sim.outcome import Outcome
 from shoal.balancer.sim.policies import ORACLE, POLICIES
@@ -49,7 +37,6 @@ from shoal.balancer.sim.traces import Trace, parse
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCES = [name for name in POLICIES if name != "shoal"]
-SEGMENT_BYTES = 500_000
 PARTS = ("lan", "hostile", "crowd", "traces", "seeds", "decision", "failover", "large")
 
 
@@ -173,41 +160,10 @@ def same_bytes() -> list[Claim]:
     ]
 
 
-def decision(peers: int) -> float:
-    """Median CPU time in us of one decision for somebody who waits, among 5 CDNs and so many peers."""
-    policy, chance, now_us = Policy(BalancerConfig(), 1), random.Random(1), 0
-    for number in range(5):
-        policy.handle(CdnAdded(f"cdn{number}", price_per_gb=1.0 + number), now_us)
-    keys = [ResourceKey(0, Kind.MEDIA, number) for number in range(300)]
-    segments = tuple(
-        Segment(key=key, uri="", start_us=key.number * 2_000_000, duration_us=2_000_000, is_hashed=True) for key in keys
-    )
-    policy.handle(SegmentsListed(0, segments, is_live=False), now_us)
-    for number in range(peers):
-        policy.handle(PeerJoined(f"peer{number}", 0), now_us)
-        held = frozenset(n for n in range(300) if chance.random() < 0.5)
-        policy.handle(PeerAnnounced(f"peer{number}", held, frozenset()), now_us)
-    took_ns = []
-    for key in keys[:200]:
-        began = time.thread_time_ns()
-        actions = policy.handle(ResourceRequested(key), now_us)
-        took_ns.append(time.thread_time_ns() - began)
-        running = [(action.transfer, action.key) for action in actions if hasattr(action, "transfer")]
-        while running:
-            transfer, what = running.pop()
-            now_us += 100_000
-            more = policy.handle(TransferStarted(transfer, SEGMENT_BYTES), now_us)
-            more += policy.handle(TransferEnded(transfer), now_us + 50_000)
-            more += policy.handle(ResourceCompleted(what, SEGMENT_BYTES), now_us + 50_000)
-            running += [(a.transfer, a.key) for a in more if hasattr(a, "key") and hasattr(a, "first_byte")]
-        now_us += 500_000
-    return statistics.median(took_ns) / 1000
-
-
 def decisions() -> list[Claim]:
-    growth = ", ".join(f"{peers}: {decision(peers):.0f}" for peers in (100, 300, 1000))
+    growth = ", ".join(f"{peers}: {median_us(peers):.0f}" for peers in (100, 300, 1000))
     return [
-        Claim(f"a decision, 5 CDNs and 30 peers (us by peers: {growth})", decision(30), 50, at_least=False, unit="us")
+        Claim(f"a decision, 5 CDNs and 30 peers (us by peers: {growth})", median_us(30), 50, at_least=False, unit="us")
     ]
 
 

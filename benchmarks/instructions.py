@@ -34,6 +34,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import deciding
 from harness import machine
 from runtime_claims import ping_pong
 
@@ -116,6 +117,11 @@ async def timer(system: ActorSystem, operations: int) -> None:
     await done.wait()
 
 
+async def decision(_: ActorSystem, operations: int) -> None:
+    """All events of a segment, for a viewer among 5 CDNs and 30 peers.  Uncompiled, whatever the leg."""
+    deciding.decide(30, operations)
+
+
 OPERATIONS: dict[str, tuple[Any, int]] = {
     "hop": (hop, 20_000),
     "flood": (flood, 20_000),
@@ -123,6 +129,7 @@ OPERATIONS: dict[str, tuple[Any, int]] = {
     "ask from a task": (ask_from_a_task, 5_000),
     "spawn": (spawn, 5_000),
     "timer set and cancel": (timer, 5_000),
+    "decision": (decision, 100),
 }
 
 

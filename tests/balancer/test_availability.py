@@ -1,3 +1,8 @@
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from shoal.balancer.availability import Availability
 
 NONE: frozenset[int] = frozenset()
@@ -55,3 +60,42 @@ def test_what_a_peer_turned_out_to_lack_it_no_longer_holds():
     known.lacks("a", 2)
     assert known.holders(0, 2) == ["b"]
     assert known.holds("a", 1)
+
+
+PEERS = st.sampled_from("abcde")
+NUMBERS = st.frozensets(st.integers(0, 6), max_size=5)
+STEPS = st.one_of(
+    st.tuples(st.just("join"), PEERS, st.integers(0, 1)),
+    st.tuples(st.just("leave"), PEERS),
+    st.tuples(st.just("announce"), PEERS, NUMBERS, NUMBERS),
+    st.tuples(st.just("lacks"), PEERS, st.integers(0, 6)),
+)
+
+
+@given(st.lists(STEPS, max_size=30))
+def test_the_index_by_number_says_what_the_peers_last_words_say(steps: list[tuple[Any, ...]]) -> None:
+    known = Availability()
+    words: dict[str, tuple[int, frozenset[int], frozenset[int]]] = {}  # rendition, held, fetching; in order of joining
+    told: set[str] = set()
+    for what, peer, *rest in steps:
+        getattr(known, what)(peer, *rest)
+        if what in ("join", "leave"):
+            words.pop(peer, None)
+            told.discard(peer)
+        if what == "join":
+            words[peer] = (rest[0], NONE, NONE)
+        if what == "announce" and peer in words:
+            words[peer] = (words[peer][0], *rest)
+            told.add(peer)
+        if what == "lacks" and peer in words:
+            rendition, held, fetching = words[peer]
+            words[peer] = (rendition, held - {rest[0]}, fetching - {rest[0]})
+        for rendition in (0, 1):
+            here = {name: word for name, word in words.items() if word[0] == rendition}
+            assert known.known_peers(rendition) == [name for name in here if name in told]
+            assert known.peer_count(rendition) == sum(name in told for name in here)
+            for number in range(7):
+                holders = [name for name, word in here.items() if number in word[1]]
+                assert known.holders(rendition, number) == holders
+                assert known.holder_count(rendition, number) == len(holders)
+                assert known.is_being_fetched(rendition, number) == any(number in word[2] for word in here.values())
