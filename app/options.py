@@ -15,6 +15,7 @@ from shoal.balancer.config import BalancerConfig, UnknownSetting, load
 from shoal.balancer.errors import ConfigurationError
 from shoal.balancer.identity import scheme_named
 
+from .peering import PeerOptions, TurnServer
 from .session import SessionOptions
 
 __all__ = ["add_stream_options", "balancer_config", "port_number", "settings", "stream_options"]
@@ -59,22 +60,13 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         help="what is paid for already at a CDN, as this viewer's part of it: free until then",
     )
     stream.add_argument(
-        "--tracker", action="append", default=[], metavar="URL", help="WebTorrent tracker (ws or wss); enables peers"
-    )
-    stream.add_argument("--swarm-id", metavar="TEXT", help="swarm name, as p2p-media-loader's swarmId (the URL)")
-    stream.add_argument(
-        "--swarm-scheme",
-        default="2.3",
-        metavar="VERSION",
-        help="whose swarms to meet in: p2p-media-loader 2.3, 2.2, or PROTOCOL:PREFIX of a later one (2.3)",
-    )
-    stream.add_argument(
         "--hashes",
         default="auto",
         metavar="URL",
         help="sidecar of SHA-256 hashes; auto looks for shoal-hashes.json beside the playlist, none does without",
     )
     stream.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="sent to every CDN")
+    _add_peer_options(parser)
     limits = parser.add_argument_group("limits")
     limits.add_argument(
         "--allow-host",
@@ -92,6 +84,39 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     limits.add_argument("--config", metavar="FILE", help="settings of the balancer, TOML or JSON")
 
 
+def _add_peer_options(parser: argparse.ArgumentParser) -> None:
+    peers = parser.add_argument_group("peers")
+    peers.add_argument(
+        "--tracker", action="append", default=[], metavar="URL", help="WebTorrent tracker (ws or wss); enables peers"
+    )
+    peers.add_argument("--swarm-id", metavar="TEXT", help="swarm name, as p2p-media-loader's swarmId (the URL)")
+    peers.add_argument(
+        "--swarm-scheme",
+        default="2.3",
+        metavar="VERSION",
+        help="whose swarms to meet in: p2p-media-loader 2.3, 2.2, or PROTOCOL:PREFIX of a later one (2.3)",
+    )
+    peers.add_argument(
+        "--stun",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="stun:HOST:PORT, which tells us our public address; may be repeated (none)",
+    )
+    peers.add_argument(
+        "--turn", action="append", default=[], metavar="URL", help="turn:HOST:PORT, a relay; may be repeated (none)"
+    )
+    peers.add_argument("--turn-login", metavar="FILE", help="NAME:PASSWORD at the relays, in a file")
+    peers.add_argument(
+        "--candidates",
+        default="all",
+        choices=("all", "public", "relay"),
+        help="which of our addresses other viewers learn: all, public ones, or a relay's alone (all)",
+    )
+    peers.add_argument("--upload-max", metavar="MBIT", help="most that is uploaded, in Mbit/s on the line (no limit)")
+    peers.add_argument("--webrtc", metavar="NAME", help="another implementation of WebRTC, such as webrtc-native")
+
+
 def stream_options(args: argparse.Namespace) -> SessionOptions:
     """SessionOptions of parsed arguments; ConfigurationError names the argument that is wrong."""
     url = _url("URL", args.url)
@@ -107,11 +132,39 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
         swarm_scheme=scheme_named(args.swarm_scheme).version,
         hashes=args.hashes if args.hashes in {"auto", "none"} else _url("--hashes", args.hashes, base=url),
         headers=tuple(_header(header) for header in args.header),
+        peers=_peer_options(args),
         allowed_hosts=frozenset(host.lower() for host in args.allow_host),
         allow_private=args.allow_private,
         config=balancer_config(args.config),
         record=args.record,
     )
+
+
+def _peer_options(args: argparse.Namespace) -> PeerOptions:
+    upload = None if args.upload_max is None else int(_number("--upload-max", args.upload_max) * 1e6 / 8)
+    name, password = _login(args.turn_login) if args.turn else ("", "")
+    options = PeerOptions(
+        stun_servers=tuple(args.stun),
+        turn_servers=tuple(TurnServer(url, name, password) for url in args.turn),
+        candidates=args.candidates,
+        upload_bytes_per_s=upload,
+        webrtc=args.webrtc,
+    )
+    options.check()
+    return options
+
+
+def _login(path: str | None) -> tuple[str, str]:
+    """From a file and not from the command line, which every user of the machine can read."""
+    if path is None:
+        raise ConfigurationError("--turn needs --turn-login FILE, with NAME:PASSWORD in it; relays serve nobody else")
+    try:
+        name, is_there, password = Path(path).read_text("utf-8").strip().partition(":")
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(f"--turn-login {path} cannot be read: {error}") from error
+    if not (name and is_there and password):
+        raise ConfigurationError(f"--turn-login {path} is not of the form NAME:PASSWORD")
+    return name, password
 
 
 def port_number(text: str) -> int:

@@ -37,6 +37,8 @@ from shoal.transports import registry
 from shoal.transports.interface import AddressPolicy, Connector, Fetcher, FetchRequest, Hasher, Signaling
 from shoal.transports.sansio.bodies import request_headers
 
+from .peering import PeerOptions, make_connector
+
 __all__ = ["SIDECAR_NAME", "SessionOptions", "StreamSession", "Transports", "open_session"]
 
 SIDECAR_NAME = "shoal-hashes.json"
@@ -75,6 +77,7 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     allow_private: bool = False
     config: BalancerConfig = msgspec.field(default_factory=BalancerConfig)
     seed: int | None = None  # None: from the system's randomness
+    peers: PeerOptions = PeerOptions()
     record: str | None = None  # a file that all events and decisions are written to, for a replay
 
 
@@ -147,6 +150,7 @@ async def open_session(
     written, TransportMissing for a transport whose package is not installed.
     """
     _check_headers(options)
+    options.peers.check()
     cdns = _cdn_sources(options)
     hosts = {_host(options.url), *(_host(cdn.base_url) for cdn in cdns), *map(_compared, options.allowed_hosts)}
     if options.hashes not in {"auto", "none"}:
@@ -154,7 +158,7 @@ async def open_session(
     async with AsyncExitStack() as stack:
         if transports is None:
             policy = AddressPolicy(allowed_hosts=frozenset(hosts), allow_private=options.allow_private)
-            transports = await _resolve(stack, policy, with_peers=bool(options.trackers))
+            transports = await _resolve(stack, policy, options.peers if options.trackers else None)
         if system is None:
             system = await stack.enter_async_context(ActorSystem())
         parts = SessionParts(
@@ -207,14 +211,14 @@ async def _stop(ref: ActorRef[Any]) -> None:
             await ref.wait_stopped()
 
 
-async def _resolve(stack: AsyncExitStack, policy: AddressPolicy, *, with_peers: bool) -> Transports:
+async def _resolve(stack: AsyncExitStack, policy: AddressPolicy, peers: PeerOptions | None) -> Transports:
     fetcher = registry.resolve_fetcher()(policy)
     stack.push_async_callback(fetcher.aclose)
     hasher = registry.resolve_hasher()()
     stack.push_async_callback(hasher.aclose)
     transports = Transports(fetcher=fetcher, hasher=hasher)
-    if with_peers:
-        transports.connector = registry.resolve_connector()()
+    if peers is not None:
+        transports.connector = make_connector(peers)
         stack.push_async_callback(transports.connector.aclose)
         transports.signaling = registry.resolve_signaling()()
         stack.push_async_callback(transports.signaling.aclose)

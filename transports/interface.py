@@ -36,6 +36,7 @@ __all__ = [
     "ServerResponse",
     "Signaling",
     "TextSocket",
+    "TurnServer",
 ]
 
 
@@ -189,6 +190,14 @@ class IncomingChannel(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class TurnServer(msgspec.Struct, frozen=True):
+    """A relay (RFC 8656) and our account there."""
+
+    url: str  # turn:host:port (RFC 7065)
+    name: str
+    password: str
 
 
 @runtime_checkable

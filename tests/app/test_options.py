@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import pytest
 
 from shoal.app.options import add_stream_options, stream_options
+from shoal.app.peering import PeerOptions, TurnServer
 from shoal.app.session import SessionOptions
 from shoal.balancer.errors import ConfigurationError
 
@@ -27,6 +29,51 @@ def test_a_url_alone_is_enough() -> None:
     assert options.cdns == options.weights == {}
     assert options.trackers == options.headers == ()
     assert not options.allow_private
+
+
+def test_how_peers_are_met_finds_its_place(tmp_path: Path) -> None:
+    login = tmp_path / "login"
+    login.write_text("viewer:a:b\n")
+    options = parsed(
+        *("--stun", "stun:stun.example", "--stun", "stuns:[2001:db8::1]:5349"),
+        *("--turn", "turn:relay.example:3478?transport=tcp", "--turn-login", str(login)),
+        *("--candidates", "relay", "--upload-max", "4", "--webrtc", "webrtc-native"),
+    ).peers
+    assert options == PeerOptions(
+        stun_servers=("stun:stun.example", "stuns:[2001:db8::1]:5349"),
+        turn_servers=(TurnServer("turn:relay.example:3478?transport=tcp", "viewer", "a:b"),),
+        candidates="relay",
+        upload_bytes_per_s=500_000,
+        webrtc="webrtc-native",
+    )
+    assert parsed().peers == PeerOptions()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--stun", "stun.example:3478"), "'stun.example:3478' is not of the form stun:HOST"),
+        (("--stun", "turn:stun.example"), "not of the form stun:HOST"),
+        (("--stun", "stun:a b"), "not of the form stun:HOST"),
+        (("--turn", "turn:relay.example"), "--turn needs --turn-login FILE"),
+        (("--turn", "turn:relay.example", "--turn-login", "/nowhere/login"), "--turn-login /nowhere/login cannot be"),
+        (("--candidates", "relay"), "a TURN server is needed"),
+        (("--upload-max", "0"), "--upload-max '0' is not a number above 0"),
+        (("--upload-max", "0.01"), "an upload of 1250 bytes/s is too little"),
+        (("--stun", "stun:a.example") * 9, "9 STUN and TURN servers are given; at most 8"),
+    ],
+)
+def test_how_peers_cannot_be_met_is_said(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        parsed(*arguments)
+
+
+@pytest.mark.parametrize("text", ["viewer", ":x", "viewer:", ""])
+def test_a_login_without_name_or_password_is_refused(tmp_path: Path, text: str) -> None:
+    login = tmp_path / "login"
+    login.write_text(text)
+    with pytest.raises(ConfigurationError, match="NAME:PASSWORD"):
+        parsed("--turn", "turn:relay.example", "--turn-login", str(login))
 
 
 def test_each_option_finds_its_place() -> None:

@@ -15,10 +15,10 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from shoal.transports.errors import ConnectFailed, TimedOut, TransportError, TransportMissing
-from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer
+from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer, TurnServer
 from shoal.transports.sansio.descriptions import bounded_description
 from shoal.transports.sansio.limits import ChannelLimits
 
@@ -41,19 +41,27 @@ class BrowserConnector:
         connect_timeout_us: int = 10_000_000,
         connections_max: int = 128,
         limits: ChannelLimits | None = None,
+        candidates: Literal["all", "relay"] = "all",
+        turn_servers: tuple[TurnServer, ...] = (),
     ) -> None:
         """`stun_servers` as `stun:host:port`.  `connect_timeout_us` runs in `accept` and in `channel`.
 
+        With `candidates` as "relay" the browser neither names nor uses any address of its own; private ones it hides
+        by itself unless the page may use the camera (RFC 8828).
         Chromium refuses more than 500 connections a page, pending offers included.
         """
         if not hasattr(js, "RTCPeerConnection"):
             raise TransportMissing(
                 "there is no RTCPeerConnection here; workers have none, start the session on the page"
             )
-        self._stun_servers = stun_servers
         self._connect_timeout_us = connect_timeout_us
         self._connections_max = connections_max
         self._limits = limits or ChannelLimits()
+        self._ice = js_object(
+            iceServers=[{"urls": url} for url in stun_servers]
+            + [{"urls": one.url, "username": one.name, "credential": one.password} for one in turn_servers],
+            iceTransportPolicy=candidates,
+        )
         self._links: set[_Link] = set()
         self._closed = False
 
@@ -93,8 +101,7 @@ class BrowserConnector:
             raise ConnectFailed("this connector is closed; make another")
         if len(self._links) >= self._connections_max:
             raise ConnectFailed(f"{self._connections_max} connections are open; close one or raise connections_max")
-        servers = [{"urls": url} for url in self._stun_servers]
-        link = _Link(js.RTCPeerConnection.new(js_object(iceServers=servers)), self._limits, self._links.discard)
+        link = _Link(js.RTCPeerConnection.new(self._ice), self._limits, self._links.discard)
         self._links.add(link)
         return link
 

@@ -8,17 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import msgspec
+from shoal.transports.interface import TurnServer
 
 __all__ = ["Association", "OpaqueAssociation", "Stack", "TurnServer"]
-
-
-class TurnServer(msgspec.Struct, frozen=True):
-    """A relay (RFC 8656) and our account there."""
-
-    url: str  # turn:host:port
-    name: str
-    password: str
 
 
 class Association(Protocol):

@@ -1,0 +1,117 @@
+"""What a session's peer options become: the connector's arguments, and a relay that is really used."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from shoal.app.peering import PeerOptions, TurnServer, make_connector
+from shoal.balancer.errors import ConfigurationError
+from shoal.transports import registry
+from shoal.transports.interface import Connector
+
+from .support import skip_without_an_address, until
+
+TURN = TurnServer("turn:relay.example:3478", "viewer", "secret")
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments"),
+    [
+        (PeerOptions(), {}),
+        (PeerOptions(stun_servers=("stun:a.example",)), {"stun_servers": ("stun:a.example",)}),
+        (
+            PeerOptions(turn_servers=(TURN,), candidates="relay"),
+            {"turn_servers": (TURN,), "candidates": "relay"},
+        ),
+        (PeerOptions(candidates="public"), {"candidates": "public"}),
+        (PeerOptions(upload_bytes_per_s=500_000), {"upload_bytes_per_second": 500_000}),
+    ],
+)
+def test_an_implementation_is_asked_for_nothing_but_what_was_given(
+    monkeypatch: pytest.MonkeyPatch, options: PeerOptions, arguments: dict[str, object]
+) -> None:
+    given: list[dict[str, object]] = []
+    monkeypatch.setattr(registry, "resolve_connector", lambda _: lambda **kwargs: given.append(kwargs))
+    make_connector(options)
+    assert given == [arguments]
+
+
+def test_what_an_implementation_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def plain() -> None:
+        """Takes no arguments."""
+
+    monkeypatch.setattr(registry, "resolve_connector", lambda _: plain)
+    with pytest.raises(ConfigurationError, match="the connector native does not take upload_bytes_per_second"):
+        make_connector(PeerOptions(upload_bytes_per_s=500_000))
+
+
+@contextlib.asynccontextmanager
+async def running_relay(folder: Path) -> AsyncIterator[TurnServer]:
+    """Debian's coturn, on this machine's loopback, with one account."""
+    with socket.create_server(("127.0.0.1", 0)) as free:  # coturn takes no port 0
+        port = free.getsockname()[1]
+    log = folder / "turn.log"
+    process = await asyncio.create_subprocess_exec(
+        *("turnserver", "-n", "--no-cli", "--no-tls", "--no-dtls", "-L", "127.0.0.1", "-E", "127.0.0.1"),
+        *("-p", str(port), "--lt-cred-mech", "--user", "viewer:secret", "--realm", "shoal", "--allow-loopback-peers"),
+        *("--log-file", str(log), "--simple-log", "--pidfile", str(folder / "turn.pid"), "--verbose"),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+    async def listens() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    try:
+        await until(listens, "coturn does not listen")
+        yield TurnServer(f"turn:127.0.0.1:{port}", "viewer", "secret")
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@pytest.mark.real
+def test_through_a_relay_alone_two_viewers_meet_and_learn_no_address_of_each_other(tmp_path: Path) -> None:
+    if shutil.which("turnserver") is None:
+        pytest.skip("coturn is missing; Debian, as root: apt-get install coturn")
+    pytest.importorskip("aiortc", reason="peers need WebRTC: pip install 'shoal[webrtc]'")
+    skip_without_an_address()
+
+    async def meet(one: Connector, other: Connector) -> None:
+        offer = await one.offer("p2p")
+        incoming = await other.answer(offer.description)
+        for description in (offer.description, incoming.description):
+            candidates = [line for line in description.splitlines() if line.startswith("a=candidate:")]
+            assert candidates
+            assert all(" typ relay" in line for line in candidates)
+            assert all(" raddr 0.0.0.0 " in f"{line} " for line in candidates if " raddr " in line)
+        here, there = await asyncio.gather(offer.accept(incoming.description), incoming.channel())
+        for number in range(4):
+            await here.send(bytes([number]) * 50_000)
+        assert [await there.receive() for _ in range(4)] == [bytes([number]) * 50_000 for number in range(4)]
+
+    async def run() -> None:
+        async with asyncio.timeout(60), running_relay(tmp_path) as relay:
+            options = PeerOptions(turn_servers=(relay,), candidates="relay")
+            one, other = make_connector(options), make_connector(options)
+            try:
+                await meet(one, other)
+            finally:
+                await asyncio.gather(one.aclose(), other.aclose())
+
+    asyncio.run(run())
+    # The relay itself says that it passed all of it on, for both.
+    log = (tmp_path / "turn.log").read_text()
+    assert log.count("ALLOCATE processed, success") >= 2, log[-2000:]
