@@ -81,13 +81,10 @@ class Estimate:
         self.errors: dict[str, int] = {}
         self.good_count = 0
         self._variance = _SPREAD_UNKNOWN * _SPREAD_UNKNOWN
-
-    @property
-    def bytes_per_s(self) -> float | None:
-        """None until the first sample."""
-        if self.sampled_us is None:
-            return None
-        return min(self._fast.corrected, self._slow.corrected)
+        # Asked far more often than measured: computed when it changes.
+        self.bytes_per_s: float | None = None  # None until the first sample
+        # Root mean square of how late transfers were, as a share of what was expected; early is not late.
+        self.spread = math.sqrt(self._variance)
 
     def sample(self, duration_us: int, byte_count: int, now_us: int) -> None:
         """`byte_count` bytes came within `duration_us` of waiting for them."""
@@ -96,11 +93,14 @@ class Estimate:
         self._fast.sample(duration_us, rate)
         self._slow.sample(duration_us, rate)
         self.sampled_us = now_us
+        self.bytes_per_s = min(self._fast.corrected, self._slow.corrected)
 
     def fell_to(self, bytes_per_s: float) -> None:
         """It was left because it became so slow: what was good before is not believed until it is seen again."""
         for average in (self._fast, self._slow):
             average.value = min(average.value, bytes_per_s * (1.0 - average.left))
+        if self.sampled_us is not None:
+            self.bytes_per_s = min(self._fast.corrected, self._slow.corrected)
 
     def first_byte(self, duration_us: int) -> None:
         if self.first_byte_us is None:
@@ -112,11 +112,7 @@ class Estimate:
         """A transfer ended well after `duration_us`; `expected_us` had been expected of it."""
         late = min(_SPREAD_MAX, max(0.0, duration_us / max(1, expected_us) - 1.0))
         self._variance += _SPREAD_WEIGHT * (late * late - self._variance)
-
-    @property
-    def spread(self) -> float:
-        """Root mean square of how late transfers were, as a share of what was expected; early is not late."""
-        return math.sqrt(self._variance)
+        self.spread = math.sqrt(self._variance)
 
     def succeeded(self, now_us: int) -> None:
         self._decay(now_us)

@@ -56,6 +56,7 @@ class Decisions:
             line=book.line,
         )
         self._surplus = Surplus(book)
+        self._safe: dict[int, int] = {}  # by size, until something is looked at anew
 
     def take(self, now_us: int) -> None:
         """Act on everything that is due; `wake_us` of the ledger is then the next moment to look."""
@@ -63,10 +64,10 @@ class Decisions:
         flowing = [t for t in self._book.transfers.values() if t.first_byte_us is not None]
         is_full = any(not t.is_peer for t in flowing)
         self._book.line.look(now_us, is_flowing=bool(flowing), is_full=is_full)
-        self._select.look_anew()
+        self._look_anew()
         for transfer in tuple(self._book.transfers.values()):
             self._supervise(transfer, now_us)
-        self._select.look_anew()
+        self._look_anew()
         for key in tuple(self._book.open):
             want = self._book.wants[key]
             if want.urgent and want.phase is Phase.WANTED:
@@ -75,6 +76,10 @@ class Decisions:
         self._release(window, now_us)
         self._yield(now_us)
         self._prefetch(window, now_us)
+
+    def _look_anew(self) -> None:
+        self._select.look_anew()
+        self._safe.clear()
 
     def _supervise(self, transfer: Transfer, now_us: int) -> None:
         """Move a transfer that is silent, or too slow while another source would do better."""
@@ -227,33 +232,42 @@ class Decisions:
             return False
         if self._is_line_busy(want, timeline, now_us):
             return False
-        lead_us = self._cdn_lead_us(want, timeline, deadline_us, now_us)
+        size_bytes = self._book.size_bytes(want)
+        lead_us = self._cdn_lead_us(want, deadline_us, now_us, is_hashed=True, size_bytes=size_bytes)
         slack_us = deadline_us - now_us
         until_us = min(deadline_us - lead_us, want.urgent_since_us + self._book.config.hold_us_max)
         if now_us >= until_us:
             return False
-        peer = self._prefetch_peer(want, timeline, slack_us, now_us)
+        peer = self._prefetch_peer(want, timeline, size_bytes, slack_us, now_us)
         if peer is not None:
             self._book.start(want, peer, "failover" if want.fails_over else "offload", now_us)
         else:
             self._book.later(until_us, now_us)
         return True
 
-    def _prefetch_peer(self, want: Want, timeline: Timeline, slack_us: int | None, now_us: int) -> Peer | None:
+    def _prefetch_peer(
+        self, want: Want, timeline: Timeline, size_bytes: int, slack_us: int | None, now_us: int
+    ) -> Peer | None:
+        if not self._book.availability.holder_count(want.key.rendition, want.key.number):
+            return None
         return self._select.prefetch_peer(
             want,
             timeline,
-            self._book.size_bytes(want),
+            size_bytes,
             now_us=now_us,
             slack_us=slack_us,
-            safe_us=self._safe_us(want, now_us),
+            safe_us=self._safe_us(size_bytes, now_us),
         )
 
-    def _safe_us(self, want: Want, now_us: int) -> int:
-        """How long before its deadline a CDN must be asked, so that a second try is still in time."""
-        expected = self._select.expected(self._book.size_bytes(want), now_us, self._book.line.bytes_per_s)
-        near_us = self._book.config.cdn_prefetch_deadline_us
-        return near_us if expected is None else self._book.spread.safe_us(*expected)
+    def _safe_us(self, size_bytes: int, now_us: int) -> int:
+        """How long before a deadline a CDN must be asked for so much, so that a second try is still in time."""
+        safe_us = self._safe.get(size_bytes)
+        if safe_us is None:
+            expected = self._select.expected(size_bytes, now_us, self._book.line.bytes_per_s)
+            near_us = self._book.config.cdn_prefetch_deadline_us
+            safe_us = near_us if expected is None else self._book.spread.safe_us(*expected)
+            self._safe[size_bytes] = safe_us
+        return safe_us
 
     def _is_stuck_between_versions(self, want: Want) -> bool:
         """Without hashes, bytes of one CDN cannot be joined to those of another with another ETag or length.
@@ -296,14 +310,19 @@ class Decisions:
             if timeline.is_left and self._is_busy_with(ahead, now_us):
                 continue
             if peer_room > 0:
-                peer = self._prefetch_peer(want, timeline, slack_us, now_us)
+                peer = self._prefetch_peer(want, timeline, ahead.size_bytes, slack_us, now_us)
                 if peer is not None and self._surplus.has_room(deadline_us, peer.estimate.bytes_per_s, now_us):
                     peer_room -= 1
                     self._book.start(want, peer, "failover" if want.fails_over else "prefetch", now_us)
                     continue
             if slack_us is None or deadline_us is None:
                 continue
-            lead_us = self._cdn_lead_us(want, timeline, deadline_us, now_us)
+            if self._is_busy_with(ahead, now_us):  # no more than the player itself would have
+                lead_us = self._book.config.cdn_prefetch_deadline_us
+            else:
+                lead_us = self._cdn_lead_us(
+                    want, deadline_us, now_us, is_hashed=ahead.segment.is_hashed, size_bytes=ahead.size_bytes
+                )
             if slack_us > lead_us:
                 self._book.later(deadline_us - lead_us, now_us)
             elif cdn_room > 0 and self._surplus.has_room(deadline_us, None, now_us):
@@ -346,8 +365,8 @@ class Decisions:
     def _is_busy_with(self, ahead: _Ahead, now_us: int) -> bool:
         return self._select.is_line_busy(ahead.size_bytes, ahead.segment.duration_us, now_us)
 
-    def _cdn_lead_us(self, want: Want, timeline: Timeline, deadline_us: int, now_us: int) -> int:
-        """How long before its deadline a CDN is asked for it.
+    def _cdn_lead_us(self, want: Want, deadline_us: int, now_us: int, *, is_hashed: bool, size_bytes: int) -> int:
+        """How long before its deadline a CDN is asked for it, on a line that is not busy.
 
         Without a swarm there is nothing to wait for, and `cdn_prefetch_deadline_us` is
         a habit; with one, a CDN waits until the last safe moment for what peers hold
@@ -355,11 +374,9 @@ class Decisions:
         """
         book, key = self._book, want.key
         near_us = book.config.cdn_prefetch_deadline_us
-        if not timeline.is_hashed(key) or not book.spread.hopes(key.rendition, now_us):
+        if not is_hashed or not book.spread.hopes(key.rendition, now_us):
             return near_us
-        if self._is_line_busy(want, timeline, now_us):
-            return near_us  # no more than the player itself would have
-        safe_us = self._safe_us(want, now_us)
+        safe_us = self._safe_us(size_bytes, now_us)
         if book.availability.holder_count(key.rendition, key.number) or book.availability.is_being_fetched(
             key.rendition, key.number
         ):

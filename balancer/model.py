@@ -37,7 +37,7 @@ def is_peer(label: str) -> bool:
     return label.startswith("peer:")
 
 
-class ResourceKey(msgspec.Struct, frozen=True, order=True):
+class ResourceKey(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """The name of one resource inside a session.
 
     `rendition` is the place of its media playlist in the session's list.

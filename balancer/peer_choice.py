@@ -8,7 +8,7 @@ longest ago (upload is a favour, spread evenly), then the seed decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from .bandwidth import Estimate
 from .config import BalancerConfig
@@ -69,17 +69,27 @@ class Peer:
         )
 
 
-def best_peer(ready: Iterable[tuple[Peer, bool]], number: int, seed: int) -> Peer | None:
-    """Which of (peer, is on probation) to ask for media `number`."""
-    best: list[Peer] = []
-    least = None
+def best_peer(
+    ready: Iterable[tuple[Peer, bool]], number: int, seed: int, fits: Callable[[Peer], bool] | None = None
+) -> Peer | None:
+    """Which of (peer, is on probation) to ask for media `number`, of those that fit.
+
+    Only of those that come before the best so far is it asked whether they fit, and
+    the seed only where nothing else decides.
+    """
+    best: Peer | None = None
+    least, least_mixed = (True, True, 0), -1
     for peer, on_probation in ready:
         rank = (on_probation, peer.estimate.sampled_us is not None, peer.last_used)
-        if least is None or rank < least:
-            least = rank
-            best = [peer]
-        elif rank == least:
-            best.append(peer)
-    if len(best) > 1:
-        return min(best, key=lambda peer: mix(seed, text_number(peer.name), number))
-    return best[0] if best else None
+        if best is not None and rank > least:
+            continue
+        mixed = -1
+        if best is not None and rank == least:
+            if least_mixed < 0:
+                least_mixed = mix(seed, text_number(best.name), number)
+            mixed = mix(seed, text_number(peer.name), number)
+            if mixed >= least_mixed:
+                continue
+        if fits is None or fits(peer):
+            best, least, least_mixed = peer, rank, mixed
+    return best

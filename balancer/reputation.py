@@ -51,6 +51,11 @@ class Reputation:
             return "banned address"
         return None
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether no address has an offender, and so nobody is on probation."""
+        return not self._offenders
+
     def is_on_probation(self, address: str | None) -> bool:
         """Whether an offender was seen at this address, so that its peers have to show that they are none."""
         return self.offender_count(address) > 0

@@ -77,14 +77,17 @@ class Selection:
             expected = self.expected(size_bytes, now_us, None) if is_busy else None
             if expected is not None:
                 limit_us = min(limit_us, int(expected[0] / self._config.move_gain))
-            in_time = [
-                (peer, False)
-                for peer, on_probation in self._ready_peers(want, timeline, now_us)
-                if not on_probation
-                and peer.estimate.bytes_per_s is not None
-                and peer.expected_us(size_bytes, now_us, self._config) <= limit_us
-            ]
-            peer = best_peer(in_time, want.key.number, self._seed)
+            measured = (
+                one
+                for one in self._ready_peers(want, timeline, now_us)
+                if not one[1] and one[0].estimate.sampled_us is not None
+            )
+            peer = best_peer(
+                measured,
+                want.key.number,
+                self._seed,
+                lambda peer: peer.expected_us(size_bytes, now_us, self._config) <= limit_us,
+            )
             if peer is not None:
                 return Choice(peer, "offload")
         found = self.ready_cdn(want, timeline, size_bytes, slack_us, now_us)
@@ -133,13 +136,12 @@ class Selection:
         def fits(peer: Peer) -> bool:
             if slack_us is None:
                 return True
-            if peer.estimate.bytes_per_s is None:
+            if peer.estimate.sampled_us is None:
                 return slack_us >= safe_us
             margin_us = min(self._config.peer_margin_us, safe_us)
             return peer.expected_us(size_bytes, now_us, self._config) <= slack_us - margin_us
 
-        ready = (one for one in self._ready_peers(want, timeline, now_us) if fits(one[0]))
-        return best_peer(ready, want.key.number, self._seed)
+        return best_peer(self._ready_peers(want, timeline, now_us), want.key.number, self._seed, fits)
 
     def expected(self, size_bytes: int, now_us: int, line_bytes_per_s: float | None) -> tuple[int, float] | None:
         """What the soonest CDN with a closed circuit needs, and its spread; None if there is none."""
@@ -222,11 +224,12 @@ class Selection:
         """Peers that hold it and may be asked now, each with whether it is on probation."""
         if timeline is None or not timeline.is_hashed(want.key):
             return
+        is_clean = self._reputation.is_clean
         for name in self._availability.holders(want.key.rendition, want.key.number):
             peer = self._peers[name]
             if peer.transfer is not None:
                 continue
-            on_probation = self._reputation.is_on_probation(peer.address)
+            on_probation = not is_clean and self._reputation.is_on_probation(peer.address)
             if peer.is_ready(want, now_us, on_probation=on_probation):
                 yield peer, on_probation
 

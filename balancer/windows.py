@@ -34,6 +34,7 @@ class Timeline:
         self.is_live = False
         self._places: dict[ResourceKey, int] = {}
         self.newest: Segment | None = None  # latest requested
+        self._window: tuple[Segment, ...] | None = None  # after it; None when it is to be found anew
         self.requested_us: int | None = None
         self.origin_us: int | None = None  # clock time at which the timeline's 0 plays
         self._delivered_us: int | None = None
@@ -45,6 +46,7 @@ class Timeline:
         self.segments = tuple(s for s in segments if s.key.kind is Kind.MEDIA)
         self._places = {s.key: place for place, s in enumerate(self.segments)}
         self.is_live = is_live
+        self._window = None
 
     def is_hashed(self, key: ResourceKey) -> bool:
         segment = self.find(key)
@@ -68,6 +70,7 @@ class Timeline:
             if not 0 < step <= _STEP_MAX:
                 self.origin_us = None
         self.newest = segment
+        self._window = None
         if self.origin_us is None:
             return
         idled = self._delivered_us is not None and now_us - self._delivered_us >= _IDLE_US
@@ -98,7 +101,7 @@ class Timeline:
     def take_over(self, other: Timeline) -> None:
         """The player came here from `other`, whose timeline is the same."""
         self.origin_us = other.origin_us
-        self.newest = None
+        self.newest = self._window = None
         self._delivered_us = other._delivered_us
         self._usual_lead_us = other._usual_lead_us
 
@@ -131,7 +134,11 @@ class Timeline:
         """What will be asked for soon: the prefetch window after the newest request."""
         if not self.is_active(now_us) or self.newest is None:
             return ()
-        newest = self.newest
+        if self._window is None:
+            self._window = self._after(self.newest)
+        return self._window
+
+    def _after(self, newest: Segment) -> tuple[Segment, ...]:
         place = self._places.get(newest.key)
         if place is None:  # the live window slid past it
             place = -1

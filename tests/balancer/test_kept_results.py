@@ -1,0 +1,77 @@
+"""What the decision keeps between events is what it would find if it looked anew."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoal.balancer.bandwidth import Estimate
+from shoal.balancer.config import BalancerConfig
+from shoal.balancer.mixing import mix, text_number
+from shoal.balancer.model import Kind, ResourceKey, Segment
+from shoal.balancer.peer_choice import Peer, best_peer
+from shoal.balancer.windows import Timeline
+
+CONFIG = BalancerConfig()
+
+peers = st.lists(
+    st.tuples(st.booleans(), st.booleans(), st.integers(0, 2), st.booleans()), max_size=12
+)  # on probation, measured, last used, fits
+
+
+@given(peers, st.integers(0, 3), st.integers(0, 3))
+def test_the_best_peer_is_the_least_of_all_that_fit(given_peers, number, seed):
+    ready, fitting = [], []
+    for place, (on_probation, is_measured, last_used, fits) in enumerate(given_peers):
+        peer = Peer(f"p{place}", 0, None, None, estimate())
+        peer.last_used = last_used
+        if is_measured:
+            peer.estimate.sample(1_000_000, 1_000_000, 0)
+        ready.append((peer, on_probation))
+        if fits:
+            order = (on_probation, is_measured, last_used, mix(seed, text_number(peer.name), number))
+            fitting.append((order, peer))
+    names = {peer.name for _, peer in fitting}
+    least = min(fitting, key=lambda one: one[0])[1] if fitting else None
+    assert best_peer(ready, number, seed, lambda peer: peer.name in names) is least
+
+
+playlist_steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("list"), st.integers(0, 6)),
+        st.tuples(st.just("request"), st.integers(0, 12)),
+        st.tuples(st.just("switch"), st.integers(0, 0)),
+        st.tuples(st.just("take over"), st.integers(0, 0)),
+    ),
+    max_size=20,
+)
+
+
+@given(playlist_steps)
+def test_the_window_ahead_is_the_one_after_the_newest_request_in_the_playlist_of_now(steps):
+    timeline, other = Timeline(CONFIG), Timeline(CONFIG)
+    for now_us, (name, number) in enumerate(steps):
+        if name == "list":
+            timeline.replace(tuple(segment(n) for n in range(number, number + 7)), is_live=True)
+        elif name == "request":
+            timeline.requested(segment(number).key, now_us)
+        elif name == "switch":
+            timeline.switched_away()
+        else:
+            timeline.take_over(other)
+        newest = timeline.newest
+        expected: tuple[Segment, ...] = ()
+        if newest is not None and timeline.requested_us is not None:
+            end_us = newest.start_us + newest.duration_us + CONFIG.prefetch_us
+            later = [s for s in timeline.segments if s.key.number > newest.key.number]
+            expected = tuple(s for s in later[: CONFIG.prefetch_segments] if s.start_us < end_us)
+        assert timeline.ahead(now_us) == expected
+
+
+def segment(number: int) -> Segment:
+    key = ResourceKey(0, Kind.MEDIA, number)
+    return Segment(key=key, uri="", start_us=number * 2_000_000, duration_us=2_000_000)
+
+
+def estimate() -> Estimate:
+    return Estimate(fast_half_life_us=3_000_000, slow_half_life_us=9_000_000, error_half_life_us=60_000_000)
