@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,3 +128,18 @@ def test_an_extra_imports_its_package_inside_functions_only(path: Path) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [node.module or "shoal"] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
             assert all(name.split(".")[0] in {"shoal", *sys.stdlib_module_names} for name in names), names
+
+
+def test_what_a_page_loads_needs_msgspec_alone_and_nothing_native() -> None:
+    """A session as a page opens it, but for what is found there: `js`, which is nowhere else."""
+    program = (
+        "import sys, shoal.app.session, shoal.balancer.actors, shoal.runtime\n"
+        "print(*(name for name in sys.modules if name.partition('.')[0] not in sys.stdlib_module_names))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    packages = {name.partition(".")[0] for name in loaded if not name.startswith("_")}
+    assert packages <= {"msgspec", "shoal", "typing_extensions", "cython_runtime"}
+    assert "shoal.runtime.system" in loaded
+    native = ("shoal.transports.native", "shoal.transports.memory", "shoal.runtime.crew", "shoal.app.proxy")
+    assert [name for name in loaded if name.startswith(native)] == []
