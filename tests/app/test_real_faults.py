@@ -127,7 +127,8 @@ NAMES: dict[str, set[str]] = {
     "hang-body": {"stalled"},
     "pause": {"stalled"},
     "truncate": {"truncated"},
-    "too-long": {"changed"},
+    # What comes behind the announced end: a body of another length or, if it is in one packet with that, no HTTP.
+    "too-long": {"changed", "transport"},
     "too-short": {"changed"},
     "corrupt": {"hash"},
     "slow": {"slow"},

@@ -3,11 +3,11 @@
 `make wasm` makes the wheels; without them, or without node, everything here is skipped.
 """
 
-import concurrent.futures
 import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,19 +61,9 @@ def natively(script, *arguments):
     )
 
 
-@pytest.mark.parametrize(("kind", "seeds"), [("compiled", SEEDS), ("plain", "4")])
-def test_a_seed_gives_the_same_trace_as_natively(kind, seeds):
-    assert lines_of_both("traces.py", kind, seeds) > 10 * int(seeds)
-
-
-@pytest.mark.parametrize(("kind", "seeds"), [("compiled", "50"), ("plain", "5")])
-def test_a_seed_gives_the_same_decisions_as_natively(kind, seeds):
-    assert lines_of_both("decisions.py", kind, seeds) == int(seeds)
-
-
 def lines_of_both(script, kind, seeds):
     """How many lines a script prints in the browser's Python and in this one: the same."""
-    with concurrent.futures.ThreadPoolExecutor() as both:
+    with ThreadPoolExecutor() as both:
         in_pyodide, in_this = both.submit(run, script, kind, seeds), both.submit(natively, script, seeds)
     there, here = in_pyodide.result(), in_this.result()
     assert here.returncode == 0, here.stderr
@@ -82,15 +72,51 @@ def lines_of_both(script, kind, seeds):
     return here.stdout.count("\n")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_driver_holds_what_it_promises(kind):
-    done = run("driver.py", kind)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.endswith("driver holds\n"), done.stdout
+def looks_at(work):
+    """A test of what `work` gives for the test's parameters; `done` gives that."""
+
+    def note(test):
+        test.work = work
+        return test
+
+    return note
 
 
+@pytest.fixture(scope="module")
+def under_way(request):
+    """What the tests that are to run look at, two at a time: Node computes on one core, and nothing else goes on."""
+    pool = ThreadPoolExecutor(2)
+    tests = [item for item in request.session.items if item.module is request.module]
+    yield {test.name: pool.submit(test.function.work, **test.callspec.params) for test in tests}
+    pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture
+def done(under_way, request):
+    return under_way[request.node.name].result
+
+
+@looks_at(lambda kind, seeds: lines_of_both("traces.py", kind, seeds))
+@pytest.mark.parametrize(("kind", "seeds"), [("compiled", SEEDS), ("plain", "4")])
+def test_a_seed_gives_the_same_trace_as_natively(done, kind, seeds):
+    assert done() > 10 * int(seeds)
+
+
+@looks_at(lambda kind, seeds: lines_of_both("decisions.py", kind, seeds))
+@pytest.mark.parametrize(("kind", "seeds"), [("compiled", "50"), ("plain", "5")])
+def test_a_seed_gives_the_same_decisions_as_natively(done, kind, seeds):
+    assert done() == int(seeds)
+
+
+@looks_at(lambda kind: run("driver.py", kind))
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_suites_pass(kind):
-    done = run("suite.py", kind, "-q", *SUITE)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    assert " passed" in done.stdout
+def test_the_driver_holds_what_it_promises(done, kind):
+    assert done().returncode == 0, done().stderr[-2000:]
+    assert done().stdout.endswith("driver holds\n"), done().stdout
+
+
+@looks_at(lambda kind: run("suite.py", kind, "-q", *SUITE))
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_suites_pass(done, kind):
+    assert done().returncode == 0, done().stdout[-3000:] + done().stderr[-2000:]
+    assert " passed" in done().stdout
