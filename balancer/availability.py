@@ -15,13 +15,14 @@ _NONE: frozenset[int] = frozenset()
 class _Swarm:
     """The peers of one rendition."""
 
-    __slots__ = ("fetchers", "holders", "peers", "told_count")
+    __slots__ = ("fetchers", "holders", "peers", "told_count", "version")
 
     def __init__(self) -> None:
         self.peers: dict[str, tuple[frozenset[int], frozenset[int]]] = {}  # held, fetching
         self.holders: dict[int, dict[str, int]] = {}  # number -> peer -> its place in the order of joining
         self.fetchers: dict[int, int] = {}  # number -> how many are getting it
         self.told_count = 0  # peers that announced anything, were it nothing
+        self.version = 0  # another one whenever these are others
 
     def change(self, peer: str, place: int, held: frozenset[int], fetching: frozenset[int]) -> None:
         """What the peer holds and fetches from now on.  Cost: what is new in it."""
@@ -70,6 +71,7 @@ class Availability:
             if peer in self._told:
                 del self._told[peer]
                 swarm.told_count -= 1
+                swarm.version += 1
 
     def announce(self, peer: str, held: frozenset[int], fetching: frozenset[int]) -> None:
         """Replaces what the peer said before.  Cost: what is new in it."""
@@ -80,6 +82,7 @@ class Availability:
             if peer not in self._told:
                 self._told[peer] = None
                 swarm.told_count += 1
+                swarm.version += 1
 
     def lacks(self, peer: str, number: int) -> None:
         """The peer was asked and does not have it, whatever it announced."""
@@ -96,6 +99,10 @@ class Availability:
     def known_peers(self, rendition: int) -> list[str]:
         """Peers whose holdings are known, in order of joining."""
         return [peer for peer in self._swarms.get(rendition, _NOBODY).peers if peer in self._told]
+
+    def version(self, rendition: int) -> int:
+        """Another number whenever `known_peers` are others: what was made of them is then to be made anew."""
+        return self._swarms.get(rendition, _NOBODY).version
 
     def holds(self, peer: str, number: int) -> bool:
         rendition = self._renditions.get(peer)

@@ -36,6 +36,7 @@ class Spread:
         self._own: dict[int, str] = {}  # by rendition: what peers call us
         self._joined_us: dict[int, int] = {}
         self._seen_us: dict[ResourceKey, int] = {}
+        self._ranks: dict[ResourceKey, tuple[int, int]] = {}  # of the same keys: version of the peers, rank among them
         # How many deviations each of the tries is allowed.
         self.deviations = math.sqrt(1.0 / math.sqrt(config.miss_share))
 
@@ -43,11 +44,13 @@ class Spread:
         self._joined_us.setdefault(rendition, now_us)
 
     def met(self, rendition: int, own: str) -> None:
-        if own:
+        if own and self._own.get(rendition) != own:
             self._own[rendition] = own
+            self._ranks.clear()
 
     def forget(self, key: ResourceKey) -> None:
         self._seen_us.pop(key, None)
+        self._ranks.pop(key, None)
 
     def hopes(self, rendition: int, now_us: int) -> bool:
         """Whether peers may bring something: some have told what they hold, or could not yet."""
@@ -71,7 +74,17 @@ class Spread:
         return seen_us + self._rank(key) * self._config.spread_turn_us
 
     def _rank(self, key: ResourceKey) -> int:
-        """How many of the peers come before this viewer; they see the same order."""
+        """How many of the peers come before this viewer; they see the same order.
+
+        Cost: a look-up, and all peers when they are others than at the last call.
+        """
+        version = self._availability.version(key.rendition)
+        known = self._ranks.get(key)
+        if known is None or known[0] != version:
+            known = self._ranks[key] = (version, self._rank_anew(key))
+        return known[1]
+
+    def _rank_anew(self, key: ResourceKey) -> int:
         own = self._own.get(key.rendition)
         mine = mix(self._seed if own is None else text_number(own), key.rendition, key.number)
         return sum(

@@ -35,15 +35,15 @@ class Surplus:
 
         None stands for a deadline, or a speed, that is not known.  Cost: the square of the running transfers.
         """
-        return self._fits(deadline_us, [*self._demands(), bytes_per_s], self._book.config.surplus_share, now_us)
+        return self._fits(deadline_us, (bytes_per_s,), self._book.config.surplus_share, now_us)
 
     def to_yield(self, now_us: int) -> Transfer | None:
         """The transfer that must stop so that what plays earlier is in time; None if all may go on."""
         running = [t for t in self._book.transfers.values() if not self._book.wants[t.key].urgent]
         if not running:
             return None
-        last = max(running, key=lambda t: (self._deadline(t), t.number))
-        if self._fits(self._book.deadline_us(last.key), self._demands(), self._book.config.yield_share, now_us):
+        last = running[0] if len(running) == 1 else max(running, key=lambda t: (self._deadline(t), t.number))
+        if self._fits(self._book.deadline_us(last.key), (), self._book.config.yield_share, now_us):
             return None
         return last
 
@@ -51,10 +51,8 @@ class Surplus:
         deadline_us = self._book.deadline_us(transfer.key)
         return _NEVER_US if deadline_us is None else deadline_us
 
-    def _demands(self) -> list[float | None]:
-        return [self._book.demand(t) for t in self._book.transfers.values()]
-
-    def _fits(self, deadline_us: int | None, demands: list[float | None], share: float, now_us: int) -> bool:
+    def _fits(self, deadline_us: int | None, more: tuple[float | None, ...], share: float, now_us: int) -> bool:
+        """Whether what plays before is in time beside all that runs, and `more`: what others would take of the line."""
         book = self._book
         earlier = [
             want
@@ -66,6 +64,7 @@ class Surplus:
         line = book.line.sure_bytes_per_s
         if line is None:
             return False
+        demands = [*map(book.demand, book.transfers.values()), *more]
         fair = line / max(1, len(demands))
         taken = total(fair if d is None else min(d, fair) for d in demands)
         for want in earlier:

@@ -6,6 +6,7 @@ back what comes of it.  Progress is told when the strategy is woken and at the e
 
 from __future__ import annotations
 
+from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from ..events import (
@@ -32,7 +33,7 @@ from ..events import (
     TransferProgressed,
     WakeAt,
 )
-from ..mixing import share
+from ..mixing import mix, share
 from ..model import Kind, ResourceKey, Segment
 from .flows import Link
 from .outcome import ViewerOutcome
@@ -366,7 +367,8 @@ class Viewer:
             return
         seed = world.scenario.seed
         self.feed(SwarmJoined(rendition))
-        others = sorted(swarm, key=lambda v: share(seed, self.place, v.place, rendition))[: world.scenario.neighbours]
+        # Of ten thousand only some are met: all are looked at, not put in order.
+        others = nsmallest(world.scenario.neighbours, swarm, key=lambda v: mix(seed, self.place, v.place, rendition))
         swarm.append(self)
         for other in others:
             world.at(world.now_us + world.scenario.connect_us, self._connect, other, rendition)

@@ -5,14 +5,47 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoal.balancer.availability import Availability
 from shoal.balancer.bandwidth import Estimate
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.mixing import mix, text_number
 from shoal.balancer.model import Kind, ResourceKey, Segment
 from shoal.balancer.peer_choice import Peer, best_peer
+from shoal.balancer.spread import Spread
 from shoal.balancer.windows import Timeline
 
 CONFIG = BalancerConfig()
+NAMES = ("a", "b", "c", "d", "e")
+
+swarm_steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("join"), st.sampled_from(NAMES), st.sampled_from((0, 1))),
+        st.tuples(st.just("leave"), st.sampled_from(NAMES)),
+        st.tuples(st.just("announce"), st.sampled_from(NAMES), st.just(frozenset()), st.just(frozenset())),
+        st.tuples(st.just("forget"), st.integers(0, 2)),
+        st.tuples(st.just("met"), st.sampled_from(("", "own", "a"))),
+    ),
+    max_size=40,
+)
+
+
+@given(swarm_steps)
+def test_a_turn_is_the_one_that_is_counted_among_all_peers_that_are_known_now(steps):
+    availability, seed, mine = Availability(), 7, 7
+    spread = Spread(CONFIG, seed, availability)
+    for name, *values in steps:
+        if name == "forget":
+            spread.forget(key(*values))
+        elif name == "met":
+            spread.met(0, *values)
+            mine = text_number(*values) if values[0] else mine
+        else:
+            getattr(availability, name)(*values)
+        known = availability.known_peers(0)
+        for number in range(3):
+            before = [peer for peer in known if mix(text_number(peer), 0, number) < mix(mine, 0, number)]
+            assert spread.turn_us(key(number), 0) == len(before) * CONFIG.spread_turn_us
+
 
 peers = st.lists(
     st.tuples(st.booleans(), st.booleans(), st.integers(0, 2), st.booleans()), max_size=12
@@ -68,9 +101,12 @@ def test_the_window_ahead_is_the_one_after_the_newest_request_in_the_playlist_of
         assert timeline.ahead(now_us) == expected
 
 
+def key(number: int) -> ResourceKey:
+    return ResourceKey(0, Kind.MEDIA, number)
+
+
 def segment(number: int) -> Segment:
-    key = ResourceKey(0, Kind.MEDIA, number)
-    return Segment(key=key, uri="", start_us=number * 2_000_000, duration_us=2_000_000)
+    return Segment(key=key(number), uri="", start_us=number * 2_000_000, duration_us=2_000_000)
 
 
 def estimate() -> Estimate:

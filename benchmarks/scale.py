@@ -1,0 +1,82 @@
+"""What simulating many viewers costs: CPU time and memory, and how CPU time for each grows with their number.
+
+    make bench-scale                                                 300 and 1,000 viewers for a minute, about 5 minutes
+    make bench-scale ARGS="--viewers 1000 10000 --seconds 600"       what is aimed at; hours, while decisions are Python
+
+A live stream that all join within 30 s (`sim/scenarios.py`, crowd), under our policy.  Each number of viewers is run in
+a fresh process, so that its peak memory is its own.  Both are given for what was run: nothing is extrapolated, and what
+is aimed at counts as measured only when it was run as it stands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+
+import msgspec
+from harness import Claim, conclude
+
+from shoal.balancer.sim.policies import POLICIES
+from shoal.balancer.sim.scenarios import crowd
+from shoal.balancer.sim.world import run
+
+AIM_VIEWERS, AIM_SECONDS = 10_000, 600
+AIM_CPU_MINUTES, AIM_GIB = 20, 4
+GROWTH_MAX = 1.3  # CPU time of a viewer among the most, to that among the fewest
+Figures = dict[str, float]
+
+
+def simulate(viewers: int, seconds: int) -> Figures:
+    """In this process: CPU seconds, peak GiB and events."""
+    scenario = msgspec.structs.replace(crowd(1, viewers), length_us=seconds * 1_000_000)
+    began_s = time.process_time()
+    outcome = run(scenario, "shoal", POLICIES["shoal"])
+    cpu_s = time.process_time() - began_s
+    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # in KiB on Linux
+    return {"cpu_s": cpu_s, "gib": peak_gib, "events": outcome.events, "offload": outcome.offload}
+
+
+def simulated(viewers: int, seconds: int) -> Figures:
+    """The same in a process of its own."""
+    inside = [sys.executable, __file__, "--inside", str(viewers), str(seconds)]
+    figures: Figures = json.loads(subprocess.run(inside, capture_output=True, text=True, check=True).stdout)
+    print(
+        f"{viewers:6} viewers, {seconds} s: {figures['cpu_s']:7.1f} CPU s, "
+        f"{figures['cpu_s'] * 1000 / viewers:6.1f} ms a viewer, {figures['gib']:.2f} GiB, "
+        f"{figures['events']:.0f} events, offload {figures['offload']:.2f}",
+        flush=True,
+    )
+    return figures
+
+
+def claims_of(found: dict[int, Figures], seconds: int) -> list[Claim]:
+    fewest, most = min(found), max(found)
+    growth = found[most]["cpu_s"] / most / (found[fewest]["cpu_s"] / fewest) if fewest < most else None
+    aimed = found.get(AIM_VIEWERS) if seconds == AIM_SECONDS else None
+    what = f"{AIM_VIEWERS:,} viewers for {AIM_SECONDS} s"
+    return [
+        Claim(f"CPU of one among {most} / among {fewest} viewers", growth, GROWTH_MAX, at_least=False),
+        Claim(f"{what}: CPU", aimed and aimed["cpu_s"] / 60, AIM_CPU_MINUTES, at_least=False, unit="min"),
+        Claim(f"{what}: memory", aimed and aimed["gib"], AIM_GIB, at_least=False, unit="GiB"),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--viewers", nargs="+", type=int, default=[300, 1000])
+    parser.add_argument("--seconds", type=int, default=60, help="of virtual time")
+    parser.add_argument("--inside", nargs=2, type=int, metavar=("VIEWERS", "SECONDS"), help="run one, print JSON")
+    options = parser.parse_args()
+    if options.inside:
+        print(json.dumps(simulate(*options.inside)))
+        return 0
+    found = {viewers: simulated(viewers, options.seconds) for viewers in options.viewers}
+    return conclude("scale", claims_of(found, options.seconds))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
