@@ -1,6 +1,7 @@
 # Everything starts here.  `make demo` and `make test` work on a fresh clone.
 #
 #   make demo [ARGS=--json]   the main job, end to end, with figures
+#   make demo-browser         its stream in a web page: hls.js, with the balancer in Pyodide
 #   make test                 lint, types, three legs, the real runs; prints the time of each part
 #   make fast|checked|pure    one leg of the suite          (TESTS="tests/runtime -k mailbox" for some of it)
 #   make bench-NAME           measure one set of claims
@@ -24,7 +25,7 @@ TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo test sanitize free-threaded fast checked pure lint types wasm wasm-profile soak bench-runtime sync clean help pyodide
+.PHONY: demo demo-browser test sanitize free-threaded fast checked pure lint types wasm wasm-profile soak bench-runtime sync clean help pyodide
 help:
 	@awk '/^[^#]/ || /^$$/ { exit } { sub(/^# ?/, ""); print }' Makefile
 
@@ -33,6 +34,9 @@ demo: .stamps/fast
 
 test:
 	@tools/run-tests $(LEGS)
+
+demo-browser: .stamps/fast .stamps/wasm
+	$(BIN)/shoal demo --browser $(ARGS)
 
 .stamps/venv: pyproject.toml
 	@tools/timed "virtual environment" tools/make-venv $(VENV) $(PYTHON)

@@ -43,6 +43,7 @@ SANS_IO = sorted(
     for pattern in ("balancer/*.py", "balancer/formats/**/*.py", "balancer/sim/*.py", "transports/sansio/*.py")
     for path in ROOT.glob(pattern)
 )
+BROWSER = sorted(ROOT.glob("transports/browser/*.py"))
 CLOCKS_AND_CHANCE = {"time", "random", "asyncio", "secrets", "threading", "socket", "datetime.datetime.now"}
 
 
@@ -143,3 +144,27 @@ def test_what_a_page_loads_needs_msgspec_alone_and_nothing_native() -> None:
     assert "shoal.runtime.system" in loaded
     native = ("shoal.transports.native", "shoal.transports.memory", "shoal.runtime.crew", "shoal.app.proxy")
     assert [name for name in loaded if name.startswith(native)] == []
+
+
+def test_what_the_page_runs_imports_nothing_native() -> None:
+    """As imports at the top of modules go; those inside functions are of packages that a page never asks for."""
+    native = {"aiohttp", "aioice", "aiortc", "av", "rich", "uvloop", "wrtc"}
+    waiting = ["shoal.app.page_stream", *(f"shoal.transports.browser.{p.stem}" for p in BROWSER)]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        place = ROOT / "/".join(name.split(".")[1:])
+        path = next((p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()), None)
+        if path is None:
+            continue  # a name inside a module
+        assert "transports/native" not in identity(path), f"the page imports {identity(path)}"
+        body = ast.parse(path.read_text("utf-8")).body
+        lines = {node.lineno for node in body}
+        for target, line in imports(path):
+            if line in lines:
+                assert target.split(".")[0] not in native, f"{identity(path)}:{line} imports {target}"
+                waiting += [target] if target.startswith("shoal.") else []
+    assert "shoal.balancer.policy" in seen

@@ -43,7 +43,7 @@ from .report_html import write_report
 from .stream import Stream, StreamOptions, make_stream
 from .table import LiveTable, PlainLog, View, open_view
 
-__all__ = ["DemoOptions", "run_demo"]
+__all__ = ["DemoOptions", "make_stream_of", "run_demo", "start_peers", "start_servers"]
 
 _REFRESH_S = 0.25
 _SETTLE_S = 2.0  # after the last peer is there: it finds the others, and holds some segments
@@ -154,13 +154,13 @@ async def run_demo(options: DemoOptions) -> int:
 
 async def _run(options: DemoOptions, stage: _Stage) -> tuple[SessionReport, dict[str, Any], dict[str, Any]]:
     async with stage.phase("stream", "making the video (kept for the next time)"):
-        stream = await _make_stream(options)
+        stream = await make_stream_of(options)
     async with Children(options.out / "logs") as children:
         async with stage.phase("origins", "starting three CDNs and a tracker"):
-            cdns, tracker = await _start_servers(children, stream, options)
+            cdns, tracker = await start_servers(children, stream, options)
         playlists = {name: f"{url}/{stream.playlist}" for name, url in cdns.items()}
         async with stage.phase("peers", f"{options.peers} peers join, one of them a liar"):
-            peers = await _start_peers(children, playlists, tracker, options)
+            peers = await start_peers(children, playlists, tracker, options)
         settings = SessionOptions(
             url=playlists["good"],
             cdns=playlists,
@@ -187,7 +187,7 @@ async def _run(options: DemoOptions, stage: _Stage) -> tuple[SessionReport, dict
     return report, _last_words(player_said), _last_words(judge_said)
 
 
-async def _make_stream(options: DemoOptions) -> Stream:
+async def make_stream_of(options: DemoOptions) -> Stream:
     unwanted = threading.Event()
     try:
         wanted = StreamOptions(seconds=options.seconds)
@@ -196,7 +196,7 @@ async def _make_stream(options: DemoOptions) -> Stream:
         unwanted.set()  # the loop waits for its threads at the end, so one that goes on would hold up a Ctrl-C
 
 
-async def _start_servers(children: Children, stream: Stream, options: DemoOptions) -> tuple[dict[str, str], str]:
+async def start_servers(children: Children, stream: Stream, options: DemoOptions) -> tuple[dict[str, str], str]:
     """URLs of the CDNs by name, and of the tracker."""
     faults = [word for fault in options.flaky_faults for word in ("--fault", fault)]
     special = {
@@ -213,9 +213,7 @@ async def _start_servers(children: Children, stream: Stream, options: DemoOption
     return urls, str((await tracker.ready())["url"])
 
 
-async def _start_peers(
-    children: Children, playlists: dict[str, str], tracker: str, options: DemoOptions
-) -> list[Child]:
+async def start_peers(children: Children, playlists: dict[str, str], tracker: str, options: DemoOptions) -> list[Child]:
     sources = [word for name, url in playlists.items() for word in ("--cdn", f"{name}={url}")]
     common = [playlists["good"], *sources, "--tracker", tracker, "--allow-private", "--json"]
     peers: list[Child] = []

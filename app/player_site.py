@@ -1,0 +1,84 @@
+"""Serves the player's page on loopback: the page, hls.js, Pyodide, and the wheels that Pyodide loads.
+
+What `make wasm` and npm made is taken from a build folder; nothing of it is in this repository.
+Any static server can do the same: `paths` says which file lies behind which URL.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import msgspec
+from aiohttp import web
+
+from shoal.balancer.errors import ConfigurationError
+
+from .page_stream import PageOptions
+
+__all__ = ["PlayerSite", "paths"]
+
+_PAGE = Path(__file__).resolve().parent / "page" / "player"
+_PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "pyodide-lock.json", "python_stdlib.zip")
+
+
+def paths(build: Path) -> dict[str, Path]:
+    """URL path of the site -> file.  ConfigurationError names what is not there, and what makes it."""
+    browser = build / "browser"
+    files = {f"/{path.name}": path for path in sorted(_PAGE.iterdir())}
+    files["/"] = files.pop("/index.html")
+    files["/hls.min.js"] = browser / "node_modules" / "hls.js" / "dist" / "hls.min.js"
+    files |= {f"/pyodide/{name}": browser / "node_modules" / "pyodide" / name for name in _PYODIDE_FILES}
+    wheels = [
+        *(browser / "wheels").glob("msgspec-*.whl"),
+        *(build / "wasm" / "dist").glob("*-pyemscripten_2026_0_wasm32.whl"),
+    ]
+    files |= {f"/wheels/{wheel.name}": wheel for wheel in wheels}
+    missing = [str(path) for path in files.values() if not path.is_file()]
+    if missing or len(wheels) != 2:
+        raise ConfigurationError(f"{', '.join(missing) or 'a wheel'} is missing in {build}; run: make wasm")
+    return files
+
+
+class PlayerSite:
+    """`async with PlayerSite(options, build) as site`; `site.url` is what a browser opens."""
+
+    def __init__(self, options: PageOptions, build: Path = Path("build")) -> None:
+        self._files = paths(build)
+        self._wheels = [path for path in self._files if path.startswith("/wheels/")]
+        self._options = options
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+
+    async def start(self, *, port: int = 0) -> str:
+        application = web.Application()
+        application.router.add_get("/options.json", self._tell)
+        application.router.add_get("/{path:.*}", self._serve)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/"
+        return self.url
+
+    async def aclose(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _tell(self, _request: web.Request) -> web.Response:
+        body = {"options": msgspec.to_builtins(self._options), "wheels": self._wheels}
+        return web.json_response(body)
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        path = self._files.get(request.path)
+        if path is None:
+            return web.Response(status=404, text=f"there is no {request.path[:200]} here\n")
+        kind = {".mjs": "text/javascript", ".wasm": "application/wasm"}.get(path.suffix)
+        return web.FileResponse(path, headers={"content-type": kind} if kind else None)
