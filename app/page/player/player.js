@@ -124,8 +124,9 @@ function showBuffer(video) {
 function kindOf(segment) {
   if (segment.by === "direct" || seen.report === null) return "direct";
   const story = seen.report.segments.find((one) => one.uri === segment.url);
-  const sources = new Set((story?.parts ?? []).map((part) => part.source.split(":")[0]));
-  return sources.size > 1 ? "both" : sources.has("peer") ? "peer" : "cdn";
+  const parts = (story?.parts ?? []).filter((part) => part.byte_count > 0 && part.outcome !== "wrong");
+  const sources = new Set(parts.map((part) => part.source.split(":")[0]));
+  return sources.size > 1 ? "both" : ([...sources][0] ?? ""); // without a colour until the report tells
 }
 
 function showSegments() {
