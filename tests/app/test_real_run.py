@@ -137,7 +137,11 @@ def test_peers_gave_some_of_the_bytes(outcome: Outcome):
 
 def test_every_segment_is_verified_block_by_block(outcome: Outcome):
     assert outcome.report.hashes == "blocks"
-    assert {segment.verified for segment in media_of(outcome.report)} == {"blocks"}
+    delivered = [segment for segment in media_of(outcome.report) if segment.delivered_bytes]
+    assert {segment.number for segment in delivered} == {segment.number for segment in media_of(outcome.report)}
+    assert {segment.verified for segment in delivered} == {"blocks"}
+    # What was fetched ahead may be on its way still as the player ends; nobody got anything of that.
+    assert {segment.verified for segment in media_of(outcome.report)} <= {"blocks", "pending"}
     assert not any(segment.polluted for segment in outcome.report.segments)
 
 
