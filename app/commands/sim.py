@@ -16,19 +16,23 @@ from shoal.balancer.errors import ConfigurationError, RecordingError
 from shoal.balancer.recording import replay
 from shoal.balancer.sim.compare import compare
 from shoal.balancer.sim.outcome import Outcome
-from shoal.balancer.sim.policies import NAMES
+from shoal.balancer.sim.policies import NAMES, ORACLE
 from shoal.balancer.sim.scenarios import SCENARIOS
 from shoal.balancer.sim.traces import BadTrace, Trace, parse
 
 from ..console import Console
 from ..options import balancer_config
-from ..sim.jobs import OURS, Crowd, Job, jobs_of, parse_fault, play
+from ..sim import plots
+from ..sim.jobs import OURS, Crowd, Job, film, jobs_of, parse_fault, play
+from ..sim.report import about, page
 from ..sim.sweep import Kept, sweep
 from ..sim.table import differences, figures
 
 EXAMPLE = "shoal sim vod --viewers 10 --seeds 5"
 VIEWERS_MAX = 100_000  # beyond, a run takes days
 SEEDS_MAX = 10_000
+_FILMS_MAX = 2  # ours and one beside it; each is a run more
+_FILMED_VIEWERS_MAX = 1_000  # of more a picture of rows shows nothing, and the run takes long
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,10 +53,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     crowd.add_argument(
         "--fault", action="append", default=[], metavar="CDN=KIND@BEGIN-END", help="as a=hang@20-40; may be repeated"
     )
-    crowd.add_argument("--traces", type=Path, metavar="DIR", help="lines of viewers: files of `time_s Mbit/s`")
+    crowd.add_argument(
+        "--traces",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="lines of viewers, a set in each: files of `time_s Mbit/s`",
+    )
     parser.add_argument("--config", metavar="FILE", help="settings of our balancer, TOML or JSON")
     parser.add_argument("--workers", type=_count(1024), help="processes (one for each core)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep every run there; a sweep goes on from it")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page with plots (pip install 'shoal[plots]')"
+    )
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="write the plots by themselves, as PNG")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--replay", type=int, metavar="SEED", help="one seed of our policy, all of its outcome as JSON")
     again.add_argument("--replay-session", type=Path, metavar="FILE", help="what --record wrote, decided again")
@@ -61,7 +75,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(args: argparse.Namespace, console: Console) -> int:
     if args.replay_session is not None:
         return _replay_session(args.replay_session, console)
+    if args.html is not None or args.plots is not None:
+        plots.check()
     policies = _policies(args.policies)
+    config = balancer_config(args.config)
+    crowds = _crowds(args)
+    if args.replay is not None:
+        if len(crowds) > 1:
+            raise ConfigurationError(f"--replay plays one run: give one folder of --traces, not {len(crowds)}")
+        (crowd,) = crowds.values()
+        outcome = play(Job(scenario=args.scenario, seed=args.replay, policy=OURS, crowd=crowd, config=config))
+        sys.stdout.write(msgspec.json.encode(outcome).decode() + "\n")
+        return 0
+    return await _sweep(args, policies, crowds, config, console)
+
+
+def _crowds(args: argparse.Namespace) -> dict[str, Crowd]:
+    """What is played, by the name of its lines; without recorded ones, by the scenario's."""
     crowd = Crowd(
         viewers=args.viewers,
         polluters=args.polluters,
@@ -69,20 +99,23 @@ async def run(args: argparse.Namespace, console: Console) -> int:
         liars=args.liars,
         leaving_s=args.leaving,
         faults=tuple(parse_fault(text) for text in args.fault),
-        traces=_traces(args.traces),
     )
-    config = balancer_config(args.config)
-    if args.replay is not None:
-        outcome = play(Job(scenario=args.scenario, seed=args.replay, policy=OURS, crowd=crowd, config=config))
-        sys.stdout.write(msgspec.json.encode(outcome).decode() + "\n")
-        return 0
-    return await _sweep(args, policies, crowd, config, console)
+    if args.traces is None:
+        return {args.scenario: crowd}
+    names = [folder.resolve().name for folder in args.traces]
+    if len(set(names)) < len(names):
+        raise ConfigurationError(f"--traces: two folders have one name, of {names}; each set is called by its own")
+    return {
+        name: msgspec.structs.replace(crowd, traces=_traces(folder))
+        for name, folder in zip(names, args.traces, strict=True)
+    }
 
 
 async def _sweep(
-    args: argparse.Namespace, policies: list[str], crowd: Crowd, config: BalancerConfig, console: Console
+    args: argparse.Namespace, policies: list[str], crowds: dict[str, Crowd], config: BalancerConfig, console: Console
 ) -> int:
-    jobs = jobs_of(args.scenario, policies, range(1, args.seeds + 1), crowd, config)
+    seeds = range(1, args.seeds + 1)
+    jobs = [job for crowd in crowds.values() for job in jobs_of(args.scenario, policies, seeds, crowd, config)]
     kept = None if args.out is None else Kept(args.out / "runs.jsonl")
     try:
         # On a thread, so that an interrupt reaches us at once.
@@ -92,26 +125,54 @@ async def _sweep(
     finally:
         if kept is not None:
             kept.close()
-    _show(args, outcomes, console)
+    each = len(policies) * len(seeds)
+    sets = {name: outcomes[place * each : (place + 1) * each] for place, name in enumerate(crowds)}
+    for name, found in sets.items():
+        _show(args, name, found, console)
+    if args.html is not None or args.plots is not None:
+        await asyncio.to_thread(_draw, args, sets, jobs, console)
     return 4 if any(outcome.wrong_bytes for outcome in outcomes if outcome.policy == OURS) else 0
 
 
-def _show(args: argparse.Namespace, outcomes: list[Outcome], console: Console) -> None:
+def _show(args: argparse.Namespace, name: str, outcomes: list[Outcome], console: Console) -> None:
     comparisons = compare(outcomes)
     if console.json:
         for outcome in outcomes:
+            figures_of = outcome.figures()
             console.event(
-                "run", "", scenario=outcome.scenario, policy=outcome.policy, seed=outcome.seed, **outcome.figures()
+                "run", "", set=name, scenario=outcome.scenario, policy=outcome.policy, seed=outcome.seed, **figures_of
             )
-        console.event("compared", "", comparisons=msgspec.to_builtins(comparisons))
+        console.event("compared", "", set=name, comparisons=msgspec.to_builtins(comparisons))
         return
     screen = Screen(highlight=False)
-    title = f"{args.scenario}: {args.viewers} viewers, {args.seeds} seeds"
-    screen.print(figures(comparisons, title))
+    title = args.scenario if name == args.scenario else f"{args.scenario}, {name}"
+    screen.print(figures(comparisons, f"{title}: {args.viewers} viewers, {args.seeds} seeds"))
     if len(comparisons) > 1:
         screen.print()
         screen.print(differences(comparisons))
     screen.print("\n± is half of the 95 % interval over seeds; differences are taken seed by seed.", style="dim")
+
+
+def _draw(args: argparse.Namespace, sets: dict[str, list[Outcome]], jobs: list[Job], console: Console) -> None:
+    """The page and the plots; the first seed of the first two policies is played once more, to be looked at."""
+    filmed = [job for job in jobs if job.seed == jobs[0].seed and job.crowd == jobs[0].crowd and job.policy != ORACLE]
+    films = {job.policy: film(job) for job in filmed[:_FILMS_MAX]} if args.viewers <= _FILMED_VIEWERS_MAX else {}
+    written = []
+    try:
+        if args.html is not None:
+            title = f"shoal sim {args.scenario}: {args.viewers} viewers, {args.seeds} seeds"
+            text = page(title, about(args), sets, films, f"Seed {jobs[0].seed} over time, {next(iter(sets))}")
+            args.html.parent.mkdir(parents=True, exist_ok=True)
+            args.html.write_text(text, "utf-8")
+            written.append(args.html)
+        if args.plots is not None:
+            args.plots.mkdir(parents=True, exist_ok=True)
+            for name, figure in plots.all_of(sets, films).items():
+                plots.save(figure, args.plots / f"{name}.png")
+                written.append(args.plots / f"{name}.png")
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename} cannot be written: {error.strerror}") from error
+    console.event("drawn", f"written: {', '.join(map(str, written))}", files=[str(path) for path in written])
 
 
 class _Progress:
@@ -152,9 +213,7 @@ def _policies(text: str) -> list[str]:
     return names
 
 
-def _traces(folder: Path | None) -> tuple[Trace, ...]:
-    if folder is None:
-        return ()
+def _traces(folder: Path) -> tuple[Trace, ...]:
     try:
         paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in (".txt", ".log", ""))
         found = tuple(parse(path.read_text("utf-8"), name=str(path)) for path in paths if path.stem != "LICENSE")

@@ -11,13 +11,14 @@ import shoal
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.errors import ConfigurationError
 from shoal.balancer.mixing import share
+from shoal.balancer.sim.film import Film, filmed
 from shoal.balancer.sim.outcome import Outcome
-from shoal.balancer.sim.policies import ours, played
+from shoal.balancer.sim.policies import POLICIES, ours, played
 from shoal.balancer.sim.scenario import Behaviour, CdnSpec, Fault, FaultKind, Scenario, ViewerSpec
 from shoal.balancer.sim.scenarios import SCENARIOS, traced
 from shoal.balancer.sim.traces import Trace
 
-__all__ = ["OURS", "Crowd", "Job", "identity", "jobs_of", "parse_fault", "play", "scenario_of"]
+__all__ = ["OURS", "Crowd", "Job", "film", "identity", "jobs_of", "parse_fault", "play", "scenario_of"]
 
 OURS = "shoal"
 _S = 1_000_000
@@ -64,6 +65,12 @@ def identity(job: Job) -> str:
 def play(job: Job) -> Outcome:
     """Run it.  The same job gives the same outcome, in any process."""
     return played(scenario_of(job), job.policy, ours(job.config) if job.policy == OURS else None)
+
+
+def film(job: Job) -> Film:
+    """What is to be seen of it, second by second; the oracle is no run, and has none."""
+    make = ours(job.config) if job.policy == OURS else POLICIES[job.policy]
+    return filmed(scenario_of(job), job.policy, make)[1]
 
 
 def parse_fault(text: str) -> tuple[str, Fault]:

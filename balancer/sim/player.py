@@ -51,6 +51,16 @@ class Player:
     def buffered_us(self) -> int:
         return self._media_end_us - self._head_us
 
+    def left_us(self, now_us: int) -> int:
+        """What it has buffered now, 0 while it waits for its first or next segment; changes nothing."""
+        if not self.is_playing:
+            return 0
+        return max(0, self.buffered_us() - max(0, now_us - max(self._ticked_us, self.paused_until_us)))
+
+    def has_played_all(self, now_us: int) -> bool:
+        """Whether the stream's end is reached; changes nothing."""
+        return self._media_end_us - self.left_us(now_us) >= self._stream.segments * self._stream.duration_us
+
     def next_segment(self, available: int) -> tuple[int, int] | None:
         """Rendition and number to ask for now; `available` is one more than the newest that exists."""
         if self.position is None or self.waiting is not None or self.position >= available:

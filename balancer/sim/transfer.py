@@ -53,6 +53,11 @@ class Transfer:
     def is_running(self) -> bool:
         return self.viewer.transfers.get(self.number) is self
 
+    @property
+    def bytes_per_s(self) -> float:
+        """What comes now."""
+        return 0.0 if self._flow is None else self._flow.rate
+
     def begin(self) -> None:
         raise NotImplementedError
 

@@ -27,7 +27,7 @@ from .outcome import Outcome
 from .scenario import CdnSpec, Fault, Scenario
 from .viewer import Viewer
 
-__all__ = ["Cdn", "Strategy", "StrategyMaker", "World", "run"]
+__all__ = ["Cdn", "Strategy", "StrategyMaker", "World", "outcome_of", "run"]
 
 _MSS_BYTES = 1460
 _FIRST_PACKETS = 10  # RFC 6928
@@ -76,10 +76,18 @@ class World:
         self._serial += 1
         heapq.heappush(self._heap, (max(time_us, self.now_us), self._serial, callback, arguments))
 
-    def run(self) -> None:
-        """Until the scenario's end."""
+    def run(self, *, look: Callable[[], object] | None = None, every_us: int = 1_000_000) -> None:
+        """Until the scenario's end.  `look` is called at each multiple of `every_us`, before what happens then."""
         end_us = self.scenario.length_us
-        while self._heap and self._heap[0][0] <= end_us:
+        look_us = 0
+        while True:
+            next_us = self._heap[0][0] if self._heap else end_us + 1
+            while look is not None and look_us <= min(next_us, end_us):
+                self.now_us = look_us
+                look()
+                look_us += every_us
+            if next_us > end_us:
+                break
             self.now_us, _, callback, arguments = heapq.heappop(self._heap)
             self.event_count += 1
             callback(*arguments)
@@ -154,10 +162,15 @@ def run(scenario: Scenario, policy: str, make: StrategyMaker) -> Outcome:
     """Play the scenario, each viewer with its own strategy of `make(scenario, viewer's place)`."""
     world = World(scenario, make)
     world.run()
+    return outcome_of(world, policy)
+
+
+def outcome_of(world: World, policy: str) -> Outcome:
+    """What a world that has run came to."""
     return Outcome(
-        scenario=scenario.name,
+        scenario=world.scenario.name,
         policy=policy,
-        seed=scenario.seed,
+        seed=world.scenario.seed,
         viewers=[viewer.outcome for viewer in world.viewers],
         cdn_bytes={name: cdn.sent_bytes for name, cdn in world.cdns.items()},
         cost=total(cdn.sent_bytes * cdn.spec.price_per_gb / 1_000_000_000 for cdn in world.cdns.values()),

@@ -96,6 +96,50 @@ def test_runs_and_their_comparison_come_as_json(capsys: pytest.CaptureFixture[st
     assert lines[-1]["comparisons"][1]["difference"]["offload"]["mean"] > 0.3
 
 
+def test_each_folder_of_lines_is_a_set_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    folders = [str(TRACES / name) for name in ("oboe", "fcc")]
+    sizes = ("--viewers", "2", "--seeds", "1", "--policies", "one-cdn,oracle", "--workers", "1")
+    code, lines, _ = shoal(capsys, "traced", "--traces", *folders, *sizes)
+    assert code == 0
+    assert [(line["event"], line["set"]) for line in lines] == [
+        *[("run", "oboe")] * 2,
+        ("compared", "oboe"),
+        *[("run", "fcc")] * 2,
+        ("compared", "fcc"),
+    ]
+    assert lines[0]["bitrate"] != lines[3]["bitrate"]
+
+
+def test_a_sweep_is_drawn_into_one_page_which_needs_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib", reason="no matplotlib: pip install 'shoal[plots]'")
+    page, again = tmp_path / "out" / "page.html", tmp_path / "again.html"
+    for path in (page, again):
+        code, lines, _ = shoal(
+            capsys,
+            *("vod", "--viewers", "2", "--seeds", "2", "--policies", "shoal,one-cdn", "--workers", "1"),
+            *("--polluters", "0.5", "--html", str(path)),
+        )
+        assert (code, lines[-1]) == (0, {"event": "drawn", "files": [str(path)]})
+    text = page.read_text()
+    assert text == again.read_text()
+    assert text.count('src="data:image/svg+xml;base64,') == 3  # policies, differences, a swarm over time
+    assert "http" not in text.replace("http-equiv", "")
+    assert "50% of the viewers send wrong bytes" in text
+    assert "<details><summary>4 runs</summary>" in text
+
+
+def test_without_the_library_for_plots_nothing_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    code, lines, err = shoal(capsys, "vod", "--html", str(tmp_path / "page.html"))
+    assert code == 2
+    assert "shoal[plots]" in err
+    assert [line["event"] for line in lines] == ["error"]
+
+
 def test_a_replayed_seed_gives_the_same_bytes_in_any_process() -> None:
     command = [sys.executable, "-m", "shoal.app.cli", "sim", "traced", "--traces", str(TRACES), "--viewers", "2"]
     outputs = {
@@ -153,6 +197,8 @@ def test_who_leaves_a_polluter_in_the_middle_of_a_block_plays_nothing_of_it() ->
         (["--fault", "a=hang@0-inf"], "CDN=KIND@BEGIN-END"),
         (["--traces", "/nowhere/at/all"], "no file"),
         (["--traces", str(TRACES.parent / "p2pml")], "line|numbers|no file"),
+        (["--traces", str(TRACES), str(TRACES / "oboe" / "..")], "one name"),
+        (["--traces", str(TRACES / "oboe"), str(TRACES / "fcc"), "--replay", "1"], "one folder"),
         (["--config", "/nowhere.toml"], "--config"),
     ],
 )
