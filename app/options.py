@@ -101,10 +101,14 @@ def _add_peer_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="URL",
-        help="stun:HOST:PORT, which tells us our public address; may be repeated (none)",
+        help="stun:HOST:PORT, which tells us our public address; may be repeated where WebRTC takes several (none)",
     )
     peers.add_argument(
-        "--turn", action="append", default=[], metavar="URL", help="turn:HOST:PORT, a relay; may be repeated (none)"
+        "--turn",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="turn:HOST:PORT, a relay; repeated as --stun is (none)",
     )
     peers.add_argument("--turn-login", metavar="FILE", help="NAME:PASSWORD at the relays, in a file")
     peers.add_argument(

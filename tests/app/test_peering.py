@@ -14,6 +14,7 @@ import pytest
 from shoal.app.peering import PeerOptions, TurnServer, make_connector
 from shoal.balancer.errors import ConfigurationError
 from shoal.transports import registry
+from shoal.transports.errors import TransportMissing
 from shoal.transports.interface import Connector
 
 from .support import skip_without_an_address, until
@@ -50,6 +51,24 @@ def test_what_an_implementation_cannot_do_is_said(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(registry, "resolve_connector", lambda _: plain)
     with pytest.raises(ConfigurationError, match="the connector native does not take upload_bytes_per_second"):
         make_connector(PeerOptions(upload_bytes_per_s=500_000))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (PeerOptions(stun_servers=("stuns:a.example",)), "no STUN server over TLS"),
+        (PeerOptions(stun_servers=("stun:[2001:db8::1]:3478",)), "no IPv6 address"),
+        (PeerOptions(turn_servers=(TurnServer("turn:[2001:db8::1]", "a", "b"),)), "no IPv6 address"),
+        (PeerOptions(stun_servers=("stun:a.example", "stun:b.example")), "one STUN server"),
+        (PeerOptions(turn_servers=(TURN, TURN)), "one TURN server"),
+        (PeerOptions(turn_servers=(TurnServer("turns:a.example?transport=udp", "a", "b"),)), "not DTLS"),
+    ],
+)
+def test_what_aiortc_would_pass_over_in_silence_is_refused_at_the_start(options: PeerOptions, message: str) -> None:
+    pytest.importorskip("aiortc", reason="peers need WebRTC: pip install 'shoal[webrtc]'")
+    with pytest.raises(TransportMissing, match=message):
+        make_connector(options)
 
 
 @contextlib.asynccontextmanager
@@ -112,6 +131,6 @@ def test_through_a_relay_alone_two_viewers_meet_and_learn_no_address_of_each_oth
                 await asyncio.gather(one.aclose(), other.aclose())
 
     asyncio.run(run())
-    # The relay itself says that it passed all of it on, for both.
+    # The relay itself says that it gave both an address.
     log = (tmp_path / "turn.log").read_text()
     assert log.count("ALLOCATE processed, success") >= 2, log[-2000:]

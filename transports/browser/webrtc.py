@@ -54,6 +54,11 @@ class BrowserConnector:
             raise TransportMissing(
                 "there is no RTCPeerConnection here; workers have none, start the session on the page"
             )
+        if candidates not in ("all", "relay"):
+            raise TransportMissing(
+                f"a page cannot keep to {candidates} candidates; its browser hides private addresses by itself, so use "
+                "all, or relay"
+            )
         self._connect_timeout_us = connect_timeout_us
         self._connections_max = connections_max
         self._limits = limits or ChannelLimits()

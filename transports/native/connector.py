@@ -74,8 +74,10 @@ class PeerConnector:
 
         `candidates`: which of our addresses descriptions name; "relay" needs a TURN server, and neither listens nor
         sends anywhere else.  `upload_bytes_per_second` caps what all channels together put on the line.
-        A pending offer is a connection too, with its sockets.
+        A pending offer is a connection too, with its sockets.  TransportMissing for a server that the library cannot
+        use, which it would pass over in silence.
         """
+        self.stack.check_servers(stun_servers, turn_servers)
         self._stun_servers = stun_servers
         self._connect_timeout_us = connect_timeout_us
         self._connections_max = connections_max

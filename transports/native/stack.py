@@ -52,6 +52,9 @@ class Stack(Protocol):
 
     closed_error: type[Exception]  # of a send on a channel that is not open
 
+    def check_servers(self, stun: tuple[str, ...], turn: tuple[TurnServer, ...]) -> None:
+        """TransportMissing names a server that the library would pass over without a word."""
+
     def connection(self, stun: tuple[str, ...], turn: tuple[TurnServer, ...], *, only_relay: bool) -> Any:
         """A new connection that asks no servers but these; TransportMissing if it cannot do what is asked."""
 

@@ -17,6 +17,8 @@ from aiortc import (
     RTCSessionDescription,
 )
 
+from shoal.transports.errors import TransportMissing
+
 from . import aiortc_private
 from .connector import CandidatePolicy, ChannelLimits, ConnectorStatistics, PeerConnector
 from .stack import TurnServer
@@ -28,6 +30,21 @@ class _Aiortc:
     """The Stack that aiortc is."""
 
     closed_error: type[Exception] = InvalidStateError
+
+    def check_servers(self, stun: tuple[str, ...], turn: tuple[TurnServer, ...]) -> None:
+        urls = [*stun, *(one.url for one in turn)]
+        for url in urls:
+            if "[" in url:
+                raise TransportMissing(f"aiortc takes no IPv6 address for a server, as in {url!r}; give its name")
+            if url.startswith("stuns:"):
+                raise TransportMissing(f"aiortc asks no STUN server over TLS, as {url!r} is; give a stun: URL")
+            if url.startswith("turns:") and url.endswith("?transport=udp"):
+                raise TransportMissing(
+                    f"aiortc speaks to a relay over TLS, not DTLS, as {url!r} asks; use transport=tcp"
+                )
+        for kind, count in (("STUN", len(stun)), ("TURN", len(turn))):
+            if count > 1:
+                raise TransportMissing(f"aiortc uses one {kind} server, the first; {count} are given, so give the best")
 
     def connection(self, stun: tuple[str, ...], turn: tuple[TurnServer, ...], *, only_relay: bool) -> RTCPeerConnection:
         # An empty list, since None would mean Google's server and five seconds of waiting where it cannot be reached.

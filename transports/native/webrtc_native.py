@@ -29,6 +29,9 @@ class _Wrtc:
 
     closed_error: type[Exception] = wrtc.InvalidStateError
 
+    def check_servers(self, stun: tuple[str, ...], turn: tuple[TurnServer, ...]) -> None:
+        pass  # it uses them all
+
     def connection(self, stun: tuple[str, ...], turn: tuple[TurnServer, ...], *, only_relay: bool) -> Any:
         if only_relay:
             raise TransportMissing(

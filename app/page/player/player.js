@@ -47,11 +47,14 @@ class Loader extends Hls.DefaultConfig.loader {
   }
   async read(url) {
     const bytes = await balancer.read(url);
-    const view = bytes.getBuffer("u8");
     try {
-      return view.data.slice().buffer; // one copy, out of Python's memory
+      const view = bytes.getBuffer("u8");
+      try {
+        return view.data.slice().buffer; // one copy, out of Python's memory
+      } finally {
+        view.release();
+      }
     } finally {
-      view.release();
       bytes.destroy();
     }
   }
