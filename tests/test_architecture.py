@@ -144,6 +144,8 @@ def test_what_a_page_loads_needs_msgspec_alone_and_nothing_native() -> None:
     assert "shoal.runtime.system" in loaded
     native = ("shoal.transports.native", "shoal.transports.memory", "shoal.runtime.crew", "shoal.app.proxy")
     assert [name for name in loaded if name.startswith(native)] == []
+    # A page that plays HLS does not fetch what reads MPDs.
+    assert [name for name in loaded if name.startswith(("shoal.balancer.formats.dash", "defusedxml"))] == []
 
 
 def test_what_the_page_runs_imports_nothing_native() -> None:

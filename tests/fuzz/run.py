@@ -23,7 +23,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "tests" / "data" / "fuzz"
 GROWN = ROOT / "build" / "fuzz"
-MORE = {"playlist": (ROOT / "tests" / "data" / "m3u8_parser",)}
+MORE = {
+    "playlist": (ROOT / "tests" / "data" / "m3u8_parser",),
+    "mpd": (ROOT / "tests" / "data" / "mpd_parser",),
+}
 INPUT_BYTES_MAX = 4096  # longer ones are slow and find little that these do not
 SLOWEST_S = 10  # one input may not take longer; together with the coverage this is a hundred times what it takes
 TOGETHER = "together"

@@ -15,6 +15,7 @@ from shoal.app.options import settings
 from shoal.app.tracker_core import TrackerCore
 from shoal.balancer import wire
 from shoal.balancer.errors import ConfigurationError, PlaylistError, SidecarError
+from shoal.balancer.formats import dash
 from shoal.balancer.formats.hls.parser import parse
 from shoal.balancer.formats.hls.playlist import MediaPlaylist
 from shoal.balancer.formats.hls.rewrite import rewrite
@@ -64,6 +65,24 @@ def playlist(data: bytes) -> None:
             parse(update, URL, before=read)
     except PlaylistError:
         return
+
+
+def mpd(data: bytes) -> None:
+    """An MPD, and after a form feed an index; what players get of it is an MPD with as many periods."""
+    text, _, index = data.partition(b"\f")
+    try:
+        read = dash.parse(text, URL)
+        catalogue = dash.Catalogue(dash.Limits(segments_max=1_000))
+        catalogue.update(read)
+        for number, known in catalogue.renditions.items():
+            if known.index is not None:
+                known.references = dash.references(index, known.index[1].offset)
+            catalogue.resources(number, 1_800_000_000_000_000)
+        written = dash.rewrite(read, lambda representation: "/dash/1/").data
+    except PlaylistError:
+        return
+    again = dash.parse(written, "http://127.0.0.1/stream.mpd")
+    assert len(again.periods) == len(read.periods), "what players get has the same periods"
 
 
 def sidecar(data: bytes) -> None:
@@ -154,7 +173,7 @@ def trace(data: bytes) -> None:
 ALL: dict[str, Callable[[bytes], None]] = {
     function.__name__: function
     for function in (
-        *(wire_messages, playlist, sidecar, configuration, headers),
+        *(wire_messages, playlist, mpd, sidecar, configuration, headers),
         *(description, tracker_client, tracker_server, trace),
     )
 }
