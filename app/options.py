@@ -22,6 +22,8 @@ __all__ = ["add_stream_options", "balancer_config", "port_number", "settings", "
 
 # RFC 9110, 5.1 and 5.5: a name is a token, and a value holds no control characters.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_BYTES = re.compile(r"([0-9]{1,12})([KMGTkmgt]?)")
+_SHIFTS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
@@ -67,6 +69,15 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     )
     stream.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="sent to every CDN")
     _add_peer_options(parser)
+    store = parser.add_argument_group("store")
+    store.add_argument(
+        "--store",
+        metavar="DIR",
+        help="keep segments in this folder too; sessions of this machine share it (memory alone)",
+    )
+    store.add_argument(
+        "--store-max", default="4G", metavar="BYTES", help="most that lies there, such as 500M or 20G (4G)"
+    )
     limits = parser.add_argument_group("limits")
     limits.add_argument(
         "--allow-host",
@@ -140,6 +151,8 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
         allowed_hosts=frozenset(host.lower() for host in args.allow_host),
         allow_private=args.allow_private,
         config=balancer_config(args.config),
+        store=args.store,
+        store_bytes_max=_byte_count("--store-max", args.store_max),
         record=args.record,
     )
 
@@ -205,6 +218,14 @@ def _count(option: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 4):
         raise ConfigurationError(f"{option} {text!r} is not a whole number from 0 to 999")
     return int(text)
+
+
+def _byte_count(option: str, text: str) -> int:
+    """`500M` is 500 * 1024 * 1024, as config.py counts."""
+    match = _BYTES.fullmatch(text)
+    if match is None:
+        raise ConfigurationError(f"{option} {text!r} is not a number of bytes, such as 500M or 20G")
+    return int(match[1]) << _SHIFTS[match[2].upper()]
 
 
 def _number(option: str, text: str) -> float:

@@ -34,7 +34,8 @@ from shoal.balancer.recording import Recording
 from shoal.balancer.report import SessionReport
 from shoal.runtime import ActorRef, ActorSystem
 from shoal.transports import registry
-from shoal.transports.interface import AddressPolicy, Connector, Fetcher, FetchRequest, Hasher, Signaling
+from shoal.transports.errors import ShelfError
+from shoal.transports.interface import AddressPolicy, Connector, Fetcher, FetchRequest, Hasher, Shelf, Signaling
 from shoal.transports.sansio.bodies import request_headers
 
 from .peering import PeerOptions, make_connector
@@ -48,6 +49,7 @@ SIDECAR_NAME = "shoal-hashes.json"
 READ_TIMEOUT_S = 120.0
 PLAYLIST_TIMEOUT_S = 30.0
 _RECORDING_BUFFER_BYTES = 256 * 1024  # a write to the disk every thousand events, and not one each
+STORE_BYTES_MAX = 4 << 30  # some hours of HD video, and a small part of any disk
 STOP_TIMEOUT_S = 5.0  # as ActorSystem's own: peers are told, and trackers
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 5.6.2)
@@ -78,6 +80,8 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     config: BalancerConfig = msgspec.field(default_factory=BalancerConfig)
     seed: int | None = None  # None: from the system's randomness
     peers: PeerOptions = PeerOptions()
+    store: str | None = None  # a folder that sessions of this machine share; None: in memory alone
+    store_bytes_max: int = STORE_BYTES_MAX  # in that folder; memory has config.store_bytes_max
     record: str | None = None  # a file that all events and decisions are written to, for a replay
 
 
@@ -88,6 +92,7 @@ class Transports(msgspec.Struct, kw_only=True):
     hasher: Hasher
     connector: Connector | None = None
     signaling: Signaling | None = None
+    shelf: Shelf | None = None
 
 
 class StreamSession:
@@ -146,10 +151,11 @@ async def open_session(
     peers: it is how tests and the demo make a peer that serves wrong bytes.
     `random_bytes` and `options.seed` are all the randomness that a session uses: a
     simulation gives its own, and repeats.
-    ConfigurationError for options that make no sense or a file that cannot be
-    written, TransportMissing for a transport whose package is not installed.
+    ConfigurationError for options that make no sense, or a file or folder that cannot
+    be written, TransportMissing for a transport whose package is not installed.
     """
     _check_headers(options)
+    _check_store(options)
     options.peers.check()
     cdns = _cdn_sources(options)
     hosts = {_host(options.url), *(_host(cdn.base_url) for cdn in cdns), *map(_compared, options.allowed_hosts)}
@@ -158,7 +164,7 @@ async def open_session(
     async with AsyncExitStack() as stack:
         if transports is None:
             policy = AddressPolicy(allowed_hosts=frozenset(hosts), allow_private=options.allow_private)
-            transports = await _resolve(stack, policy, options.peers if options.trackers else None)
+            transports = await _resolve(stack, policy, options)
         if system is None:
             system = await stack.enter_async_context(ActorSystem())
         parts = SessionParts(
@@ -170,6 +176,7 @@ async def open_session(
             hasher=transports.hasher,
             connector=transports.connector,
             signaling=transports.signaling,
+            shelf=transports.shelf,
             trackers=options.trackers,
             swarm_id=options.swarm_id,
             scheme=scheme_named(options.swarm_scheme),
@@ -211,18 +218,38 @@ async def _stop(ref: ActorRef[Any]) -> None:
             await ref.wait_stopped()
 
 
-async def _resolve(stack: AsyncExitStack, policy: AddressPolicy, peers: PeerOptions | None) -> Transports:
+async def _resolve(stack: AsyncExitStack, policy: AddressPolicy, options: SessionOptions) -> Transports:
     fetcher = registry.resolve_fetcher()(policy)
     stack.push_async_callback(fetcher.aclose)
     hasher = registry.resolve_hasher()()
     stack.push_async_callback(hasher.aclose)
     transports = Transports(fetcher=fetcher, hasher=hasher)
-    if peers is not None:
-        transports.connector = make_connector(peers)
+    if options.store is not None:
+        transports.shelf = await _shelf(stack, options.store, options.store_bytes_max)
+    if options.trackers:
+        transports.connector = make_connector(options.peers)
         stack.push_async_callback(transports.connector.aclose)
         transports.signaling = registry.resolve_signaling()()
         stack.push_async_callback(transports.signaling.aclose)
     return transports
+
+
+async def _shelf(stack: AsyncExitStack, folder: str, bytes_max: int) -> Shelf:
+    shelf = registry.resolve_shelf()(folder, bytes_max=bytes_max)
+    stack.push_async_callback(shelf.aclose)
+    try:
+        await shelf.open()
+    except ShelfError as error:
+        raise ConfigurationError(f"--store {folder}: {error}") from error
+    return shelf
+
+
+def _check_store(options: SessionOptions) -> None:
+    if options.store is not None and options.store_bytes_max < options.config.segment_bytes_max:
+        raise ConfigurationError(
+            f"a store of {options.store_bytes_max} bytes cannot hold one segment of segment_bytes_max"
+            f" ({options.config.segment_bytes_max}); raise --store-max, or lower that"
+        )
 
 
 def _cdn_sources(options: SessionOptions) -> tuple[CdnSource, ...]:

@@ -61,6 +61,8 @@ __all__ = ["WHY", "Policy"]
 # ahead of time; to measure it; a peer for somebody who waits.
 WHY = ("start", "failover", "deadline", "prefetch", "explore", "offload")
 
+_ENOUGH = 1 << 20  # copies; more than there are peers
+
 
 class Policy:
     def __init__(self, config: BalancerConfig, seed: int = 0) -> None:
@@ -94,6 +96,12 @@ class Policy:
     def deadline_us(self, key: ResourceKey) -> int | None:
         """When the player will play it, as far as its requests tell."""
         return self._book.deadline_us(key)
+
+    def copies(self, key: ResourceKey) -> int:
+        """How many peers hold it; any number of them where no playlist names it any more, since none will ask."""
+        if self._book.is_gone(key):
+            return _ENOUGH
+        return self._book.availability.holder_count(key.rendition, key.number)
 
     def source_states(self, now_us: int) -> list[SourceState]:
         """Each CDN and peer as it looks now; bytes are counted elsewhere and left at 0."""
@@ -274,7 +282,11 @@ class Policy:
         if want is None:
             want = self._book.wants[event.key] = Want(event.key)
         if want.transfer is not None:
-            self._book.close(self._book.transfers[want.transfer], now_us, succeeded=True)
+            transfer = self._book.transfers[want.transfer]
+            if want.received_bytes < event.byte_count:  # it was found elsewhere, on a disk that others share
+                self._book.cancel(transfer, "found", now_us)
+            else:
+                self._book.close(transfer, now_us, succeeded=True)
         timeline = self._book.timelines.get(event.key.rendition)
         if timeline is not None:
             if want.urgent:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["PartStory", "SegmentStory", "SessionReport", "SourceState"]
+__all__ = ["DiskState", "PartStory", "SegmentStory", "SessionReport", "SourceState", "StoreState"]
 
 
 class PartStory(msgspec.Struct, kw_only=True):
@@ -42,6 +42,7 @@ class SegmentStory(msgspec.Struct, kw_only=True):
     failed_over: bool = False  # another source went on with it
     failed_over_in_body: bool = False  # and at a byte beyond the first, which the one before had reached
     polluted: bool = False  # wrong bytes came, were caught and replaced
+    was_stored: bool = False  # found on a disk that sessions share; no source was asked
     error: str = ""
     parts: list[PartStory] = []
 
@@ -64,6 +65,32 @@ class SourceState(msgspec.Struct, kw_only=True):
     held_count: int | None = None  # segments a peer says it holds
 
 
+class DiskState(msgspec.Struct, kw_only=True):
+    """The store on disk, as this session sees it."""
+
+    state: str = "ok"  # ok; full: no room on the disk; failing: it cannot be written to.  Both are tried again
+    error: str = ""  # the last one, in words
+    errors: dict[str, int] = {}  # by reason: full, busy, damaged, unusable, slow
+    byte_count: int | None = None  # of all sessions together, when this one last wrote
+    body_count: int | None = None
+    written_bytes: int = 0
+    read_bytes: int = 0
+    found_count: int = 0  # resources that others had put there, and that were not fetched
+    gone_count: int = 0  # bodies that went for what this session wrote
+    skipped_count: int = 0  # not written, since the disk was full or failing a moment ago
+
+
+class StoreState(msgspec.Struct, kw_only=True):
+    """Where the session keeps what it has: in memory, and on disk if it has one."""
+
+    byte_count: int = 0
+    bytes_max: int = 0
+    resource_count: int = 0
+    evicted_count: int = 0  # from memory
+    refused_count: int = 0
+    disk: DiskState | None = None
+
+
 class SessionReport(msgspec.Struct, kw_only=True):
     url: str
     elapsed_us: int = 0
@@ -71,6 +98,7 @@ class SessionReport(msgspec.Struct, kw_only=True):
     hashes: str = "none"  # blocks, segments, none
     segments: list[SegmentStory] = []
     sources: list[SourceState] = []
+    store: StoreState = msgspec.field(default_factory=StoreState)
     loop_delay_p50_us: int = 0
     loop_delay_p99_us: int = 0
     loop_delay_max_us: int = 0

@@ -2,13 +2,16 @@
 
 Bounded by bytes.  What goes first, of what is not being read (pinned):
 
-    1. media behind the playhead of its rendition, the farthest first
+    1. media behind the playhead of its rendition: what most peers hold, since the swarm
+       misses it least; of these the farthest
     2. all else, the least recently used first
 
 Bookkeeping only; whoever calls tells the peers and the policy what went.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import msgspec
 
@@ -40,6 +43,7 @@ class Store:
         self.refused_count = 0
         self._entries: dict[ResourceKey, _Entry] = {}
         self._playheads: dict[int, int] = {}
+        self._copies: Mapping[ResourceKey, int] = {}
         self._clock = 0
 
     def __contains__(self, key: object) -> bool:
@@ -116,10 +120,23 @@ class Store:
         """The player asked for this media number."""
         self._playheads[rendition] = number
 
-    def _order(self, key: ResourceKey) -> tuple[int, int, int]:
+    def held_elsewhere(self, copies: Mapping[ResourceKey, int]) -> None:
+        """How many peers hold what; nobody holds what is left out.  Replaces what was said before."""
+        self._copies = copies
+
+    def worth(self, key: ResourceKey) -> int:
+        """For a store that others share: 2 to be played, or no media; 1 passed, and no peer holds it; 0 passed."""
+        if not self._is_passed(key):
+            return 2
+        return 0 if self._copies.get(key, 0) else 1
+
+    def _is_passed(self, key: ResourceKey) -> bool:
         playhead = self._playheads.get(key.rendition)
-        if key.kind is Kind.MEDIA and playhead is not None and key.number < playhead:
-            return (0, key.number - playhead, self._entries[key].used)
+        return key.kind is Kind.MEDIA and playhead is not None and key.number < playhead
+
+    def _order(self, key: ResourceKey) -> tuple[int, int, int]:
+        if self._is_passed(key):
+            return (0, -self._copies.get(key, 0), key.number - self._playheads[key.rendition])
         return (1, self._entries[key].used, 0)
 
     def _refuse(self, reason: str, data: bytes) -> Refusal:

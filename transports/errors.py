@@ -1,4 +1,4 @@
-"""What can go wrong between here and another machine.
+"""What can go wrong between here and another machine, or a disk.
 
     TransportError
     ├── TransportMissing     a package or a platform feature is not there; says what to install
@@ -12,7 +12,12 @@
     │   ├── BodyTooLarge     more bytes than announced or allowed
     │   └── BodyChanged      another representation (length or ETag) than the one being resumed
     ├── ChannelClosed        the other side, or we, closed the channel; carries the reason
-    └── MessageTooLarge      our own mistake: split it first
+    ├── MessageTooLarge      our own mistake: split it first
+    └── ShelfError           the disk under a store; the session goes on from memory
+        ├── ShelfFull        no room on the disk, or none for so large a body
+        ├── ShelfBusy        other processes hold it for too long
+        ├── ShelfDamaged     what was read was not what had been written; it is removed
+        └── ShelfUnusable    no folder that we can write to, or an index that cannot be read
 
 Each platform maps its own exceptions into these at its border; nothing else
 leaves `transports/`.  Each message says what happened, with the value, and what
@@ -32,6 +37,11 @@ __all__ = [
     "ConnectFailed",
     "CrossOriginRefused",
     "MessageTooLarge",
+    "ShelfBusy",
+    "ShelfDamaged",
+    "ShelfError",
+    "ShelfFull",
+    "ShelfUnusable",
     "StatusError",
     "TimedOut",
     "TransportError",
@@ -131,3 +141,33 @@ class MessageTooLarge(TransportError):
     """A message is longer than `max_message_bytes`; split it first."""
 
     reason = "message_too_large"
+
+
+class ShelfError(TransportError):
+    """Something went wrong between here and the disk under a store."""
+
+    reason = "shelf"
+
+
+class ShelfFull(ShelfError):
+    """No room on the disk; nothing was kept, and what is there stays."""
+
+    reason = "full"
+
+
+class ShelfBusy(ShelfError):
+    """Other processes hold the store for longer than any of ours would."""
+
+    reason = "busy"
+
+
+class ShelfDamaged(ShelfError):
+    """A body was not what had been written; none of it was given out, and it is removed."""
+
+    reason = "damaged"
+
+
+class ShelfUnusable(ShelfError):
+    """The folder cannot be made, read or written, or its index cannot be read."""
+
+    reason = "unusable"

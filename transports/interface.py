@@ -6,6 +6,7 @@
     Channel      one connected peer: whole messages, in order, with back-pressure
     Signaling    a text-message socket to a tracker
     Hasher       digests, never on the loop's own time
+    Shelf        whole bodies on a disk, by their digest, never on the loop's own time
 
 Everything that waits is a coroutine, since a browser has nothing else.  Errors
 are those of `errors.py`.  Cancelling a task that waits here releases the socket
@@ -15,7 +16,7 @@ integer microseconds, all sizes bytes, all offsets count from 0.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -34,6 +35,8 @@ __all__ = [
     "Server",
     "ServerRequest",
     "ServerResponse",
+    "Shelf",
+    "Shelved",
     "Signaling",
     "TextSocket",
     "TurnServer",
@@ -245,3 +248,42 @@ class Hasher(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+
+class Shelved(msgspec.Struct, frozen=True):
+    """A body lies on the shelf under `digest`; `gone` are those that had to go for it."""
+
+    digest: bytes
+    gone: tuple[bytes, ...]
+    byte_count: int  # of all that is here now, of all processes together
+    body_count: int
+
+
+@runtime_checkable
+class Shelf(Protocol):
+    """Whole bodies by their SHA-256, within limits, for all processes that open the same one.  Errors are ShelfErrors.
+
+    Reads and writes do not wait for each other.  Whatever is here may be gone at the next moment, since others need
+    room as well: a digest that is not found is no error.
+    """
+
+    async def open(self) -> None:
+        """Get ready, once, before anything else.  ShelfError says what is wrong with the place."""
+
+    async def put(self, data: bytes, *, worth: int) -> Shelved:
+        """Keep it; what has the lowest worth goes first when there is no room, of these what was used least lately."""
+        ...
+
+    async def read(self, digest: bytes) -> bytes | None:
+        """All of it, and right; None if it is not here.  ShelfDamaged if it is here and wrong: then it is removed."""
+        ...
+
+    async def sizes(self, digests: Sequence[bytes]) -> dict[bytes, int]:
+        """How many bytes each of these has that is here."""
+        ...
+
+    async def mark(self, worths: Mapping[bytes, int]) -> None:
+        """What these are worth from now on; this counts as use."""
+
+    async def aclose(self) -> None:
+        """Finish what is under way, and drop what waits."""

@@ -7,6 +7,7 @@
                  native/webrtc_native.py  [webrtc-native], named `webrtc-native`
     signaling    native/websocket.py         memory.py                browser/signaling.py
     hasher       native/hashing.py           memory.py                browser/hashing.py
+    shelf        native/shelf.py             memory.py                none: a page has no folder to share
 
 Other packages add implementations, and kinds, by an entry point in the group
 `shoal.transports` named `kind.name`:
@@ -31,7 +32,7 @@ from typing import Any
 import msgspec
 
 from .errors import TransportMissing
-from .interface import Connector, Fetcher, Hasher, Server, Signaling
+from .interface import Connector, Fetcher, Hasher, Server, Shelf, Signaling
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -42,6 +43,7 @@ __all__ = [
     "resolve_fetcher",
     "resolve_hasher",
     "resolve_server",
+    "resolve_shelf",
     "resolve_signaling",
 ]
 
@@ -67,11 +69,13 @@ _BUILTIN = {
     ),
     "signaling.native": _Builtin("shoal.transports.native.websocket", "WebSocketSignaling"),
     "hasher.native": _Builtin("shoal.transports.native.hashing", "ThreadHasher"),
+    "shelf.native": _Builtin("shoal.transports.native.shelf", "ThreadShelf", "it needs file locks (fcntl)"),
     "fetcher.memory": _Builtin("shoal.transports.memory", "MemoryFetcher"),
     "server.memory": _Builtin("shoal.transports.memory", "MemoryServer"),
     "connector.memory": _Builtin("shoal.transports.memory", "MemoryConnector"),
     "signaling.memory": _Builtin("shoal.transports.memory", "MemorySignaling"),
     "hasher.memory": _Builtin("shoal.transports.memory", "InlineHasher"),
+    "shelf.memory": _Builtin("shoal.transports.memory", "MemoryShelf"),
     "fetcher.browser": _Builtin("shoal.transports.browser.http", "BrowserFetcher", _IN_A_PAGE),
     "connector.browser": _Builtin("shoal.transports.browser.webrtc", "BrowserConnector", _IN_A_PAGE),
     "signaling.browser": _Builtin("shoal.transports.browser.signaling", "BrowserSignaling", _IN_A_PAGE),
@@ -80,6 +84,7 @@ _BUILTIN = {
 
 _ABSENT = {
     "server.browser": "a page cannot listen for connections; run the player in the same page instead",
+    "shelf.browser": "a page has no folder to share; leave the store in memory",
 }
 
 
@@ -160,3 +165,8 @@ def resolve_signaling(name: str | None = None) -> Callable[..., Signaling]:
 def resolve_hasher(name: str | None = None) -> Callable[..., Hasher]:
     """The factory of a Hasher; as `resolve`."""
     return resolve("hasher", name)
+
+
+def resolve_shelf(name: str | None = None) -> Callable[..., Shelf]:
+    """The factory of a Shelf; as `resolve`."""
+    return resolve("shelf", name)

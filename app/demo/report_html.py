@@ -174,6 +174,9 @@ def _part(part: PartStory) -> str:
 def _moments(report: SessionReport, player: Mapping[str, Any], judge: Mapping[str, Any]) -> str:
     lines = [*report.log]
     lines += [f"dropped: {reason} {count}" for reason, count in report.dropped.items()]
+    if (disk := report.store.disk) is not None:
+        lines += [f"store on disk: {reason} {count}" for reason, count in disk.errors.items()]
+        lines += [f"store on disk is {disk.state}: {disk.error}"] if disk.state != "ok" else []
     lines += [f"player: {error}" for error in player.get("errors", [])]
     lines += [f"judge: {line}" for line in [*judge.get("wrong", []), *judge.get("unknown", [])]]
     return _list(lines[-_LINES_MAX:]) or '<p class="quiet">None.</p>'

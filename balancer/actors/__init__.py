@@ -7,7 +7,7 @@ cdn.py        one per CDN: transfers and documents
 peer.py       one per peer: its protocol, both ways
 swarm.py      one per rendition: trackers and new channels
 hashing.py    digests
-storage.py    whole resources
+storage.py    whole resources; on_shelf.py: those on disk; shelving.py: who waits for the disk
 reporter.py   what happened
 """
 

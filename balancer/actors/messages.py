@@ -6,13 +6,16 @@ that exist only between actors.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
-from shoal.runtime import Reply
+from shoal.runtime import ActorRef, Reply
 from shoal.transports.interface import Channel
 
 from ..assembly import Assembly, HashJob
-from ..integrity import Sidecar
+from ..integrity import Digests, Sidecar
 from ..model import ResourceKey, Segment
 
 __all__ = [
@@ -50,7 +53,11 @@ __all__ = [
     "Read",
     "ReadStored",
     "Release",
+    "ReportStore",
     "Request",
+    "Seek",
+    "SeekLate",
+    "Sought",
     "TransferData",
     "Unpin",
     "Uploaded",
@@ -201,11 +208,32 @@ class Hashed(msgspec.Struct, frozen=True):
 
 
 class Put(msgspec.Struct, frozen=True):
-    """To the store: a whole resource.  `shareable` ones are right as far as hashes go, and may be uploaded."""
+    """To the store: a whole resource.  `shareable` ones are right as far as hashes go, and may be uploaded.
+
+    `copies` says how many peers hold what else is in the store; empty where that does not matter yet.
+    """
 
     key: ResourceKey
     data: bytes
     shareable: bool
+    copies: Mapping[ResourceKey, int] = {}
+
+
+class Seek(msgspec.Struct, frozen=True):
+    """To the store: see whether others have left these where we find them.  Answered by Sought."""
+
+    wanted: Mapping[ResourceKey, Digests]
+
+
+class Sought(msgspec.Struct, frozen=True):
+    """From the store: of what was sought, these lie there, with so many bytes, though this session has not put them."""
+
+    sought: tuple[ResourceKey, ...]
+    byte_counts: Mapping[ResourceKey, int]
+
+
+class SeekLate(msgspec.Struct, frozen=True):
+    """To the session itself: the disk has had its time to say what lies there."""
 
 
 class Discard(msgspec.Struct, frozen=True):
@@ -255,6 +283,13 @@ class Dropped(msgspec.Struct, frozen=True):
     """From the store: these had to go."""
 
     keys: tuple[ResourceKey, ...]
+
+
+class ReportStore(msgspec.Struct, frozen=True):
+    """To the store: fill its part of `report` in, and pass it on."""
+
+    report: Any  # a reporter's GetReport
+    reporter: ActorRef[Any]
 
 
 class ChannelOpened(msgspec.Struct, frozen=True):

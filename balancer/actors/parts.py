@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from shoal.transports.interface import Connector, Fetcher, Hasher, Signaling
+from shoal.transports.interface import Connector, Fetcher, Hasher, Shelf, Signaling
 
 from ..config import BalancerConfig
 from ..identity import Scheme, Scheme23
@@ -36,6 +36,7 @@ class SessionParts(msgspec.Struct, frozen=True, kw_only=True):
     hasher: Hasher
     connector: Connector | None = None  # without connector, signaling or trackers there are no peers
     signaling: Signaling | None = None
+    shelf: Shelf | None = None  # without one, the store is in memory alone
     trackers: tuple[str, ...] = ()
     swarm_id: str | None = None
     scheme: Scheme = msgspec.field(default_factory=Scheme23)  # how swarms and peers are named

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from shoal.runtime import Actor, ActorRef, TaskHandle
+from shoal.runtime import Actor, ActorRef, AskTimedOut, TaskHandle
 from shoal.transports.errors import ChannelClosed, TransportError
 from shoal.transports.interface import Channel
 
@@ -204,7 +204,7 @@ class Peer(Actor[Any]):
             return
         try:
             data: bytes = await self._storage.ask(GetShareable(key), timeout_s=5.0)
-        except UnknownResource:
+        except (UnknownResource, AskTimedOut):  # it went; or lies on a disk that hangs
             await self._send(self._protocol.refuse_upload(request))
             return
         if self._tamper is not None:

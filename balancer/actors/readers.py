@@ -69,6 +69,13 @@ class Readers:
     def of(self, key: ResourceKey) -> Iterator[Reader]:
         return iter(self._readers.get(key, {}).values())
 
+    def take_questions(self, key: ResourceKey) -> Iterator[tuple[int, int, Reply]]:
+        """Who waits for bytes of `key`, and from which on; somebody else answers them from now on."""
+        for number, reader in self._readers.get(key, {}).items():
+            reply, reader.reply = reader.reply, None
+            if reply is not None and reply.is_waiting:
+                yield number, reader.offset, reply
+
 
 def went(key: ResourceKey) -> UnknownResource:
     """Why a reader may not go on with what nothing ties to what it has."""

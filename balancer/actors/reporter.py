@@ -15,7 +15,7 @@ from shoal.runtime import Actor, Reply
 
 from ..config import BalancerConfig
 from ..model import ResourceKey, Segment, is_peer
-from ..report import PartStory, SegmentStory, SessionReport, SourceState
+from ..report import PartStory, SegmentStory, SessionReport, SourceState, StoreState
 from .messages import Delivered
 
 __all__ = [
@@ -45,6 +45,7 @@ class Requested(msgspec.Struct, frozen=True):
 
     segment: Segment
     at_us: int
+    held_bytes: int | None = None  # in the store: so many
 
 
 class PartBegan(msgspec.Struct, frozen=True):
@@ -111,14 +112,15 @@ class Lost(msgspec.Struct, frozen=True):
     count: int = 1
 
 
-class GetReport(msgspec.Struct, frozen=True):
-    """The session adds what it alone knows; `reply` gets a SessionReport."""
+class GetReport(msgspec.Struct):
+    """The session adds what it alone knows, and the store its part; `reply` gets a SessionReport."""
 
     sources: list[SourceState]
     hashes: str
     is_live: bool
     now_us: int
     reply: Reply
+    store: StoreState = msgspec.field(default_factory=StoreState)
 
 
 class Reporter(Actor[Any]):
@@ -160,10 +162,13 @@ class Reporter(Actor[Any]):
                     # A verdict that came while the source was still sending stands: cancelling it is what follows.
                     if part.outcome == "running":
                         part.outcome, part.reason = outcome, reason
-            case Requested(segment, at_us):
+            case Requested(segment, at_us, held_bytes):
                 asked = self._story(segment)
                 if asked.requested_us is None:
                     asked.requested_us = self._since(at_us)
+                if held_bytes is not None and asked.completed_us is None:  # others had left it there
+                    asked.byte_count, asked.completed_us = held_bytes, self._since(at_us)
+                    asked.verified, asked.was_stored = "segment", True
             case Completed(key, byte_count, verified, at_us):
                 if (story := self._segments.get(key)) is not None:
                     story.byte_count, story.verified, story.completed_us = byte_count, verified, self._since(at_us)
@@ -271,6 +276,7 @@ class Reporter(Actor[Any]):
                 for story in self._segments.values()
             ],
             sources=message.sources,
+            store=message.store,
             loop_delay_p50_us=delay.p50_us,
             loop_delay_p99_us=delay.p99_us,
             loop_delay_max_us=delay.max_us,

@@ -92,12 +92,14 @@ class Session(Actor[Any]):
         self._assemblies: dict[ResourceKey, Assembly] = {}
         self._readers = Readers()
         self._held: dict[ResourceKey, int] = {}  # in the store: byte count
+        self._sought: set[ResourceKey] = set()  # on the disk that sessions share; the answer is on its way
         self._cdns: dict[str, ActorRef[Any]] = {}
 
     def on_start(self) -> None:
         parts, config = self._parts, self._config
         self._reporter = self.spawn(r.Reporter, config, parts.url, name="reporter", mailbox=REPORTER_MAILBOX)
-        self._storage = self.spawn(Storage, self.ref, Store(bytes_max=config.store_bytes_max), name="storage")
+        store = Store(bytes_max=config.store_bytes_max)
+        self._storage = self.spawn(Storage, self.ref, store, config, parts.shelf, name="storage")
         self._hashing = self.spawn(Hashing, self.ref, parts.hasher, name="hashing", mailbox=HASHING_MAILBOX)
         self._transfers = Transfers(self._reporter)
         self._neighbours = Neighbours(self, parts, self._transfers, reporter=self._reporter, storage=self._storage)
@@ -170,6 +172,10 @@ class Session(Actor[Any]):
                 self._on_peer_left(peer, reason)
             case m.Dropped(keys):
                 self._on_dropped(keys)
+            case m.Sought():
+                self._on_sought(message)
+            case m.SeekLate():
+                self._stop_seeking(tuple(self._sought))
             case m.Uploaded(peer, byte_count):
                 self._neighbours.count_sent(peer, byte_count)
             case m.Noted(text):
@@ -200,12 +206,12 @@ class Session(Actor[Any]):
         if key not in self._readers:
             self._storage.tell(m.Pin(key))
         self._readers.open(key, reader)
-        self._reporter.tell(r.Requested(segment, self.now_us))
+        self._reporter.tell(r.Requested(segment, self.now_us, self._held.get(key)))
         may_use_peers = key.kind is Kind.MEDIA and self._sidecar is not None
         if may_use_peers and self._neighbours.join(key.rendition):
             self._decide(SwarmJoined(key.rendition))
         assembly = self._assemblies.get(key)
-        if key in self._held or assembly is None or not assembly.completed:
+        if key not in self._sought and (key in self._held or assembly is None or not assembly.completed):
             self._decide(ResourceRequested(key=key))
         reply.set(None)
 
@@ -228,7 +234,7 @@ class Session(Actor[Any]):
                 return
         assembly = self._assembly(key)
         reader.reply = reply
-        if not assembly.completed:
+        if not assembly.completed and key not in self._sought:
             self._decide(ResourceRequested(key=key))
         self._answer(key, assembly)
 
@@ -280,6 +286,7 @@ class Session(Actor[Any]):
             if key not in self._readers and key not in self._held:
                 del self._segments[key]
         self._segments.update((segment.key, segment) for segment in listed.segments)
+        self._seek(listed.segments)
         media = tuple(
             msgspec.structs.replace(segment, is_hashed=self._digests(segment.key) is not None)
             for segment in listed.segments
@@ -293,6 +300,28 @@ class Session(Actor[Any]):
                 is_restarted=listed.is_restarted,
             )
         )
+
+    def _seek(self, segments: Sequence[Segment]) -> None:
+        """See whether what a hash names lies on our disk already."""
+        if self._parts.shelf is None or self._sidecar is None:
+            return
+        wanted = {
+            segment.key: digests
+            for segment in segments
+            if segment.key not in self._held and (digests := self._digests(segment.key)) is not None
+        }
+        if wanted:
+            self._sought.update(wanted)
+            self._storage.tell(m.Seek(wanted))
+            self.start_timer("seek", m.SeekLate(), delay_us=self._config.store_seek_us)
+
+    def _stop_seeking(self, keys: Sequence[ResourceKey]) -> None:
+        """Who waited for these to be found waits for a source from now on."""
+        for key in keys:
+            if key in self._sought:
+                self._sought.discard(key)
+                if key in self._readers and key not in self._held:
+                    self._decide(ResourceRequested(key=key))
 
     def _forget(self, rendition: int) -> None:
         """The stream began anew under the same numbers: what is held or on its way is of the old one.
@@ -415,7 +444,8 @@ class Session(Actor[Any]):
         assembly = self._assemblies[key]
         is_shareable = verified != "unverified" and key.kind is Kind.MEDIA
         self._answer(key, assembly)
-        self._storage.tell(m.Put(key=key, data=assembly.take(), shareable=is_shareable))
+        copies = self._copies(key, byte_count)
+        self._storage.tell(m.Put(key=key, data=assembly.take(), shareable=is_shareable, copies=copies))
         self._held[key] = byte_count
         for number, _ in self._transfers.of(key):
             # Its end is on the way, and says nothing new; cancelling would only cost a connection.
@@ -425,6 +455,13 @@ class Session(Actor[Any]):
         self._decide(ResourceCompleted(key=key, byte_count=byte_count))
         if is_shareable:
             self._neighbours.hold(key)
+
+    def _copies(self, key: ResourceKey, byte_count: int) -> dict[ResourceKey, int]:
+        """What peers hold of what we hold, once something may have to go for so many bytes more."""
+        if self._parts.shelf is None and sum(self._held.values()) + byte_count <= self._config.store_bytes_max:
+            return {}
+        counts = {held: self._policy.copies(held) for held in self._held if held.kind is Kind.MEDIA}
+        return {held: count for held, count in counts.items() if count}
 
     def _settle(self, key: ResourceKey, *, wasted: bool = False) -> None:
         """The bytes of `key` leave its assembly: into the store, or (`wasted`) nowhere.
@@ -455,6 +492,21 @@ class Session(Actor[Any]):
             return
         if not self._transfers.of(key):
             self._settle(key, wasted=True)
+
+    def _on_sought(self, answer: m.Sought) -> None:
+        """Whoever shares our disk has left these there.  What came of them already is not stopped for it."""
+        for key, byte_count in answer.byte_counts.items():
+            assembly = self._assemblies.get(key)
+            if key not in self._segments or key in self._held or (assembly is not None and assembly.end_bytes):
+                continue
+            self._assemblies.pop(key, None)
+            self._held[key] = byte_count
+            self._decide(ResourceCompleted(key=key, byte_count=byte_count))
+            if key.kind is Kind.MEDIA:
+                self._neighbours.hold(key)
+            for reader, offset, reply in self._readers.take_questions(key):
+                self._storage.tell(m.ReadStored(key, reader, offset, self._config.piece_bytes_max, reply))
+        self._stop_seeking(answer.sought)
 
     def _on_dropped(self, keys: Sequence[ResourceKey]) -> None:
         for key in keys:
@@ -552,4 +604,5 @@ class Session(Actor[Any]):
         for state in sources:
             state.sent_bytes = self._neighbours.sent_bytes(state.name)
         hashes = self._hashes()
-        self._reporter.tell(r.GetReport(sources, hashes, self._is_live, self.now_us, reply))
+        report = r.GetReport(sources, hashes, self._is_live, self.now_us, reply)
+        self._storage.tell(m.ReportStore(report, self._reporter))

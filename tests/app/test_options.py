@@ -50,6 +50,22 @@ def test_how_peers_are_met_finds_its_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "bytes_max"),
+    [("1000000000", 10**9), ("500M", 500 << 20), ("20g", 20 << 30), ("1T", 1 << 40), ("64K", 65536)],
+)
+def test_how_large_a_store_may_become_finds_its_place(text: str, bytes_max: int) -> None:
+    options = parsed("--store", "/var/cache/shoal", "--store-max", text)
+    assert (options.store, options.store_bytes_max) == ("/var/cache/shoal", bytes_max)
+    assert parsed().store is None
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1", "1.5G", "20 G", "1P", "9" * 20])
+def test_a_size_that_is_none_is_named(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="--store-max"):
+        parsed("--store", "/var/cache/shoal", f"--store-max={text}")
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--stun", "stun.example:3478"), "'stun.example:3478' is not of the form stun:HOST"),

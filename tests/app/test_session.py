@@ -200,3 +200,9 @@ def test_a_failure_inside_the_block_is_raised_and_the_session_still_ends() -> No
 
     with pytest.raises(UnknownResource):
         run_virtual(main())
+
+
+def test_a_store_that_cannot_hold_one_segment_is_refused() -> None:
+    message = refused(store="/nowhere", store_bytes_max=1000)
+    assert "a store of 1000 bytes cannot hold one segment" in message
+    assert "--store-max" in message

@@ -35,6 +35,23 @@ def test_the_farthest_behind_the_playhead_goes_first_then_the_least_recently_use
     assert store.put(media(10), b"x" * 10) == (media(8),)
 
 
+def test_of_what_was_passed_goes_first_what_most_peers_hold():
+    store = filled(1, 2, 3)
+    store.moved_playhead(0, 4)
+    store.held_elsewhere({media(2): 5, media(3): 1})
+    assert [store.worth(media(number)) for number in (1, 2, 3, 4)] == [1, 0, 0, 2]
+    assert store.put(media(4), b"x" * 10) == (media(2),)
+    assert store.put(media(5), b"x" * 10) == (media(3),)
+    assert store.put(media(6), b"x" * 10) == (media(1),)
+
+
+def test_what_is_still_to_be_played_stays_however_many_hold_it():
+    store = filled(1, 5, 6)
+    store.moved_playhead(0, 5)
+    store.held_elsewhere({media(5): 9, media(6): 9})
+    assert store.put(media(7), b"x" * 10) == (media(1),)
+
+
 def test_keys_and_init_sections_are_not_behind_any_playhead():
     store = filled(1, 2)
     init = ResourceKey(0, Kind.INIT, 0)

@@ -2,7 +2,7 @@
 
 Each class takes a `world`: how to run a coroutine, and how to make each kind of
 transport there.  A test that holds in one world only does not belong here.
-Fetcher and Server are in `contract_http.py`, Connector, Signaling and Hasher here.
+Fetcher and Server are in `contract_http.py`, Connector, Signaling, Hasher and Shelf here.
 """
 
 from __future__ import annotations
@@ -11,12 +11,20 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 from shoal.transports import interface
-from shoal.transports.errors import AddressRefused, ChannelClosed, ConnectFailed, MessageTooLarge, TimedOut
+from shoal.transports.errors import (
+    AddressRefused,
+    ChannelClosed,
+    ConnectFailed,
+    MessageTooLarge,
+    ShelfUnusable,
+    TimedOut,
+)
 from shoal.transports.interface import AddressPolicy
 
 
@@ -29,6 +37,7 @@ class World(Protocol):
     def connector(self, *, connect_timeout_us: int = 10_000_000) -> interface.Connector: ...
     def signaling(self) -> interface.Signaling: ...
     def hasher(self) -> interface.Hasher: ...
+    def shelf(self, folder: Path, *, bytes_max: int) -> interface.Shelf: ...
     def echo_tracker(self) -> contextlib.AbstractAsyncContextManager[str]: ...
 
 
@@ -368,3 +377,54 @@ class HasherContract:
                 await hasher.sha256(b"x")
 
         world.run(main())
+
+
+class ShelfContract:
+    """A Shelf."""
+
+    def test_what_was_put_is_read_back(self, world, tmp_path):
+        async def run() -> None:
+            shelf = world.shelf(tmp_path, bytes_max=100)
+            await shelf.open()
+            shelved = await shelf.put(b"body", worth=1)
+            assert shelved == interface.Shelved(hashlib.sha256(b"body").digest(), (), 4, 1)
+            assert await shelf.read(shelved.digest) == b"body"
+            assert await shelf.sizes([shelved.digest, bytes(32)]) == {shelved.digest: 4}
+            assert await shelf.read(bytes(32)) is None
+            await shelf.aclose()
+
+        world.run(run())
+
+    def test_what_is_worth_least_goes_first(self, world, tmp_path):
+        async def run() -> None:
+            shelf = world.shelf(tmp_path, bytes_max=30)
+            await shelf.open()
+            digests = [(await shelf.put(bytes([place]) * 10, worth=1)).digest for place in range(3)]
+            await shelf.mark({digests[1]: 0})
+            assert (await shelf.put(bytes(10) + b"x", worth=1)).gone == (digests[1], digests[0])
+            assert await shelf.read(digests[1]) is None
+            assert await shelf.read(digests[2]) == bytes([2]) * 10
+            await shelf.aclose()
+
+        world.run(run())
+
+    def test_many_at_once_are_each_answered(self, world, tmp_path):
+        async def run() -> None:
+            shelf = world.shelf(tmp_path, bytes_max=10_000_000)
+            await shelf.open()
+            bodies = [bytes([place]) * 10_000 for place in range(100)]
+            shelved = await asyncio.gather(*(shelf.put(body, worth=1) for body in bodies))
+            assert await asyncio.gather(*(shelf.read(one.digest) for one in shelved)) == bodies
+            await shelf.aclose()
+
+        world.run(run())
+
+    def test_a_closed_shelf_says_so(self, world, tmp_path):
+        async def run() -> None:
+            shelf = world.shelf(tmp_path, bytes_max=100)
+            await shelf.open()
+            await shelf.aclose()
+            with pytest.raises(ShelfUnusable, match="closed"):
+                await shelf.put(b"body", worth=1)
+
+        world.run(run())

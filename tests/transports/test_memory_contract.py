@@ -12,12 +12,13 @@ from shoal.transports.memory import (
     MemoryConnector,
     MemoryFetcher,
     MemoryServer,
+    MemoryShelf,
     MemorySignaling,
     Network,
     listen_text,
 )
 
-from .contract import ChannelContract, HasherContract, SignalingContract
+from .contract import ChannelContract, HasherContract, ShelfContract, SignalingContract
 from .contract_http import FetcherContract
 
 
@@ -47,6 +48,9 @@ class MemoryWorld:
 
     def hasher(self):
         return InlineHasher()
+
+    def shelf(self, folder, *, bytes_max):
+        return MemoryShelf(bytes_max=bytes_max)
 
     @contextlib.asynccontextmanager
     async def echo_tracker(self):
@@ -79,4 +83,8 @@ class TestSignalingInMemory(SignalingContract):
 
 
 class TestHasherInline(HasherContract):
+    pass
+
+
+class TestShelfInMemory(ShelfContract):
     pass

@@ -11,11 +11,12 @@ from aiohttp import web
 from shoal.transports.native.hashing import ThreadHasher
 from shoal.transports.native.http import HttpFetcher
 from shoal.transports.native.server import HttpServer
+from shoal.transports.native.shelf import ThreadShelf
 from shoal.transports.native.webrtc import WebRtcConnector
 from shoal.transports.native.websocket import WebSocketSignaling
 from shoal.transports.registry import resolve_connector
 
-from .contract import ChannelContract, HasherContract, SignalingContract
+from .contract import ChannelContract, HasherContract, ShelfContract, SignalingContract
 from .contract_http import FetcherContract
 
 pytestmark = pytest.mark.real
@@ -45,6 +46,9 @@ class NativeWorld:
 
     def hasher(self):
         return ThreadHasher()
+
+    def shelf(self, folder, *, bytes_max):
+        return ThreadShelf(folder, bytes_max=bytes_max)
 
     @contextlib.asynccontextmanager
     async def echo_tracker(self):
@@ -101,4 +105,8 @@ class TestWebSocketSignaling(SignalingContract):
 
 
 class TestThreadHasher(HasherContract):
+    pass
+
+
+class TestThreadShelf(ShelfContract):
     pass

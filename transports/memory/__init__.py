@@ -5,6 +5,7 @@
     http.py       MemoryFetcher and MemoryServer
     peers.py      MemoryConnector
     sockets.py    MemorySignaling, and the listening side that a simulated tracker needs
+    shelf.py      MemoryShelf, which can be full, busy or damaged
 
 All time is the running loop's (`loop.time`, `asyncio.sleep`), so that under a
 loop with virtual time a whole swarm runs as fast as it computes, and the same
@@ -19,6 +20,7 @@ import hashlib
 from .http import MemoryFetcher, MemoryServer
 from .network import Conditions, Host, Network
 from .peers import MemoryConnector
+from .shelf import MemoryShelf
 from .sockets import MemorySignaling, listen_text
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "MemoryConnector",
     "MemoryFetcher",
     "MemoryServer",
+    "MemoryShelf",
     "MemorySignaling",
     "Network",
     "listen_text",

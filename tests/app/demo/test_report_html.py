@@ -12,7 +12,7 @@ import pytest
 from shoal.app.demo.figures import figures_of
 from shoal.app.demo.report_charts import chart_data, timeline
 from shoal.app.demo.report_html import page_of, write_report
-from shoal.balancer.report import SessionReport
+from shoal.balancer.report import DiskState, SessionReport, StoreState
 
 from .stories import HOSTILE, part, polluted_and_failed_over, report_of, segment
 
@@ -140,3 +140,10 @@ def test_both_files_are_written_and_the_json_reads_back(tmp_path):
     assert msgspec.convert(written["session"], SessionReport) == report
     assert written["result"]["polluted_segments_caught"] == 1
     assert "Everything held." in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_full_disk_under_the_store_is_among_the_moments() -> None:
+    disk = DiskState(state="full", error="no room left", errors={"full": 3})
+    page = page_of(SessionReport(url="", store=StoreState(disk=disk)), {}, player={}, judge={})
+    assert "store on disk: full 3" in page
+    assert "store on disk is full: no room left" in page

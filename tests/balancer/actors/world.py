@@ -29,7 +29,7 @@ from shoal.balancer.model import Kind, ResourceKey
 from shoal.balancer.report import SegmentStory, SessionReport, SourceState
 from shoal.runtime import ActorSystem
 from shoal.transports.errors import ChannelClosed, TransportError
-from shoal.transports.interface import Hasher, TextSocket
+from shoal.transports.interface import Hasher, Shelf, TextSocket
 from shoal.transports.memory import (
     Conditions,
     InlineHasher,
@@ -125,6 +125,7 @@ class World:
         hasher: Hasher | None = None,
         first: str | None = None,  # the CDN that is asked first, since it is preferred a little
         record: str | None = None,
+        shelf: Shelf | None = None,
         **config: Any,
     ) -> AsyncIterator[StreamSession]:
         """A session on a host of its own.  Everything it draws comes from the world's seed and its name."""
@@ -144,7 +145,9 @@ class World:
         )
         try:
             async with ActorSystem(fixed_cost_ns=1000, loop_delay_interval_us=None) as system:
-                transports = Transports(fetcher=fetcher, hasher=hasher, connector=connector, signaling=signaling)
+                transports = Transports(
+                    fetcher=fetcher, hasher=hasher, connector=connector, signaling=signaling, shelf=shelf
+                )
                 async with open_session(
                     options, transports=transports, system=system, tamper=tamper, random_bytes=source.randbytes
                 ) as session:
