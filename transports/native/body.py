@@ -17,6 +17,7 @@ from .words import in_words
 __all__ = ["HttpResponse"]
 
 _SECOND_US = 1_000_000
+_EARLY_S = 0.002  # by which a loop's clock may call too early
 
 
 class HttpResponse:
@@ -38,6 +39,11 @@ class HttpResponse:
         self._response = response
         self._stall_timeout_us = request.stall_timeout_us
         self._counter = BodyCounter(plan, request)
+        self._loop = asyncio.get_running_loop()
+        self._is_stalled = False
+        self._is_waiting = False  # for a piece, and not for whoever reads
+        self._waiting_since_s = 0.0
+        self._watch: asyncio.TimerHandle | None = None
         self._pieces = self._read()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -50,31 +56,54 @@ class HttpResponse:
             await self._pieces.aclose()
 
     async def _read(self) -> AsyncGenerator[bytes, None]:
+        counter, url = self._counter, self.url
         try:
             while piece := await self._next_piece():
-                fitting = self._counter.take(piece)
+                fitting = counter.take(piece)
                 if fitting:
                     yield fitting
-                self._counter.check_piece(self.url, piece, fitting)
-            self._counter.check_end(self.url)
+                counter.check_piece(url, piece, fitting)
+            counter.check_end(url)
         except BaseException:
             self._response.close()
             raise
+        finally:
+            if self._watch is not None:
+                self._watch.cancel()
         self._response.release()
 
     async def _next_piece(self) -> bytes:
-        received = self._counter.received
+        self._is_waiting, self._waiting_since_s = True, self._loop.time()
+        if self._watch is None:
+            self._look_in(self._stall_timeout_us / _SECOND_US)
         try:
-            async with asyncio.timeout(self._stall_timeout_us / _SECOND_US):
-                return await self._response.content.readany()
-        except TimeoutError as error:
-            stall_s = self._stall_timeout_us / _SECOND_US
-            raise TimedOut(
-                f"{self.url} sent nothing for {stall_s:g} s after {received} bytes; try another server",
-                phase="stall",
-                timeout_us=self._stall_timeout_us,
-            ) from error
+            return await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
+            received = self._counter.received
+            if self._is_stalled:
+                stall_s = self._stall_timeout_us / _SECOND_US
+                raise TimedOut(
+                    f"{self.url} sent nothing for {stall_s:g} s after {received} bytes; try another server",
+                    phase="stall",
+                    timeout_us=self._stall_timeout_us,
+                ) from error
             raise BodyTruncated(
                 f"{self.url} broke off after {received} bytes: {in_words(error)}; ask for the rest"
             ) from error
+        finally:
+            self._is_waiting = False
+
+    # A timer of its own for each piece would cost a tenth of a fast download: this one looks, when it is due, whether
+    # anybody is waiting and since when, and waits for the rest of that time.
+
+    def _look_in(self, delay_s: float) -> None:
+        self._watch = self._loop.call_later(delay_s, self._look)
+
+    def _look(self) -> None:
+        limit_s = self._stall_timeout_us / _SECOND_US
+        waited_s = self._loop.time() - self._waiting_since_s if self._is_waiting else 0.0
+        if waited_s < limit_s - _EARLY_S:
+            self._look_in(limit_s - waited_s)
+        else:
+            self._is_stalled = True
+            self._response.close()  # ends the wait for the next piece
