@@ -84,6 +84,20 @@ class Availability:
                 swarm.told_count += 1
                 swarm.version += 1
 
+    def news(self, peer: str, held: frozenset[int], fetching: frozenset[int]) -> frozenset[int] | None:
+        """Of which numbers the peer would say something else than before; None of one that has said nothing yet."""
+        rendition = self._renditions.get(peer)
+        if rendition is None:
+            return _NONE
+        if peer not in self._told:
+            return None
+        old_held, old_fetching = self._swarms[rendition].peers[peer]
+        return (held ^ old_held) | (fetching ^ old_fetching)
+
+    def rendition(self, peer: str) -> int | None:
+        """Which one the peer is in; None for an unknown peer."""
+        return self._renditions.get(peer)
+
     def lacks(self, peer: str, number: int) -> None:
         """The peer was asked and does not have it, whatever it announced."""
         rendition = self._renditions.get(peer)

@@ -29,12 +29,15 @@ _HALF_LIVES_MAX = 40  # beyond, nothing is left of a value
 
 def half_life_decay(elapsed_us: int, half_life_us: int) -> float:
     """0.5 ** (elapsed / half life), to about 1e-6, without a library function."""
-    whole, rest = divmod(max(0, elapsed_us), half_life_us)
+    if elapsed_us <= 0:
+        return 1.0
+    whole = elapsed_us // half_life_us
     if whole > _HALF_LIVES_MAX:
         return 0.0
-    x = _LN2 * rest / half_life_us
+    x = _LN2 * (elapsed_us - whole * half_life_us) / half_life_us
     series = 1.0 + x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0 * (1.0 + x / 6.0)))))
-    return 1.0 / (series * (1 << whole))
+    power = 1
+    return 1.0 / (series * (power << whole))
 
 
 def total(values: Iterable[float]) -> float:
@@ -60,13 +63,29 @@ class _Average:
         self.value = keep * self.value + (1.0 - keep) * value
         self.left *= keep
 
-    @property
     def corrected(self) -> float:
         return self.value / (1.0 - self.left) if self.left < 1.0 else 0.0
 
 
 class Estimate:
     """Speed and reliability of one source."""
+
+    __slots__ = (
+        "_error_half_life_us",
+        "_error_weight",
+        "_fast",
+        "_good_weight",
+        "_slow",
+        "_variance",
+        "_weighed_us",
+        "bytes_per_s",
+        "error_count",
+        "errors",
+        "first_byte_us",
+        "good_count",
+        "sampled_us",
+        "spread",
+    )
 
     def __init__(self, *, fast_half_life_us: int, slow_half_life_us: int, error_half_life_us: int) -> None:
         self._fast = _Average(fast_half_life_us)
@@ -93,14 +112,14 @@ class Estimate:
         self._fast.sample(duration_us, rate)
         self._slow.sample(duration_us, rate)
         self.sampled_us = now_us
-        self.bytes_per_s = min(self._fast.corrected, self._slow.corrected)
+        self.bytes_per_s = min(self._fast.corrected(), self._slow.corrected())
 
     def fell_to(self, bytes_per_s: float) -> None:
         """It was left because it became so slow: what was good before is not believed until it is seen again."""
         for average in (self._fast, self._slow):
             average.value = min(average.value, bytes_per_s * (1.0 - average.left))
         if self.sampled_us is not None:
-            self.bytes_per_s = min(self._fast.corrected, self._slow.corrected)
+            self.bytes_per_s = min(self._fast.corrected(), self._slow.corrected())
 
     def first_byte(self, duration_us: int) -> None:
         if self.first_byte_us is None:

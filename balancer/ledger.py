@@ -97,6 +97,8 @@ class Ledger:
         want.start_anew()
         want.phase = Phase.LEFT
         self.settle(want)
+        if not want.urgent and self.is_gone(want.key):
+            self.wants.pop(want.key, None)  # nothing will ever settle it
 
     def settle(self, want: Want) -> None:
         self.open.pop(want.key, None)

@@ -49,7 +49,7 @@ from .events import (
     WakeAt,
 )
 from .ledger import Ledger
-from .model import ResourceKey, is_peer
+from .model import Kind, ResourceKey, is_peer
 from .peer_choice import Peer
 from .report import SourceState
 from .transfers import Phase, Want
@@ -70,18 +70,25 @@ class Policy:
         self._book = Ledger(config, seed)
         self._decisions = Decisions(self._book)
         self._asked_us: int | None = None  # what the last WakeAt said
+        self._heeded: tuple[PeerAnnounced | None, int, bool] = (None, 0, False)  # the last one asked about
 
     def handle(self, event: Event, now_us: int) -> list[Action]:
         """Take one event in, and give the actions that follow, in order.
 
-        Cost: a few look-ups for progress; for anything else, the running transfers,
-        the prefetch windows and the peers of their renditions.
+        Cost: a few look-ups for progress and for an announcement that changes nothing;
+        for anything else, the running transfers, the prefetch windows and the peers of
+        their renditions.
         """
         if self._asked_us is not None and now_us >= self._asked_us:
             self._asked_us = None
         if isinstance(event, TransferProgressed):
             self._progressed(event, now_us)
-            if self._book.wake_us is None or now_us < self._book.wake_us:
+            if not self._is_due(now_us):
+                return []
+        elif isinstance(event, PeerAnnounced):
+            is_heeded = self.heeds(event, now_us)
+            self._book.availability.announce(event.peer, event.held, event.fetching)
+            if not is_heeded:
                 return []
         else:
             self._take_in(event, now_us)
@@ -92,6 +99,41 @@ class Policy:
             self._asked_us = wake_us
             actions.append(WakeAt(wake_us))
         return actions
+
+    def heeds(self, announced: PeerAnnounced, now_us: int) -> bool:
+        """Whether anything may follow from it now: from most of what peers say, nothing does.
+
+        It does if the peer speaks for the first time, or of what is still to be found a source for.  What runs is
+        looked at when its time comes, by whoever holds it then.
+        """
+        event, time_us, is_heeded = self._heeded
+        if event is not announced or time_us != now_us:
+            is_heeded = self._is_due(now_us) or self._matters(announced, now_us)
+            self._heeded = (announced, now_us, is_heeded)
+        return is_heeded
+
+    def _matters(self, announced: PeerAnnounced, now_us: int) -> bool:
+        book = self._book
+        news = book.availability.news(announced.peer, announced.held, announced.fetching)
+        if news is None:
+            return True
+        rendition = book.availability.rendition(announced.peer)
+        timeline = None if rendition is None else book.timelines.get(rendition)
+        if rendition is None or timeline is None:
+            return False
+        for number in news:
+            want = book.wants.get(ResourceKey(rendition, Kind.MEDIA, number))
+            if want is None:
+                ahead = timeline.ahead(now_us)
+                if ahead and ahead[0].key.number <= number <= ahead[-1].key.number:
+                    return True
+            elif want.phase is Phase.WANTED:
+                return True
+        return False
+
+    def _is_due(self, now_us: int) -> bool:
+        """Whether something was to be looked at by now."""
+        return self._book.wake_us is not None and now_us >= self._book.wake_us
 
     def deadline_us(self, key: ResourceKey) -> int | None:
         """When the player will play it, as far as its requests tell."""
@@ -131,8 +173,6 @@ class Policy:
                 self._book.spread.joined(event.rendition, now_us)
             case PeerJoined():
                 self._joined(event, now_us)
-            case PeerAnnounced():
-                self._book.availability.announce(event.peer, event.held, event.fetching)
             case PeerLeft():
                 self._left(event.peer, event.reason, now_us)
             case SegmentsListed():
@@ -144,7 +184,7 @@ class Policy:
                 known.priority, known.commit_bytes = event.priority, event.commit_bytes
             case TimePassed():
                 pass
-            case TransferProgressed():
+            case TransferProgressed() | PeerAnnounced():
                 raise AssertionError("taken in before")
 
     # --- transfers
@@ -317,17 +357,18 @@ class Policy:
             timeline = self._book.timelines[event.rendition] = Timeline(self._book.config)
         if event.is_restarted:
             self._restart(event.rendition, now_us)
-        timeline.replace(event.segments, is_live=event.is_live)
-        for want in [
-            w for k, w in self._book.wants.items() if k.rendition == event.rendition and self._book.is_gone(k)
-        ]:
-            if want.urgent or want.phase in {Phase.DONE, Phase.VERIFYING}:
+        gone = timeline.replace(event.segments, is_live=event.is_live)
+        # What is wanted without being listed is among the open ones; else a store of hours would be gone through.
+        gone += [k for k in self._book.open if k.rendition == event.rendition and self._book.is_gone(k)]
+        for key in dict.fromkeys(gone):
+            want = self._book.wants.get(key)
+            if want is None or want.urgent or want.phase in {Phase.DONE, Phase.VERIFYING}:
                 continue
             if want.transfer is not None:
                 self._book.cancel(self._book.transfers[want.transfer], "gone", now_us)
             if want.phase is not Phase.LEFT:
                 self._book.leave(want)
-            del self._book.wants[want.key]
+            self._book.wants.pop(key, None)
 
     def _restart(self, rendition: int, now_us: int) -> None:
         """Nothing of what was wanted or held of this rendition exists any more."""

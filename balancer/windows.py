@@ -42,11 +42,14 @@ class Timeline:
         # Per other rendition: playing time that was asked for there since the last request here.
         self._elsewhere_us: dict[int, int] = {}
 
-    def replace(self, segments: tuple[Segment, ...], *, is_live: bool) -> None:
+    def replace(self, segments: tuple[Segment, ...], *, is_live: bool) -> list[ResourceKey]:
+        """The playlist names these now; those that it names no more."""
+        before = self._places
         self.segments = tuple(s for s in segments if s.key.kind is Kind.MEDIA)
         self._places = {s.key: place for place, s in enumerate(self.segments)}
         self.is_live = is_live
         self._window = None
+        return [key for key in before if key not in self._places]
 
     def is_hashed(self, key: ResourceKey) -> bool:
         segment = self.find(key)

@@ -37,7 +37,6 @@ class Link:
         self.flows: dict[int, Flow] = {}
         self.bound: dict[int, Flow] = {}  # those whose bottleneck it is
 
-    @property
     def is_full(self) -> bool:
         return self.load >= self.capacity * (1.0 - _NEAR) - _NEAR
 
@@ -74,6 +73,8 @@ class Flow:
 
 
 class FlowNetwork:
+    __slots__ = ("_changed", "_flow_count")
+
     def __init__(self) -> None:
         self._flow_count = 0
         self._changed: dict[int, Flow] = {}
@@ -128,13 +129,26 @@ class FlowNetwork:
             for flow in region.values():
                 for link in flow.links:
                     links[id(link)] = link
-            self._fill(region, links, now_us)
+            if len(region) == 1:
+                self._fill_one(next(iter(region.values())), links, now_us)
+            else:
+                self._fill(region, links, now_us)
             wider = dict(region)
             for link in links.values():
                 _add_breakers(link, region, wider)
             if len(wider) == len(region):
                 return
             region = wider
+
+    def _fill_one(self, flow: Flow, links: dict[int, Link], now_us: int) -> None:
+        """What `_fill` comes to for a single flow, which most regions are."""
+        rate, bottleneck = flow.cap, None
+        for link in links.values():
+            if flow.number in link.flows:
+                free = max(0.0, link.capacity - link.load + flow.rate)
+                if free < rate or (bottleneck is None and free == rate):
+                    rate, bottleneck = free, link
+        self._set_rate(flow, rate, bottleneck, now_us)
 
     def _fill(self, region: dict[int, Flow], links: dict[int, Link], now_us: int) -> None:
         """Progressive filling of the region's flows into what the others leave free."""
@@ -155,31 +169,27 @@ class FlowNetwork:
             heap.append((flow.cap, len(order), number))
         heapq.heapify(heap)
         frozen: dict[int, None] = {}
-
-        def freeze(flow: Flow, rate: float, bottleneck: Link | None) -> None:
-            frozen[flow.number] = None
-            for link in flow.links:
-                free[id(link)] = max(0.0, free[id(link)] - rate)
-                count[id(link)] -= 1
-            self._set_rate(flow, rate, bottleneck, now_us)
-
         while heap:
             level, at, number = heapq.heappop(heap)
             if number >= 0:
-                if number not in frozen:
-                    freeze(region[number], level, None)
-                continue
-            place = order[at]
-            if not count[place]:
-                continue
-            now_level = free[place] / count[place]
-            if now_level > level * (1.0 + _NEAR):  # others took less than their share of it
-                heapq.heappush(heap, (now_level, at, -1))
-                continue
-            link = links[place]
-            for flow in members[place]:
+                bottleneck, settled = None, [region[number]]
+            else:
+                place = order[at]
+                if not count[place]:
+                    continue
+                now_level = free[place] / count[place]
+                if now_level > level * (1.0 + _NEAR):  # others took less than their share of it
+                    heapq.heappush(heap, (now_level, at, -1))
+                    continue
+                bottleneck, settled = links[place], members[place]
+            for flow in settled:
                 if flow.number not in frozen:
-                    freeze(flow, level, link)
+                    frozen[flow.number] = None
+                    for link in flow.links:
+                        place = id(link)
+                        free[place] = max(0.0, free[place] - level)
+                        count[place] -= 1
+                    self._set_rate(flow, level, bottleneck, now_us)
 
     def _set_rate(self, flow: Flow, rate: float, bottleneck: Link | None, now_us: int) -> None:
         if flow.bottleneck is not bottleneck:
@@ -198,15 +208,19 @@ class FlowNetwork:
 
 def _add_breakers(link: Link, region: dict[int, Flow], wider: dict[int, Flow]) -> None:
     """Flows outside the region whose rates the region's new ones have made unfair."""
-    if not link.is_full:
+    if not link.is_full():
         wider.update(link.bound)  # their bottleneck is none any more
         return
-    least = min((f.rate for n, f in link.bound.items() if n in region), default=None)
-    most = max((f.rate for f in link.flows.values()), default=0.0)
+    least, most, is_bound = 0.0, 0.0, False
+    for number, flow in link.bound.items():
+        if number in region and (not is_bound or flow.rate < least):
+            least, is_bound = flow.rate, True
+    for flow in link.flows.values():
+        most = max(most, flow.rate)
     for number, flow in link.flows.items():
         if number in region:
             continue
-        has_more = least is not None and flow.rate > least * (1.0 + _NEAR) + _NEAR
+        has_more = is_bound and flow.rate > least * (1.0 + _NEAR) + _NEAR
         has_less = flow.bottleneck is link and flow.rate < most * (1.0 - _NEAR) - _NEAR
         if has_more or has_less:
             wider[number] = flow

@@ -1,7 +1,7 @@
 """One transfer in the world: a round trip or more, then a flow, then its end.
 
 begin()            the request leaves
-arrived(due)       the flow's last byte is there (`due` tells a stale moment from the right one)
+due_at(time)       its last byte will be there then, as it looks now; None: nothing moves
 tell_progress()    count what came until now
 failed(reason)     the source ends it
 stop()             the viewer ends it
@@ -39,7 +39,8 @@ class Transfer:
         self.first_byte = first_byte
         self.kept_bytes = 0  # came and was not thrown away
         self.is_wrong = False
-        self.due = 0
+        self._due_us: int | None = None  # when its last byte will be there
+        self._armed_us: int | None = None  # the next moment at which that is looked at
         self._hangs = False
         self._flow: Flow | None = None
         self._flow_bytes = 0
@@ -61,13 +62,26 @@ class Transfer:
     def begin(self) -> None:
         raise NotImplementedError
 
-    def arrived(self, due: int) -> None:
-        if due != self.due or self._flow is None:
+    def due_at(self, time_us: int | None) -> None:
+        """One that is put off is left where it is, and armed anew when its old moment comes."""
+        self._due_us = time_us
+        if time_us is not None and (self._armed_us is None or time_us < self._armed_us):
+            self._armed_us = time_us
+            self.world.at(time_us, self._arrived, time_us)
+
+    def _arrived(self, armed_us: int) -> None:
+        if armed_us != self._armed_us:
+            return
+        self._armed_us = None
+        if self._flow is None or self._due_us is None:
+            return
+        if self._due_us > armed_us:
+            self.due_at(self._due_us)
             return
         self.tell_progress()
         if self._flow is None or self._flow.left_bytes > 0.5:  # told and cancelled, or a rounding away
             if self._flow is not None:
-                self.world.at(self.world.now_us + 1, self.arrived, due)
+                self.due_at(self.world.now_us + 1)
             return
         self._end_flow()
         if self._hangs:
@@ -183,7 +197,7 @@ class PeerTransfer(Transfer):
     def __init__(self, viewer: Viewer, number: int, key: ResourceKey, first_byte: int, peer: Viewer) -> None:
         super().__init__(viewer, number, key, first_byte)
         self.peer = peer
-        self.label = f"peer:{peer.name}.{key.rendition}"
+        self.label = f"peer:{peer.name_in(key.rendition)}"
         self._rtt_us = viewer.spec.rtt_us + peer.spec.rtt_us
 
     def begin(self) -> None:

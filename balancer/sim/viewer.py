@@ -6,7 +6,7 @@ back what comes of it.  Progress is told when the strategy is woken and at the e
 
 from __future__ import annotations
 
-from heapq import nsmallest
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..events import (
@@ -20,25 +20,22 @@ from ..events import (
     FetchFromCdn,
     GiveUp,
     PeerAnnounced,
-    PeerJoined,
-    PeerLeft,
     RequestFromPeer,
     ResourceCompleted,
     ResourceReleased,
     ResourceRequested,
-    SegmentsListed,
     SourceBlamed,
-    SwarmJoined,
     TimePassed,
     TransferProgressed,
     WakeAt,
 )
-from ..mixing import mix, share
-from ..model import Kind, ResourceKey, Segment
+from ..mixing import share
+from ..model import Kind, ResourceKey
 from .flows import Link
+from .neighbours import Neighbours
 from .outcome import ViewerOutcome
 from .player import Player
-from .scenario import Behaviour, ViewerSpec
+from .scenario import ViewerSpec
 from .transfer import BLOCK_BYTES, CdnTransfer, PeerTransfer, Transfer
 
 if TYPE_CHECKING:
@@ -46,7 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Viewer"]
 
-_ANNOUNCE_DELAY_US = 50_000  # as BalancerConfig.announce_delay_us
 _LIVE_LAG = 3  # segments behind the newest (RFC 8216, 6.3.3)
 _LOOK_US = 50_000  # a player's timer
 _RETRY_US = 1_000_000  # a player asks again after an error
@@ -62,6 +58,7 @@ class Viewer:
         self.up = Link(f"up {place}", spec.up)
         self.player = Player(world.scenario.stream, spec.buffer_us)
         self.strategy = make(world.scenario, place)
+        self._heeds: Callable[[Event, int], bool] | None = getattr(self.strategy, "heeds", None)
         self.verifies = bool(getattr(self.strategy, "verifies", True))
         self.outcome = ViewerOutcome(viewer=place)
         self.is_here = False
@@ -69,19 +66,19 @@ class Viewer:
         self.uploads: dict[int, PeerTransfer] = {}  # by identity, in order of beginning
         self.held: dict[ResourceKey, bool] = {}  # whether it is right
         self._parts: dict[ResourceKey, list[Transfer]] = {}
-        self._neighbours: dict[tuple[int, int], Viewer] = {}  # by rendition and place
+        self.neighbours = Neighbours(self)
         self._connected: dict[str, None] = {}  # CDNs
-        self._wake = 0
+        self._wake_us = 0  # when the strategy is to be woken
+        self._armed_us: int | None = None  # the next moment at which that is looked at
         self._player_wake = 0
-        self._announcing: dict[int, None] = {}
         self._moving = 0  # flows from CDNs on its line down
         self._busy_since_us = 0
         self._busy_us = self._busy_bytes = 0  # since the player was last told of the line's rate
         self._line_rate: float | None = None
 
-    @property
-    def name(self) -> str:
-        return f"v{self.place}"
+    def name_in(self, rendition: int) -> str:
+        """What the peers of that swarm call it."""
+        return f"v{self.place}.{rendition}"
 
     # --- coming and going
 
@@ -113,11 +110,7 @@ class Viewer:
             transfer.stop()
         for upload in list(self.uploads.values()):
             upload.failed("closed")
-        for (rendition, _), other in list(self._neighbours.items()):
-            other.drop(self, rendition)
-        for swarm in self.world.swarms.values():
-            if self in swarm:
-                swarm.remove(self)
+        self.neighbours.leave()
 
     def finish(self) -> None:
         """Take the player's figures over."""
@@ -133,30 +126,15 @@ class Viewer:
             return
         stream = self.world.scenario.stream
         for rendition in range(len(stream.bitrates)):
-            self._list(rendition)
+            self.feed(self.world.listing(rendition))
         self.player.start(max(0, self.world.available() - _LIVE_LAG) if stream.is_live else 0, self.world.now_us)
         self._play_on()
-
-    def _list(self, rendition: int) -> None:
-        stream = self.world.scenario.stream
-        end = self.world.available()
-        segments = tuple(
-            Segment(
-                key=ResourceKey(rendition, Kind.MEDIA, number),
-                uri="",
-                start_us=number * stream.duration_us,
-                duration_us=stream.duration_us,
-                is_hashed=True,
-            )
-            for number in range(max(0, end - stream.window) if stream.is_live else 0, end)
-        )
-        self.feed(SegmentsListed(rendition, segments, stream.is_live))
 
     def _reload(self) -> None:
         if not self.is_here:
             return
         world = self.world
-        self._list(self.player.rendition)
+        self.feed(world.listing(self.player.rendition))
         self._play_on()
         world.at(world.now_us + world.scenario.stream.duration_us, self._reload)
 
@@ -183,7 +161,7 @@ class Viewer:
                 self.world.at(self.world.now_us + max(_LOOK_US, room_us), self._look, self._player_wake)
             return
         key = ResourceKey(wanted[0], Kind.MEDIA, wanted[1])
-        self._join(key.rendition)
+        self.neighbours.join(key.rendition)
         self.outcome.requests += 1
         self.feed(ResourceRequested(key))
         if key in self.held:
@@ -235,6 +213,14 @@ class Viewer:
         for action in self.strategy.handle(event, self.world.now_us):
             self._carry_out(action)
 
+    def hear(self, event: PeerAnnounced) -> None:
+        """As `feed`, but that what came is counted only if something may follow: mostly nothing does."""
+        if self._heeds is None or self._heeds(event, self.world.now_us):
+            self.feed(event)
+        elif self.is_here:
+            for action in self.strategy.handle(event, self.world.now_us):
+                self._carry_out(action)
+
     def _tell_progress(self) -> None:
         """What came until now, before anything else is decided: real bytes come all the time."""
         for transfer in list(self.transfers.values()):
@@ -244,9 +230,9 @@ class Viewer:
         world = self.world
         match action:
             case WakeAt(time_us):
-                self._wake += 1
-                world.at(time_us - 1, self._before_waking, self._wake)
-                world.at(time_us, self._woken, self._wake)
+                self._wake_us = time_us
+                if self._armed_us is None or time_us < self._armed_us:
+                    self._arm(time_us)
             case FetchFromCdn():
                 first = action.cdn not in self._connected
                 self._connected[action.cdn] = None
@@ -259,7 +245,8 @@ class Viewer:
                 transfer = self.transfers.get(action.transfer)
                 if transfer is not None:
                     transfer.stop()
-                    self._tell(transfer.key.rendition)
+                    if isinstance(transfer, CdnTransfer):
+                        self.neighbours.tell(transfer.key.rendition)
             case DropPartial() | GiveUp():
                 self._discard(action.key, 0)
                 if isinstance(action, GiveUp):
@@ -267,22 +254,37 @@ class Viewer:
             case BanPeer():
                 place, _, rendition = action.peer[1:].partition(".")
                 other = world.viewers[int(place)]
-                self._neighbours.pop((int(rendition), other.place), None)
-                world.at(world.now_us, other.drop, self, int(rendition))
+                self.neighbours.ban(other, int(rendition))
 
-    def _woken(self, wake: int) -> None:
-        if wake == self._wake and self.is_here:
+    def _arm(self, time_us: int) -> None:
+        """Be called at that moment.  One that is put off is left where it is, and armed anew when it comes."""
+        self._armed_us = time_us
+        self.world.at(time_us - 1, self._before_waking, time_us)
+
+    def _before_waking(self, armed_us: int) -> None:
+        if armed_us != self._armed_us or not self.is_here:
+            return
+        if self._wake_us > armed_us:
+            self._arm(self._wake_us)
+            return
+        self._tell_progress()
+        self.world.at(armed_us, self._woken, armed_us)
+
+    def _woken(self, armed_us: int) -> None:
+        if armed_us != self._armed_us or not self.is_here:
+            return
+        self._armed_us = None
+        if self._wake_us > armed_us:
+            self._arm(self._wake_us)
+        else:
             self.feed(TimePassed())
-
-    def _before_waking(self, wake: int) -> None:
-        if wake == self._wake and self.is_here:
-            self._tell_progress()
 
     def _started(self, transfer: Transfer) -> None:
         self.transfers[transfer.number] = transfer
         self._parts.setdefault(transfer.key, []).append(transfer)
         transfer.begin()
-        self._tell(transfer.key.rendition)
+        if isinstance(transfer, CdnTransfer):
+            self.neighbours.tell(transfer.key.rendition)
 
     # --- what transfers tell
 
@@ -343,7 +345,7 @@ class Viewer:
                 self.outcome.cdn_bytes += used
         self.held[key] = is_right
         self.feed(ResourceCompleted(key, size))
-        self._tell(key.rendition)
+        self.neighbours.hold(key)
         self._hand_over(key)
 
     def _discard(self, key: ResourceKey, keep_bytes: int) -> None:
@@ -355,68 +357,3 @@ class Viewer:
             running = [part for part in self._parts.pop(key, []) if part.number in self.transfers]
             if running:
                 self._parts[key] = running
-
-    # --- the swarm
-
-    def _join(self, rendition: int) -> None:
-        world = self.world
-        if not world.scenario.swarm:
-            return
-        swarm = world.swarms.setdefault(rendition, [])
-        if self in swarm:
-            return
-        seed = world.scenario.seed
-        self.feed(SwarmJoined(rendition))
-        # Of ten thousand only some are met: all are looked at, not put in order.
-        others = nsmallest(world.scenario.neighbours, swarm, key=lambda v: mix(seed, self.place, v.place, rendition))
-        swarm.append(self)
-        for other in others:
-            world.at(world.now_us + world.scenario.connect_us, self._connect, other, rendition)
-
-    def _connect(self, other: Viewer, rendition: int) -> None:
-        if self.is_here and other.is_here and (rendition, other.place) not in self._neighbours:
-            limit = 2 * self.world.scenario.neighbours  # those who came later choose, as a tracker does it
-            if len(other._neighbours) >= limit:
-                return
-            self._meet(other, rendition)
-            other._meet(self, rendition)
-
-    def _meet(self, other: Viewer, rendition: int) -> None:
-        self._neighbours[rendition, other.place] = other
-        self.feed(PeerJoined(f"{other.name}.{rendition}", rendition, own=f"{self.name}.{rendition}"))
-        self._tell(rendition)
-
-    def drop(self, other: Viewer, rendition: int) -> None:
-        if self._neighbours.pop((rendition, other.place), None) is not None:
-            for transfer in list(self.transfers.values()):
-                if isinstance(transfer, PeerTransfer) and transfer.peer is other:
-                    transfer.failed("closed")
-            self.feed(PeerLeft(f"{other.name}.{rendition}", "closed"))
-
-    def _tell(self, rendition: int) -> None:
-        """Announce soon what is held and being fetched."""
-        if rendition not in self._announcing and self._neighbours:
-            self._announcing[rendition] = None
-            self.world.at(self.world.now_us + _ANNOUNCE_DELAY_US, self._announce, rendition)
-
-    def _announce(self, rendition: int) -> None:
-        self._announcing.pop(rendition, None)
-        if not self.is_here or self.spec.behaviour is Behaviour.FREE_RIDER:
-            return
-        if self.spec.behaviour is Behaviour.HONEST:
-            held = frozenset(key.number for key in self.held if key.rendition == rendition)
-        else:
-            held = frozenset(range(self.world.available()))
-        fetching = frozenset(
-            t.key.number
-            for t in self.transfers.values()
-            if isinstance(t, CdnTransfer) and t.key.rendition == rendition and t.key.number not in held
-        )
-        event = PeerAnnounced(f"{self.name}.{rendition}", held, fetching)
-        for (swarm, _), other in self._neighbours.items():
-            if swarm == rendition:
-                self.world.at(self.world.now_us + (self.spec.rtt_us + other.spec.rtt_us) // 2, other.hear, self, event)
-
-    def hear(self, other: Viewer, event: PeerAnnounced) -> None:
-        if (int(event.peer.partition(".")[2]), other.place) in self._neighbours:
-            self.feed(event)

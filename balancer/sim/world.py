@@ -15,14 +15,18 @@ Semke, Mahdavi and Ott, 1997).
 
 from __future__ import annotations
 
+import gc
 import heapq
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from ..bandwidth import total
-from ..events import Action, Event
+from ..events import Action, Event, SegmentsListed
+from ..model import Kind, ResourceKey, Segment
 from .flows import Flow, FlowNetwork, Link
+from .neighbours import Members
 from .outcome import Outcome
 from .scenario import CdnSpec, Fault, Scenario
 from .viewer import Viewer
@@ -66,7 +70,8 @@ class World:
         self._serial = 0
         self._peaks: dict[int, int] = {}
         self.event_count = 0
-        self.swarms: dict[int, list[Viewer]] = {}  # by rendition, in order of joining
+        self.swarms: dict[int, Members] = {}  # by rendition
+        self._listings: dict[int, tuple[int, SegmentsListed]] = {}  # by rendition: the end of it, and what all are told
         self.viewers = [Viewer(self, place, spec, make) for place, spec in enumerate(scenario.viewers)]
         for viewer in self.viewers:
             self.at(viewer.spec.arrives_us, viewer.arrive)
@@ -102,12 +107,32 @@ class World:
             return stream.segments
         return stream.window + self.now_us // stream.duration_us
 
+    def listing(self, rendition: int) -> SegmentsListed:
+        """The rendition's playlist as it is now; who reads the same one shares its keys."""
+        stream, end = self.scenario.stream, self.available()
+        known = self._listings.get(rendition)
+        if known is not None and known[0] == end:
+            return known[1]
+        segments = tuple(
+            Segment(
+                key=ResourceKey(rendition, Kind.MEDIA, number),
+                uri="",
+                start_us=number * stream.duration_us,
+                duration_us=stream.duration_us,
+                is_hashed=True,
+            )
+            for number in range(max(0, end - stream.window) if stream.is_live else 0, end)
+        )
+        listed = SegmentsListed(rendition, segments, stream.is_live)
+        self._listings[rendition] = (end, listed)
+        return listed
+
     # --- flows
 
     def start_flow(
         self, links: tuple[Link, ...], byte_count: int, *, rtt_us: int, loss: float, cap: float | None, owner: Any
     ) -> Flow:
-        """Bytes begin to move; `owner.arrived()` is called when all are there."""
+        """Bytes begin to move; `owner.due_at` is told whenever it is another moment at which all are there."""
         rtt_us = max(100, rtt_us)
         most = _CAP_MAX if cap is None else cap
         if loss > 0.0:
@@ -152,17 +177,27 @@ class World:
         for flow in self.network.take_changed():
             transfer: Any = flow.owner
             if transfer is not None:
-                done_us = flow.done_us()
-                transfer.due += 1
-                if done_us is not None:
-                    self.at(done_us, transfer.arrived, transfer.due)
+                transfer.due_at(flow.done_us())
 
 
 def run(scenario: Scenario, policy: str, make: StrategyMaker) -> Outcome:
     """Play the scenario, each viewer with its own strategy of `make(scenario, viewer's place)`."""
-    world = World(scenario, make)
-    world.run()
-    return outcome_of(world, policy)
+    with _uncollected():
+        world = World(scenario, make)
+        world.run()
+        return outcome_of(world, policy)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without looking for cycles again and again in a world that lives until its end, and makes none on its way."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def outcome_of(world: World, policy: str) -> Outcome:

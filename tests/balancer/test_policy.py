@@ -663,3 +663,47 @@ def test_source_states_count_errors_by_reason():
     failed = next(s for s in table.policy.source_states(table.now_us) if s.error_count)
     assert failed.errors == {"status 503": 1}
     assert failed.transfer_count == 1
+
+
+def test_an_announcement_of_what_is_held_or_runs_already_is_taken_in_and_no_more() -> None:
+    table = Table("a")
+    table.playing(until=1)
+    table.join("p", held=range(0))
+    running = {t for t in table.policy._book.open if table.policy._book.wants[t].transfer is not None}
+    held = frozenset({0, 1, *(key.number for key in running)})
+    announced = PeerAnnounced("p", held, frozenset())
+    assert not table.policy.heeds(announced, table.now_us)
+    assert table.policy.handle(announced, table.now_us) == []
+    assert table.policy._book.availability.holds("p", 0)
+
+
+def test_an_announcement_of_what_is_still_to_be_fetched_is_acted_upon() -> None:
+    table = Table("a")
+    table.playing(until=1)
+    table.join("p", held=range(0))
+    announced = PeerAnnounced("p", frozenset({2}), frozenset())
+    assert table.policy.heeds(announced, table.now_us)
+    asked = only(table.feed(announced))
+    assert (asked.peer, asked.key) == ("p", media(2))
+
+
+def test_the_first_word_of_a_peer_is_heeded_whatever_it_says() -> None:
+    table = Table("a")
+    table.playing(until=1)
+    table.feed(PeerJoined("p", 0))
+    assert table.policy.heeds(PeerAnnounced("p", frozenset(), frozenset()), table.now_us)
+
+
+def test_a_live_playlist_that_slides_on_forgets_what_was_left_and_keeps_what_is_held() -> None:
+    table = Table("a", segments=0)
+    table.list_segments(range(5), is_live=True)
+    transfer = only(table.feed(ResourceRequested(media(1))))
+    table.deliver(transfer.transfer, media(1))
+    table.feed(ResourceRequested(media(2)))
+    table.feed(ResourceReleased(media(2)))
+    table.list_segments(range(10, 15), is_live=True)
+    assert media(1) in table.policy._book.wants
+    assert media(2) not in table.policy._book.wants
+    table.feed(ResourceRequested(media(3)))  # which is in no playlist any more
+    table.feed(ResourceReleased(media(3)))
+    assert media(3) not in table.policy._book.wants

@@ -1,0 +1,101 @@
+"""Whom viewers meet in a swarm of any size, and what is told to whom."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoal.balancer.events import PeerAnnounced
+from shoal.balancer.sim.neighbours import Members
+from shoal.balancer.sim.policies import POLICIES
+from shoal.balancer.sim.scenario import Scenario, StreamSpec, ViewerSpec
+from shoal.balancer.sim.scenarios import live
+from shoal.balancer.sim.world import World
+
+SECOND = 1_000_000
+
+
+def members(*places: int) -> Members:
+    found = Members()
+    for place in places:
+        found.join(viewer(place))
+    return found
+
+
+def viewer(place: int) -> Any:
+    return SimpleNamespace(place=place)
+
+
+def places(found: list[Any]) -> list[int]:
+    return [one.place for one in found]
+
+
+@given(st.integers(0, 200), st.integers(1, 30), st.integers(0, 1000))
+def test_some_members_are_drawn_each_once_and_of_a_small_swarm_all(size: int, most: int, seed: int) -> None:
+    drawn = places(members(*range(size)).some(most, seed))
+    assert len(set(drawn)) == len(drawn)
+    assert set(drawn) <= set(range(size))
+    assert len(drawn) <= most
+    if size <= most:
+        assert len(drawn) == size
+    elif size >= 2 * most:
+        assert len(drawn) == most
+
+
+def test_others_draw_others() -> None:
+    swarm = members(*range(1000))
+    assert places(swarm.some(10, 1, 5)) == places(swarm.some(10, 1, 5))
+    assert places(swarm.some(10, 1, 5)) != places(swarm.some(10, 1, 6))
+
+
+@given(st.lists(st.integers(0, 9)))
+def test_who_has_left_is_not_drawn_and_everybody_else_is(leaving: list[int]) -> None:
+    swarm = members(*range(10))
+    for place in leaving:
+        swarm.leave(viewer_of(swarm, place))
+    assert sorted(places(swarm.some(10, 1))) == [place for place in range(10) if place not in leaving]
+
+
+def viewer_of(swarm: Members, place: int) -> Any:
+    return next((one for one in swarm.some(10, 1) if one.place == place), viewer(place))
+
+
+def heard(scenario: Scenario, until_us: int) -> list[tuple[int, PeerAnnounced]]:
+    """Every announcement that anybody hears, with who hears it."""
+    world = World(scenario, POLICIES["shoal"])
+    found: list[tuple[int, PeerAnnounced]] = []
+    for one in world.viewers:
+
+        def hear(event: PeerAnnounced, place: int = one.place, hear: Any = one.hear) -> None:
+            found.append((place, event))
+            hear(event)
+
+        one.hear = hear  # type: ignore[method-assign]
+    world.run(look=lambda: None)
+    assert world.now_us >= until_us
+    return found
+
+
+def test_nothing_is_told_to_anybody_twice() -> None:
+    scenario = Scenario(
+        name="few",
+        stream=StreamSpec(segments=10),
+        viewers=tuple(ViewerSpec(arrives_us=place * SECOND) for place in range(4)),
+        length_us=40 * SECOND,
+    )
+    last: dict[tuple[int, str], PeerAnnounced] = {}
+    told = heard(scenario, 40 * SECOND)
+    for place, event in told:
+        assert last.get((place, event.peer)) != event
+        last[place, event.peer] = event
+    assert len(last) == 4 * 3
+    assert all(event.held == frozenset(range(10)) for event in last.values())
+
+
+def test_of_a_live_stream_no_more_is_told_than_the_playlist_names_and_what_has_just_left_it() -> None:
+    told = heard(live(1, 3), 120 * SECOND)
+    assert max(len(event.held) for _, event in told) <= StreamSpec().window + 3
+    assert max(max(event.held, default=0) for _, event in told) > 40
