@@ -22,6 +22,7 @@ MAY_IMPORT = {
         "transports/interface",
         "transports/errors",
         "transports/sansio",
+        "transports/bridge",
         "runtime",
     },
     "transports/browser": {
@@ -29,6 +30,7 @@ MAY_IMPORT = {
         "transports/interface",
         "transports/errors",
         "transports/sansio",
+        "transports/bridge",
         "runtime",
     },
     "transports/sansio": {"transports/sansio", "transports/interface", "transports/errors"},

@@ -13,6 +13,9 @@
     │   └── BodyChanged      another representation (length or ETag) than the one being resumed
     ├── ChannelClosed        the other side, or we, closed the channel; carries the reason
     ├── MessageTooLarge      our own mistake: split it first
+    ├── BadMessage           a message is not of a type that was registered, or holds what cannot cross a bridge
+    ├── NotRegistered        the other side of a bridge exposes no such actor, or not for such messages
+    ├── Overloaded           more is open at once than a limit allows; wait for some of it
     └── ShelfError           the disk under a store; the session goes on from memory
         ├── ShelfFull        no room on the disk, or none for so large a body
         ├── ShelfBusy        other processes hold it for too long
@@ -29,6 +32,7 @@ from __future__ import annotations
 
 __all__ = [
     "AddressRefused",
+    "BadMessage",
     "BodyChanged",
     "BodyError",
     "BodyTooLarge",
@@ -37,6 +41,8 @@ __all__ = [
     "ConnectFailed",
     "CrossOriginRefused",
     "MessageTooLarge",
+    "NotRegistered",
+    "Overloaded",
     "ShelfBusy",
     "ShelfDamaged",
     "ShelfError",
@@ -171,3 +177,21 @@ class ShelfUnusable(ShelfError):
     """The folder cannot be made, read or written, or its index cannot be read."""
 
     reason = "unusable"
+
+
+class BadMessage(TransportError):
+    """A message is not of a registered type, or holds what the other side could not read."""
+
+    reason = "bad_message"
+
+
+class NotRegistered(TransportError):
+    """The other side of a bridge exposes no such actor, or not for such messages."""
+
+    reason = "not_registered"
+
+
+class Overloaded(TransportError):
+    """More is open at once than a limit allows."""
+
+    reason = "overloaded"

@@ -11,6 +11,8 @@ import json
 import random
 from collections.abc import Callable
 
+import msgspec
+
 from shoal.app.options import settings
 from shoal.app.tracker_core import TrackerCore
 from shoal.balancer import wire
@@ -21,9 +23,12 @@ from shoal.balancer.formats.hls.playlist import MediaPlaylist
 from shoal.balancer.formats.hls.rewrite import rewrite
 from shoal.balancer.integrity import Sidecar
 from shoal.balancer.sim import traces
-from shoal.transports.errors import ConnectFailed, TransportError
+from shoal.transports.errors import ConnectFailed, MessageTooLarge, TransportError
 from shoal.transports.interface import FetchRequest
 from shoal.transports.sansio.bodies import plan_body, status_error
+from shoal.transports.sansio.bridge import BridgeCore
+from shoal.transports.sansio.bridge_actions import Deliver, Send
+from shoal.transports.sansio.bridge_frames import FrameMalformed, Wire, split
 from shoal.transports.sansio.descriptions import bounded_description
 from shoal.transports.sansio.hosts import parse_authority, parse_origin
 from shoal.transports.sansio.ranges import parse_content_range, requested_span
@@ -162,6 +167,29 @@ def tracker_server(data: bytes) -> None:
     assert core.statistics().peers == 0, "who left is gone"
 
 
+class Note(msgspec.Struct):
+    number: int
+    data: bytes = b""
+
+
+def bridge(data: bytes) -> None:
+    """What a page sends to a bridge: frames with a form feed between them, joined with byte strings or text alone."""
+    core = BridgeCore()
+    core.expose("it", [Note])
+    core.begin(0)
+    for number, message in enumerate(data.split(b"\f")[:50]):
+        try:
+            wire = split(message, core.limits) if message[:1] == b"\0" else Wire(text_of(message))
+        except (FrameMalformed, MessageTooLarge):
+            continue
+        for action in core.receive(wire.text, wire.parts, number):
+            if isinstance(action, Send):
+                json.loads(action.wire.text)
+            assert not isinstance(action, Deliver) or type(action.message) is Note, "only what is registered is reached"
+    core.close("over")
+    assert core.statistics().questions == 0, "nothing is left"
+
+
 def trace(data: bytes) -> None:
     try:
         read = traces.parse(text_of(data))
@@ -174,6 +202,6 @@ ALL: dict[str, Callable[[bytes], None]] = {
     function.__name__: function
     for function in (
         *(wire_messages, playlist, mpd, sidecar, configuration, headers),
-        *(description, tracker_client, tracker_server, trace),
+        *(description, tracker_client, tracker_server, trace, bridge),
     )
 }
