@@ -9,6 +9,7 @@ import ipaddress
 import socket
 
 import pytest
+from aioice import ice
 from aiortc import rtcsctptransport
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from shoal.transports.native.aiortc_private import (
     Association,
     enlarge_receive_buffers,
     peer_fingerprint,
+    renew_names,
     selected_remote_address,
 )
 from shoal.transports.native.webrtc import WebRtcConnector
@@ -49,6 +51,46 @@ def test_the_receive_buffers_are_found_and_enlarged():
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= 212_992
 
     with_connection(check)
+
+
+def with_names_for_addresses(description: str) -> str:
+    """As a browser writes it; nobody can say whose names these are."""
+    lines = description.splitlines()
+    first = next(line for line in lines if line.startswith("a=candidate:")).split(" ")
+    named = [" ".join([*first[:4], f"{name}.local", *first[5:]]) for name in ("one", "other")]
+    kept = [line for line in lines if not line.startswith(("a=candidate:", "a=end-of-candidates"))]
+    return "\r\n".join([*kept, *named, ""])
+
+
+def test_a_peer_behind_names_that_nobody_knows_is_met_in_each_of_a_threads_loops():
+    async def meet():
+        offering, answering = WebRtcConnector(), WebRtcConnector()
+        offer = await offering.offer("x")
+        incoming = await answering.answer(with_names_for_addresses(offer.description))
+        await asyncio.gather(offer.accept(incoming.description), incoming.channel())
+        await offering.aclose()
+        await answering.aclose()
+
+    for _ in range(2):  # aioice alone refuses the second, see below
+        asyncio.run(meet())
+
+
+def test_aioice_still_keeps_the_lock_of_the_loop_before():
+    async def ask_for_two():
+        found = await asyncio.gather(*map(ice.get_or_create_mdns_protocol, "ab"), return_exceptions=True)
+        for name in "ab":
+            await ice.unref_mdns_protocol(name)
+        return found
+
+    async def ask_anew():
+        renew_names()
+        return await ask_for_two()
+
+    asyncio.run(ask_anew())
+    _, refused = asyncio.run(ask_for_two())
+    assert isinstance(refused, RuntimeError)  # else renew_names is not needed any more
+    one, other = asyncio.run(ask_anew())
+    assert one is other
 
 
 def test_the_peers_certificate_is_found():

@@ -167,6 +167,41 @@ def test_the_announce_is_repeated_at_the_interval_of_the_tracker() -> None:
     assert ours.tick(90 * SECOND_US) == []
 
 
+def count_text(viewers: int) -> str:
+    return json.dumps({"action": "announce", "info_hash": SWARM, "interval": 120, "incomplete": viewers})
+
+
+def test_who_is_alone_among_others_announces_sooner_and_ever_less_often() -> None:
+    ours, moments = client(), [0]
+    ours.connected(0)
+    while len(moments) < 6:
+        ours.receive(count_text(3), moments[-1] * SECOND_US + 5)
+        moments.append(ours.wake_at_us // SECOND_US)
+        assert ours.tick(moments[-1] * SECOND_US) == [AnnounceDue(5)]
+    assert moments == [0, 15, 45, 105, 225, 345]
+
+
+def test_who_was_alone_announces_soon_after_somebody_came_and_could_not_be_connected() -> None:
+    ours = client()
+    ours.connected(0)
+    ours.receive(count_text(1), 0)
+    ours.receive(offer_text(LARGE, "o" * 20), 40 * SECOND_US)
+    ours.link_closed(LARGE, "o" * 20)
+    assert ours.tick(55 * SECOND_US) == [AnnounceDue(5)]
+
+
+@pytest.mark.parametrize("has_met", [False, True])
+def test_who_met_a_peer_or_has_nobody_to_meet_announces_at_the_interval(has_met: bool) -> None:
+    ours = client()
+    ours.connected(0)
+    ours.receive(count_text(2 if has_met else 1), 0)
+    if has_met:
+        ours.met(LARGE, 14 * SECOND_US)
+    assert ours.tick(15 * SECOND_US) == []
+    assert ours.wake_at_us == 120 * SECOND_US
+    assert ours.tick(120 * SECOND_US) == [AnnounceDue(5)]
+
+
 @pytest.mark.parametrize(("interval", "followed_us"), [(0, 5), (-1, 5), (1e300, 1800), (3600, 1800), (7.5, 7.5)])
 def test_an_interval_is_kept_within_reason(interval: float, followed_us: float) -> None:
     reply = json.dumps({"action": "announce", "info_hash": SWARM, "interval": interval, "incomplete": 3})
@@ -186,6 +221,7 @@ def test_an_offer_that_nobody_answers_is_dropped_after_50_s() -> None:
     ours = client()
     first, second = announced(ours, 2)
     ours.receive(answer_text(LARGE, second), SECOND_US)
+    ours.link_opened(LARGE, second, SECOND_US)
     assert ours.wake_at_us == 50 * SECOND_US
     assert ours.tick(50 * SECOND_US - 1) == []
     assert ours.receive(answer_text("x" * 20, first), 50 * SECOND_US) == []

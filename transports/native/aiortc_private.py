@@ -1,6 +1,7 @@
 """The only place that touches what aiortc keeps to itself, each with what happens should it change.
 
     enlarge_receive_buffers    UDP buffers that hold what comes while Python is busy
+    renew_names                what browsers' `.local` names are asked through, when the thread has another loop
     peer_fingerprint           of the certificate that the handshake verified
     selected_remote_address    of the path in use
     Association                what SCTP has under way, and a say in when it sends and acknowledges
@@ -15,9 +16,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+from aioice import ice
 from aiortc import RTCPeerConnection, rtcsctptransport
 from cryptography.hazmat.primitives.hashes import SHA256
 
@@ -26,6 +30,7 @@ __all__ = [
     "Association",
     "enlarge_receive_buffers",
     "peer_fingerprint",
+    "renew_names",
     "selected_remote_address",
 ]
 
@@ -74,6 +79,27 @@ def enlarge_receive_buffers(connection: RTCPeerConnection) -> int:
                 with contextlib.suppress(OSError):
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     return found
+
+
+class _Names(threading.local):
+    loop: Callable[[], asyncio.AbstractEventLoop | None] | None = None  # of whom aioice's state is
+
+
+_names = _Names()
+
+
+def renew_names() -> None:
+    """Let aioice ask for `.local` names in the running loop.
+
+    It keeps one lock and one socket a thread.  Once two names were asked for at once, the lock belongs to the loop of
+    that time, and a socket that was not closed stays with its loop; in the thread's next loop every description of a
+    browser would be refused.
+    """
+    loop = asyncio.get_running_loop()
+    if _names.loop is None or _names.loop() is not loop:
+        _names.loop = weakref.ref(loop)
+        with contextlib.suppress(AttributeError):
+            ice._mdns.__dict__.clear()  # made anew at the next name
 
 
 def peer_fingerprint(connection: RTCPeerConnection) -> str | None:

@@ -47,6 +47,7 @@ class _Aiortc:
                 raise TransportMissing(f"aiortc uses one {kind} server, the first; {count} are given, so give the best")
 
     def connection(self, stun: tuple[str, ...], turn: tuple[TurnServer, ...], *, only_relay: bool) -> RTCPeerConnection:
+        aiortc_private.renew_names()
         # An empty list, since None would mean Google's server and five seconds of waiting where it cannot be reached.
         servers = [RTCIceServer(urls=url) for url in stun]
         servers += [RTCIceServer(urls=one.url, username=one.name, credential=one.password) for one in turn]

@@ -8,7 +8,9 @@
 
 The tracker carries descriptions (SDP) between peers that it chooses; it sees no
 media.  An offer goes to one peer, and is dropped when nobody answered it for
-50 s.  The announce is repeated with fresh offers at the tracker's interval.
+50 s.  The announce is repeated with fresh offers at the tracker's interval, and
+sooner while no channel is open to anybody though the tracker counts others: an
+attempt that failed must not cost a viewer two minutes of peers.
 
 Two peers may offer to each other at once.  Of two links to one peer the second
 is refused, and while neither is open the offer of the smaller peer id wins: so
@@ -70,6 +72,7 @@ class SignalingLimits(msgspec.Struct, frozen=True):
     interval_us_default: int = 120_000_000  # until the tracker names one
     interval_us_min: int = 5_000_000  # a tracker that asks for more is wrong or hostile
     interval_us_max: int = 1_800_000_000
+    alone_interval_us: int = 15_000_000  # the first wait while alone among others, then doubled; ICE takes up to 10 s
 
 
 class AnnounceDue(msgspec.Struct, frozen=True, tag=True):
@@ -176,6 +179,7 @@ class TrackerClient:
         self._announce_at_us: int | None = None  # None while there is no socket
         self._interval_us = self.limits.interval_us_default
         self._announced_at_us = 0
+        self._alone_interval_us = self.limits.alone_interval_us
         self._offers: dict[str, int] = {}  # offer id -> when it expires; in that order
         self._links: dict[str, _Link] = {}
         self._banned: dict[str, None] = {}  # peer ids, oldest first
@@ -261,6 +265,7 @@ class TrackerClient:
         if link.offer_id != offer_id:
             return False
         link.is_open = True
+        self._announce_later()
         return True
 
     def met(self, peer_id: str, now_us: int) -> None:
@@ -270,6 +275,7 @@ class TrackerClient:
         """
         if peer_id not in self._links:
             self._links[peer_id] = _Link(ELSEWHERE, is_ours=False, since_us=now_us, is_open=True)
+            self._announce_later()
 
     def link_closed(self, peer_id: str, offer_id: str) -> None:
         """The channel, or the attempt, is over; the peer may be met again."""
@@ -310,10 +316,28 @@ class TrackerClient:
             # Compared before it is made whole: it may be as large as a float gets.
             seconds = min(max(message.interval, 0.0), 1e6)
             self._interval_us = min(max(int(seconds * 1e6), limits.interval_us_min), limits.interval_us_max)
-            if self._announce_at_us is not None:
-                self._announce_at_us = self._announced_at_us + self._interval_us
         peer_count = max(message.complete or 0, 0) + max(message.incomplete or 0, 0)
+        if self._announce_at_us is not None:
+            self._announce_at_us = self._announced_at_us + self._wait_us(peer_count)
         return [SwarmCounted(peer_count, self._interval_us)]
+
+    @property
+    def _is_linked(self) -> bool:
+        return any(link.is_open for link in self._links.values())
+
+    def _announce_later(self) -> None:
+        """A channel is open: the next announce has no haste."""
+        self._alone_interval_us = self.limits.alone_interval_us
+        if self._announce_at_us is not None:
+            self._announce_at_us = self._announced_at_us + self._interval_us
+
+    def _wait_us(self, peer_count: int) -> int:
+        """From one announce to the next."""
+        if self._is_linked or peer_count <= 1:
+            return self._interval_us
+        wait_us = min(self._alone_interval_us, self._interval_us)
+        self._alone_interval_us = wait_us * 2
+        return wait_us
 
     def _described(self, message: _Incoming, now_us: int) -> list[SignalingEvent]:
         """An offer or an answer of a peer."""
@@ -326,6 +350,8 @@ class TrackerClient:
             return self._drop("sdp_too_large")
         if peer_id == self.peer_id:
             return self._drop("own")
+        if self._announce_at_us is not None and not self._is_linked:  # we are not alone, and this attempt may fail
+            self._announce_at_us = min(self._announce_at_us, now_us + self._alone_interval_us)
         if message.offer is None:
             return self._answered(peer_id, offer_id, description.sdp, now_us)
         return self._offered(peer_id, offer_id, description.sdp, now_us)
