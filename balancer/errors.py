@@ -13,6 +13,10 @@
     ├── SidecarError            a file of hashes cannot be used
     │   ├── SidecarTooLarge     a limit was passed
     │   └── SidecarMalformed    it is not what `integrity.py` describes
+    ├── SteeringError           a content steering manifest cannot be used
+    │   ├── SteeringTooLarge    a limit was passed
+    │   ├── SteeringMalformed   it breaks the grammar
+    │   └── SteeringUnsupported a version that is not understood
     └── RecordingError          a recorded session cannot be replayed; says which line, and why
 
 Errors between here and another machine are those of `transports/errors.py`.
@@ -39,6 +43,10 @@ __all__ = [
     "SidecarError",
     "SidecarMalformed",
     "SidecarTooLarge",
+    "SteeringError",
+    "SteeringMalformed",
+    "SteeringTooLarge",
+    "SteeringUnsupported",
     "UnknownResource",
     "WrongBytes",
 ]
@@ -150,6 +158,30 @@ class SidecarMalformed(SidecarError):
     """It is not a sidecar as `integrity.py` describes it."""
 
     reason = "sidecar_malformed"
+
+
+class SteeringError(BalancerError):
+    """A content steering manifest cannot be used; the one before it stays."""
+
+    reason = "steering"
+
+
+class SteeringTooLarge(SteeringError):
+    """A limit was passed; the message names it."""
+
+    reason = "steering_too_large"
+
+
+class SteeringMalformed(SteeringError):
+    """It is not a manifest as rfc8216bis, 7.2 describes it."""
+
+    reason = "steering_malformed"
+
+
+class SteeringUnsupported(SteeringError):
+    """A manifest of a version that is not understood."""
+
+    reason = "steering_unsupported"
 
 
 class RecordingError(BalancerError):

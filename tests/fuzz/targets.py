@@ -16,13 +16,15 @@ import msgspec
 from shoal.app.options import settings
 from shoal.app.tracker_core import TrackerCore
 from shoal.balancer import wire
-from shoal.balancer.errors import ConfigurationError, PlaylistError, SidecarError
+from shoal.balancer.errors import ConfigurationError, PlaylistError, SidecarError, SteeringError
 from shoal.balancer.formats import dash
 from shoal.balancer.formats.hls.parser import parse
 from shoal.balancer.formats.hls.playlist import MediaPlaylist
 from shoal.balancer.formats.hls.rewrite import rewrite
+from shoal.balancer.formats.steering import cloned_uri
 from shoal.balancer.integrity import Sidecar
 from shoal.balancer.sim import traces
+from shoal.balancer.steering import SteeringClient
 from shoal.transports.errors import ConnectFailed, MessageTooLarge, TransportError
 from shoal.transports.interface import FetchRequest
 from shoal.transports.sansio.bodies import plan_body, status_error
@@ -95,6 +97,27 @@ def sidecar(data: bytes) -> None:
         Sidecar.parse(data, "https://cdn.example/live/shoal.json")
     except SidecarError:
         return
+
+
+def steering(data: bytes) -> None:
+    """What a steering server says, twice: whatever it is, the client knows when to ask again, and whom."""
+    client = SteeringClient("https://steer.example/m.json?sig=1")
+    now_us = 0
+    for body in (data, data):
+        url = client.due(now_us, pathway="a", throughput_bps=5_000_000)
+        assert url is not None, "it is asked again when it is due"
+        assert url.startswith("https://"), "it never leaves https"
+        try:
+            manifest = client.came(url, body, now_us)
+        except SteeringError:
+            pass
+        else:
+            for clone in manifest.clones:
+                made = cloned_uri(clone, "https://a.example:8443/v/1.m3u8?k=1", clone.variant_uris, "1")
+                assert made.startswith(("https://", "http://")), "a clone of a URL is a URL"
+        assert client.due_us is not None, "it is asked again some time"
+        assert now_us + 1_000_000 <= client.due_us <= now_us + 86_400_000_000, "neither at once nor never"
+        now_us = client.due_us
 
 
 def configuration(data: bytes) -> None:
@@ -201,7 +224,7 @@ def trace(data: bytes) -> None:
 ALL: dict[str, Callable[[bytes], None]] = {
     function.__name__: function
     for function in (
-        *(wire_messages, playlist, mpd, sidecar, configuration, headers),
+        *(wire_messages, playlist, mpd, sidecar, steering, configuration, headers),
         *(description, tracker_client, tracker_server, trace, bridge),
     )
 }
