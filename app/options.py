@@ -67,6 +67,9 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="sidecar of SHA-256 hashes; auto looks for shoal-hashes.json beside the playlist, none does without",
     )
+    stream.add_argument(
+        "--no-steering", action="store_true", help="do not ask the content steering server that the playlist names"
+    )
     stream.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="sent to every CDN")
     _add_peer_options(parser)
     store = parser.add_argument_group("store")
@@ -147,6 +150,7 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
         swarm_scheme=scheme_named(args.swarm_scheme).version,
         hashes=args.hashes if args.hashes in {"auto", "none"} else _url("--hashes", args.hashes, base=url),
         headers=tuple(_header(header) for header in args.header),
+        steering=not args.no_steering,
         peers=_peer_options(args),
         allowed_hosts=frozenset(host.lower() for host in args.allow_host),
         allow_private=args.allow_private,

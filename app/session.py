@@ -80,6 +80,7 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     config: BalancerConfig = msgspec.field(default_factory=BalancerConfig)
     seed: int | None = None  # None: from the system's randomness
     peers: PeerOptions = PeerOptions()
+    steering: bool = True  # a steering server that the playlist names is followed
     store: str | None = None  # a folder that sessions of this machine share; None: in memory alone
     store_bytes_max: int = STORE_BYTES_MAX  # in that folder; memory has config.store_bytes_max
     record: str | None = None  # a file that all events and decisions are written to, for a replay
@@ -186,6 +187,7 @@ async def open_session(
             seed=secrets.randbits(63) if options.seed is None else options.seed,
             random_bytes=random_bytes,
             tamper=tamper,
+            is_steered=options.steering,
             recording=None if options.record is None else stack.enter_context(_recording(options.record)),
         )
         # The name is for those who look into a system with one session, which is most.

@@ -94,6 +94,7 @@ class Cdn:
         self.price_per_gb = 0.0
         self.priority = 0
         self.commit_bytes = 0
+        self.is_used = True  # else it has nothing of this stream
         self.sent_bytes = 0
         self.place = place  # among the CDNs, in order of being added
         self.estimate = estimate
@@ -108,7 +109,7 @@ class Cdn:
     def ready_us(self, want: Want, now_us: int, *, last_resort: bool = False) -> int | None:
         """When it may be asked for this resource; None: never.  The last resort passes over the circuit breaker."""
         mark = want.marks.get(self.label)
-        if mark is not None and mark.never:
+        if not self.is_used or (mark is not None and mark.never):
             return None
         ready_us = max(now_us, self.retry_at_us, mark.not_before_us if mark is not None else 0)
         return ready_us if last_resort else max(ready_us, self.circuit.ready_us(now_us))

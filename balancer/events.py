@@ -51,13 +51,14 @@ __all__ = [
 
 
 class CdnAdded(msgspec.Struct, frozen=True, tag=True):
-    """A CDN pathway that may be asked for any resource."""
+    """A CDN pathway that may be asked for any resource; said again, it replaces what was said before."""
 
     cdn: str
     weight: float = 1.0  # business preference; multiplies the measured quality
     price_per_gb: float = 0.0  # in any one currency; of those surely in time the cheapest is asked
     priority: int = 0  # 0 is asked first; a higher number only while none below it can be asked
     commit_bytes: int = 0  # paid for already, as this viewer's part of it: free until then
+    is_used: bool = True  # False: it has nothing of this stream, and is not asked
 
 
 class SegmentsListed(msgspec.Struct, frozen=True, tag=True):

@@ -182,6 +182,7 @@ class Policy:
                 known = self._book.cdns.setdefault(cdn.label, cdn)
                 known.weight, known.price_per_gb = event.weight, event.price_per_gb
                 known.priority, known.commit_bytes = event.priority, event.commit_bytes
+                known.is_used = event.is_used
             case TimePassed():
                 pass
             case TransferProgressed() | PeerAnnounced():

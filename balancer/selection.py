@@ -171,7 +171,7 @@ class Selection:
         times = [
             (cdn.expected_us(size_bytes, now_us, self._config), cdn.place, cdn.estimate.spread)
             for cdn in self._cdns.values()
-            if not cdn.circuit.is_broken
+            if cdn.is_used and not cdn.circuit.is_broken
         ]
         if not times:
             return None

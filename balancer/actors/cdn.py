@@ -16,7 +16,8 @@ from shoal.transports.interface import Fetcher, FetchRequest, FetchResponse
 
 from ..config import BalancerConfig
 from ..events import TransferEnded, TransferFailed, TransferStarted
-from .messages import TAKE_IN_TIMEOUT_S, Cancel, Document, Fetch, FetchDocument, Noted, TransferData
+from ..pathways import Routes
+from .messages import TAKE_IN_TIMEOUT_S, Cancel, Document, Fetch, FetchDocument, Noted, Routed, TransferData
 
 __all__ = ["Cdn"]
 
@@ -25,7 +26,8 @@ class Cdn(Actor[Any]):
     """`base_url` is where this CDN keeps what the primary keeps at `primary_url`; both end with a slash.
 
     A resource outside `primary_url` is known to the primary CDN only: the others
-    fail it with the reason `elsewhere`, without asking anybody.
+    fail it with the reason `elsewhere`, without asking anybody.  A CDN that is a
+    pathway is told what it has by Routed; one with no `base_url` has nothing else.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class Cdn(Actor[Any]):
         config: BalancerConfig,
         *,
         cdn: str,
-        base_url: str,
+        base_url: str | None,
         primary_url: str,
         headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
@@ -46,6 +48,7 @@ class Cdn(Actor[Any]):
         self._base_url = base_url
         self._primary_url = primary_url
         self._headers = headers
+        self._routes: Routes | None = None
         self._last_words = ""
         self._running: dict[int, TaskHandle] = {}
 
@@ -59,11 +62,16 @@ class Cdn(Actor[Any]):
                     task.cancel()
             case FetchDocument():
                 self.start_task(self._document(message, self.take_reply()))
+            case Routed(routes):
+                self._routes = routes
             case _:
                 raise TypeError(f"a CDN actor was sent {type(message).__name__}")
 
     def _translate(self, url: str) -> str | None:
-        """The same resource here; None when only the primary CDN can have it."""
+        """The same resource here; None when it is not."""
+        routed = None if self._routes is None else self._routes.translate(url)
+        if routed is not None or self._base_url is None:
+            return routed
         if url.startswith(self._primary_url):
             return self._base_url + url[len(self._primary_url) :]
         return url if self._base_url == self._primary_url else None
@@ -154,12 +162,16 @@ class Cdn(Actor[Any]):
         except TransportError as error:
             reply.fail(error)
             return
-        if landed.startswith(self._base_url):
-            landed = self._primary_url + landed[len(self._base_url) :]
-        elif self._base_url != self._primary_url:
-            # A mirror that redirects elsewhere must not rename the primary's resources.
-            landed = message.url
-        reply.set(Document(url=landed, body=body))
+        reply.set(Document(url=self._home_url(landed, message.url), body=body))
+
+    def _home_url(self, landed: str, asked: str) -> str:
+        """Where the primary has it: a mirror that redirects elsewhere must not rename the primary's resources."""
+        if self._routes is not None:
+            is_known = self._routes.is_home and self._routes.translate(landed) == landed
+            return landed if is_known else asked
+        if self._base_url is not None and landed.startswith(self._base_url):
+            return self._primary_url + landed[len(self._base_url) :]
+        return landed if self._base_url == self._primary_url else asked
 
     async def _whole(self, message: FetchDocument) -> tuple[str, bytes]:
         """Where it was found at last, and all its bytes."""

@@ -15,8 +15,11 @@ from shoal.runtime import ActorRef, Reply
 from shoal.transports.interface import Channel
 
 from ..assembly import Assembly, HashJob
+from ..formats.hls import ContentSteering
+from ..formats.steering import SteeringManifest
 from ..integrity import Digests, Sidecar
 from ..model import ResourceKey, Segment
+from ..pathways import Pathways, Routes
 
 __all__ = [
     "TAKE_IN_TIMEOUT_S",
@@ -24,6 +27,7 @@ __all__ = [
     "AnnounceNow",
     "Banned",
     "Cancel",
+    "CdnsInOrder",
     "ChannelOpened",
     "Close",
     "Delivered",
@@ -32,6 +36,7 @@ __all__ = [
     "Dropped",
     "Fetch",
     "FetchDocument",
+    "GetPlaying",
     "GetPlaylist",
     "GetReport",
     "GetShareable",
@@ -44,10 +49,12 @@ __all__ = [
     "NotStored",
     "Noted",
     "Open",
+    "PathwaysFound",
     "PeerGone",
     "PeerMet",
     "Piece",
     "Pin",
+    "Playing",
     "PlaylistText",
     "Put",
     "Read",
@@ -55,9 +62,11 @@ __all__ = [
     "Release",
     "ReportStore",
     "Request",
+    "Routed",
     "Seek",
     "SeekLate",
     "Sought",
+    "Steered",
     "TransferData",
     "Unpin",
     "Uploaded",
@@ -184,6 +193,42 @@ class LoadPlaylist(msgspec.Struct, frozen=True):
 
     rendition: int | None
     reply: Reply
+
+
+class PathwaysFound(msgspec.Struct, frozen=True):
+    """From the playlist actor, before anything is listed: one stream on several pathways, or one that is steered."""
+
+    pathways: Pathways
+    steering: ContentSteering | None
+
+
+class CdnsInOrder(msgspec.Struct, frozen=True):
+    """To the playlist actor: documents are asked for in this order from now on."""
+
+    cdns: tuple[ActorRef[Any], ...]
+
+
+class Routed(msgspec.Struct, frozen=True):
+    """To a CDN that is a pathway: where it has what playlists name."""
+
+    routes: Routes
+
+
+class Steered(msgspec.Struct, frozen=True):
+    """From the steering actor: what its server says."""
+
+    manifest: SteeringManifest
+
+
+class GetPlaying(msgspec.Struct, frozen=True):
+    """From the steering actor, which is told Playing."""
+
+
+class Playing(msgspec.Struct, frozen=True):
+    """To the steering actor: the pathway that was asked last, and bits a second measured of it."""
+
+    pathway: str | None
+    throughput_bps: int | None
 
 
 class HashesKnown(msgspec.Struct, frozen=True):

@@ -47,3 +47,4 @@ class SessionParts(msgspec.Struct, frozen=True, kw_only=True):
     random_bytes: Callable[[int], bytes]
     tamper: Callable[[ResourceKey, bytes], bytes] | None = None
     recording: Recording | None = None  # every event and action is written down there
+    is_steered: bool = True  # a steering server that the playlist names is followed

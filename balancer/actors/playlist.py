@@ -38,8 +38,19 @@ from ..formats.hls import Playlist as AnyPlaylist
 from ..integrity import Sidecar
 from ..model import ByteRange, Kind, ResourceKey, Segment
 from ..paths import path_of, playlist_path
+from ..pathways import PATHWAYS_MAX, merge
 from ..streams import streams_of
-from .messages import Document, FetchDocument, HashesKnown, Listed, LoadPlaylist, Noted, PlaylistText
+from .messages import (
+    CdnsInOrder,
+    Document,
+    FetchDocument,
+    HashesKnown,
+    Listed,
+    LoadPlaylist,
+    Noted,
+    PathwaysFound,
+    PlaylistText,
+)
 from .renditions import KnownRendition, end_of, is_newer, may_pass, newness
 
 __all__ = ["SESSION_RENDITION", "Playlist"]
@@ -107,6 +118,8 @@ class Playlist(Actor[Any]):
 
     def receive(self, message: Any) -> None:
         match message:
+            case CdnsInOrder(cdns):
+                self._cdns, self._good_cdn = cdns, 0
             case LoadPlaylist(rendition, reply):
                 self._serve(rendition, reply)
             case _Loaded():
@@ -243,11 +256,11 @@ class Playlist(Actor[Any]):
         best: T | None = None
         failure: Exception | None = None
         bad: list[str] = []
-        first = self._good_cdn
-        for step in range(len(self._cdns)):
-            place = (first + step) % len(self._cdns)
+        cdns, first = self._cdns, self._good_cdn
+        for step in range(len(cdns)):
+            place = (first + step) % len(cdns)
             try:
-                document = await self._cdns[place].ask(
+                document = await cdns[place].ask(
                     FetchDocument(url, bytes_max), timeout_s=self._config.document_timeout_us / 1e6
                 )
                 found = read(document)
@@ -258,19 +271,20 @@ class Playlist(Actor[Any]):
                     timeout_us=self._config.document_timeout_us,
                 )
                 failure.__cause__ = error
-                bad.append(f"{self._cdns[place].name} timed out")
+                bad.append(f"{cdns[place].name} timed out")
                 continue
             except (TransportError, BalancerError) as error:
                 # The first failure is the one to show: the others are often "elsewhere".
                 failure = failure or error
-                bad.append(f"{self._cdns[place].name}: {error}")
+                bad.append(f"{cdns[place].name}: {error}")
                 continue
             if bad:  # none of it is an error to anybody now, and somebody should know
-                self._session.tell(Noted(f"a document came from {self._cdns[place].name}, since {'; '.join(bad)}"))
+                self._session.tell(Noted(f"a document came from {cdns[place].name}, since {'; '.join(bad)}"))
                 bad = []
             if best is None or rank(found) > rank(best):
                 best = found
-                self._good_cdn = place
+                if cdns is self._cdns:  # else another order was given meanwhile
+                    self._good_cdn = place
             if is_enough(found):
                 return found
         if best is None:
@@ -386,7 +400,13 @@ class Playlist(Actor[Any]):
             url=url, stream=stream, stream_type=stream_type, catalogue=Catalogue(number), variables=variables
         )
 
-    def _on_multivariant(self, playlist: Multivariant) -> PlaylistText:
+    def _on_multivariant(self, whole: Multivariant) -> PlaylistText:
+        merged = merge(whole)
+        playlist = whole if merged is None else merged.playlist
+        if merged is not None:
+            self._session.tell(PathwaysFound(merged.pathways, playlist.steering))
+            if merged.beyond:
+                self._session.tell(Noted(f"{merged.beyond} pathways are not used, since only {PATHWAYS_MAX} are"))
         numbers: dict[str, int] = {}
         for url, stream, stream_type in streams_of(playlist):
             if url in numbers:
@@ -415,8 +435,9 @@ class Playlist(Actor[Any]):
             )
             return path_of(segment.key, uri)
 
-        rewritten = rewrite(playlist, name)
-        self._note_dropped(rewritten.dropped)
+        rewritten = rewrite(playlist, name, left_out=frozenset() if merged is None else merged.left_out)
+        # Steering is not lost to the viewer: it is followed here.
+        self._note_dropped({tag: n for tag, n in rewritten.dropped.items() if tag != "EXT-X-CONTENT-STEERING"})
         if named:
             self._session.tell(Listed(SESSION_RENDITION, tuple(named.values()), is_live=False))
         best = max(playlist.variants, key=lambda variant: variant.bandwidth, default=None)

@@ -29,7 +29,6 @@ from ..events import (
     BanPeer,
     BytesDiscarded,
     CancelTransfer,
-    CdnAdded,
     DropPartial,
     Event,
     FetchFromCdn,
@@ -58,12 +57,13 @@ from ..recording import RecordedPolicy
 from ..store import Store
 from . import messages as m
 from . import reporter as r
-from .cdn import Cdn
+from .cdns import Cdns
 from .hashing import Hashing
 from .neighbours import Neighbours
 from .parts import SessionParts
 from .playlist import Playlist
 from .readers import Readers, went, wrong_after
+from .steering import Steering
 from .storage import Storage
 from .transfers import Transfer, Transfers
 
@@ -93,7 +93,6 @@ class Session(Actor[Any]):
         self._readers = Readers()
         self._held: dict[ResourceKey, int] = {}  # in the store: byte count
         self._sought: set[ResourceKey] = set()  # on the disk that sessions share; the answer is on its way
-        self._cdns: dict[str, ActorRef[Any]] = {}
 
     def on_start(self) -> None:
         parts, config = self._parts, self._config
@@ -103,31 +102,13 @@ class Session(Actor[Any]):
         self._hashing = self.spawn(Hashing, self.ref, parts.hasher, name="hashing", mailbox=HASHING_MAILBOX)
         self._transfers = Transfers(self._reporter)
         self._neighbours = Neighbours(self, parts, self._transfers, reporter=self._reporter, storage=self._storage)
-        for cdn in parts.cdns:
-            self._cdns[cdn.name] = self.spawn(
-                Cdn,
-                self.ref,
-                parts.fetcher,
-                config,
-                name=f"cdn-{cdn.name}",
-                cdn=cdn.name,
-                base_url=cdn.base_url,
-                primary_url=parts.primary_url,
-                headers=parts.headers,
-            )
-            self._decide(
-                CdnAdded(
-                    cdn=cdn.name,
-                    weight=cdn.weight,
-                    price_per_gb=cdn.price_per_gb,
-                    priority=cdn.priority,
-                    commit_bytes=cdn.commit_bytes,
-                )
-            )
+        self._cdns = Cdns(self, parts, self._decide, self._note)
+        self._cdns.start()
+        self._steering: ActorRef[Any] | None = None
         self._playlist = self.spawn(
             Playlist,
             self.ref,
-            tuple(self._cdns.values()),
+            self._cdns.refs,
             config,
             name="playlist",
             url=parts.url,
@@ -166,6 +147,20 @@ class Session(Actor[Any]):
                 self._on_listed(message)
             case m.HashesKnown(sidecar):
                 self._sidecar = sidecar
+            case m.PathwaysFound(pathways, steering):
+                self._cdns.found(pathways)
+                self._playlist.tell(m.CdnsInOrder(self._cdns.refs))
+                if steering is not None and self._parts.is_steered:
+                    uri = steering.server_uri
+                    self._steering = self.spawn(
+                        Steering, self.ref, self._parts.fetcher, name="steering", server_uri=uri
+                    )
+            case m.Steered(manifest):
+                if self._cdns.steered(manifest):
+                    self._playlist.tell(m.CdnsInOrder(self._cdns.refs))
+            case m.GetPlaying():
+                if self._steering is not None:
+                    self._steering.tell(self._cdns.playing(self._policy.source_states(self.now_us)))
             case m.ChannelOpened():
                 self._on_channel(message)
             case PeerLeft(peer, reason):
@@ -524,7 +519,8 @@ class Session(Actor[Any]):
         match action:
             case FetchFromCdn():
                 source = source_label(SourceKind.CDN, action.cdn)
-                worker = self._cdns[action.cdn]
+                worker = self._cdns.ref(action.cdn)
+                self._cdns.asked(action.cdn)
                 assembly = self._begin(action, source, worker)
                 worker.tell(
                     m.Fetch(

@@ -9,31 +9,14 @@ from urllib.parse import urlencode
 
 import pytest
 
-from shoal.app.demo.origin import Origin
-from shoal.app.demo.stream import Stream
 from shoal.app.steering import SteeringServer
 
 from .chromium import page_in_chromium, page_server, skip_without_chromium
 from .support import running_origins, short_stream, until
 from .test_players import HLS_JS, PAGE, RUN_TIMEOUT_S
+from .test_real_steering import media_asked_of, with_pathways
 
 pytestmark = pytest.mark.real
-
-
-def with_pathways(stream: Stream, steering: str, a: Origin, b: Origin) -> str:
-    """The stream's multivariant playlist with each variant on two pathways."""
-    lines = [f'#EXT-X-CONTENT-STEERING:SERVER-URI="{steering}",PATHWAY-ID="a"']
-    rows = (stream.folder / stream.playlist).read_text().splitlines()
-    for place, row in enumerate(rows):
-        if row.startswith("#EXT-X-STREAM-INF"):
-            folder = stream.playlist.rpartition("/")[0]
-            for pathway, origin in (("a", a), ("b", b)):
-                lines += [f'{row},PATHWAY-ID="{pathway}"', f"{origin.url}/{folder}{rows[place + 1]}"]
-    return "\n".join(["#EXTM3U", "#EXT-X-VERSION:7", *lines, ""])
-
-
-def media_asked_of(origin: Origin) -> list[str]:
-    return [row.path for row in origin.requests if row.path.endswith(".m4s")]
 
 
 def test_hls_js_goes_to_the_pathway_that_comes_first(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from .catalogue import Catalogue, Resources, resources
 from .delta import skip_url
 from .parser import parse
 from .playlist import (
+    ContentSteering,
     IFrameStream,
     InitSection,
     Key,
@@ -35,6 +36,7 @@ from .tokenizer import Limits
 
 __all__ = [
     "Catalogue",
+    "ContentSteering",
     "IFrameStream",
     "InitSection",
     "Key",

@@ -8,7 +8,7 @@ from shoal.balancer.errors import PlaylistMalformed, PlaylistTooLarge
 
 from .attributes import AttributeList
 from .common import Common
-from .playlist import IFrameStream, Key, Multivariant, Rendition, SessionData, UriKind, Variant
+from .playlist import ContentSteering, IFrameStream, Key, Multivariant, Rendition, SessionData, UriKind, Variant
 from .runs import flatten
 from .tokenizer import Line, shorten
 
@@ -37,6 +37,7 @@ class MultivariantParser:
         self.i_frame_streams: list[IFrameStream] = []
         self.session_data: list[SessionData] = []
         self.session_keys: list[Key] = []
+        self.steering: ContentSteering | None = None
         self._waiting: Line | None = None  # an EXT-X-STREAM-INF before its URI line
 
     def parse(self) -> Multivariant:
@@ -55,6 +56,7 @@ class MultivariantParser:
             i_frame_streams=tuple(self.i_frame_streams),
             session_data=tuple(self.session_data),
             session_keys=tuple(self.session_keys),
+            steering=self.steering,
             start=common.start,
             is_independent=common.is_independent,
             variables=self.variables,
@@ -82,6 +84,9 @@ class MultivariantParser:
                 if key is None:
                     raise PlaylistMalformed("EXT-X-SESSION-KEY has METHOD=NONE; leave it out", line=line.number)
                 self.session_keys.append(key)
+            case "EXT-X-CONTENT-STEERING":
+                self.common.once(line)
+                self.steering = self._steering(self.common.attributes(line))
             case _:
                 self.common.keep_unknown(line)
 
@@ -153,6 +158,13 @@ class MultivariantParser:
             pathway_id=attributes.text("PATHWAY-ID") or ".",
             video=attributes.text("VIDEO"),
             line=attributes.line.number,
+        )
+
+    def _steering(self, attributes: AttributeList) -> ContentSteering:
+        attributes.required_text("SERVER-URI")
+        return ContentSteering(
+            server_uri=self.common.attribute_uri(attributes.line, attributes["SERVER-URI"], UriKind.STEERING),
+            pathway_id=attributes.text("PATHWAY-ID"),
         )
 
     def _session_data(self, attributes: AttributeList) -> SessionData:

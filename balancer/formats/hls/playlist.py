@@ -22,6 +22,7 @@ from .runs import Item, flatten
 from .tokenizer import Line
 
 __all__ = [
+    "ContentSteering",
     "IFrameStream",
     "InitSection",
     "Key",
@@ -59,6 +60,7 @@ class UriKind(enum.StrEnum):
     PART = "part"
     PRELOAD_HINT = "preload_hint"
     RENDITION_REPORT = "rendition_report"  # a media playlist
+    STEERING = "steering"  # a steering manifest; never shown to a player
     OTHER = "other"  # interstitial assets, thumbnails: named in tags that only the player reads
 
 
@@ -251,6 +253,13 @@ class MediaSegment(msgspec.Struct, frozen=True, kw_only=True):
     line: int  # of its URI
 
 
+class ContentSteering(msgspec.Struct, frozen=True, kw_only=True):
+    """EXT-X-CONTENT-STEERING (rfc8216bis, 4.4.6.6)."""
+
+    server_uri: str  # absolute; http, https, or data
+    pathway_id: str | None = None  # to begin with
+
+
 class Multivariant(msgspec.Struct, frozen=True, kw_only=True):
     """A multivariant playlist ("master" in RFC 8216)."""
 
@@ -261,6 +270,7 @@ class Multivariant(msgspec.Struct, frozen=True, kw_only=True):
     i_frame_streams: tuple[IFrameStream, ...] = ()
     session_data: tuple[SessionData, ...] = ()
     session_keys: tuple[Key, ...] = ()
+    steering: ContentSteering | None = None
     start: Start | None = None
     is_independent: bool = False
     variables: dict[str, str] = {}  # for the media playlists that import them (EXT-X-DEFINE)

@@ -37,7 +37,7 @@ Namer = Callable[[UriKind, str, ByteRange | None], str]
 
 # Tag -> why a player must not see it.
 DROPPED = {
-    "EXT-X-CONTENT-STEERING": "the player would choose among CDNs, which is our work",
+    "EXT-X-CONTENT-STEERING": "the player would choose among CDNs, which is our work; we follow it",
     "EXT-X-PART": "partial segments are not served",
     "EXT-X-PART-INF": "partial segments are not served",
     "EXT-X-PRELOAD-HINT": "the player would ask for a part before it exists, and wait",
@@ -57,8 +57,10 @@ class Rewritten(msgspec.Struct, frozen=True):
     dropped: dict[str, int]  # tag -> how often
 
 
-def rewrite(playlist: Playlist, name: Namer) -> Rewritten:
+def rewrite(playlist: Playlist, name: Namer, *, left_out: frozenset[int] = frozenset()) -> Rewritten:
     """The playlist with each http(s) URI replaced by what `name` gives for it.  Linear in the playlist.
+
+    Tags in lines of `left_out` (from 1) are not written, nor the URI line that follows an EXT-X-STREAM-INF of them.
 
     A name may be relative to the URL that the player loads the playlist from.
     ConfigurationError for one that is empty, begins with '#' or has blanks, quotes
@@ -69,11 +71,15 @@ def rewrite(playlist: Playlist, name: Namer) -> Rewritten:
         by_line[reference.line_index].append(reference)
     dropped: Counter[str] = Counter()
     texts: list[str] = []
+    is_left_out = False  # the URI line that comes next
     for line in playlist.layout.items:
         if isinstance(line, Run):
             texts += _run(line, urljoin(playlist.url, "."), name)
             continue
         index = line.number - 1
+        if line.number in left_out or (line.is_uri and is_left_out):
+            is_left_out = line.name == "EXT-X-STREAM-INF"
+            continue
         if line.name in DROPPED:
             dropped[line.name] += 1
             continue
