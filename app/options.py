@@ -28,7 +28,13 @@ _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 def add_stream_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url", metavar="URL", help="an HLS playlist, http or https")
+    parser.add_argument("url", metavar="URL", help="an HLS playlist or a DASH manifest, http or https")
+    parser.add_argument(
+        "--format",
+        default="auto",
+        choices=("auto", "hls", "dash"),
+        help="which of the two it is; auto goes by its path, which ends in .mpd or does not",
+    )
     stream = parser.add_argument_group("sources")
     stream.add_argument(
         "--cdn",
@@ -140,6 +146,7 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
     url = _url("URL", args.url)
     return SessionOptions(
         url=url,
+        format=args.format,
         cdns={name: _url(f"--cdn {name}", value, base=url) for name, value in _pairs("--cdn", args.cdn).items()},
         weights={name: _number("--weight", value) for name, value in _pairs("--weight", args.weight).items()},
         prices={name: _number("--price", value) for name, value in _pairs("--price", args.price).items()},

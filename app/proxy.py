@@ -5,8 +5,10 @@ path that no playlist produced is a 404, whatever it looks like.  It listens on
 loopback only; `border.py` says who may ask.
 
     GET /stream.m3u8             the playlist that the session was opened with, rewritten
+    GET /stream.mpd              the same, of a session that was opened with an MPD
     GET /playlist/...            a media playlist, rewritten
     GET /media|init|key|data/... verified bytes, as they arrive; single ranges
+    GET /dash/...                the same, by the names that our MPD has for it
     GET /health                  at once: 200 while requests are taken, 503 when draining or when the session ended
     GET /ready                   200 once the playlist can be had
     GET /report.json             the session's story so far
@@ -27,13 +29,14 @@ import msgspec
 
 from shoal.balancer import paths
 from shoal.balancer.errors import BalancerError, UnknownResource
-from shoal.balancer.model import ResourceKey
+from shoal.balancer.formats.dash.names import read_name
+from shoal.balancer.model import ByteRange, ResourceKey
 from shoal.runtime import ActorError
 from shoal.transports.errors import TransportError
 from shoal.transports.interface import Server, ServerRequest, ServerResponse
 from shoal.transports.registry import resolve_server
 from shoal.transports.sansio.hosts import Authority
-from shoal.transports.sansio.ranges import content_range_header, requested_span
+from shoal.transports.sansio.ranges import content_range_header, exact_range, requested_span
 
 from .border import Border
 from .hints import sentence
@@ -45,6 +48,7 @@ log = logging.getLogger("shoal.proxy")
 
 CONTENT_TYPES = {
     "m3u8": "application/vnd.apple.mpegurl",
+    "mpd": "application/dash+xml",
     "mp4": "video/mp4",
     "m4s": "video/iso.segment",
     "m4v": "video/mp4",
@@ -78,6 +82,7 @@ class Proxy:
         (`Authorization: Bearer ...`).  ConfigurationError for either that makes no sense.
         """
         self._session = session
+        self._manifest = paths.MANIFEST if session.is_dash else paths.MULTIVARIANT
         self._border = Border(allowed_origins=allowed_origins, token=token)
         self._requests_max = requests_max
         self._under_way = 0
@@ -90,7 +95,7 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        return f"http://{self._address}{paths.MULTIVARIANT}"
+        return f"http://{self._address}{self._manifest}"
 
     async def start(self, *, host: str = "127.0.0.1", port: int = 0) -> int:
         """Listen; returns the port.  ValueError for an address that is not loopback, ConnectFailed if it is taken."""
@@ -200,7 +205,7 @@ class Proxy:
 
     async def _route(self, request: ServerRequest) -> ServerResponse:
         path = request.path
-        if path == paths.MULTIVARIANT:
+        if path == self._manifest:
             return await self._playlist(None)
         if path == "/ready":
             await self._session.playlist()
@@ -209,8 +214,11 @@ class Proxy:
             body = msgspec.json.encode(await self._session.report())
             return ServerResponse(200, {"content-type": "application/json", **NO_STORE}, body)
         rendition = paths.rendition_of(path)
-        if rendition is not None:
+        if rendition is not None and not self._session.is_dash:
             return await self._playlist(rendition)
+        named = paths.dash_of(path)
+        if named is not None:
+            return await self._of_mpd(*named, request)
         key = paths.key_of(path)
         if key is None:
             raise UnknownResource(f"{path[:200]!r} is nothing that a playlist of this session names")
@@ -218,10 +226,23 @@ class Proxy:
 
     async def _playlist(self, rendition: int | None) -> ServerResponse:
         playlist = await self._session.playlist(rendition)
-        return ServerResponse(200, {"content-type": CONTENT_TYPES["m3u8"], **NO_STORE}, playlist.text.encode())
+        content_type = CONTENT_TYPES["mpd" if playlist.is_dash else "m3u8"]
+        return ServerResponse(200, {"content-type": content_type, **NO_STORE}, playlist.text.encode())
 
-    async def _resource(self, key: ResourceKey, request: ServerRequest) -> ServerResponse:
-        """The first bytes are awaited before the headers go out, so that a failure is a status and not a short body."""
+    async def _of_mpd(self, rendition: int, name: str, request: ServerRequest) -> ServerResponse:
+        """A segment by its name, or a range of a file, which is a resource of its own."""
+        is_file = read_name(name).what == "file"
+        span = exact_range(request.headers.get("range")) if is_file else None
+        part = None if span is None else ByteRange(span.first, span.length)
+        return await self._resource(await self._session.find(rendition, name, part), request, part=part)
+
+    async def _resource(
+        self, key: ResourceKey, request: ServerRequest, *, part: ByteRange | None = None
+    ) -> ServerResponse:
+        """The first bytes are awaited before the headers go out, so that a failure is a status and not a short body.
+
+        `part` is what the resource is of its file, where the player asked for that part of the file.
+        """
         pieces = self._session.read(key)
         try:
             first = await anext(pieces)
@@ -234,7 +255,11 @@ class Proxy:
         }
         headers |= NO_STORE
         begin, end, status = 0, total, 200
-        if total is not None:
+        if part is not None:
+            status = 206
+            headers["content-range"] = f"bytes {part.offset}-{part.offset + part.length - 1}/*"
+            headers["content-length"] = str(part.length)
+        elif total is not None:
             headers["accept-ranges"] = "bytes"
             span = requested_span(request.headers.get("range"), total)
             if span is None:

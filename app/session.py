@@ -16,6 +16,7 @@ import contextlib
 import itertools
 import re
 import secrets
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -25,11 +26,21 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 
 from shoal.balancer.actors import CdnSource, Session, SessionParts
-from shoal.balancer.actors.messages import Delivered, GetPlaylist, GetReport, Open, Piece, PlaylistText, Read, Release
+from shoal.balancer.actors.messages import (
+    Delivered,
+    FindResource,
+    GetPlaylist,
+    GetReport,
+    Open,
+    Piece,
+    PlaylistText,
+    Read,
+    Release,
+)
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.errors import ConfigurationError
 from shoal.balancer.identity import scheme_named
-from shoal.balancer.model import ResourceKey
+from shoal.balancer.model import ByteRange, ResourceKey
 from shoal.balancer.recording import Recording
 from shoal.balancer.report import SessionReport
 from shoal.runtime import ActorRef, ActorSystem
@@ -40,7 +51,7 @@ from shoal.transports.sansio.bodies import request_headers
 
 from .peering import PeerOptions, make_connector
 
-__all__ = ["SIDECAR_NAME", "SessionOptions", "StreamSession", "Transports", "open_session"]
+__all__ = ["SIDECAR_NAME", "SessionOptions", "StreamSession", "Transports", "is_dash", "open_session"]
 
 SIDECAR_NAME = "shoal-hashes.json"
 
@@ -58,13 +69,15 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 
 class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to play and from where.
 
-    `url` is a multivariant or media playlist.  `cdns` names where else the same
+    `url` is a multivariant or media playlist, or an MPD (`format` says which; "auto" goes by
+    its path, which ends in .mpd or does not).  `cdns` names where else the same
     stream lies: the URL of the same playlist there, or of its folder (with a
     slash at the end).  `hashes` is the URL of the sidecar, relative to `url`;
     "auto" looks for one beside the playlist, and "none" does without.
     """
 
     url: str
+    format: str = "auto"  # auto, hls, dash
     cdns: Mapping[str, str] = {}
     weights: Mapping[str, float] = {}
     prices: Mapping[str, float] = {}  # per GB, in any one currency; 0 where none is given
@@ -114,6 +127,16 @@ class StreamSession:
         """A playlist as a local player may have it.  BalancerError or TransportError when no CDN gives a good one."""
         return cast("PlaylistText", await self._ref.ask(GetPlaylist(rendition), timeout_s=PLAYLIST_TIMEOUT_S))
 
+    @property
+    def is_dash(self) -> bool:
+        """Whether the stream is an MPD."""
+        return is_dash(self.options)
+
+    async def find(self, rendition: int, name: str, byte_range: ByteRange | None = None) -> ResourceKey:
+        """What a player of our MPD means by a name below a rendition's base URL.  UnknownResource for nothing."""
+        question = FindResource(rendition, name, byte_range)
+        return cast("ResourceKey", await self._ref.ask(question, timeout_s=PLAYLIST_TIMEOUT_S))
+
     async def read(self, key: ResourceKey) -> AsyncGenerator[Piece, None]:
         """Verified bytes in order, from the first on.  UnknownResource, NoSource, WrongBytes."""
         reader = next(self._readers)
@@ -145,13 +168,15 @@ async def open_session(
     system: ActorSystem | None = None,
     tamper: Callable[[ResourceKey, bytes], bytes] | None = None,
     random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    utc_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
 ) -> AsyncIterator[StreamSession]:
     """Start the actors of one stream; leaving the block stops them and closes what was opened here.
 
     Nothing is fetched before the first read.  `tamper` changes what is uploaded to
     peers: it is how tests and the demo make a peer that serves wrong bytes.
     `random_bytes` and `options.seed` are all the randomness that a session uses: a
-    simulation gives its own, and repeats.
+    simulation gives its own, and repeats.  `utc_us` is the time of day since 1970, by which
+    live MPDs are read.
     ConfigurationError for options that make no sense, or a file or folder that cannot
     be written, TransportMissing for a transport whose package is not installed.
     """
@@ -183,6 +208,8 @@ async def open_session(
             scheme=scheme_named(options.swarm_scheme),
             sidecar_url=None if options.hashes == "none" else urljoin(options.url, _sidecar(options)),
             is_sidecar_required=options.hashes not in {"auto", "none"},
+            is_dash=is_dash(options),
+            utc_us=utc_us,
             headers=options.headers,
             seed=secrets.randbits(63) if options.seed is None else options.seed,
             random_bytes=random_bytes,
@@ -296,6 +323,15 @@ def _check_headers(options: SessionOptions) -> None:
         request_headers(FetchRequest(url=options.url, headers=options.headers), "shoal")
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
+
+
+def is_dash(options: SessionOptions) -> bool:
+    """Whether the stream is an MPD.  ConfigurationError for a format that is none."""
+    if options.format not in {"auto", "hls", "dash"}:
+        raise ConfigurationError(f"format {options.format[:40]!r} is not known; use auto, hls or dash")
+    if options.format != "auto":
+        return options.format == "dash"
+    return urlsplit(options.url).path.lower().endswith(".mpd")
 
 
 def _folder(url: str) -> str:

@@ -3,6 +3,7 @@
     /playlist/2/hd.m3u8          a media playlist: the rendition's number
     /media/2/17/hd_017.m4s       a segment: rendition, number
     /init/2/0/hd_init.mp4        likewise for the other kinds
+    /dash/2/n17.m4s              of an MPD: the rendition, and a name that formats/dash/names.py explains
 
 The numbers name the resource; the last part is the origin's own file name, for
 the sake of players that look at extensions and of people who read logs.  What no
@@ -16,13 +17,15 @@ from urllib.parse import quote, urlsplit
 
 from .model import Kind, ResourceKey
 
-__all__ = ["MULTIVARIANT", "key_of", "path_of", "playlist_path", "rendition_of"]
+__all__ = ["MANIFEST", "MULTIVARIANT", "dash_of", "dash_path", "key_of", "path_of", "playlist_path", "rendition_of"]
 
 MULTIVARIANT = "/stream.m3u8"
+MANIFEST = "/stream.mpd"
 
 # Six and twelve digits hold any rendition and any live sequence number that we accept.
 _PLAYLIST = re.compile(r"/playlist/([0-9]{1,6})/[^/]*")
 _RESOURCE = re.compile(r"/(media|init|key|data)/([0-9]{1,6})/([0-9]{1,12})/[^/]*")
+_DASH = re.compile(r"/dash/([0-9]{1,6})/([^/]{1,200})")
 _ESCAPED_SLASH = re.compile("%2f", re.IGNORECASE)
 _NAME_CHARACTERS_MAX = 120  # a long signed path must not make a line that players refuse
 
@@ -33,6 +36,17 @@ def path_of(key: ResourceKey, uri: str) -> str:
 
 def playlist_path(rendition: int, uri: str) -> str:
     return f"/playlist/{rendition}/{_name(uri)}"
+
+
+def dash_path(rendition: int, file: str | None) -> str:
+    """The base URL of a rendition of an MPD: its folder, or the file at the URL `file` where it is one."""
+    return f"/dash/{rendition}/{'' if file is None else _name(file)}"
+
+
+def dash_of(path: str) -> tuple[int, str] | None:
+    """The rendition and the name that a player of an MPD asks for."""
+    found = _DASH.fullmatch(path)
+    return (int(found[1]), found[2]) if found else None
 
 
 def key_of(path: str) -> ResourceKey | None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 
+from shoal.balancer.errors import ConfigurationError
 from shoal.transports.errors import TransportMissing
 
 from ..console import Console
 from ..options import add_stream_options, stream_options
 from ..proxy import Proxy
-from ..session import open_session
+from ..session import is_dash, open_session
 from .signals import until_stopped
 
 EXAMPLE = "shoal play https://a.example/hls/stream.m3u8 --cdn b=https://b.example/hls/stream.m3u8"
@@ -28,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(args: argparse.Namespace, console: Console) -> int:
     options = stream_options(args)
     _require_libav()
+    if is_dash(options):
+        raise ConfigurationError("PyAV's libav reads no DASH; shoal proxy serves it to a player that does")
     async with open_session(options) as session, Proxy(session) as proxy:
         await session.playlist()  # says what is wrong with the stream before a player does
         result: dict[str, Any] = {}

@@ -16,6 +16,7 @@ from shoal.transports.interface import Fetcher, FetchRequest, FetchResponse
 
 from ..config import BalancerConfig
 from ..events import TransferEnded, TransferFailed, TransferStarted
+from ..model import ByteRange
 from ..pathways import Routes
 from .messages import TAKE_IN_TIMEOUT_S, Cancel, Document, Fetch, FetchDocument, Noted, Routed, TransferData
 
@@ -178,10 +179,19 @@ class Cdn(Actor[Any]):
         url = self._translate(message.url)
         if url is None:
             raise StatusError(f"{message.url} is not below {self._primary_url}", status=404)
+        part = message.byte_range
         response = await self._fetcher.open(
-            FetchRequest(url=url, headers=self._headers, body_bytes_max=message.bytes_max)
+            FetchRequest(
+                url=url,
+                headers=self._headers,
+                first_byte=part.offset if part else 0,
+                last_byte=part.offset + part.length - 1 if part else None,
+                body_bytes_max=message.bytes_max,
+            )
         )
         try:
+            if part is not None:
+                return response.url, await _part_of(response, part)
             if response.total_bytes is not None and response.total_bytes > message.bytes_max:
                 raise BodyTooLarge(
                     f"{url} has {response.total_bytes} bytes, and {message.bytes_max} are allowed for a document"
@@ -189,6 +199,17 @@ class Cdn(Actor[Any]):
             return response.url, b"".join([piece async for piece in response])
         finally:
             await response.aclose()
+
+
+async def _part_of(response: FetchResponse, part: ByteRange) -> bytes:
+    """These bytes of a file, of which the answer may be more: a server may ignore a range (RFC 9110, 14.2)."""
+    skip = part.offset - response.first_byte
+    if skip:
+        raise BodyChanged(f"{response.url} sent bytes from {response.first_byte} on, and {part.offset} was asked for")
+    body = b"".join([piece async for piece in response])
+    if len(body) < part.length:
+        raise BodyTruncated(f"{response.url} ended {part.length - len(body)} bytes short of {part.length}")
+    return body[: part.length]
 
 
 def _place(fetch: Fetch, response: FetchResponse) -> tuple[int, int | None]:

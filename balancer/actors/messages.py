@@ -18,7 +18,7 @@ from ..assembly import Assembly, HashJob
 from ..formats.hls import ContentSteering
 from ..formats.steering import SteeringManifest
 from ..integrity import Digests, Sidecar
-from ..model import ResourceKey, Segment
+from ..model import ByteRange, ResourceKey, Segment
 from ..pathways import Pathways, Routes
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Dropped",
     "Fetch",
     "FetchDocument",
+    "FindResource",
     "GetPlaying",
     "GetPlaylist",
     "GetReport",
@@ -45,6 +46,7 @@ __all__ = [
     "HashesKnown",
     "Listed",
     "LoadPlaylist",
+    "Locate",
     "MayUpload",
     "NotStored",
     "Noted",
@@ -126,6 +128,15 @@ class PlaylistText(msgspec.Struct, frozen=True):
     segments: tuple[Segment, ...]  # of a media playlist; empty for a multivariant one
     renditions: int  # how many media playlists there are in all
     best: int = 0  # the rendition of the variant with the highest bandwidth
+    is_dash: bool = False  # it is an MPD
+
+
+class FindResource(msgspec.Struct, frozen=True):
+    """Which resource a player of an MPD means; asked, and answered with its ResourceKey or UnknownResource."""
+
+    rendition: int
+    name: str  # as formats/dash/names.py has them
+    byte_range: ByteRange | None = None  # of a rendition that is one file
 
 
 class GetReport(msgspec.Struct, frozen=True):
@@ -164,10 +175,11 @@ class TransferData(msgspec.Struct, frozen=True):
 
 
 class FetchDocument(msgspec.Struct, frozen=True):
-    """To a CDN: a playlist or a sidecar, whole.  Asked; answered with a Document or a TransportError."""
+    """To a CDN: a playlist or a sidecar, whole, or a part of a file.  Asked; a Document or a TransportError."""
 
     url: str  # on the primary CDN
     bytes_max: int
+    byte_range: ByteRange | None = None
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -192,6 +204,15 @@ class LoadPlaylist(msgspec.Struct, frozen=True):
     """To the playlist actor, which answers `reply` itself with a PlaylistText."""
 
     rendition: int | None
+    reply: Reply
+
+
+class Locate(msgspec.Struct, frozen=True):
+    """To the manifest actor, which answers `reply` itself: a FindResource."""
+
+    rendition: int
+    name: str
+    byte_range: ByteRange | None
     reply: Reply
 
 

@@ -42,6 +42,8 @@ class SessionParts(msgspec.Struct, frozen=True, kw_only=True):
     scheme: Scheme = msgspec.field(default_factory=Scheme23)  # how swarms and peers are named
     sidecar_url: str | None = None
     is_sidecar_required: bool = False
+    is_dash: bool = False  # `url` is an MPD, and no HLS playlist
+    utc_us: Callable[[], int] = lambda: 0  # the time of day since 1970; only live MPDs are read by it
     headers: tuple[tuple[str, str], ...] = ()
     seed: int = 0
     random_bytes: Callable[[int], bytes]

@@ -251,6 +251,8 @@ class Playlist(Actor[Any]):
         read: Callable[[Document], T],
         is_enough: Callable[[T], bool],
         rank: Callable[[T], int],
+        *,
+        byte_range: ByteRange | None = None,
     ) -> T:
         """What `read` makes of the document at the first CDN where that `is_enough`, or else the highest in rank."""
         best: T | None = None
@@ -261,7 +263,7 @@ class Playlist(Actor[Any]):
             place = (first + step) % len(cdns)
             try:
                 document = await cdns[place].ask(
-                    FetchDocument(url, bytes_max), timeout_s=self._config.document_timeout_us / 1e6
+                    FetchDocument(url, bytes_max, byte_range), timeout_s=self._config.document_timeout_us / 1e6
                 )
                 found = read(document)
             except AskTimedOut as error:

@@ -105,8 +105,14 @@ class Session(Actor[Any]):
         self._cdns = Cdns(self, parts, self._decide, self._note)
         self._cdns.start()
         self._steering: ActorRef[Any] | None = None
+        reads: type[Actor[Any]] = Playlist
+        more: dict[str, Any] = {}
+        if parts.is_dash:
+            from .manifest import Manifest  # a page that plays HLS does not load it
+
+            reads, more = Manifest, {"utc_us": parts.utc_us}
         self._playlist = self.spawn(
-            Playlist,
+            reads,
             self.ref,
             self._cdns.refs,
             config,
@@ -116,6 +122,7 @@ class Session(Actor[Any]):
             scheme=parts.scheme,
             sidecar_url=parts.sidecar_url,
             is_sidecar_required=parts.is_sidecar_required,
+            **more,
         )
 
     def receive(self, message: Any) -> None:
@@ -143,6 +150,10 @@ class Session(Actor[Any]):
                 self._read(m.Read(read.key, read.reader, read.offset), read.reply)
             case m.GetPlaylist():
                 self._playlist.tell(m.LoadPlaylist(message.rendition, self.take_reply()))
+            case m.FindResource(rendition, name, byte_range) if self._parts.is_dash:
+                self._playlist.tell(m.Locate(rendition, name, byte_range, self.take_reply()))
+            case m.FindResource():
+                self.take_reply().fail(UnknownResource("this stream is HLS, and its playlists say what is there"))
             case m.Listed():
                 self._on_listed(message)
             case m.HashesKnown(sidecar):

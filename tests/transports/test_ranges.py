@@ -10,6 +10,7 @@ from shoal.transports.sansio.ranges import (
     ContentRange,
     Span,
     content_range_header,
+    exact_range,
     parse_content_range,
     range_header,
     requested_span,
@@ -93,6 +94,23 @@ def test_any_other_content_range_is_refused(value):
 )
 def test_a_range_header_is_answered_as_rfc_9110_has_it(value, total, expected):
     assert requested_span(value, total) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        ("bytes=0-0", Span(0, 1)),
+        ("bytes=5-9", Span(5, 5)),
+        ("bytes=5-", None),
+        ("bytes=-5", None),
+        ("bytes=9-5", None),
+        ("bytes=0-1,5-6", None),
+        ("lines=0-1", None),
+    ],
+)
+def test_a_range_is_exact_where_it_names_both_ends(value, expected):
+    assert exact_range(value) == expected
 
 
 @given(sizes, sizes, st.one_of(st.none(), sizes))

@@ -12,7 +12,15 @@ import re
 
 import msgspec
 
-__all__ = ["ContentRange", "Span", "content_range_header", "parse_content_range", "range_header", "requested_span"]
+__all__ = [
+    "ContentRange",
+    "Span",
+    "content_range_header",
+    "exact_range",
+    "parse_content_range",
+    "range_header",
+    "requested_span",
+]
 
 # Eighteen digits: more than any file has, and no quadratic int() of a hostile header.
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.ASCII | re.IGNORECASE)
@@ -68,6 +76,14 @@ def content_range_header(span: Span | None, total_bytes: int) -> str:
     if span is None:
         return f"bytes */{total_bytes}"
     return f"bytes {span.first}-{span.first + span.length - 1}/{total_bytes}"
+
+
+def exact_range(value: str | None) -> Span | None:
+    """What a Range header asks for where it names both ends; None for every other header, and for none."""
+    match = _RANGE.fullmatch(value) if value is not None else None
+    if match is None or match[3] is not None or not match[2] or int(match[2]) < int(match[1]):
+        return None
+    return Span(int(match[1]), int(match[2]) - int(match[1]) + 1)
 
 
 def requested_span(value: str | None, total_bytes: int) -> Span | None:

@@ -93,7 +93,7 @@ def segment_numbered(
     if addressing.kind is not AddressingKind.TEMPLATE or addressing.runs is not None or addressing.duration is None:
         return None
     place = number - addressing.start_number
-    first, end = _counted_window(mpd, period, representation, now_us + ahead_us, back_us=ahead_us)
+    first, end = _counted_window(mpd, period, representation, now_us + ahead_us, back_us=2 * ahead_us)
     return _counted_at(period, representation, place) if first <= place < end else None
 
 

@@ -18,7 +18,7 @@ _STARTS: tuple[tuple[bytes, str, str], ...] = (
     (b"\xfe\xff", "is UTF-16 text", "save it as UTF-8 without a byte order mark"),
     (b"\x1f\x8b", "is still gzip-compressed", "send it with Content-Encoding: gzip"),
     (b"\x28\xb5\x2f\xfd", "is still zstd-compressed", "send it with Content-Encoding: zstd"),
-    (b"<mpd", "is a DASH manifest", "give the URL of the HLS playlist"),
+    (b"<mpd", "is a DASH manifest", "open it with format dash (--format), or give the URL of the HLS playlist"),
     (b"<!doctype", "is an HTML page, such as an error or login page", "open the URL in a browser and read it"),
     (b"<html", "is an HTML page, such as an error or login page", "open the URL in a browser and read it"),
     (b"<?xml", "is an XML document, such as a storage error or a DASH manifest", "read it, and give an HLS playlist"),
@@ -48,7 +48,7 @@ def what_instead(data: bytes) -> tuple[str, str]:
     for prefix, what, then in _STARTS:
         if start.startswith(prefix):
             if prefix == b"<?xml" and b"<mpd" in start:
-                return "is a DASH manifest", "give the URL of the HLS playlist"
+                return "is a DASH manifest", "open it with format dash (--format), or give the URL of the HLS playlist"
             return what, then
     if start.startswith(b"#extm3u"):
         return "has blank space before #EXTM3U", "make #EXTM3U the very first bytes (RFC 8216, 4.3.1.1)"

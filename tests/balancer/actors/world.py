@@ -149,7 +149,12 @@ class World:
                     fetcher=fetcher, hasher=hasher, connector=connector, signaling=signaling, shelf=shelf
                 )
                 async with open_session(
-                    options, transports=transports, system=system, tamper=tamper, random_bytes=source.randbytes
+                    options,
+                    transports=transports,
+                    system=system,
+                    tamper=tamper,
+                    random_bytes=source.randbytes,
+                    utc_us=self.now_us,
                 ) as session:
                     yield session
             check_accounts(system)

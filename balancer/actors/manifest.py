@@ -1,0 +1,324 @@
+"""DASH manifests: loads the MPD, rewrites it for the player, and finds what the player means by a name.
+
+    LoadPlaylist(None)    the MPD as a local player may have it
+    LoadPlaylist(n)       the segments of rendition n
+    Locate(n, name, range)  which resource that is; the session has been told of it by then
+
+Loading, its fallbacks and the hashes are those of playlist.py.  What is its own:
+
+- a rendition's segments are listed when somebody first asks for one of them: an MPD names
+  hundreds of renditions, and a player plays two;
+- of a live MPD they are listed anew when a name is asked for that is not among them, since
+  counted segments come to be without the MPD changing; if that does not help and the MPD
+  has aged, it is loaded again;
+- the index of a SegmentBase is fetched with the first request for its file.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from shoal.transports.errors import TransportError
+
+from .. import identity
+from ..errors import BalancerError, UnknownResource
+from ..formats import dash
+from ..model import ByteRange
+from ..paths import dash_path
+from .messages import CdnsInOrder, Document, Listed, LoadPlaylist, Locate, Noted, PlaylistText
+from .playlist import Playlist, _Hashes, _HashesDue
+
+__all__ = ["Manifest"]
+
+_FRESH_US_MIN = 500_000  # an MPD may say that it has to be asked for before every segment (minimumUpdatePeriod 0)
+# Of update periods: an older MPD than the last is then taken to be of an encoder that began anew.
+_RESTART_AFTER = 3.0
+_INDEX_BYTES_MAX = 512 * 1024  # 20,000 references of 12 bytes, and some room
+
+
+class _Loaded(msgspec.Struct, frozen=True):
+    mpd: dash.Mpd | None
+    hashes: _Hashes | None
+    error: Exception | None
+
+
+class _Indexed(msgspec.Struct, frozen=True):
+    rendition: int
+    where: tuple[str, ByteRange]
+    references: tuple[dash.Reference, ...] | None
+    error: Exception | None
+
+
+class Manifest(Playlist):
+    """As Playlist, for an MPD; `utc_us` is the time of day, since 1970."""
+
+    def __init__(self, *arguments: Any, utc_us: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._utc_us = utc_us
+        self._limits = dash.Limits(mpd_bytes_max=self._config.playlist_bytes_max)
+        self._catalogue = dash.Catalogue(self._limits)
+        self._mpd: dash.Mpd | None = None
+        self._answer: PlaylistText | None = None
+        self._loaded_us = 0
+        self._went_on_us = 0
+        self._is_loading = False
+        self._asking: list[LoadPlaylist | Locate] = []  # those who wait for the load that is under way
+        self._indexing: dict[int, list[LoadPlaylist | Locate]] = {}  # rendition -> those who wait for its index
+        self._unindexed: set[int] = set()  # renditions whose index could not be read: their file is one segment
+        self._listed: dict[int, Listed] = {}  # what the session was told last
+
+    def receive(self, message: Any) -> None:
+        match message:
+            case LoadPlaylist() | Locate():
+                self._ask(message)
+            case _Loaded():
+                self._on_mpd(message)
+            case _Indexed():
+                self._on_indexed(message)
+            case _HashesDue() | _Hashes() | CdnsInOrder():
+                super().receive(message)
+            case _:
+                raise TypeError(f"the manifest actor was sent {type(message).__name__}")
+
+    # -- answering
+
+    def _ask(self, message: LoadPlaylist | Locate) -> None:
+        if self._mpd is None or (isinstance(message, LoadPlaylist) and not self._is_still_fresh()):
+            self._wait_for_load(message)
+            return
+        try:
+            self._serve_now(message)
+        except BalancerError as error:
+            message.reply.fail(error)
+
+    def _serve_now(self, message: LoadPlaylist | Locate) -> None:
+        assert self._answer is not None, "the MPD was loaded"
+        rendition = message.rendition
+        if rendition is None:
+            message.reply.set(self._answer)
+            return
+        known = self._catalogue.renditions.get(rendition)
+        if known is None:
+            raise UnknownResource(f"the MPD has no rendition {rendition}; it may have left a live one")
+        where = known.index
+        if where is not None and known.references is None and rendition not in self._unindexed:
+            self._wait_for_index(rendition, where, message)
+            return
+        if isinstance(message, LoadPlaylist):
+            media = self._list(known)
+            message.reply.set(
+                PlaylistText(text="", is_live=self._answer.is_live, segments=media, renditions=self._answer.renditions)
+            )
+            return
+        self._locate(known, message)
+
+    def _locate(self, known: dash.Known, message: Locate) -> None:
+        assert self._mpd is not None
+        if known.number not in self._listed:
+            self._list(known)
+        name = dash.read_name(message.name)
+        count = len(known.segments)
+        found = self._catalogue.find(known.number, name, message.byte_range, self._utc_us())
+        if found is None and self._mpd.is_live:
+            self._list(known)
+            count = len(known.segments)
+            found = self._catalogue.find(known.number, name, message.byte_range, self._utc_us())
+            if found is None and not self._is_still_fresh():
+                self._wait_for_load(message)
+                return
+        if found is None:
+            raise UnknownResource(f"rendition {known.number} has nothing called {message.name[:100]!r} now")
+        if len(known.segments) != count:  # a range, or a segment beside the window, that nobody had asked for
+            self._tell(known, is_restarted=False)
+        message.reply.set(found.key)
+
+    def _list(self, known: dash.Known) -> tuple[Any, ...]:
+        resources = self._catalogue.resources(known.number, self._utc_us())
+        self._tell(known, is_restarted=resources.is_restarted)
+        return resources.media
+
+    def _tell(self, known: dash.Known, *, is_restarted: bool) -> None:
+        assert self._mpd is not None
+        listed = Listed(
+            rendition=known.number,
+            segments=tuple(known.segments.values()),
+            is_live=self._mpd.is_live,
+            is_restarted=is_restarted,
+            info_hash=self._info_hash(known),
+        )
+        self._listed[known.number] = listed
+        self._session.tell(listed)
+
+    def _info_hash(self, known: dash.Known) -> str | None:
+        """The rendition's swarm; none where periods follow one another, since their renditions would share it."""
+        assert self._mpd is not None
+        if len(self._mpd.periods) > 1:
+            return None
+        of, scheme = known.representation, self._scheme
+        is_video = known.adaptation_set.content_type == "video"
+        stream = identity.Stream(
+            bandwidth=of.bandwidth,
+            codecs=of.codecs or "",
+            width=of.width,
+            height=of.height,
+            language=known.adaptation_set.language or "",
+            frame_rate=of.frame_rate,
+            position=known.number,
+        )
+        swarm_id = self._swarm_id or identity.swarm_id_of_manifest(self._url)
+        kind = identity.StreamType.MAIN if is_video else identity.StreamType.SECONDARY
+        return scheme.info_hash(scheme.stream_swarm_id(swarm_id, kind, scheme.stream_index(stream)))
+
+    # -- loading
+
+    def _is_still_fresh(self) -> bool:
+        if self._mpd is None or not self._mpd.is_live or self._mpd.minimum_update_us is None:
+            return self._mpd is not None
+        fresh_us = max(_FRESH_US_MIN, int(self._mpd.minimum_update_us * self._config.live_reload_share))
+        return self.now_us - self._loaded_us < fresh_us
+
+    def _wait_for_load(self, message: LoadPlaylist | Locate) -> None:
+        self._asking.append(message)
+        if not self._is_loading:
+            self._is_loading = True
+            self.start_task(self._load_mpd(), name="load-mpd")
+
+    async def _load_mpd(self) -> None:
+        """Fetch and parse; what became of it comes back as a message, so that state changes in one place."""
+        last = self._mpd
+
+        def read(document: Document) -> dash.Mpd:
+            return dash.parse(document.body, document.url, limits=self._limits)
+
+        hashes: _Hashes | None = None
+        mpd: dash.Mpd | None = None
+        failure: Exception | None = None
+        try:
+            if not self._is_sidecar_settled or (self._has_sidecar and last is not None and last.is_live):
+                hashes = await self._load_hashes()
+            mpd = await self._best(
+                self._url,
+                self._config.playlist_bytes_max,
+                read,
+                lambda found: last is None or _published(found) >= _published(last),
+                _published,
+            )
+        except (TransportError, BalancerError) as error:
+            failure = error
+        await self.ref.send(_Loaded(mpd, hashes if failure is None else None, failure))
+
+    def _on_mpd(self, loaded: _Loaded) -> None:
+        self._is_loading = False
+        waiting, self._asking = self._asking, []
+        if loaded.hashes is not None:
+            if self._is_sidecar_settled:
+                self._on_newer_hashes(loaded.hashes)
+            else:
+                self._is_sidecar_settled = True
+                self._on_hashes(loaded.hashes)
+        failure = loaded.error
+        if loaded.mpd is not None:
+            try:
+                self._take(loaded.mpd)
+            except BalancerError as error:
+                failure = error
+        if failure is not None and self._answer is not None:
+            self._session.tell(Noted(f"the MPD could not be loaded again: {failure}"))
+        self._loaded_us = self.now_us  # of what is served, whether it came now or is served again
+        for message in waiting:
+            try:
+                if self._answer is None:
+                    assert failure is not None
+                    raise failure
+                self._serve_now(message)
+            except (TransportError, BalancerError) as error:
+                message.reply.fail(error)
+
+    def _take(self, mpd: dash.Mpd) -> None:
+        """Serve this MPD from now on, unless it is older than the one before."""
+        last = self._mpd
+        if last is not None and _published(mpd) < _published(last):
+            patience_us = max(_FRESH_US_MIN, last.minimum_update_us or 0) * _RESTART_AFTER
+            if self.now_us - self._went_on_us < patience_us:
+                # A CDN that lags behind the one before must not turn the player's time back.
+                self._session.tell(Noted("an MPD was older than the one before"))
+                return
+        catalogue_numbers: dict[int, int] = {}
+        self._catalogue.update(mpd)
+        for number, known in self._catalogue.renditions.items():
+            catalogue_numbers[known.representation.element.begin] = number
+        rewritten = dash.rewrite(mpd, lambda one: dash_path(catalogue_numbers[one.element.begin], _file_of(one)))
+        if rewritten.dropped:
+            names = ", ".join(sorted(rewritten.dropped))
+            self._session.tell(Noted(f"the player does not see {names}, which this proxy does not serve"))
+        if last is None or _published(mpd) != _published(last):
+            self._went_on_us = self.now_us
+        self._mpd = mpd
+        best = max(self._catalogue.renditions.values(), key=_rank, default=None)
+        self._answer = PlaylistText(
+            text=rewritten.data.decode(),
+            is_live=mpd.is_live,
+            segments=(),
+            renditions=max(self._catalogue.renditions, default=-1) + 1,
+            best=best.number if best is not None else 0,
+            is_dash=True,
+        )
+        for number, listed in list(self._listed.items()):
+            still = self._catalogue.renditions.get(number)
+            if still is None:  # its period has left the window
+                self._session.tell(msgspec.structs.replace(listed, segments=(), is_restarted=False))
+                del self._listed[number]
+            else:
+                self._list(still)
+
+    # -- indexes
+
+    def _wait_for_index(self, rendition: int, where: tuple[str, ByteRange], message: LoadPlaylist | Locate) -> None:
+        is_first = rendition not in self._indexing
+        self._indexing.setdefault(rendition, []).append(message)
+        if is_first:
+            self.start_task(self._load_index(rendition, where), name=f"index-{rendition}")
+
+    async def _load_index(self, rendition: int, where: tuple[str, ByteRange]) -> None:
+        url, part = where
+        found: tuple[dash.Reference, ...] | None = None
+        failure: Exception | None = None
+        try:
+            found = await self._best(
+                url,
+                _INDEX_BYTES_MAX,
+                lambda document: dash.references(document.body, part.offset),
+                is_enough=lambda _: True,
+                rank=lambda _: 0,
+                byte_range=part,
+            )
+        except (TransportError, BalancerError) as error:
+            failure = error
+        await self.ref.send(_Indexed(rendition, where, found, failure))
+
+    def _on_indexed(self, indexed: _Indexed) -> None:
+        known = self._catalogue.renditions.get(indexed.rendition)
+        if indexed.references is None:
+            self._unindexed.add(indexed.rendition)
+            self._session.tell(Noted(f"the index of rendition {indexed.rendition} cannot be used: {indexed.error}"))
+        elif known is not None and known.index == indexed.where:
+            known.references = indexed.references
+            self._listed.pop(indexed.rendition, None)
+        for message in self._indexing.pop(indexed.rendition, []):
+            self._ask(message)
+
+
+def _published(mpd: dash.Mpd) -> int:
+    return mpd.publish_us or 0
+
+
+def _rank(known: dash.Known) -> tuple[bool, int]:
+    return known.adaptation_set.content_type == "video", known.representation.bandwidth
+
+
+def _file_of(representation: dash.Representation) -> str | None:
+    """The file that a representation is; None where it is a folder of segments."""
+    is_file = representation.addressing.kind in {dash.AddressingKind.BASE, dash.AddressingKind.FILE}
+    return representation.base_urls[0].url if is_file else None

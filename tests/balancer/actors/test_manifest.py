@@ -1,0 +1,298 @@
+"""Sessions that were opened with an MPD: every name in it leads to its bytes, from whichever CDN has them."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from shoal.app.session import StreamSession
+from shoal.balancer.errors import NotAPlaylist, PlaylistUnsupported, UnknownResource
+from shoal.balancer.formats import dash
+from shoal.balancer.model import ByteRange, Kind
+from shoal.runtime.testing import run_virtual
+from shoal.transports.errors import TransportError
+
+from .origin import SIDECAR
+from .world import World, peers_used_bytes, read_whole
+
+URL = "http://one/v/main.mpd"
+S = 1_000_000
+HEAD = '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"'
+
+
+def vod(world: World, inner: str) -> bytes:
+    seconds = len(world.stream.segments) * world.stream.segment_s
+    return (
+        f'{HEAD} mediaPresentationDuration="PT{seconds}S"><Period><AdaptationSet mimeType="video/mp4">'
+        f'<Representation id="s" bandwidth="400000">{inner}</Representation></AdaptationSet></Period></MPD>'
+    ).encode()
+
+
+def template(world: World) -> bytes:
+    return vod(
+        world,
+        f'<SegmentTemplate media="s$Number$.m4s" initialization="init.mp4" startNumber="0" '
+        f'duration="{world.stream.segment_s}"/>',
+    )
+
+
+def live(world: World, *, window: str = "", published: int = 0) -> bytes:
+    """Counted segments since the world began, which is 1970; so many seconds of them are kept."""
+    return (
+        f'{HEAD} type="dynamic" availabilityStartTime="1970-01-01T00:00:00Z" minimumUpdatePeriod="PT4S" '
+        f'publishTime="1970-01-01T00:00:{published:02}Z" {window}><Period start="PT0S">'
+        f'<AdaptationSet mimeType="video/mp4"><SegmentTemplate media="s$Number$.m4s" startNumber="0" '
+        f'duration="{world.stream.segment_s}"/><Representation id="s" bandwidth="1"/></AdaptationSet></Period></MPD>'
+    ).encode()
+
+
+def film(world: World) -> tuple[bytes, int, int]:
+    """One file of all segments, with its index; and where the index is."""
+    rows = b"".join(struct.pack(">III", len(each), world.stream.segment_s, 1 << 31) for each in world.stream.segments)
+    body = struct.pack(">B3xIIIIHH", 0, 1, 1, 0, 0, 0, len(world.stream.segments)) + rows
+    index = struct.pack(">I4s", len(body) + 8, b"sidx") + body
+    first = len(world.stream.init)
+    return world.stream.init + index + b"".join(world.stream.segments), first, len(index)
+
+
+def watched(
+    play: Callable[[World, StreamSession], Coroutine[Any, Any, None]],
+    manifest: Callable[[World], bytes] = template,
+    **options: Any,
+) -> None:
+    """`play` over a session with the MPD that `manifest` gives; both CDNs have it."""
+
+    async def main() -> None:
+        async with World(**options) as world:
+            world.document("main.mpd", manifest(world))
+            async with world.viewer(url=URL) as session:
+                await play(world, session)
+
+    run_virtual(main())
+
+
+async def body(session: StreamSession, name: str, part: ByteRange | None = None, rendition: int = 0) -> bytes:
+    return await read_whole(session, await session.find(rendition, name, part))
+
+
+def test_every_name_in_the_mpd_leads_to_its_bytes() -> None:
+    async def play(world: World, session: StreamSession) -> None:
+        answer = await session.playlist()
+        assert answer.is_dash
+        assert not answer.is_live
+        seen = dash.parse(answer.text.encode(), "http://127.0.0.1/stream.mpd")
+        (representation,) = seen.periods[0].adaptation_sets[0].representations
+        names = [segment.uri for segment in dash.segments_of(seen, seen.periods[0], representation, 0)]
+        assert names == [f"http://127.0.0.1/dash/0/n{place}.m4s" for place in range(len(world.stream.segments))]
+        for place, right in enumerate(world.stream.segments):
+            assert await body(session, f"n{place}.m4s") == right
+        assert await body(session, "init.mp4") == world.stream.init
+        report = await session.report()
+        assert {story.verified for story in report.segments if story.kind == "media"} == {"blocks"}
+
+    watched(play)
+
+
+def test_a_segment_moves_to_another_cdn_in_the_middle_of_its_body() -> None:
+    async def play(world: World, session: StreamSession) -> None:
+        await world.spoil("one", "stop")
+        for place, right in enumerate(world.stream.segments):
+            assert await body(session, f"n{place}.m4s") == right
+
+    watched(play)
+
+
+@pytest.mark.parametrize("how", ["503", "refused", "html", "xlink"])
+def test_an_mpd_that_the_first_cdn_does_not_give_comes_from_the_second(how: str) -> None:
+    async def play(world: World, session: StreamSession) -> None:
+        origin = world.origins["one"]
+        match how:
+            case "503":
+                origin.document_status = 503
+            case "refused":
+                await origin.stop()
+            case "html":
+                origin.documents["main.mpd"] = b"<html/>"
+            case _:
+                origin.documents["main.mpd"] = b'<MPD xmlns:x="http://www.w3.org/1999/xlink"><Period x:href="u"/></MPD>'
+        assert await body(session, "n0.m4s") == world.stream.segments[0]
+
+    watched(play)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"#EXTM3U\n", NotAPlaylist),
+        (b"<!DOCTYPE a><MPD/>", PlaylistUnsupported),
+    ],
+)
+def test_an_mpd_that_no_cdn_has_right_is_an_error_with_its_reason(data: bytes, kind: type[Exception]) -> None:
+    async def play(_: World, session: StreamSession) -> None:
+        for ask in (session.playlist(), session.find(0, "n0.m4s")):
+            with pytest.raises(kind):
+                await ask
+
+    watched(play, lambda _: data)
+
+
+def test_what_the_mpd_does_not_name_is_not_there() -> None:
+    async def play(world: World, session: StreamSession) -> None:
+        for rendition, name in ((0, "n99.m4s"), (0, "film.mp4"), (0, "t1.m4s"), (7, "n0.m4s"), (0, "index")):
+            with pytest.raises(UnknownResource):
+                await session.find(rendition, name)
+        with pytest.raises(UnknownResource):
+            await session.playlist(7)
+        with pytest.raises(UnknownResource):
+            await session.find(0, "n0.m4s", None) and await session.find(0, "/../x")
+        assert [asked.name for origin in world.origins.values() for asked in origin.segments_asked()] == []
+
+    watched(play)
+
+
+def test_segments_of_a_file_are_found_by_its_index_and_fetched_ahead() -> None:
+    def manifest(world: World) -> bytes:
+        data, first, length = film(world)
+        for origin in world.origins.values():
+            origin.files["film.mp4"] = data
+        return vod(
+            world,
+            f'<BaseURL>film.mp4</BaseURL><SegmentBase indexRange="{first}-{first + length - 1}">'
+            f'<Initialization range="0-{first - 1}"/></SegmentBase>',
+        )
+
+    async def play(world: World, session: StreamSession) -> None:
+        data, first, length = film(world)
+        assert "/dash/0/film.mp4</BaseURL>" in (await session.playlist()).text
+        assert await body(session, "film.mp4", ByteRange(0, first)) == world.stream.init
+        assert await body(session, "film.mp4", ByteRange(first, length)) == data[first : first + length]
+        position = first + length
+        for right in world.stream.segments:
+            part = ByteRange(position, len(right))
+            key = await session.find(0, "film.mp4", part)
+            assert key.kind is Kind.MEDIA
+            assert await read_whole(session, key) == right
+            position += len(right)
+        media = (await session.playlist(0)).segments
+        assert [segment.duration_us for segment in media] == [4 * S] * len(world.stream.segments)
+
+    watched(play, manifest, hashes="none")
+
+
+def test_a_file_whose_index_is_none_is_served_by_ranges_all_the_same() -> None:
+    def manifest(world: World) -> bytes:
+        return vod(world, '<BaseURL>s0.m4s</BaseURL><SegmentBase indexRange="0-99"/>')
+
+    async def play(world: World, session: StreamSession) -> None:
+        assert await body(session, "s0.m4s", ByteRange(500, 700)) == world.stream.segments[0][500:1200]
+        assert any("index of rendition 0" in line for line in (await session.report()).log)
+
+    watched(play, manifest, hashes="none")
+
+
+def test_a_live_segment_is_found_once_it_is_there() -> None:
+    async def play(world: World, session: StreamSession) -> None:
+        answer = await session.playlist()
+        assert answer.is_live
+        for place in range(4):
+            await asyncio.sleep(max(0, ((place + 1) * 4 * S + S - world.now_us()) / S))
+            assert await body(session, f"n{place}.m4s") == world.stream.segments[place]
+        with pytest.raises(UnknownResource):
+            await session.find(0, "n9.m4s")
+
+    watched(play, live)
+
+
+def test_a_live_segment_that_has_left_the_window_is_not_there() -> None:
+    async def play(world: World, session: StreamSession) -> None:
+        await asyncio.sleep(60)
+        with pytest.raises(UnknownResource):
+            await session.find(0, "n0.m4s")
+        assert await session.find(0, "n12.m4s")
+
+    watched(play, lambda world: live(world, window='timeShiftBufferDepth="PT8S"'))
+
+
+def test_a_live_mpd_is_loaded_again_when_it_has_aged_and_not_before() -> None:
+    async def play(world: World, session: StreamSession) -> None:
+        def loads() -> int:
+            return sum(asked.name == "main.mpd" for origin in world.origins.values() for asked in origin.asked)
+
+        for _ in range(10):
+            await session.playlist()
+        assert loads() == 1
+        await asyncio.sleep(4)
+        await asyncio.gather(*(session.playlist() for _ in range(10)))
+        assert loads() == 2
+
+    watched(play, live)
+
+
+def test_an_older_mpd_does_not_turn_time_back() -> None:
+    async def play(world: World, session: StreamSession) -> None:
+        world.document("main.mpd", live(world, published=9))
+        assert "00:00:09Z" in (await session.playlist()).text
+        world.document("main.mpd", live(world, published=5))
+        await asyncio.sleep(4)
+        assert "00:00:09Z" in (await session.playlist()).text
+        assert "an MPD was older than the one before" in " ".join((await session.report()).log)
+        await asyncio.sleep(20)  # an encoder that began anew, and not a CDN that lags
+        assert "00:00:05Z" in (await session.playlist()).text
+
+    watched(play, live)
+
+
+def test_a_live_mpd_that_does_not_come_again_is_served_as_it_was() -> None:
+    async def play(world: World, session: StreamSession) -> None:
+        before = (await session.playlist()).text
+        for origin in world.origins.values():
+            origin.document_status = 503
+        await asyncio.sleep(30)
+        assert (await session.playlist()).text == before
+        assert await body(session, "n2.m4s") == world.stream.segments[2]
+
+    watched(play, live)
+
+
+def test_an_mpd_that_no_cdn_answers_for_is_a_transport_error() -> None:
+    async def play(world: World, session: StreamSession) -> None:
+        for origin in world.origins.values():
+            await origin.stop()
+        with pytest.raises(TransportError):
+            await session.playlist()
+
+    watched(play)
+
+
+def test_hashes_beside_an_mpd_are_used() -> None:
+    async def play(world: World, session: StreamSession) -> None:
+        await world.spoil("one", "corrupt")
+        for place, right in enumerate(world.stream.segments):
+            assert await body(session, f"n{place}.m4s") == right
+        asked = {asked.name for origin in world.origins.values() for asked in origin.asked}
+        assert SIDECAR in asked
+
+    watched(play)
+
+
+def test_viewers_of_an_mpd_give_one_another_their_segments() -> None:
+    async def main() -> None:
+        async with World() as world:
+            world.document("main.mpd", template(world))
+            async with (
+                world.viewer("holder", url=URL, in_swarm=True) as holder,
+                world.viewer("newcomer", url=URL, in_swarm=True) as newcomer,
+            ):
+                for place in range(len(world.stream.segments)):
+                    await body(holder, f"n{place}.m4s")
+                for place, right in enumerate(world.stream.segments):
+                    assert await body(newcomer, f"n{place}.m4s") == right
+                    await asyncio.sleep(world.stream.segment_s)
+                report = await newcomer.report()
+            assert peers_used_bytes(report) > 0.5 * world.stream.byte_count
+
+    run_virtual(main())
