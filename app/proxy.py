@@ -62,6 +62,7 @@ CONTENT_TYPES = {
     "webvtt": "text/vtt",
 }
 NO_STORE = {"cache-control": "no-store"}
+WRITE_BYTES = 1024 * 1024  # handed to the socket at once: what a client that does not read leaves in its buffer
 REQUESTS_MAX = 64  # ten players with six connections each; one costs a task and, at most, an unread piece of 64 KiB
 
 
@@ -271,16 +272,17 @@ class Proxy:
             begin, end = span.first, span.first + span.length
             headers["content-length"] = str(span.length)
 
-        async def body() -> AsyncIterator[bytes]:
+        async def body() -> AsyncIterator[bytes | memoryview]:
             position = 0
             piece = first
             try:
                 while True:
-                    data = piece.data[max(0, begin - position) : None if end is None else max(0, end - position)]
+                    data = memoryview(piece.data)[max(0, begin - position) : None if end is None else end - position]
                     position += len(piece.data)
-                    if data:
-                        yield data
-                        self._session.delivered(key, len(data))
+                    for place in range(0, len(data), WRITE_BYTES):
+                        part = data[place : place + WRITE_BYTES]
+                        yield part
+                        self._session.delivered(key, len(part))
                     if piece.is_last or (end is not None and position >= end):
                         return
                     piece = await anext(pieces)
@@ -296,14 +298,14 @@ class Proxy:
 class _Watched:
     """A body that tells its end once: by its last piece, an error, or being closed."""
 
-    def __init__(self, body: AsyncIterator[bytes], ended: Callable[[], None]) -> None:
+    def __init__(self, body: AsyncIterator[bytes | memoryview], ended: Callable[[], None]) -> None:
         self._body = body
         self._ended: Callable[[], None] | None = ended
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
         return self
 
-    async def __anext__(self) -> bytes:
+    async def __anext__(self) -> bytes | memoryview:
         try:
             return await anext(self._body)
         except BaseException:

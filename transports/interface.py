@@ -123,7 +123,7 @@ class ServerResponse(msgspec.Struct):
 
     status: int
     headers: dict[str, str] = {}
-    body: bytes | AsyncIterator[bytes] = b""
+    body: bytes | AsyncIterator[bytes | memoryview] = b""
 
 
 Handler = Callable[[ServerRequest], Awaitable[ServerResponse]]

@@ -41,6 +41,7 @@ __all__ = [
     "GetPlaylist",
     "GetReport",
     "GetShareable",
+    "GiveWhole",
     "HashBlock",
     "Hashed",
     "HashesKnown",
@@ -49,6 +50,7 @@ __all__ = [
     "Locate",
     "MayUpload",
     "NotStored",
+    "NotWhole",
     "Noted",
     "Open",
     "PathwaysFound",
@@ -84,7 +86,8 @@ TAKE_IN_TIMEOUT_S = 60.0
 
 
 class Open(msgspec.Struct, frozen=True):
-    """Somebody begins to read a resource; asked, and answered once it is known to exist.
+    """Somebody begins to read a resource; asked, and answered once it is known to exist: with a Piece of all of it if
+    it lies in memory, and that was it; or with None, and then Reads and a Release follow.
 
     `reader` is a number that the asker never uses twice: who was given wrong bytes must not be taken for somebody else.
     """
@@ -330,6 +333,22 @@ class ReadStored(msgspec.Struct, frozen=True):
     reader: int
     offset: int
     bytes_max: int
+    reply: Reply
+
+
+class GiveWhole(msgspec.Struct, frozen=True):
+    """To the store, which answers `reply` itself with a Piece of all of it; NotWhole if it is not in memory."""
+
+    key: ResourceKey
+    reader: int
+    reply: Reply
+
+
+class NotWhole(msgspec.Struct, frozen=True):
+    """From the store: it lies on disk, or had to go."""
+
+    key: ResourceKey
+    reader: int
     reply: Reply
 
 

@@ -146,6 +146,8 @@ class Session(Actor[Any]):
                 self._on_open(key, reader)
             case m.Release(key, reader):
                 self._on_release(key, reader)
+            case m.NotWhole(key, reader, reply):
+                self._open(key, reader, reply)
             case m.NotStored(read):
                 self._read(m.Read(read.key, read.reader, read.offset), read.reply)
             case m.GetPlaylist():
@@ -209,13 +211,21 @@ class Session(Actor[Any]):
                 UnknownResource(f"{key} is in no playlist of this session; it may have left a live one", key=key)
             )
             return
-        if key not in self._readers:
-            self._storage.tell(m.Pin(key))
-        self._readers.open(key, reader)
         self._reporter.tell(r.Requested(segment, self.now_us, self._held.get(key)))
         may_use_peers = key.kind is Kind.MEDIA and self._sidecar is not None
         if may_use_peers and self._neighbours.join(key.rendition):
             self._decide(SwarmJoined(key.rendition))
+        if key in self._held and key not in self._assemblies:
+            self._decide(ResourceRequested(key=key))
+            self._storage.tell(m.GiveWhole(key, reader, reply))
+        else:
+            self._open(key, reader, reply)
+
+    def _open(self, key: ResourceKey, reader: int, reply: Reply) -> None:
+        """It is to be read piece by piece, as it comes."""
+        if key not in self._readers:
+            self._storage.tell(m.Pin(key))
+        self._readers.open(key, reader)
         assembly = self._assemblies.get(key)
         if key not in self._sought and (key in self._held or assembly is None or not assembly.completed):
             self._decide(ResourceRequested(key=key))

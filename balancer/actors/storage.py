@@ -22,7 +22,9 @@ from .messages import (
     Discard,
     Dropped,
     GetShareable,
+    GiveWhole,
     NotStored,
+    NotWhole,
     Piece,
     Pin,
     Put,
@@ -57,6 +59,8 @@ class Storage(Actor[Any]):
                 self._read(message)
             case Put():
                 self._put(message)
+            case GiveWhole():
+                self._give_whole(message)
             case GetShareable(key):
                 self._share(key)
             case Pin(key):
@@ -121,6 +125,16 @@ class Storage(Actor[Any]):
                 self._miss(asked)
 
     # -- reading
+
+    def _give_whole(self, message: GiveWhole) -> None:
+        key = message.key
+        if key.kind is Kind.MEDIA:
+            self._store.moved_playhead(key.rendition, key.number)
+        data = self._store.get(key)
+        if data is None:
+            self._session.tell(NotWhole(key, message.reader, message.reply))
+        else:
+            message.reply.set(Piece(data=data, total_bytes=len(data), is_last=True))
 
     def _read(self, asked: ReadStored) -> None:
         data = self._store.get(asked.key)

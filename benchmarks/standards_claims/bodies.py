@@ -9,15 +9,18 @@ Each prints its port and serves until its standard input ends.
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
+from random import randbytes
 from typing import cast
 
 NAMES = 4
+RANGE = re.compile(rb"\r\nrange: bytes=([0-9]+)-", re.IGNORECASE)
 SIZES = {"1": 1 << 20, "4": 4 << 20}
 
 
 class Bare(asyncio.Protocol):
-    """Every body is zeros; its size is the first part of the path, in MiB."""
+    """A body's size is the first part of the path, in MiB."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
@@ -28,21 +31,26 @@ class Bare(asyncio.Protocol):
         for request in requests:
             path = request.split(b" ", 2)[1].decode()
             body, status = answer(path)
-            head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            more = ""
+            if found := RANGE.search(request):
+                first, total = int(found[1]), len(body)
+                body, status = body[first:], "206 Partial Content"
+                more = f"Content-Range: bytes {first}-{total - 1}/{total}\r\n"
+            head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode()
             self.transport.writelines((head, body))
 
 
-BODIES = {name: bytes(size) for name, size in SIZES.items()}
+# Each its own: one of zeros would be a single page of memory, read again and again from the nearest cache.
+BODIES = {f"{size}/{number}.ts": randbytes(count) for size, count in SIZES.items() for number in range(NAMES)}
 
 
 def answer(path: str) -> tuple[bytes, str]:
     size, _, name = path.removeprefix("/").partition("/")
-    if size not in BODIES:
-        return b"", "404 Not Found"
-    if name == "stream.m3u8":
+    if name == "stream.m3u8" and size in SIZES:
         rows = "".join(f"#EXTINF:4,\n{number}.ts\n" for number in range(NAMES))
         return f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n{rows}#EXT-X-ENDLIST\n".encode(), "200 OK"
-    return (BODIES[size], "200 OK") if name.endswith(".ts") else (b"", "404 Not Found")
+    body = BODIES.get(f"{size}/{name}")
+    return (b"", "404 Not Found") if body is None else (body, "200 OK")
 
 
 async def bare() -> None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
+import socket
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from harness import Claim
 
@@ -30,15 +32,25 @@ ROUND_BYTES = 256 << 20  # of all clients together
 BUFFER_BYTES = 256 * 1024
 
 
+class Served(NamedTuple):
+    port: int
+    pid: int
+
+    @property
+    def memory_bytes(self) -> int:
+        """Resident now."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1])
+        return pages * resource.getpagesize()
+
+
 @contextlib.contextmanager
-def server(*arguments: str) -> Iterator[int]:
-    """Its port."""
+def server(*arguments: str) -> Iterator[Served]:
     command = [sys.executable, "-W", "ignore", str(BODIES), *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            yield int(process.stdout.readline())
+            yield Served(int(process.stdout.readline()), process.pid)
         finally:
             process.stdin.close()
             process.wait(30)
@@ -106,7 +118,8 @@ async def load(port: int, paths: Callable[[int], str], clients: int, size: int) 
 async def serving(rounds: int, origin: int, name: str) -> list[Claim]:
     found: list[Claim] = []
     size = SIZES[name]
-    with server("shoal", str(origin), name) as ours:
+    with server("shoal", str(origin), name) as served:
+        ours = served.port
         for clients in CLIENTS:
             rates: list[float] = []
             firsts: list[float] = []
@@ -122,7 +135,50 @@ async def serving(rounds: int, origin: int, name: str) -> list[Claim]:
                 found.append(
                     Claim("first byte of 4 MiB, of its", statistics.median(firsts), 3, at_least=False, unit="x")
                 )
+        found.append(
+            Claim(
+                f"memory of a {name} MiB response that is not read", unread_kib(served), 256, at_least=False, unit="KiB"
+            )
+        )
     return found
+
+
+def unread_kib(served: Served) -> float:
+    """What the server holds for each of 64 clients that have begun to read a body and then read no more."""
+    before = served.memory_bytes
+    with contextlib.ExitStack() as stack:
+        for number in range(CLIENTS[-1]):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", served.port)))
+            client.sendall(f"GET /media/0/{number % NAMES}/x.ts HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            assert client.recv(1).startswith(b"H")
+        return (served.memory_bytes - before) / CLIENTS[-1] / 1024
+
+
+async def resuming(fetcher: HttpFetcher, url: str) -> Claim:
+    """A body that is left in its middle and gone on with by Range: how much came in all, of its length."""
+    whole = b"".join([piece async for piece in await fetcher.open(FetchRequest(url=url))])
+    came: list[bytes] = []
+    response = await fetcher.open(FetchRequest(url=url))
+    is_begun = asyncio.Event()
+
+    async def read() -> None:
+        async for piece in response:
+            came.append(piece)
+            if sum(map(len, came)) > len(whole) // 4:
+                is_begun.set()
+                await asyncio.Event().wait()
+
+    reading = asyncio.ensure_future(read())
+    await is_begun.wait()
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    await response.aclose()
+    reached = sum(map(len, came))
+    came += [piece async for piece in await fetcher.open(FetchRequest(url=url, first_byte=reached))]
+    assert 0 < reached < len(whole), "it was not left in its middle"
+    assert b"".join(came) == whole, "it is not the body"
+    total = sum(map(len, came)) / len(whole)
+    return Claim("bytes taken of a body that was left and resumed", total, 1, at_least=False, unit="x")
 
 
 async def downloading(rounds: int, origin: int) -> list[Claim]:
@@ -153,8 +209,12 @@ async def downloading(rounds: int, origin: int) -> list[Claim]:
             mine, bare = await rate(ours), await rate(theirs)
             ratios.append(mine / bare)
         print(f"download: ours {mine:.0f} MB/s, bare aiohttp {bare:.0f} MB/s", flush=True)
+    resumed = await resuming(fetcher, urls[0])
     await fetcher.aclose()
-    return [Claim("origin download, of bare aiohttp's", statistics.median(ratios), 0.9, at_least=True, unit="x")]
+    return [
+        Claim("origin download, of bare aiohttp's", statistics.median(ratios), 0.9, at_least=True, unit="x"),
+        resumed,
+    ]
 
 
 def claims(rounds: int) -> list[Claim]:
@@ -162,9 +222,9 @@ def claims(rounds: int) -> list[Claim]:
 
     async def main() -> list[Claim]:
         with server("bare") as origin:
-            found = await downloading(rounds, origin)
+            found = await downloading(rounds, origin.port)
             for name in SIZES:
-                found += await serving(rounds, origin, name)
+                found += await serving(rounds, origin.port, name)
         return found
 
     result: list[Claim] = uvloop.run(main())

@@ -295,7 +295,7 @@ class MemoryServer:
             return ServerResponse(500, {"content-type": "text/plain"}, b"this request failed\n")
 
 
-async def _send_body(answer: Pipe[_Head | bytes], body: bytes | AsyncIterator[bytes]) -> int:
+async def _send_body(answer: Pipe[_Head | bytes], body: bytes | AsyncIterator[bytes | memoryview]) -> int:
     sent = 0
     if isinstance(body, bytes):
         for start in range(0, len(body), _PIECE_BYTES):
@@ -304,7 +304,7 @@ async def _send_body(answer: Pipe[_Head | bytes], body: bytes | AsyncIterator[by
     try:
         async for chunk in body:
             for start in range(0, len(chunk), _PIECE_BYTES):
-                await _send_piece(answer, chunk[start : start + _PIECE_BYTES])
+                await _send_piece(answer, bytes(chunk[start : start + _PIECE_BYTES]))
             sent += len(chunk)
     finally:
         close = getattr(body, "aclose", None)

@@ -10,6 +10,7 @@ percent-encoding, no final dot, no empty port.  What is not read names nobody.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 
@@ -23,6 +24,8 @@ _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 # Browsers read a name whose last label is a number as an IPv4 address (WHATWG URL, 3.5): 127.1, 0x7f.1, 2130706433.
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+# A server reads the same few again with each request, and that would be a tenth of what a request costs.
+_REMEMBERED = 64
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -40,12 +43,7 @@ class Authority(msgspec.Struct, frozen=True):
     @property
     def is_loopback(self) -> bool:
         """Whether it can only be this machine: `localhost`, 127.0.0.0/8 or ::1, whatever a name server says."""
-        if self.name == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.name).is_loopback
-        except ValueError:
-            return False
+        return _is_loopback(self.name)
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -56,6 +54,17 @@ class Origin(msgspec.Struct, frozen=True):
     port: int
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _is_loopback(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
 def parse_authority(text: str) -> Authority | None:
     """`example.org`, `127.0.0.1:8080` or `[::1]:8080`; None for anything else.  Linear in its length."""
     if text.startswith("["):
