@@ -17,7 +17,8 @@ from shoal.app.options import settings
 from shoal.app.tracker_core import TrackerCore
 from shoal.balancer import wire
 from shoal.balancer.errors import ConfigurationError, PlaylistError, SidecarError, SteeringError
-from shoal.balancer.formats import dash
+from shoal.balancer.formats import cmcd, dash
+from shoal.balancer.formats.cmsd import server_data
 from shoal.balancer.formats.hls.parser import parse
 from shoal.balancer.formats.hls.playlist import MediaPlaylist
 from shoal.balancer.formats.hls.rewrite import rewrite
@@ -118,6 +119,18 @@ def steering(data: bytes) -> None:
         assert client.due_us is not None, "it is asked again some time"
         assert now_us + 1_000_000 <= client.due_us <= now_us + 86_400_000_000, "neither at once nor never"
         now_us = client.due_us
+
+
+def media_data(data: bytes) -> None:
+    """CMCD as a player writes it, and CMSD-Static and CMSD-Dynamic as a server does: a line each."""
+    lines = [text_of(line) for line in data.split(b"\n")] + [""] * 3
+    server_data({"cmsd-static": lines[1], "cmsd-dynamic": lines[2]})
+    try:
+        values = cmcd.decode(lines[0])
+        written = cmcd.text(values)
+    except ValueError:  # some of what can be read has no place in the standard, and is not written
+        return
+    assert cmcd.text(cmcd.decode(written)) == written, "what is written is read the same"
 
 
 def configuration(data: bytes) -> None:
@@ -224,7 +237,7 @@ def trace(data: bytes) -> None:
 ALL: dict[str, Callable[[bytes], None]] = {
     function.__name__: function
     for function in (
-        *(wire_messages, playlist, mpd, sidecar, steering, configuration, headers),
+        *(wire_messages, playlist, mpd, sidecar, steering, media_data, configuration, headers),
         *(description, tracker_client, tracker_server, trace, bridge),
     )
 }
