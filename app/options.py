@@ -138,6 +138,14 @@ def _add_peer_options(parser: argparse.ArgumentParser) -> None:
         help="which of our addresses other viewers learn: all, public ones, or a relay's alone (all)",
     )
     peers.add_argument("--upload-max", metavar="MBIT", help="most that is uploaded, in Mbit/s on the line (no limit)")
+    peers.add_argument(
+        "--no-audit", action="store_true", help="without hashes, use no peers, instead of auditing what they send"
+    )
+    peers.add_argument(
+        "--announce-audited",
+        action="store_true",
+        help="offer peers also what no hash vouches for: what was audited, and what came from a CDN",
+    )
     peers.add_argument("--webrtc", metavar="NAME", help="another implementation of WebRTC, such as webrtc-native")
 
 
@@ -161,7 +169,7 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
         peers=_peer_options(args),
         allowed_hosts=frozenset(host.lower() for host in args.allow_host),
         allow_private=args.allow_private,
-        config=balancer_config(args.config),
+        config=_with_audits(balancer_config(args.config), args),
         store=args.store,
         store_bytes_max=_byte_count("--store-max", args.store_max),
         record=args.record,
@@ -180,6 +188,15 @@ def _peer_options(args: argparse.Namespace) -> PeerOptions:
     )
     options.check()
     return options
+
+
+def _with_audits(config: BalancerConfig, args: argparse.Namespace) -> BalancerConfig:
+    """What the command line says of audits, over what the file of settings says."""
+    return msgspec.structs.replace(
+        config,
+        audit=config.audit and not args.no_audit,
+        announce_audited=config.announce_audited or args.announce_audited,
+    )
 
 
 def _login(path: str | None) -> tuple[str, str]:

@@ -12,13 +12,14 @@
     Blamed      this source sent, or announces, something wrong; nothing is thrown away now
     Refused     this transfer cannot go on, nobody is to blame
     Completed   all is there, and as verified as it can be
+    AuditDue    all is there, and peers' bytes are to be audited (audited_assembly.py)
 
 What a reader may see depends on what is known of the resource:
 
     block hashes      a byte whose whole block is right, whatever its source
     segment hash      the leading bytes of a single CDN except the last `hold_back_bytes`;
                       all else, peers' bytes above all, waits for the whole hash
-    no hash           CDNs' bytes as they come; peers are refused
+    no hash           CDNs' bytes as they come; peers are refused, unless they are audited
 
 Bytes are linear: a source goes on where the last one stopped, and a wrong block
 takes everything behind it away.  A block with one contributor names its culprit
@@ -39,6 +40,7 @@ from .model import is_peer
 
 __all__ = [
     "Assembly",
+    "AuditDue",
     "Blamed",
     "Completed",
     "Discarded",
@@ -90,11 +92,11 @@ class Discarded(msgspec.Struct, frozen=True):
 
 class Blamed(msgspec.Struct, frozen=True):
     source: str
-    reason: str  # hash, length
+    reason: str  # hash, length, audit
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """`reason` is a word for TransferFailed: changed, too_large, truncated, unhashed."""
+    """`reason` is a word for TransferFailed: changed, too_large, too_small, truncated, unhashed."""
 
     source: str
     reason: str
@@ -102,10 +104,14 @@ class Refused(msgspec.Struct, frozen=True):
 
 class Completed(msgspec.Struct, frozen=True):
     byte_count: int
-    verified: str  # blocks, segment, unverified
+    verified: str  # blocks, segment, audited, unverified
 
 
-Step = HashJob | Verified | Discarded | Blamed | Refused | Completed
+class AuditDue(msgspec.Struct, frozen=True):
+    """All bytes are there, and those of peers are to be held against a CDN's before anybody reads them."""
+
+
+Step = HashJob | Verified | Discarded | Blamed | Refused | Completed | AuditDue
 
 
 class SourceBytes(msgspec.Struct):
@@ -248,7 +254,7 @@ class Assembly:
         if self.completed:
             account.wasted_bytes += len(data)
             return []
-        if self._digests is None and is_peer(source):
+        if not self._may_take(source):
             account.wasted_bytes += len(data)
             return [Refused(source, "unhashed")]
         held = min(len(self._data) - offset, len(data))
@@ -313,6 +319,10 @@ class Assembly:
         return steps
 
     # --- how ---
+
+    def _may_take(self, source: str) -> bool:
+        """Whether anything could tell wrong bytes of this source from right ones."""
+        return self._digests is not None or not is_peer(source)
 
     @property
     def _verified_bytes(self) -> int:

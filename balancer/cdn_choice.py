@@ -105,6 +105,7 @@ class Cdn:
         self.falls = 0  # times in a row that it was left for being slow
         self.transfer_count = 0
         self.running_count = 0
+        self.audits_failed = 0  # in a row, with an answer that says nothing: it does not serve ranges
 
     def ready_us(self, want: Want, now_us: int, *, last_resort: bool = False) -> int | None:
         """When it may be asked for this resource; None: never.  The last resort passes over the circuit breaker."""

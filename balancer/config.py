@@ -15,6 +15,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from .audit import SHARE_MAX
+
 __all__ = ["BalancerConfig", "UnknownSetting", "load"]
 
 _MS = 1_000
@@ -30,6 +32,8 @@ Some = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 UploadRate = Annotated[int, msgspec.Meta(ge=128 * _KIB, le=1 << 34)]
 Risk = Annotated[float, msgspec.Meta(ge=0.000_001, le=0.5)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+AuditShare = Annotated[float, msgspec.Meta(ge=0.0, le=SHARE_MAX)]
+Ranges = Annotated[int, msgspec.Meta(ge=1, le=64)]
 
 
 class UnknownSetting(ValueError):
@@ -111,6 +115,14 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     peer_send_limit_us: Time = 10 * _S  # for one message: 64 KiB on a line of 52 kbit/s; who takes longer reads nothing
     ban_records_max: Some = 4096  # ids and certificates remembered; the oldest are forgotten
     address_offenders_max: Some = 3  # distinct certificates banned at one public address before the address is
+
+    # --- audit: peers where no hashes are (audit.py) ---
+    audit: bool = True  # off: without hashes no peer is asked for anything
+    announce_audited: bool = False  # to peers, which hold it against a CDN themselves, or (others') do not look at all
+    audit_share: AuditShare = SHARE_MAX  # of what peers brought, in bytes of CDNs
+    audit_ranges: Ranges = 4  # of one segment: a quarter of it changed is found with 0.68, and each costs a request
+    audit_limit_us: Time = 1 * _S  # for all ranges together; then another CDN is asked
+    audit_tries_max: Some = 2  # CDNs for one segment; then they bring what peers had brought
 
     # --- documents: playlists and sidecars ---
     document_timeout_us: Time = 2 * _S  # then another CDN is asked: a player gives a playlist about 10 s

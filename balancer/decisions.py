@@ -54,6 +54,7 @@ class Decisions:
             availability=book.availability,
             reputation=book.reputation,
             line=book.line,
+            is_shared=book.is_shared,
         )
         self._surplus = Surplus(book)
         self._safe: dict[int, int] = {}  # by size, until something is looked at anew
@@ -228,12 +229,12 @@ class Decisions:
     def _can_wait(self, want: Want, deadline_us: int, now_us: int) -> bool:
         """Somebody asked, but plays it only later: a peer begins, or one is waited for."""
         timeline = self._book.timelines[want.key.rendition]
-        if not timeline.is_hashed(want.key) or not self._book.spread.hopes(want.key.rendition, now_us):
+        if not self._book.is_shared(want, timeline) or not self._book.spread.hopes(want.key.rendition, now_us):
             return False
         if self._is_line_busy(want, timeline, now_us):
             return False
         size_bytes = self._book.size_bytes(want)
-        lead_us = self._cdn_lead_us(want, deadline_us, now_us, is_hashed=True, size_bytes=size_bytes)
+        lead_us = self._cdn_lead_us(want, deadline_us, now_us, is_shared=True, size_bytes=size_bytes)
         slack_us = deadline_us - now_us
         until_us = min(deadline_us - lead_us, want.urgent_since_us + self._book.config.hold_us_max)
         if now_us >= until_us:
@@ -321,7 +322,11 @@ class Decisions:
                 lead_us = self._book.config.cdn_prefetch_deadline_us
             else:
                 lead_us = self._cdn_lead_us(
-                    want, deadline_us, now_us, is_hashed=ahead.segment.is_hashed, size_bytes=ahead.size_bytes
+                    want,
+                    deadline_us,
+                    now_us,
+                    is_shared=self._book.is_shared(want, timeline),
+                    size_bytes=ahead.size_bytes,
                 )
             if slack_us > lead_us:
                 self._book.later(deadline_us - lead_us, now_us)
@@ -365,7 +370,7 @@ class Decisions:
     def _is_busy_with(self, ahead: _Ahead, now_us: int) -> bool:
         return self._select.is_line_busy(ahead.size_bytes, ahead.segment.duration_us, now_us)
 
-    def _cdn_lead_us(self, want: Want, deadline_us: int, now_us: int, *, is_hashed: bool, size_bytes: int) -> int:
+    def _cdn_lead_us(self, want: Want, deadline_us: int, now_us: int, *, is_shared: bool, size_bytes: int) -> int:
         """How long before its deadline a CDN is asked for it, on a line that is not busy.
 
         Without a swarm there is nothing to wait for, and `cdn_prefetch_deadline_us` is
@@ -374,7 +379,7 @@ class Decisions:
         """
         book, key = self._book, want.key
         near_us = book.config.cdn_prefetch_deadline_us
-        if not is_hashed or not book.spread.hopes(key.rendition, now_us):
+        if not is_shared or not book.spread.hopes(key.rendition, now_us):
             return near_us
         safe_us = self._safe_us(size_bytes, now_us)
         if book.availability.holder_count(key.rendition, key.number) or book.availability.is_being_fetched(

@@ -22,11 +22,16 @@ from .model import ResourceKey, Segment
 
 __all__ = [
     "Action",
+    "AuditAtCdn",
+    "AuditDue",
+    "AuditEnded",
+    "AuditFailed",
     "BanPeer",
     "BytesDiscarded",
     "CancelTransfer",
     "CdnAdded",
     "DropPartial",
+    "DropUnaudited",
     "Event",
     "FetchFromCdn",
     "GiveUp",
@@ -157,6 +162,29 @@ class BytesDiscarded(msgspec.Struct, frozen=True, tag=True):
     keep_bytes: int
 
 
+class AuditDue(msgspec.Struct, frozen=True, tag=True):
+    """All bytes of it came, without hashes and some from peers: a CDN is to say whether these are right."""
+
+    key: ResourceKey
+
+
+class AuditEnded(msgspec.Struct, frozen=True, tag=True):
+    """The CDN answered; whether bytes were wrong is told by the next event, ResourceCompleted or SourceBlamed."""
+
+    key: ResourceKey
+    cdn: str
+    byte_count: int
+
+
+class AuditFailed(msgspec.Struct, frozen=True, tag=True):
+    """The CDN did not say whether they are right."""
+
+    key: ResourceKey
+    cdn: str
+    reason: str  # of transports/errors.py, or: rangeless (it ignores ranges), short (fewer bytes than asked for), ...
+    byte_count: int
+
+
 class ResourceCompleted(msgspec.Struct, frozen=True, tag=True):
     """All bytes are there, and verified as far as hashes are known; it is in the store."""
 
@@ -189,6 +217,9 @@ Event = (
     | TransferFailed
     | SourceBlamed
     | BytesDiscarded
+    | AuditDue
+    | AuditEnded
+    | AuditFailed
     | ResourceCompleted
     | ResourceDropped
     | TimePassed
@@ -240,10 +271,33 @@ class DropPartial(msgspec.Struct, frozen=True, tag=True):
     key: ResourceKey
 
 
+class AuditAtCdn(msgspec.Struct, frozen=True, tag=True):
+    """Have some ranges of it from this CDN, and hold them against what came; AuditEnded or AuditFailed follows."""
+
+    key: ResourceKey
+    cdn: str
+
+
+class DropUnaudited(msgspec.Struct, frozen=True, tag=True):
+    """No CDN says whether the bytes of peers are right: throw them away.  BytesDiscarded follows."""
+
+    key: ResourceKey
+
+
 class WakeAt(msgspec.Struct, frozen=True, tag=True):
     """Feed TimePassed at this moment; replaces the moment asked for before."""
 
     time_us: int
 
 
-Action = FetchFromCdn | RequestFromPeer | CancelTransfer | BanPeer | GiveUp | DropPartial | WakeAt
+Action = (
+    FetchFromCdn
+    | RequestFromPeer
+    | CancelTransfer
+    | BanPeer
+    | GiveUp
+    | DropPartial
+    | AuditAtCdn
+    | DropUnaudited
+    | WakeAt
+)

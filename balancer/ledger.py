@@ -7,6 +7,7 @@ When to take which step is decided in policy.py (by events) and decisions.py.
 
 from __future__ import annotations
 
+from .audit_choice import AuditChoice
 from .availability import Availability
 from .bandwidth import Estimate
 from .cdn_choice import Cdn
@@ -40,6 +41,7 @@ class Ledger:
         self.line = Line(self.estimate(), self.spread.deviations)
         self.cdns: dict[str, Cdn] = {}  # by label
         self.peers: dict[str, Peer] = {}  # by name
+        self.audits = AuditChoice(self.cdns, config)
         self.past_peers: dict[str, SourceState] = {}
         self.timelines: dict[int, Timeline] = {}
         self.wants: dict[ResourceKey, Want] = {}
@@ -47,6 +49,7 @@ class Ledger:
         self.transfers: dict[int, Transfer] = {}
         self.transfer_count = 0
         self.media_bytes_per_s: dict[int, float] = {}  # by rendition, of media time
+        self.too_small: dict[int, None] = {}  # renditions whose segments would cost more to audit than they may
         self.actions: list[Action] = []
         self.wake_us: int | None = None
 
@@ -208,6 +211,23 @@ class Ledger:
         """With hashes another CDN's ETag does not matter; without, it is all there is."""
         timeline = self.timelines.get(key.rendition)
         return timeline is not None and timeline.is_hashed(key)
+
+    def is_audited(self, key: ResourceKey) -> bool:
+        timeline = self.timelines.get(key.rendition)
+        segment = None if timeline is None else timeline.find(key)
+        return segment is not None and segment.is_audited
+
+    def is_shared(self, want: Want, timeline: Timeline | None) -> bool:
+        """Whether peers may be asked for it: its hashes are known, or an audit can tell."""
+        segment = None if timeline is None else timeline.find(want.key)
+        if segment is None or segment.is_hashed:
+            return segment is not None
+        return (
+            segment.is_audited
+            and not want.from_cdns
+            and want.key.rendition not in self.too_small
+            and self.audits.is_possible
+        )
 
     def size_bytes(self, want: Want, segment: Segment | None = None) -> int:
         """Bytes still to come, guessed from the rendition's other segments when nobody said.

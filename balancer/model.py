@@ -66,3 +66,4 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     start_us: int = 0  # on the rendition's own timeline
     duration_us: int = 0
     is_hashed: bool = False  # its right bytes are known beforehand, so that peers may be asked
+    is_audited: bool = False  # they are not, and never will be: what peers send of it is audited (audit.py)

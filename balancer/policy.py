@@ -25,6 +25,9 @@ from .config import BalancerConfig
 from .decisions import Decisions
 from .events import (
     Action,
+    AuditDue,
+    AuditEnded,
+    AuditFailed,
     BanPeer,
     BytesDiscarded,
     CdnAdded,
@@ -167,6 +170,10 @@ class Policy:
                 self._dropped(event.key)
             case SourceBlamed():
                 self._blamed(event, now_us)
+            case AuditEnded():
+                self._book.audits.ended(event)
+            case AuditDue() | AuditFailed():
+                self._audit(event, now_us)
             case BytesDiscarded():
                 self._discarded(event.key, event.suspects, event.keep_bytes, now_us)
             case SwarmJoined():
@@ -237,6 +244,12 @@ class Policy:
         mark = want.mark(transfer.label)
         mark.failed(reason, now_us, self._book.config)
         mark.never = mark.never or never
+        if event.reason == "too_small":  # no fault of its source
+            want.from_cdns = True
+            if not want.received_bytes:
+                self._book.too_small[want.key.rendition] = None
+            self._book.want_again(want)
+            return
         self._book.estimate_of(transfer).failed(now_us, reason)
         if transfer.is_peer:
             peer = self._book.peers[transfer.label.removeprefix("peer:")]
@@ -385,11 +398,19 @@ class Policy:
 
     # --- wrong bytes
 
+    def _audit(self, event: AuditDue | AuditFailed, now_us: int) -> None:
+        """Somebody has to say whether the bytes of peers are right."""
+        if isinstance(event, AuditFailed):
+            self._book.audits.failed(event)
+        want = self._book.wants.get(event.key)
+        if want is not None and want.phase is Phase.VERIFYING:
+            self._book.actions.append(self._book.audits.next(want, now_us))
+
     def _blamed(self, event: SourceBlamed, now_us: int) -> None:
         want = self._book.wants.get(event.key)
         if want is not None:
             mark = want.mark(event.source)
-            mark.failed("hash", now_us, self._book.config)
+            mark.failed(_wrong(self._book, event.key), now_us, self._book.config)
             want.attempts += 1
             if want.transfer is not None and self._book.transfers[want.transfer].label == event.source:
                 self._book.want_again(self._book.cancel(self._book.transfers[want.transfer], "blamed", now_us))
@@ -398,7 +419,7 @@ class Policy:
             peer = self._book.peers.get(event.source.removeprefix("peer:"))
             if peer is not None:
                 self._book.reputation.blame(peer.name, peer.fingerprint, peer.address)
-                peer.estimate.failed(now_us, "hash")
+                peer.estimate.failed(now_us, _wrong(self._book, event.key))
                 if peer.transfer is not None:
                     self._book.want_again(self._book.cancel(self._book.transfers[peer.transfer], "blamed", now_us))
                 self._book.actions.append(BanPeer(peer.name, "wrong bytes"))
@@ -416,9 +437,13 @@ class Policy:
         if suspects:
             want.suspects = suspects
             want.attempts += 1
+        is_audited = self._book.is_audited(key)
+        want.from_cdns = want.from_cdns or is_audited
         if keep_bytes >= want.received_bytes:
             return
         want.received_bytes = keep_bytes
+        if is_audited:
+            want.total_bytes = None  # perhaps a peer's word
         if want.transfer is not None:
             self._book.want_again(self._book.cancel(self._book.transfers[want.transfer], "blamed", now_us))
         elif want.phase is Phase.VERIFYING:
@@ -445,3 +470,8 @@ class Policy:
         if peer.transfer is not None:
             self._failed(TransferFailed(peer.transfer, reason), now_us)
         self._book.forget_peer(peer, "left")
+
+
+def _wrong(book: Ledger, key: ResourceKey) -> str:
+    """How wrong bytes of it were found."""
+    return "audit" if book.is_audited(key) else "hash"

@@ -5,7 +5,7 @@ Reads the sources and changes nothing; starting the transfer is the policy's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -44,8 +44,9 @@ class Selection:
         availability: Availability,
         reputation: Reputation,
         line: Line,
+        is_shared: Callable[[Want, Timeline | None], bool],
     ) -> None:
-        """All of them are looked at, never kept a copy of."""
+        """All of them are looked at, never kept a copy of; `is_shared` says whether peers may be asked."""
         self._config = config
         self._seed = seed
         self._cdns = cdns
@@ -53,6 +54,7 @@ class Selection:
         self._availability = availability
         self._reputation = reputation
         self._line = line
+        self._is_shared = is_shared
         # By size; the segments of a rendition are mostly guessed to be alike, and all of a window are looked at.
         self._soonest: dict[int, tuple[int, float] | None] = {}
         self._busy: dict[tuple[int, int], bool] = {}  # by size and duration
@@ -222,7 +224,7 @@ class Selection:
 
     def _ready_peers(self, want: Want, timeline: Timeline | None, now_us: int) -> Iterator[tuple[Peer, bool]]:
         """Peers that hold it and may be asked now, each with whether it is on probation."""
-        if timeline is None or not timeline.is_hashed(want.key):
+        if not self._is_shared(want, timeline):
             return
         is_clean = self._reputation.is_clean
         for name in self._availability.holders(want.key.rendition, want.key.number):
@@ -247,7 +249,7 @@ class Selection:
         )
         if soonest is not None:
             return Choice(soonest[2]) if soonest[0] == now_us else Choice(again_us=soonest[0])
-        if timeline is not None and timeline.is_hashed(want.key):
+        if self._is_shared(want, timeline):
             for name in self._availability.holders(want.key.rendition, want.key.number):
                 if self._peers[name].may_serve(want):  # busy or cooling down
                     return Choice(again_us=now_us + self._config.retry_backoff_us)

@@ -67,6 +67,8 @@ class Want(msgspec.Struct):
     slow_until_us: int = 0  # after a move for slowness the next source gets this long to show itself
     fails_over: bool = False  # the next transfer goes on for another source
     marks: dict[str, Mark] = {}
+    from_cdns: bool = False  # what peers sent of it was wrong, or could not be audited: they are not asked again
+    audited_at: tuple[str, ...] = ()  # CDNs that were asked whether it is right
     suspects: tuple[str, ...] = ()  # made a wrong block together; others are asked for it
 
     def mark(self, label: str) -> Mark:
@@ -82,7 +84,8 @@ class Want(msgspec.Struct):
         self.total_bytes = None
         self.etag = None
         self.attempts = self.moves = self.slow_until_us = 0
-        self.fails_over = False
+        self.fails_over = self.from_cdns = False
+        self.audited_at = ()
         self.marks = {}
         self.suspects = ()
 

@@ -16,11 +16,31 @@ from shoal.transports.interface import Fetcher, FetchRequest, FetchResponse
 
 from ..config import BalancerConfig
 from ..events import TransferEnded, TransferFailed, TransferStarted
-from ..model import ByteRange
+from ..model import ByteRange, Segment
 from ..pathways import Routes
-from .messages import TAKE_IN_TIMEOUT_S, Cancel, Document, Fetch, FetchDocument, Noted, Routed, TransferData
+from .messages import (
+    TAKE_IN_TIMEOUT_S,
+    Audit,
+    AuditAnswered,
+    AuditUnanswered,
+    Cancel,
+    Document,
+    Fetch,
+    FetchDocument,
+    Noted,
+    Routed,
+    TransferData,
+)
 
 __all__ = ["Cdn"]
+
+
+class _Useless(TransportError):
+    """An answer that says nothing about the range that was asked for."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Cdn(Actor[Any]):
@@ -61,6 +81,8 @@ class Cdn(Actor[Any]):
                 task = self._running.pop(transfer, None)
                 if task is not None:
                     task.cancel()
+            case Audit():
+                self.start_task(self._audit(message))
             case FetchDocument():
                 self.start_task(self._document(message, self.take_reply()))
             case Routed(routes):
@@ -142,6 +164,66 @@ class Cdn(Actor[Any]):
         finally:
             await response.aclose()
         return TransferEnded(transfer=fetch.transfer)
+
+    # -- audits
+
+    async def _audit(self, question: Audit) -> None:
+        """All ranges at once, since the segment waits for the last of them."""
+        came = [bytearray() for _ in question.ranges]
+        reason = "changed"  # it has one length in one answer, and another in the next
+        try:
+            async with asyncio.timeout(self._config.audit_limit_us / 1e6):
+                total_bytes = await self._ranges(question, came)
+            if len(total_bytes) == 1:
+                answers = tuple(map(bytes, came))
+                await self._session.send(AuditAnswered(self._name, question, answers, total_bytes.pop()))
+                return
+        except TimeoutError:
+            reason = "timeout"
+        except ExceptionGroup as failed:
+            error = failed.exceptions[0]
+            if not isinstance(error, TransportError):
+                raise
+            reason = error.reason
+            self._tell_words(f"audit: {error}")
+        await self._session.send(AuditUnanswered(self._name, question, reason, sum(map(len, came))))
+
+    async def _ranges(self, question: Audit, came: list[bytearray]) -> set[int]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._range(question.segment, asked, data))
+                for asked, data in zip(question.ranges, came, strict=True)
+            ]
+        return {task.result() for task in tasks}
+
+    async def _range(self, segment: Segment, asked: ByteRange, into: bytearray) -> int:
+        """Put these bytes of the segment there; how long the segment is, in this CDN's words."""
+        url = self._translate(segment.uri)
+        if url is None:
+            raise _Useless(f"{segment.uri} is not below {self._primary_url}", "elsewhere")
+        part = segment.byte_range
+        first = asked.offset + (part.offset if part else 0)
+        request = FetchRequest(
+            url=url,
+            headers=self._headers,
+            first_byte=first,
+            last_byte=first + asked.length - 1,
+            body_bytes_max=self._config.segment_bytes_max,
+        )
+        response = await self._fetcher.open(request)
+        try:
+            if response.status != 206:
+                raise _Useless(f"{url} answered {response.status} to a range: it sends all or nothing", "rangeless")
+            total_bytes = part.length if part else response.total_bytes
+            if total_bytes is None:
+                raise _Useless(f"{url} does not say how long it is", "lengthless")
+            async for piece in response:
+                into += piece[: asked.length - len(into)]
+            if len(into) < asked.length:
+                raise _Useless(f"{url} sent {len(into)} bytes of {asked.length}", "short")
+        finally:
+            await response.aclose()
+        return total_bytes
 
     # -- playlists and sidecars
 

@@ -15,6 +15,7 @@ from shoal.runtime import ActorRef, Reply
 from shoal.transports.interface import Channel
 
 from ..assembly import Assembly, HashJob
+from ..audited_assembly import AuditedAssembly
 from ..formats.hls import ContentSteering
 from ..formats.steering import SteeringManifest
 from ..integrity import Digests, Sidecar
@@ -25,6 +26,9 @@ __all__ = [
     "TAKE_IN_TIMEOUT_S",
     "Announce",
     "AnnounceNow",
+    "Audit",
+    "AuditAnswered",
+    "AuditUnanswered",
     "Banned",
     "Cancel",
     "CdnsInOrder",
@@ -44,6 +48,7 @@ __all__ = [
     "GiveWhole",
     "HashBlock",
     "Hashed",
+    "HashesAbsent",
     "HashesKnown",
     "Listed",
     "LoadPlaylist",
@@ -72,6 +77,7 @@ __all__ = [
     "Sought",
     "Steered",
     "TransferData",
+    "Unaudited",
     "Unpin",
     "Uploaded",
 ]
@@ -172,6 +178,35 @@ class Cancel(msgspec.Struct, frozen=True):
     transfer: int
 
 
+class Audit(msgspec.Struct, frozen=True):
+    """To a CDN: these ranges of a segment, all or none.  Answered by AuditAnswered or AuditUnanswered."""
+
+    segment: Segment
+    assembly: AuditedAssembly  # that asks; a later one of the same segment must not take the answer for its own
+    ranges: tuple[ByteRange, ...]
+
+
+class AuditAnswered(msgspec.Struct, frozen=True):
+    cdn: str
+    question: Audit
+    answers: tuple[bytes, ...]  # as long as the ranges
+    total_bytes: int  # of the segment, at this CDN
+
+
+class AuditUnanswered(msgspec.Struct, frozen=True):
+    cdn: str
+    question: Audit
+    reason: str  # as in events.AuditFailed
+    byte_count: int  # came all the same
+
+
+class Unaudited(msgspec.Struct, frozen=True):
+    """To the session itself: nobody can tell whether what peers sent is right."""
+
+    key: ResourceKey
+    assembly: AuditedAssembly
+
+
 class TransferData(msgspec.Struct, frozen=True):
     transfer: int
     data: bytes
@@ -259,6 +294,10 @@ class HashesKnown(msgspec.Struct, frozen=True):
     """A sidecar was read.  Whatever it speaks of is Listed after it, or Listed again if hashes came late."""
 
     sidecar: Sidecar
+
+
+class HashesAbsent(msgspec.Struct, frozen=True):
+    """There are no hashes, and there will be none.  Comes before anything is Listed, or that is Listed again."""
 
 
 class HashBlock(msgspec.Struct, frozen=True):

@@ -55,6 +55,7 @@ class Neighbours:
         self._shareable: dict[int, set[int]] = {}  # per rendition: media numbers that may be uploaded
         self._sent_bytes: dict[str, int] = {}  # by label
         self._is_announce_due = False
+        self.is_silent = False  # we hold nothing that may be offered, whatever comes
         cap = parts.config.upload_bytes_per_s
         self._pace = None if cap is None else Pace(cap)
 
@@ -200,7 +201,7 @@ class Neighbours:
             link.ref.tell(self._holdings(link.rendition))
 
     def _holdings(self, rendition: int) -> m.Announce:
-        if not self._parts.config.upload:
+        if self.is_silent or not self._parts.config.upload:
             return m.Announce(held=(), fetching=())
         return m.Announce(
             held=tuple(sorted(self._shareable.get(rendition, ()))),

@@ -44,6 +44,7 @@ from .messages import (
     CdnsInOrder,
     Document,
     FetchDocument,
+    HashesAbsent,
     HashesKnown,
     Listed,
     LoadPlaylist,
@@ -115,6 +116,10 @@ class Playlist(Actor[Any]):
         self._renditions: list[KnownRendition] = []
         self._waiting: dict[int | None, list[Reply]] = {}
         self._early: list[LoadPlaylist] = []  # for renditions, before it is known which there are
+
+    def on_start(self) -> None:
+        if self._sidecar_url is None:
+            self._session.tell(HashesAbsent())
 
     def receive(self, message: Any) -> None:
         match message:
@@ -349,9 +354,12 @@ class Playlist(Actor[Any]):
             self._session.tell(Noted(f"hashes did not come, so nothing is verified until they do: {error}"))
             self._ask_again_for_hashes()
         elif isinstance(error, StatusError) and error.status in {403, 404, 410}:
-            self._session.tell(Noted("no hashes were found: bytes of CDNs are not verified, peers are not used"))
+            peers = "audited" if self._config.audit else "not used"
+            self._session.tell(Noted(f"no hashes were found: bytes of CDNs are not verified, peers are {peers}"))
+            self._session.tell(HashesAbsent())
         else:
             self._session.tell(Noted(f"hashes cannot be used, so nothing is verified: {error}"))
+            self._session.tell(HashesAbsent())
 
     def _on_newer_hashes(self, hashes: _Hashes) -> None:
         """Those of a live stream, asked for with each playlist; old ones stay while none come."""
@@ -370,13 +378,19 @@ class Playlist(Actor[Any]):
         if hashes.sidecar is not None:
             self._know(hashes.sidecar)
             self._session.tell(Noted("hashes came: what begins from now on is verified"))
-            for known in self._renditions:
-                if known.listed is not None:  # told again, since it may be asked of peers now
-                    self._session.tell(msgspec.structs.replace(known.listed, is_restarted=False))
+            self._list_again()
         elif error is not None and may_pass(error):
             self._ask_again_for_hashes()
         else:
             self._session.tell(Noted(f"hashes are not asked for any more: {error}"))
+            self._session.tell(HashesAbsent())
+            self._list_again()
+
+    def _list_again(self) -> None:
+        """Since it may be asked of peers now."""
+        for known in self._renditions:
+            if known.listed is not None:
+                self._session.tell(msgspec.structs.replace(known.listed, is_restarted=False))
 
     def _ask_again_for_hashes(self) -> None:
         self.start_timer("hashes", _HashesDue(), delay_us=self._sidecar_retry_us)

@@ -20,6 +20,7 @@ from .messages import Delivered
 
 __all__ = [
     "Accounts",
+    "Audited",
     "Completed",
     "Failed",
     "GetReport",
@@ -92,6 +93,13 @@ class Accounts(msgspec.Struct, frozen=True):
     bytes_by_source: dict[str, tuple[int, int]]
 
 
+class Audited(msgspec.Struct, frozen=True):
+    """A CDN was asked about what peers sent, and so many bytes of it came."""
+
+    source: str
+    byte_count: int
+
+
 class Failed(msgspec.Struct, frozen=True):
     key: ResourceKey
     error: str
@@ -132,6 +140,7 @@ class Reporter(Actor[Any]):
         self._running: dict[int, tuple[SegmentStory, PartStory]] = {}
         self._used: Counter[str] = Counter()
         self._wasted: Counter[str] = Counter()
+        self._audited: Counter[str] = Counter()  # of CDNs
         self._peers_known: deque[str] = deque()  # of the two above, in the order in which they came
         self._dropped: Counter[str] = Counter()
         self._log: list[str] = []
@@ -180,6 +189,8 @@ class Reporter(Actor[Any]):
             case Accounts(_, accounts):
                 for source, (used, wasted) in accounts.items():
                     self._account(source, used, wasted)
+            case Audited(source, byte_count):
+                self._audited[source] += byte_count
             case Failed(key, error, at_us):
                 if (story := self._segments.get(key)) is not None:
                     story.error = error
@@ -266,6 +277,7 @@ class Reporter(Actor[Any]):
         delay = self.system.loop_delay.snapshot()
         for source in message.sources:
             source.used_bytes, source.wasted_bytes = self._used[source.name], self._wasted[source.name]
+            source.audit_bytes = self._audited[source.name]
         return SessionReport(
             url=self._url,
             elapsed_us=self._since(message.now_us),

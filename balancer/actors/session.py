@@ -22,14 +22,18 @@ import msgspec
 
 from shoal.runtime import Actor, ActorRef, MailboxSettings, Overflow, Reply, Supervision
 
-from ..assembly import Assembly, Blamed, Completed, Discarded, HashJob, Refused, Step, Verified
+from .. import events
+from ..assembly import Assembly, AuditDue, Blamed, Completed, Discarded, HashJob, Refused, Step, Verified
+from ..audited_assembly import AuditedAssembly
 from ..errors import NoSource, UnknownResource
 from ..events import (
     Action,
+    AuditAtCdn,
     BanPeer,
     BytesDiscarded,
     CancelTransfer,
     DropPartial,
+    DropUnaudited,
     Event,
     FetchFromCdn,
     GiveUp,
@@ -50,7 +54,6 @@ from ..events import (
     TransferStarted,
     WakeAt,
 )
-from ..integrity import Digests, Sidecar
 from ..model import Kind, ResourceKey, Segment, SourceKind, source_label
 from ..policy import Policy
 from ..recording import RecordedPolicy
@@ -66,6 +69,7 @@ from .readers import Readers, went, wrong_after
 from .steering import Steering
 from .storage import Storage
 from .transfers import Transfer, Transfers
+from .trust import Trust
 
 __all__ = ["Session"]
 
@@ -86,7 +90,6 @@ class Session(Actor[Any]):
             self._policy = Policy(parts.config, seed=parts.seed)
         else:
             self._policy = RecordedPolicy(parts.config, parts.seed, parts.recording)
-        self._sidecar: Sidecar | None = None
         self._is_live = False
         self._segments: dict[ResourceKey, Segment] = {}
         self._assemblies: dict[ResourceKey, Assembly] = {}
@@ -101,6 +104,7 @@ class Session(Actor[Any]):
         self._storage = self.spawn(Storage, self.ref, store, config, parts.shelf, name="storage")
         self._hashing = self.spawn(Hashing, self.ref, parts.hasher, name="hashing", mailbox=HASHING_MAILBOX)
         self._transfers = Transfers(self._reporter)
+        self._trust = Trust(parts, self._reporter)
         self._neighbours = Neighbours(self, parts, self._transfers, reporter=self._reporter, storage=self._storage)
         self._cdns = Cdns(self, parts, self._decide, self._note)
         self._cdns.start()
@@ -158,8 +162,14 @@ class Session(Actor[Any]):
                 self.take_reply().fail(UnknownResource("this stream is HLS, and its playlists say what is there"))
             case m.Listed():
                 self._on_listed(message)
-            case m.HashesKnown(sidecar):
-                self._sidecar = sidecar
+            case m.HashesKnown() | m.HashesAbsent():
+                self._trust.know(message)
+                self._neighbours.is_silent = not self._trust.allows_offers
+            case m.AuditAnswered() | m.AuditUnanswered():
+                self._on_audit(message)
+            case m.Unaudited(key, assembly):
+                if self._assemblies.get(key) is assembly:
+                    self._follow(key, assembly.drop_peers())
             case m.PathwaysFound(pathways, steering):
                 self._cdns.found(pathways)
                 self._playlist.tell(m.CdnsInOrder(self._cdns.refs))
@@ -212,7 +222,7 @@ class Session(Actor[Any]):
             )
             return
         self._reporter.tell(r.Requested(segment, self.now_us, self._held.get(key)))
-        may_use_peers = key.kind is Kind.MEDIA and self._sidecar is not None
+        may_use_peers = key.kind is Kind.MEDIA and self._trust.allows_peers
         if may_use_peers and self._neighbours.join(key.rendition):
             self._decide(SwarmJoined(key.rendition))
         if key in self._held and key not in self._assemblies:
@@ -245,7 +255,7 @@ class Session(Actor[Any]):
             if key in self._held:
                 self._storage.tell(m.ReadStored(key, read.reader, offset, self._config.piece_bytes_max, reply))
                 return
-            if offset and self._digests(key) is None:
+            if offset and self._trust.digests(self._segments[key]) is None:
                 reply.fail(went(key))
                 return
         assembly = self._assembly(key)
@@ -303,11 +313,7 @@ class Session(Actor[Any]):
                 del self._segments[key]
         self._segments.update((segment.key, segment) for segment in listed.segments)
         self._seek(listed.segments)
-        media = tuple(
-            msgspec.structs.replace(segment, is_hashed=self._digests(segment.key) is not None)
-            for segment in listed.segments
-            if segment.key.kind is Kind.MEDIA
-        )
+        media = tuple(self._trust.listed(segment) for segment in listed.segments if segment.key.kind is Kind.MEDIA)
         self._decide(
             SegmentsListed(
                 rendition=rendition,
@@ -319,12 +325,12 @@ class Session(Actor[Any]):
 
     def _seek(self, segments: Sequence[Segment]) -> None:
         """See whether what a hash names lies on our disk already."""
-        if self._parts.shelf is None or self._sidecar is None:
+        if self._parts.shelf is None:
             return
         wanted = {
             segment.key: digests
             for segment in segments
-            if segment.key not in self._held and (digests := self._digests(segment.key)) is not None
+            if segment.key not in self._held and (digests := self._trust.digests(segment)) is not None
         }
         if wanted:
             self._sought.update(wanted)
@@ -358,17 +364,8 @@ class Session(Actor[Any]):
     def _assembly(self, key: ResourceKey) -> Assembly:
         assembly = self._assemblies.get(key)
         if assembly is None:
-            assembly = Assembly(
-                self._digests(key),
-                segment_bytes_max=self._config.segment_bytes_max,
-                hold_back_bytes=self._config.hold_back_bytes,
-            )
-            self._assemblies[key] = assembly
+            assembly = self._assemblies[key] = self._trust.assembly(self._segments[key])
         return assembly
-
-    def _digests(self, key: ResourceKey) -> Digests | None:
-        segment = self._segments[key]
-        return self._sidecar.digests(segment.uri, segment.byte_range) if self._sidecar is not None else None
 
     # -- transfers
 
@@ -435,6 +432,8 @@ class Session(Actor[Any]):
                     self._stop_transfers(key, source, reason)
                 case Completed(byte_count, verified):
                     self._on_completed(key, byte_count, verified)
+                case AuditDue():
+                    self._on_audit_due(key)
         if assembly is not None and self._assemblies.get(key) is assembly:
             self._answer(key, assembly)
 
@@ -456,9 +455,26 @@ class Session(Actor[Any]):
             self._reporter.tell(r.Polluted(key, source, self.now_us))
         self._decide(SourceBlamed(key=key, source=source, keep_bytes=self._assembly(key).end_bytes))
 
+    def _on_audit_due(self, key: ResourceKey) -> None:
+        for number, _ in self._transfers.of(key):
+            # As on completion: the end of the last one is on the way, and nobody waits for it.
+            self._transfers.end(number, self.now_us)
+            self._decide(TransferEnded(transfer=number))
+        self._decide(events.AuditDue(key=key))
+
+    def _on_audit(self, answer: m.AuditAnswered | m.AuditUnanswered) -> None:
+        event = self._trust.heard(answer)
+        question = answer.question
+        if self._assemblies.get(event.key) is not question.assembly:
+            self._reporter.tell(r.Lost("audit_late"))
+            return
+        self._decide(event)
+        if isinstance(answer, m.AuditAnswered):
+            self._follow(event.key, question.assembly.audited(question.ranges, answer.answers, answer.total_bytes))
+
     def _on_completed(self, key: ResourceKey, byte_count: int, verified: str) -> None:
         assembly = self._assemblies[key]
-        is_shareable = verified != "unverified" and key.kind is Kind.MEDIA
+        is_shareable = self._trust.is_shareable(key, verified)
         self._answer(key, assembly)
         copies = self._copies(key, byte_count)
         self._storage.tell(m.Put(key=key, data=assembly.take(), shareable=is_shareable, copies=copies))
@@ -487,7 +503,7 @@ class Session(Actor[Any]):
         assembly = self._assemblies.get(key)
         if assembly is None or (wasted and assembly.completed):
             return
-        if wasted and assembly.verified == "unverified":
+        if wasted and assembly.verified in {"unverified", "audited"}:
             # What comes next may be another version, and nothing would tell.
             self._break_readers(key, went(key), beyond=0)
         if wasted or key not in self._readers:
@@ -581,8 +597,23 @@ class Session(Actor[Any]):
                 self._reporter.tell(r.Failed(key, reason, self.now_us))
             case DropPartial(key):
                 self._settle(key, wasted=True)
+            case AuditAtCdn() | DropUnaudited():
+                self._act_on_audit(action)
             case WakeAt(time_us):
                 self.start_timer("policy", TimePassed(), delay_us=max(0, time_us - self.now_us))
+
+    def _act_on_audit(self, action: AuditAtCdn | DropUnaudited) -> None:
+        """What follows is told to ourselves: to decide again among the actions of one decision would mix the two."""
+        assembly = self._assemblies[action.key]
+        assert isinstance(assembly, AuditedAssembly), "nothing else is audited"
+        if isinstance(action, DropUnaudited):
+            self.ref.tell(m.Unaudited(action.key, assembly))
+            return
+        question = self._trust.question(self._segments[action.key], assembly)
+        if question.ranges:
+            self._cdns.ref(action.cdn).tell(question)
+        else:
+            self.ref.tell(m.AuditUnanswered(action.cdn, question, "costly", 0))
 
     def _begin(self, action: FetchFromCdn | RequestFromPeer, source: str, worker: ActorRef[Any]) -> Assembly:
         """Note a transfer that is about to start.  The policy counts bytes as the assembly does."""
@@ -611,15 +642,9 @@ class Session(Actor[Any]):
     def _note(self, text: str) -> None:
         self._reporter.tell(r.Happened(text, self.now_us))
 
-    def _hashes(self) -> str:
-        if self._sidecar is None:
-            return "none"
-        return "blocks" if self._sidecar.has_blocks else "segments"
-
     def _on_report(self, reply: Reply) -> None:
         sources = self._policy.source_states(self.now_us)
         for state in sources:
             state.sent_bytes = self._neighbours.sent_bytes(state.name)
-        hashes = self._hashes()
-        report = r.GetReport(sources, hashes, self._is_live, self.now_us, reply)
+        report = r.GetReport(sources, self._trust.hashes, self._is_live, self.now_us, reply)
         self._storage.tell(m.ReportStore(report, self._reporter))

@@ -23,6 +23,11 @@ class ViewerOutcome(msgspec.Struct, kw_only=True):
     wasted_bytes: int = 0  # came, and were thrown away or came twice
     wrong_bytes: int = 0  # of another's segment, and played
     sent_bytes: int = 0
+    audit_bytes: int = 0  # of CDNs, heads included
+    audited_bytes: int = 0  # of peers
+    audited_segments: int = 0
+    caught: int = 0  # audits that found something
+    missed: int = 0  # audits of segments with wrong bytes that found nothing
     requests: int = 0
 
 

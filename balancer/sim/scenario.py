@@ -70,6 +70,7 @@ class ViewerSpec(msgspec.Struct, frozen=True, kw_only=True):
     rtt_us: int = 2_000  # of its own line, each way together; a path adds both ends
     loss: float = 0.0  # share of packets; caps a flow (Mathis et al., 1997)
     behaviour: Behaviour = Behaviour.HONEST
+    changed_share: float = 1.0  # of each segment, in one piece: what a polluter sends otherwise
     buffer_us: int = 30_000_000  # the player asks for no more than this ahead
     seeks: tuple[tuple[int, int], ...] = ()  # (moment, segment)
     pauses: tuple[tuple[int, int], ...] = ()  # (moment, how long)
@@ -83,5 +84,6 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     viewers: tuple[ViewerSpec, ...] = ()
     length_us: int = 120_000_000
     swarm: bool = True
+    hashes: bool = True  # without, what peers send is audited, and offered on afterwards (announce_audited)
     neighbours: int = 30  # channels of a viewer at most
     connect_us: int = 1_000_000  # tracker, ICE and DTLS, measured between two pages

@@ -39,6 +39,7 @@ class Transfer:
         self.first_byte = first_byte
         self.kept_bytes = 0  # came and was not thrown away
         self.is_wrong = False
+        self.wrong = (0, 0)  # from and to which byte of the segment, where that matters: in audits
         self._due_us: int | None = None  # when its last byte will be there
         self._armed_us: int | None = None  # the next moment at which that is looked at
         self._hangs = False
@@ -216,6 +217,7 @@ class PeerTransfer(Transfer):
             self.failed("absent")
             return
         self.is_wrong = peer.spec.behaviour is Behaviour.POLLUTER or not peer.held[self.key]
+        self.wrong = peer.wrong_of(self.key)
         peer.uploads[id(self)] = self
         self.viewer.feed(TransferStarted(self.number, self.size_bytes))
         if self.is_running:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from ..events import (
     Action,
+    AuditAtCdn,
     BanPeer,
     BytesDiscarded,
     CancelTransfer,
     CdnAdded,
     DropPartial,
+    DropUnaudited,
     Event,
     FetchFromCdn,
     GiveUp,
@@ -31,11 +33,12 @@ from ..events import (
 )
 from ..mixing import share
 from ..model import Kind, ResourceKey
+from .audits import Audits
 from .flows import Link
 from .neighbours import Neighbours
 from .outcome import ViewerOutcome
 from .player import Player
-from .scenario import ViewerSpec
+from .scenario import Behaviour, ViewerSpec
 from .transfer import BLOCK_BYTES, CdnTransfer, PeerTransfer, Transfer
 
 if TYPE_CHECKING:
@@ -59,13 +62,16 @@ class Viewer:
         self.player = Player(world.scenario.stream, spec.buffer_us)
         self.strategy = make(world.scenario, place)
         self._heeds: Callable[[Event, int], bool] | None = getattr(self.strategy, "heeds", None)
-        self.verifies = bool(getattr(self.strategy, "verifies", True))
+        looks = bool(getattr(self.strategy, "verifies", True))
+        self.verifies = looks and world.scenario.hashes
+        self.audits = Audits(self) if looks and not world.scenario.hashes else None
         self.outcome = ViewerOutcome(viewer=place)
         self.is_here = False
         self.transfers: dict[int, Transfer] = {}
         self.uploads: dict[int, PeerTransfer] = {}  # by identity, in order of beginning
         self.held: dict[ResourceKey, bool] = {}  # whether it is right
-        self._parts: dict[ResourceKey, list[Transfer]] = {}
+        self.parts: dict[ResourceKey, list[Transfer]] = {}
+        self._wrong: dict[ResourceKey, tuple[int, int]] = {}  # of what is held and is not right
         self.neighbours = Neighbours(self)
         self._connected: dict[str, None] = {}  # CDNs
         self._wake_us = 0  # when the strategy is to be woken
@@ -247,8 +253,11 @@ class Viewer:
                     transfer.stop()
                     if isinstance(transfer, CdnTransfer):
                         self.neighbours.tell(transfer.key.rendition)
+            case AuditAtCdn() | DropUnaudited():
+                assert self.audits is not None, "only what is not hashed is audited"
+                self.audits.carry_out(action)
             case DropPartial() | GiveUp():
-                self._discard(action.key, 0)
+                self.discard(action.key, 0)
                 if isinstance(action, GiveUp):
                     world.at(world.now_us + _RETRY_US, self._ask_again, action.key)
             case BanPeer():
@@ -281,7 +290,7 @@ class Viewer:
 
     def _started(self, transfer: Transfer) -> None:
         self.transfers[transfer.number] = transfer
-        self._parts.setdefault(transfer.key, []).append(transfer)
+        self.parts.setdefault(transfer.key, []).append(transfer)
         transfer.begin()
         if isinstance(transfer, CdnTransfer):
             self.neighbours.tell(transfer.key.rendition)
@@ -318,27 +327,31 @@ class Viewer:
     def blamed(self, transfer: Transfer) -> None:
         """Its first block was wrong."""
         keep = transfer.first_byte
-        self._discard(transfer.key, keep)
+        self.discard(transfer.key, keep)
         self.feed(SourceBlamed(transfer.key, transfer.label, keep))
 
     def completed(self, key: ResourceKey) -> None:
         """All bytes came; blocks are verified as they come, but for those that several sources made."""
+        if self.audits is not None and self.audits.is_due(key):
+            return
         size = self.world.scenario.stream.size_bytes(key.rendition)
-        wrong = next((part for part in self._parts.get(key, []) if part.is_wrong and part.kept_bytes), None)
+        wrong = next((part for part in self.parts.get(key, []) if part.is_wrong and part.kept_bytes), None)
         if wrong is not None and self.verifies:
             # Its source was left in the middle of a block: nobody knows yet whose bytes are wrong.
             keep = wrong.first_byte // BLOCK_BYTES * BLOCK_BYTES
-            suspects = tuple(part.label for part in self._parts[key] if part.first_byte < keep + BLOCK_BYTES)
-            self._discard(key, keep)
+            suspects = tuple(part.label for part in self.parts[key] if part.first_byte < keep + BLOCK_BYTES)
+            self.discard(key, keep)
             self.feed(BytesDiscarded(key, suspects, keep))
             return
         left = 0 if key in self.held else size
         is_right = True
-        for part in self._parts.pop(key, []):
+        for part in self.parts.pop(key, []):
             used = min(part.kept_bytes, left)
             left -= used
             self.outcome.wasted_bytes += part.kept_bytes - used
-            is_right = is_right and (not part.is_wrong or not used)
+            if part.is_wrong and used and (self.audits is None or self.audits.is_wrong(part)):
+                is_right = False
+                self._wrong[key] = part.wrong
             if isinstance(part, PeerTransfer):
                 self.outcome.peer_bytes += used
             else:
@@ -348,12 +361,22 @@ class Viewer:
         self.neighbours.hold(key)
         self._hand_over(key)
 
-    def _discard(self, key: ResourceKey, keep_bytes: int) -> None:
-        for part in self._parts.get(key, []):
+    def wrong_of(self, key: ResourceKey) -> tuple[int, int]:
+        """From and to which byte what this viewer sends of a segment is not right."""
+        if self.spec.behaviour is not Behaviour.POLLUTER:
+            return self._wrong.get(key, (0, 0))
+        size = self.world.scenario.stream.size_bytes(key.rendition)
+        length = max(1, int(size * self.spec.changed_share))
+        start = int(share(self.world.scenario.seed, self.place, key.number, 23) * (size - length + 1))
+        return start, start + length
+
+    def discard(self, key: ResourceKey, keep_bytes: int) -> None:
+        """What came of it from there on is thrown away."""
+        for part in self.parts.get(key, []):
             kept = max(0, min(part.kept_bytes, keep_bytes - part.first_byte))
             self.outcome.wasted_bytes += part.kept_bytes - kept
             part.kept_bytes = kept
         if keep_bytes == 0:
-            running = [part for part in self._parts.pop(key, []) if part.number in self.transfers]
+            running = [part for part in self.parts.pop(key, []) if part.number in self.transfers]
             if running:
-                self._parts[key] = running
+                self.parts[key] = running

@@ -119,7 +119,8 @@ class World:
                 uri="",
                 start_us=number * stream.duration_us,
                 duration_us=stream.duration_us,
-                is_hashed=True,
+                is_hashed=self.scenario.hashes,
+                is_audited=not self.scenario.hashes,
             )
             for number in range(max(0, end - stream.window) if stream.is_live else 0, end)
         )

@@ -37,13 +37,14 @@ def test_every_setting_says_its_unit_or_is_a_count_or_a_share():
     )
     counts = {
         "prefetch_segments",
+        "audit_ranges",
         "circuit_failures",
         "released_share_kept",
         "move_gain",
         "switch_gain",
         "swarm_viewers_min",
     }
-    switches = {"metered", "upload"}
+    switches = {"metered", "upload", "audit", "announce_audited", "log_viewers"}
     for name in BalancerConfig.__struct_fields__:
         assert name.endswith(units) or name in counts | switches, name
 

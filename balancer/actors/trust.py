@@ -1,0 +1,112 @@
+"""What vouches for the bytes of a session's resources, in this order:
+
+    a sidecar of hashes       whatever the source
+    an audit (audit.py)       for peers' bytes, where it is known that there are no hashes
+    nothing                   CDNs only
+
+A part of the session.  Which CDN audits, and how often, is the policy's decision; what
+its answer means, the assembly's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from shoal.runtime import ActorRef
+
+from ..assembly import Assembly
+from ..audited_assembly import AuditedAssembly
+from ..events import AuditEnded, AuditFailed
+from ..integrity import Digests, Sidecar
+from ..model import Kind, ResourceKey, Segment, SourceKind, source_label
+from . import messages as m
+from . import reporter as r
+from .parts import SessionParts
+
+__all__ = ["Trust"]
+
+_MEDIA = Kind.MEDIA
+_NUMBER_BYTES = 8  # 64 bits: over a segment of 64 MiB, no place is likelier than another by more than 4e-12
+
+
+class Trust:
+    def __init__(self, parts: SessionParts, reporter: ActorRef[Any]) -> None:
+        self._config = parts.config
+        self._random_bytes = parts.random_bytes
+        self._reporter = reporter
+        self._sidecar: Sidecar | None = None
+        self._audits = False
+
+    def know(self, message: m.HashesKnown | m.HashesAbsent) -> None:
+        """Hashes came, or never will.  What is under way is finished as it began."""
+        if isinstance(message, m.HashesKnown):
+            self._sidecar = message.sidecar
+        self._audits = self._sidecar is None and self._config.audit
+
+    @property
+    def allows_peers(self) -> bool:
+        """Whether wrong bytes of a peer could be told from right ones."""
+        return self._sidecar is not None or self._audits
+
+    @property
+    def allows_offers(self) -> bool:
+        """Whether peers may be told what we hold."""
+        return self._sidecar is not None or (self._audits and self._config.announce_audited)
+
+    @property
+    def hashes(self) -> str:
+        """For the report."""
+        if self._sidecar is None:
+            return "none"
+        return "blocks" if self._sidecar.has_blocks else "segments"
+
+    def digests(self, segment: Segment) -> Digests | None:
+        return self._sidecar.digests(segment.uri, segment.byte_range) if self._sidecar is not None else None
+
+    def listed(self, segment: Segment) -> Segment:
+        """The segment as the policy knows it."""
+        return msgspec.structs.replace(
+            segment, is_hashed=self.digests(segment) is not None, is_audited=self._audits and segment.key.kind is _MEDIA
+        )
+
+    def is_shareable(self, key: ResourceKey, verified: str) -> bool:
+        """No hash vouches for what came from a CDN, or was held against one: others get it if they are to."""
+        is_offered = verified in {"blocks", "segment"} or (self._audits and self._config.announce_audited)
+        return is_offered and key.kind is _MEDIA
+
+    def assembly(self, segment: Segment) -> Assembly:
+        if self._audits and segment.key.kind is _MEDIA:
+            return AuditedAssembly(
+                segment_bytes_max=self._config.segment_bytes_max,
+                known_bytes=segment.byte_range.length if segment.byte_range is not None else None,
+                share=self._config.audit_share,
+                ranges_max=self._config.audit_ranges,
+            )
+        return Assembly(
+            self.digests(segment),
+            segment_bytes_max=self._config.segment_bytes_max,
+            hold_back_bytes=self._config.hold_back_bytes,
+        )
+
+    def question(self, segment: Segment, assembly: AuditedAssembly) -> m.Audit:
+        """Drawn now, when all bytes of peers are there: no peer can know what is going to be looked at."""
+        drawn = self._random_bytes(assembly.numbers_wanted * _NUMBER_BYTES)
+        numbers = [int.from_bytes(drawn[at : at + _NUMBER_BYTES]) for at in range(0, len(drawn), _NUMBER_BYTES)]
+        return m.Audit(segment, assembly, assembly.audit(numbers))
+
+    def heard(self, answer: m.AuditAnswered | m.AuditUnanswered) -> AuditEnded | AuditFailed:
+        """Count what it cost, and say it as the policy hears it."""
+        key: ResourceKey = answer.question.segment.key
+        source = source_label(SourceKind.CDN, answer.cdn)
+        match answer:
+            case m.AuditAnswered(cdn, _, answers):
+                byte_count = sum(map(len, answers))
+                self._reporter.tell(r.Audited(source, byte_count))
+                return AuditEnded(key=key, cdn=cdn, byte_count=byte_count)
+            case m.AuditUnanswered(cdn, question, reason, byte_count):
+                question.assembly.audit_failed(question.ranges, byte_count)
+                self._reporter.tell(r.Audited(source, byte_count))
+                self._reporter.tell(r.Lost(f"audit_{reason}"))
+                return AuditFailed(key=key, cdn=cdn, reason=reason, byte_count=byte_count)
