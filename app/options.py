@@ -139,6 +139,11 @@ def _add_peer_options(parser: argparse.ArgumentParser) -> None:
     )
     peers.add_argument("--upload-max", metavar="MBIT", help="most that is uploaded, in Mbit/s on the line (no limit)")
     peers.add_argument(
+        "--no-peers",
+        action="store_true",
+        help="begin without the viewer's consent: no tracker is asked, no address gathered (SIGUSR2: it is given)",
+    )
+    peers.add_argument(
         "--no-audit", action="store_true", help="without hashes, use no peers, instead of auditing what they send"
     )
     peers.add_argument(
@@ -167,6 +172,7 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
         headers=tuple(_header(header) for header in args.header),
         steering=not args.no_steering,
         peers=_peer_options(args),
+        are_peers_allowed=not args.no_peers,
         allowed_hosts=frozenset(host.lower() for host in args.allow_host),
         allow_private=args.allow_private,
         config=_with_audits(balancer_config(args.config), args),

@@ -26,6 +26,7 @@ class PageOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     cdns: dict[str, str] = {}
     trackers: tuple[str, ...] = ()
     allow_private: bool = False
+    are_peers_allowed: bool = True
 
 
 class PageStream:
@@ -59,6 +60,10 @@ class PageStream:
         self._session.delivered(key, len(data))
         return data
 
+    async def allow_peers(self, allowed: bool) -> None:
+        """The viewer agrees to peers, or withdraws that; without it no tracker is asked and no address gathered."""
+        await self._session.allow_peers(allowed=allowed)
+
     async def report(self) -> str:
         """The SessionReport as JSON."""
         return msgspec.json.encode(await self._session.report()).decode()
@@ -74,7 +79,11 @@ async def open_page_stream(options: str) -> PageStream:
     session = await stack.enter_async_context(
         open_session(
             SessionOptions(
-                url=wanted.url, cdns=wanted.cdns, trackers=wanted.trackers, allow_private=wanted.allow_private
+                url=wanted.url,
+                cdns=wanted.cdns,
+                trackers=wanted.trackers,
+                allow_private=wanted.allow_private,
+                are_peers_allowed=wanted.are_peers_allowed,
             )
         )
     )

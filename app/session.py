@@ -27,6 +27,7 @@ import msgspec
 
 from shoal.balancer.actors import CdnSource, Session, SessionParts
 from shoal.balancer.actors.messages import (
+    AllowPeers,
     Delivered,
     FindResource,
     GetPlaylist,
@@ -96,6 +97,7 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     steering: bool = True  # a steering server that the playlist names is followed
     store: str | None = None  # a folder that sessions of this machine share; None: in memory alone
     store_bytes_max: int = STORE_BYTES_MAX  # in that folder; memory has config.store_bytes_max
+    are_peers_allowed: bool = True  # at the beginning: without consent no tracker is asked and no address gathered
     record: str | None = None  # a file that all events and decisions are written to, for a replay
 
 
@@ -164,6 +166,14 @@ class StreamSession:
         """Bytes of `key` went to a player."""
         self._ref.tell(Delivered(key, byte_count))
 
+    async def allow_peers(self, *, allowed: bool) -> None:
+        """The viewer agrees to peers, or withdraws that.
+
+        Returns when it holds: from then on nothing is asked of trackers and sent to
+        peers, until the viewer agrees again.  What is under way goes on from a CDN.
+        """
+        await self._ref.ask(AllowPeers(allowed), timeout_s=5.0)
+
     async def report(self) -> SessionReport:
         return cast("SessionReport", await self._ref.ask(GetReport(), timeout_s=5.0))
 
@@ -212,6 +222,7 @@ async def open_session(
             signaling=transports.signaling,
             shelf=transports.shelf,
             trackers=options.trackers,
+            are_peers_allowed=options.are_peers_allowed,
             swarm_id=options.swarm_id,
             scheme=scheme_named(options.swarm_scheme),
             sidecar_url=None if options.hashes == "none" else urljoin(options.url, _sidecar(options)),

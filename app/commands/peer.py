@@ -11,6 +11,7 @@ from ..console import Console
 from ..follow import follow
 from ..options import add_stream_options, stream_options
 from ..session import StreamSession, open_session
+from .consent import hearing_consent
 from .signals import until_stopped
 
 EXAMPLE = "shoal peer https://a.example/hls/stream.m3u8 --tracker wss://tracker.example"
@@ -34,7 +35,7 @@ async def run(args: argparse.Namespace, console: Console) -> int:
     options = stream_options(args)
     if not options.trackers:
         raise ConfigurationError("a peer needs --tracker URL to be found by others")
-    async with open_session(options) as session:
+    async with open_session(options) as session, hearing_consent(session, console):
         await until_stopped(_serve(session, console, every=args.renditions == "all", lead_s=args.lead))
         report = await session.report()
     sent = sum(source.sent_bytes for source in report.sources)

@@ -17,6 +17,7 @@ from ..console import Console
 from ..options import add_stream_options, stream_options
 from ..proxy import Proxy
 from ..session import is_dash, open_session
+from .consent import hearing_consent
 from .signals import until_stopped
 
 EXAMPLE = "shoal play https://a.example/hls/stream.m3u8 --cdn b=https://b.example/hls/stream.m3u8"
@@ -31,7 +32,7 @@ async def run(args: argparse.Namespace, console: Console) -> int:
     _require_libav()
     if is_dash(options):
         raise ConfigurationError("PyAV's libav reads no DASH; shoal proxy serves it to a player that does")
-    async with open_session(options) as session, Proxy(session) as proxy:
+    async with open_session(options) as session, hearing_consent(session, console), Proxy(session) as proxy:
         await session.playlist()  # says what is wrong with the stream before a player does
         result: dict[str, Any] = {}
         await until_stopped(_play(proxy.url, console, result))

@@ -12,6 +12,7 @@ from ..console import Console
 from ..options import add_stream_options, port_number, stream_options
 from ..proxy import Proxy
 from ..session import StreamSession, open_session
+from .consent import hearing_consent
 from .signals import until_stopped
 
 DRAIN_S = 5.0  # a segment of 6 s that a player downloads faster than it plays is through by then
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(args: argparse.Namespace, console: Console) -> int:
     options = stream_options(args)
-    async with open_session(options) as session:
+    async with open_session(options) as session, hearing_consent(session, console):
         await until_stopped(_serve(session, args, console))
         report = await session.report()
     console.event(

@@ -24,6 +24,7 @@ from ..pathways import Pathways, Routes
 
 __all__ = [
     "TAKE_IN_TIMEOUT_S",
+    "AllowPeers",
     "Announce",
     "AnnounceNow",
     "Audit",
@@ -146,6 +147,12 @@ class FindResource(msgspec.Struct, frozen=True):
     rendition: int
     name: str  # as formats/dash/names.py has them
     byte_range: ByteRange | None = None  # of a rendition that is one file
+
+
+class AllowPeers(msgspec.Struct, frozen=True):
+    """Whether the viewer agrees to peers.  Asked; answered once it holds: without consent there is no peer left."""
+
+    allowed: bool
 
 
 class GetReport(msgspec.Struct, frozen=True):

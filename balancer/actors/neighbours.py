@@ -55,6 +55,9 @@ class Neighbours:
         self._shareable: dict[int, set[int]] = {}  # per rendition: media numbers that may be uploaded
         self._sent_bytes: dict[str, int] = {}  # by label
         self._is_announce_due = False
+        self._are_allowed = parts.are_peers_allowed
+        self._withdrawals = 0
+        self._held_back: dict[int, None] = {}  # renditions whose swarms are joined once the viewer agrees
         self.is_silent = False  # we hold nothing that may be offered, whatever comes
         cap = parts.config.upload_bytes_per_s
         self._pace = None if cap is None else Pace(cap)
@@ -64,6 +67,31 @@ class Neighbours:
 
     def __contains__(self, peer: object) -> bool:
         return peer in self._links
+
+    # -- consent
+
+    def agree(self) -> list[int]:
+        """The viewer agrees to peers; which swarms were joined now."""
+        self._are_allowed = True
+        held_back, self._held_back = self._held_back, {}
+        return [rendition for rendition in held_back if self.join(rendition)]
+
+    def withdraw(self) -> list[str]:
+        """The viewer does not agree to peers (any more); who is to go, and was told so.
+
+        From now on no tracker is asked, no address is gathered, and no channel is open.
+        """
+        self._are_allowed = False
+        self._withdrawals += 1
+        for rendition, swarms in self._swarms.items():
+            self._held_back[rendition] = None
+            for swarm in swarms:
+                swarm.stop()  # it says `stopped` to its tracker, and withdraws its offers
+        self._swarms.clear()
+        self._own_ids.clear()  # who agrees again comes as somebody else
+        for link in self._links.values():
+            link.ref.tell(m.Close("the viewer does not agree to peers"))
+        return list(self._links)
 
     # -- swarms and channels
 
@@ -79,6 +107,9 @@ class Neighbours:
         info_hash = self._info_hashes.get(rendition)
         if info_hash is None or rendition in self._swarms:
             return False
+        if not self._are_allowed:
+            self._held_back[rendition] = None
+            return False
         if parts.config.metered or parts.connector is None or parts.signaling is None or not parts.trackers:
             return False
         peer_id = parts.scheme.peer_id(random.Random(int.from_bytes(parts.random_bytes(16))))
@@ -90,7 +121,7 @@ class Neighbours:
                 parts.connector,
                 parts.signaling,
                 parts.config,
-                name=f"swarm-{rendition}-{place}",
+                name=f"swarm-{rendition}-{place}-{self._withdrawals}",  # the one before may still be ending
                 rendition=rendition,
                 tracker=tracker,
                 info_hash=info_hash,
@@ -104,6 +135,9 @@ class Neighbours:
     def take(self, opened: m.ChannelOpened) -> PeerJoined | None:
         """Give the channel an actor; what the policy is to hear of it, or None if it was refused."""
         peer, channel = opened.peer_id, opened.channel
+        if not self._are_allowed:
+            self._session.start_task(channel.close("the viewer does not agree to peers"), name="refuse")
+            return None
         if peer in self._links or len(self._links) >= self._parts.config.peers_max:
             # The same peer twice, or one too many: the one that is here stays.
             reason = "already connected" if peer in self._links else "peers_max"

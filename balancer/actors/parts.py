@@ -38,6 +38,7 @@ class SessionParts(msgspec.Struct, frozen=True, kw_only=True):
     signaling: Signaling | None = None
     shelf: Shelf | None = None  # without one, the store is in memory alone
     trackers: tuple[str, ...] = ()
+    are_peers_allowed: bool = True  # at the beginning; AllowPeers changes it
     swarm_id: str | None = None
     scheme: Scheme = msgspec.field(default_factory=Scheme23)  # how swarms and peers are named
     sidecar_url: str | None = None

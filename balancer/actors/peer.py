@@ -263,6 +263,8 @@ class Peer(Actor[Any]):
     async def _leave(self, reason: str) -> None:
         """Close, say so once, and stop; the running transfer fails first, as events.py promises."""
         transfer, self._transfer = self._transfer, None
+        if self._upload is not None:
+            self._upload.cancel()
         if transfer is not None:
             await self._session.send(TransferFailed(transfer=transfer, reason="closed"))
         for what, count in msgspec.structs.asdict(self._protocol.statistics()).items():

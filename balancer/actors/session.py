@@ -202,6 +202,9 @@ class Session(Actor[Any]):
                 self._reporter.tell(message)
             case m.MayUpload(byte_count):
                 self.take_reply().set(self._neighbours.upload_delay_us(byte_count))
+            case m.AllowPeers(allowed):
+                self._on_consent(allowed=allowed)
+                self.take_reply().set(None)
             case m.AnnounceNow():
                 self._neighbours.announce()
             case TimePassed():
@@ -630,6 +633,14 @@ class Session(Actor[Any]):
         if joined is not None:
             self._decide(joined)
             self._neighbours.welcome(joined)
+
+    def _on_consent(self, *, allowed: bool) -> None:
+        if allowed:
+            for rendition in self._neighbours.agree():
+                self._decide(SwarmJoined(rendition))
+        else:
+            for peer in self._neighbours.withdraw():
+                self._on_peer_left(peer, "the viewer does not agree to peers")
 
     def _on_peer_left(self, peer: str, reason: str) -> None:
         if self._neighbours.leave(peer, reason):

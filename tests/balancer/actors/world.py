@@ -126,6 +126,7 @@ class World:
         first: str | None = None,  # the CDN that is asked first, since it is preferred a little
         record: str | None = None,
         shelf: Shelf | None = None,
+        are_peers_allowed: bool = True,
         **config: Any,
     ) -> AsyncIterator[StreamSession]:
         """A session on a host of its own.  Everything it draws comes from the world's seed and its name."""
@@ -142,6 +143,7 @@ class World:
             config=load(config),
             seed=source.getrandbits(32) if seed is None else seed,
             record=record,
+            are_peers_allowed=are_peers_allowed,
         )
         try:
             async with ActorSystem(fixed_cost_ns=1000, loop_delay_interval_us=None) as system:
