@@ -138,6 +138,7 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     announce_delay_us: Time = 50 * _MS  # changes come in bursts, and an announcement replaces the one before
     report_segments_max: Some = 2_000  # stories kept: an hour of 2 s segments
     report_log_lines_max: Some = 500
+    log_viewers: bool = False  # peer ids and addresses in logs, for whoever looks for a fault; else peer-1, peer-2
 
     # --- trackers ---
     offers_open_max: Count = 5  # per swarm: what p2p-media-loader sends, and a certificate each to make

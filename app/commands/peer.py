@@ -13,6 +13,7 @@ from ..options import add_stream_options, stream_options
 from ..session import StreamSession, open_session
 from .consent import hearing_consent
 from .signals import until_stopped
+from .totals import bytes_by_source
 
 EXAMPLE = "shoal peer https://a.example/hls/stream.m3u8 --tracker wss://tracker.example"
 
@@ -43,7 +44,7 @@ async def run(args: argparse.Namespace, console: Console) -> int:
         "ended",
         f"{sent} bytes were sent to {sum(1 for source in report.sources if source.sent_bytes)} peers",
         sent_bytes=sent,
-        bytes_by_source={source.name: source.used_bytes for source in report.sources if source.used_bytes},
+        bytes_by_source=bytes_by_source(report),
     )
     return 0
 

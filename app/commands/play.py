@@ -19,6 +19,7 @@ from ..proxy import Proxy
 from ..session import is_dash, open_session
 from .consent import hearing_consent
 from .signals import until_stopped
+from .totals import bytes_by_source
 
 EXAMPLE = "shoal play https://a.example/hls/stream.m3u8 --cdn b=https://b.example/hls/stream.m3u8"
 
@@ -37,7 +38,7 @@ async def run(args: argparse.Namespace, console: Console) -> int:
         result: dict[str, Any] = {}
         await until_stopped(_play(proxy.url, console, result))
         report = await session.report()
-    sources = {source.name: source.used_bytes for source in report.sources if source.used_bytes}
+    sources = bytes_by_source(report)
     console.event(
         "ended",
         f"start-up {result.get('startup_ms') or 0:.0f} ms, rebuffering {result.get('rebuffer_s', 0):.2f} s, "

@@ -14,6 +14,7 @@ from ..proxy import Proxy
 from ..session import StreamSession, open_session
 from .consent import hearing_consent
 from .signals import until_stopped
+from .totals import bytes_by_source
 
 DRAIN_S = 5.0  # a segment of 6 s that a player downloads faster than it plays is through by then
 DRAIN_S_MAX = 3600.0
@@ -58,7 +59,7 @@ async def run(args: argparse.Namespace, console: Console) -> int:
         "ended",
         f"{sum(segment.delivered_bytes for segment in report.segments)} bytes were delivered",
         delivered_bytes=sum(segment.delivered_bytes for segment in report.segments),
-        bytes_by_source={source.name: source.used_bytes for source in report.sources if source.used_bytes},
+        bytes_by_source=bytes_by_source(report),
     )
     return 0
 

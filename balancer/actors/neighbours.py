@@ -15,6 +15,7 @@ from shoal.runtime import Actor, ActorRef
 
 from ..events import PeerJoined
 from ..model import Kind, ResourceKey, SourceKind, source_label
+from ..pseudonyms import without_addresses
 from ..rates import Pace
 from . import messages as m
 from . import reporter as r
@@ -57,6 +58,7 @@ class Neighbours:
         self._is_announce_due = False
         self._are_allowed = parts.are_peers_allowed
         self._withdrawals = 0
+        self._met_count = 0
         self._held_back: dict[int, None] = {}  # renditions whose swarms are joined once the viewer agrees
         self.is_silent = False  # we hold nothing that may be offered, whatever comes
         cap = parts.config.upload_bytes_per_s
@@ -147,18 +149,20 @@ class Neighbours:
                 for swarm in self._swarms.get(opened.rendition, ()):
                     swarm.tell(m.PeerGone(peer))  # else it would count as linked there, and take a place, for good
             return None
+        self._met_count += 1
         ref = self._session.spawn(
             Peer,
             self._session.ref,
             self._storage,
             self._parts.config,
-            name=f"peer-{opened.rendition}-{peer}",
+            name=f"peer-{opened.rendition}-{self._met_count}",  # in the runtime's logs: no peer id
             peer=peer,
             rendition=opened.rendition,
             channel=channel,
             tamper=self._parts.tamper,
         )
         self._links[peer] = _Link(opened.rendition, ref)
+        self._reporter.tell(r.Met(peer))
         for swarm in self._swarms.get(opened.rendition, ()):
             swarm.tell(m.PeerMet(peer))
         return PeerJoined(
@@ -174,7 +178,8 @@ class Neighbours:
         link = self._links[joined.peer]
         if not link.is_banned:
             link.is_welcome = True
-            self._note(f"{joined.peer} joined ({joined.address})")
+            where = f" ({joined.address})" if self._parts.config.log_viewers else ""
+            self._note(f"{joined.peer} joined{where}")
             link.ref.tell(self._holdings(link.rendition))
 
     def ban(self, peer: str, reason: str) -> None:
@@ -198,7 +203,7 @@ class Neighbours:
         for swarm in self._swarms.get(link.rendition, ()):
             swarm.tell(m.PeerGone(peer))
         if link.is_welcome:
-            self._note(f"{peer} left: {reason}")
+            self._note(f"{peer} left: {reason if self._parts.config.log_viewers else without_addresses(reason)}")
         return True
 
     # -- what they are told

@@ -15,6 +15,7 @@ from shoal.runtime import Actor, Reply
 
 from ..config import BalancerConfig
 from ..model import ResourceKey, Segment, is_peer
+from ..pseudonyms import Pseudonyms
 from ..report import PartStory, SegmentStory, SessionReport, SourceState, StoreState
 from .messages import Delivered
 
@@ -26,6 +27,7 @@ __all__ = [
     "GetReport",
     "Happened",
     "Lost",
+    "Met",
     "PartBegan",
     "PartEnded",
     "PartGrew",
@@ -120,6 +122,12 @@ class Lost(msgspec.Struct, frozen=True):
     count: int = 1
 
 
+class Met(msgspec.Struct, frozen=True):
+    """A peer with this id is connected; logs give it another name."""
+
+    peer: str
+
+
 class GetReport(msgspec.Struct):
     """The session adds what it alone knows, and the store its part; `reply` gets a SessionReport."""
 
@@ -144,6 +152,7 @@ class Reporter(Actor[Any]):
         self._peers_known: deque[str] = deque()  # of the two above, in the order in which they came
         self._dropped: Counter[str] = Counter()
         self._log: list[str] = []
+        self._pseudonyms = Pseudonyms(PEERS_MAX)
 
     def on_start(self) -> None:
         if self._began_us is None:
@@ -197,6 +206,8 @@ class Reporter(Actor[Any]):
                 self._note(f"{_name(key)} failed: {error}", at_us)
             case Happened(text, at_us):
                 self._note(text, at_us)
+            case Met(peer):
+                self._pseudonyms.meet(peer)
             case Lost(reason, count):
                 self._dropped[reason] += count
             case GetReport():
@@ -268,6 +279,8 @@ class Reporter(Actor[Any]):
         self._note(f"{_name(key)}: wrong bytes from {source} were caught", at_us)
 
     def _note(self, text: str, at_us: int) -> None:
+        if not self._config.log_viewers:
+            text = self._pseudonyms.apply(text)
         self._log.append(f"{self._since(at_us) / 1e6:8.3f} {text}")
         if len(self._log) > self._config.report_log_lines_max:
             del self._log[0]

@@ -18,8 +18,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from shoal.runtime import Actor, ActorRef, MailboxSettings, Overflow, Reply, Supervision
 
 from .. import events

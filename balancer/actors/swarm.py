@@ -33,6 +33,7 @@ from shoal.transports.sansio.signaling import (
 )
 
 from ..config import BalancerConfig
+from ..pseudonyms import without_addresses
 from .messages import Banned, ChannelOpened, Noted, PeerGone, PeerMet
 from .reporter import Lost
 
@@ -249,7 +250,10 @@ class Swarm(Actor[Any]):
         try:
             await work
         except TransportError as error:
-            await self._session.send(Noted(f"{event.peer_id} could not be connected: {error}"))
+            who, why = "a peer", without_addresses(str(error))
+            if self._config.log_viewers:
+                who, why = event.peer_id, str(error)
+            await self._session.send(Noted(f"{who} could not be connected: {why}"))
             await self.ref.send(_Failed(event.peer_id, event.offer_id))
 
     async def _make_answer(self, event: OfferReceived) -> None:

@@ -119,7 +119,7 @@ async def reader(swarm: Swarm, config: BalancerConfig) -> AsyncIterator[Reader]:
 
 # Whatever is not waited for comes from peers alone, so that each of them is put to the test.
 PACE_S = 0.3  # between two segments: time for what is fetched ahead to come from peers
-PEERS_FIRST = BalancerConfig(prefetch_us=3_000_000, cdn_prefetch_deadline_us=1_000)
+PEERS_FIRST = BalancerConfig(prefetch_us=3_000_000, cdn_prefetch_deadline_us=1_000, log_viewers=True)
 
 
 class Met(NamedTuple):

@@ -41,7 +41,7 @@ class Session:
 
 def with_one_peer(**config: int) -> tuple[Neighbours, Session]:
     session = Session()
-    parts = SimpleNamespace(config=BalancerConfig(**config), tamper=None)
+    parts = SimpleNamespace(config=BalancerConfig(**config), tamper=None, are_peers_allowed=True)
     transfers = SimpleNamespace(from_cdns=lambda _: ())
     neighbours = Neighbours(session, parts, transfers, reporter=Told(), storage=Told())  # type: ignore[arg-type]
     channel: Any = SimpleNamespace(fingerprint=None, remote_address="192.0.2.1")

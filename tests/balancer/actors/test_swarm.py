@@ -166,7 +166,7 @@ def test_a_polluter_is_caught_and_banned_and_nothing_wrong_is_shown() -> None:
             states = sorted(state.state for state in peers_of(report).values())
             assert len(states) == 2
             assert states[0] == "banned"
-            assert any("wrong bytes from peer:" in line for line in report.log)
+            assert any("wrong bytes from peer-" in line for line in report.log)
             polluted = [one for one in report.segments if one.polluted]
             assert len(polluted) == 1  # caught at its first wrong block, it is asked no more
             assert all(one.verified == "blocks" for one in polluted)
