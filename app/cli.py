@@ -36,7 +36,7 @@ COMMANDS = {
     "proxy": "a local HTTP server in front of a stream, for any player",
     "play": "play a stream through the proxy, without a window, and say how it went",
     "peer": "fetch a stream and serve it to other viewers",
-    "tracker": "a WebTorrent tracker for one machine",
+    "tracker": "a WebTorrent tracker, for one machine or as one of several nodes",
     "steer": "a content steering server: which CDN players go to, changed while they play",
     "sim": "simulated swarms: policies against each other, and recorded sessions again",
 }

@@ -9,6 +9,8 @@ Every path is the tracker's; a request that is no WebSocket handshake gets 426.
 With `tokens`, who comes without one that counts gets 403 (tracker_tokens.py).
 Figures for Prometheus are served at /metrics of another address, `start_metrics`:
 whoever reaches the tracker has no business with them.
+With `nodes`, its peers meet those of the tracker's other nodes (tracker_redis.py);
+limits and tokens are counted by each node for itself.
 A client that does not read what it is sent is closed: the queue for each has a
 limit.  A client that vanished is noticed by pings.  No TLS: put a server that
 has it in front, and raise `sockets_per_address_max`, since all come from there.
@@ -28,7 +30,10 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from shoal.transports.errors import ConnectFailed
 
 from .tracker_core import TrackerCore, TrackerLimits, TrackerStatistics
+from .tracker_messages import Far
 from .tracker_metrics import METRICS_TYPE, metrics_text
+from .tracker_nodes import NodesStatistics
+from .tracker_redis import RedisNodes
 from .tracker_tokens import TOKEN_PARAMETER, TokenRefused, Tokens
 
 __all__ = ["Tracker"]
@@ -96,20 +101,31 @@ class Tracker:
     """A tracker on one address.  `seed` makes the choice of peers repeatable."""
 
     def __init__(
-        self, limits: TrackerLimits | None = None, *, tokens: Tokens | None = None, seed: int | None = None
+        self,
+        limits: TrackerLimits | None = None,
+        *,
+        tokens: Tokens | None = None,
+        nodes: RedisNodes | None = None,
+        seed: int | None = None,
     ) -> None:
         self.limits = limits or TrackerLimits()
         self._tokens = tokens
-        self._core = TrackerCore(random.Random(seed), self.limits)
+        self._nodes = nodes
+        self._core = TrackerCore(random.Random(seed), self.limits, None if nodes is None else nodes.nodes)
         self._clients: dict[int, _Client] = {}
         self._numbers = itertools.count(1)
         self._runner: web.AppRunner | None = None
         self._metrics_runner: web.AppRunner | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
-        """Listen, and return the port (a free one when `port` is 0).  ConnectFailed if it is taken."""
+        """Listen, and return the port (a free one when `port` is 0).
+
+        ConnectFailed if it is taken, or if there are to be other nodes and the way to them is not there.
+        """
         if self._runner is not None:
             raise RuntimeError("the tracker is running; aclose() it first")
+        if self._nodes is not None:
+            await self._nodes.start(self._core, self._post)
         self._runner = _runner("/{path:.*}", self._serve)
         return await self._listen(self._runner, host, port)
 
@@ -135,6 +151,8 @@ class Tracker:
         metrics, self._metrics_runner = self._metrics_runner, None
         if metrics is not None:
             await metrics.cleanup()
+        if self._nodes is not None:
+            await self._nodes.aclose()
         runner, self._runner = self._runner, None
         if runner is None:
             return
@@ -143,6 +161,10 @@ class Tracker:
 
     def stats(self) -> TrackerStatistics:
         return self._core.statistics()
+
+    def nodes_stats(self) -> NodesStatistics | None:
+        """None where this is the only node."""
+        return None if self._nodes is None else self._nodes.statistics()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(
@@ -171,22 +193,36 @@ class Tracker:
                     await client.close(b"text messages only")
                     break
                 for to, text in self._core.receive(number, message.data, time.monotonic_ns() // 1000):
-                    self._post(to, text)
+                    if isinstance(to, Far):
+                        self._pass_on(to, text)
+                    else:
+                        self._post(to, text)
+                self._tell_nodes()
         finally:
             self._core.closed(number)
+            self._tell_nodes()
             del self._clients[number]
             await client.end()
         return socket
 
     async def _serve_metrics(self, _: web.Request) -> web.Response:
-        text = metrics_text(self.stats())
+        text = metrics_text(self.stats(), self.nodes_stats())
         return web.Response(body=text.encode(), headers={"Content-Type": METRICS_TYPE, "Cache-Control": "no-store"})
+
+    def _pass_on(self, far: Far, text: str) -> None:
+        assert self._nodes is not None, "only other nodes have such peers"
+        self._nodes.pass_on(far, text)
+
+    def _tell_nodes(self) -> None:
+        if self._nodes is not None and self._core.has_changed:
+            self._nodes.woken.set()
 
     def _post(self, number: int, text: str) -> None:
         client = self._clients.get(number)
         if client is not None and not client.post(text):
             # It has not read for so long that what waits is of no use to it.
             self._core.closed(number)
+            self._tell_nodes()
             client.abort()
 
 

@@ -15,6 +15,11 @@ answer in it, and gives a peer id to another socket only if that comes from the
 same address (a page that was reloaded), since the ids of a swarm are known to
 all in it.
 
+Where the tracker has several nodes, `far` knows the peers at the others: they are
+drawn and counted with those here, and texts for them come back with a Far in the
+place of the socket.  `take_changed`, `shown` and `addressee` are the other
+nodes' side of that.
+
 Sockets, clock and randomness belong to the caller; see tracker.py.
 """
 
@@ -28,63 +33,14 @@ import msgspec
 
 from shoal.balancer.rates import Rate
 
+from .tracker_messages import Description, Far, FarPeers, Incoming, Offer, Shown, TrackerLimits, TrackerStatistics
+
 __all__ = ["TrackerCore", "TrackerLimits", "TrackerStatistics"]
 
 ID_CHARACTERS = 20  # one for each byte: U+0000..U+00FF
 EVENTS = frozenset({None, "", "started", "completed", "stopped", "update"})
 
-Texts = list[tuple[int, str]]
-
-
-class TrackerLimits(msgspec.Struct, frozen=True):
-    """What clients may cost."""
-
-    interval_s: int = 120  # as bittorrent-tracker; peers announce anew, with fresh offers, every interval
-    message_bytes_max: int = 128 * 1024  # five offers of 16 KiB, and what JSON adds
-    sdp_bytes_max: int = 16 * 1024
-    offers_max: int = 10  # of one announce; the package sends 5
-    swarms_per_socket_max: int = 16  # renditions of one page
-    scrape_max: int = 50
-    messages_per_second_max: int = 20  # of one socket; a popular peer answers many offers
-    messages_burst: int = 100
-    sockets_max: int = 10_000
-    sockets_per_address_max: int = 512  # a school behind one address
-    sockets_per_subject_max: int = 4  # of one token's holder: some pages, and one that is just being loaded again
-
-
-class TrackerStatistics(msgspec.Struct, frozen=True):
-    sockets: int
-    swarms: int
-    peers: int  # memberships: a page in two swarms counts twice
-    announces: int
-    offers_relayed: int
-    answers_relayed: int
-    failures: dict[str, int]  # messages refused or not passed on, by reason
-
-
-class _Description(msgspec.Struct, frozen=True):
-    type: str
-    sdp: str
-
-
-class _Offer(msgspec.Struct, frozen=True):
-    offer: _Description
-    offer_id: str
-
-
-class _Incoming(msgspec.Struct, frozen=True):
-    """Every field that a client may send; what else it sends is passed over."""
-
-    action: str | None = None
-    info_hash: str | list[str] | None = None
-    peer_id: str | None = None
-    to_peer_id: str | None = None
-    event: str | None = None
-    left: float | None = None
-    numwant: float | None = None
-    offers: list[_Offer] | None = None
-    offer_id: str | None = None
-    answer: _Description | None = None
+Texts = list[tuple[int | Far, str]]
 
 
 class _Socket(msgspec.Struct):
@@ -110,8 +66,10 @@ class _Refused(Exception):
 class TrackerCore:
     """All swarms of one tracker.  Sockets are numbers of the caller's choice, never used twice."""
 
-    def __init__(self, source: random.Random, limits: TrackerLimits | None = None) -> None:
+    def __init__(self, source: random.Random, limits: TrackerLimits | None = None, far: FarPeers | None = None) -> None:
         self.limits = limits or TrackerLimits()
+        self._far = far
+        self._changed: set[str] = set()  # info hashes whose members here are not those of the last take
         self._random = source
         self._sockets: dict[int, _Socket] = {}
         self._addresses: Counter[str] = Counter()
@@ -179,19 +137,19 @@ class TrackerCore:
             self._failures[refused.kind] += 1
             return [(socket, _text({"failure reason": str(refused)}))]
 
-    def _read(self, sender: _Socket, text: str, now_us: int) -> _Incoming:
+    def _read(self, sender: _Socket, text: str, now_us: int) -> Incoming:
         if not sender.rate.allows(now_us):
             raise _Refused(f"more than {self.limits.messages_per_second_max} messages a second", "too_many_messages")
         if len(text) > self.limits.message_bytes_max:
             raise _Refused(f"message of more than {self.limits.message_bytes_max} bytes", "message_too_large")
         try:
-            return msgspec.json.decode(text.encode(), type=_Incoming)
+            return msgspec.json.decode(text.encode(), type=Incoming)
         except msgspec.ValidationError as error:
             raise _Refused(f"invalid message: {error}", "malformed") from None
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise _Refused(f"not valid JSON: {error}", "malformed") from None
 
-    def _act(self, socket: int, sender: _Socket, message: _Incoming) -> Texts:
+    def _act(self, socket: int, sender: _Socket, message: Incoming) -> Texts:
         if message.action == "announce":
             info_hash = _valid_id(message.info_hash, "info_hash")
             peer_id = _valid_id(message.peer_id, "peer_id")
@@ -202,9 +160,41 @@ class TrackerCore:
             return [(socket, self._scrape(message.info_hash))]
         raise _Refused(f"invalid action in WS request: {str(message.action)[:40]}", "invalid_action")
 
+    # --- other nodes -------------------------------------------------------
+
+    @property
+    def has_changed(self) -> bool:
+        return bool(self._changed)
+
+    def take_changed(self) -> set[str]:
+        """The swarms that others joined or left here since the last call; always empty without `far`."""
+        taken, self._changed = self._changed, set()
+        return taken
+
+    def swarms(self) -> list[str]:
+        """The info hashes of all swarms that have a peer here."""
+        return list(self._swarms)
+
+    def shown(self, info_hash: str, count_max: int) -> Shown | None:
+        """A swarm as other nodes may know it, `count_max` of its peers drawn anew; None where it has no peer here."""
+        swarm = self._swarms.get(info_hash)
+        if swarm is None:
+            return None
+        complete, incomplete = self._count_here(info_hash)
+        ids = list(swarm)
+        return Shown(complete, incomplete, ids if len(ids) <= count_max else self._random.sample(ids, count_max))
+
+    def addressee(self, info_hash: str, peer_id: str) -> int | None:
+        """The socket of a peer here, for which another node has a text; None, and counted, if it has left."""
+        member = self._swarms.get(info_hash, {}).get(peer_id)
+        if member is None:
+            self._failures["addressee_gone"] += 1
+            return None
+        return member.socket
+
     # --- announces ---------------------------------------------------------
 
-    def _announce(self, socket: int, sender: _Socket, info_hash: str, peer_id: str, message: _Incoming) -> Texts:
+    def _announce(self, socket: int, sender: _Socket, info_hash: str, peer_id: str, message: Incoming) -> Texts:
         if message.event not in EVENTS:
             raise _Refused("invalid event", "invalid_event")
         offers = self._valid_offers(message)
@@ -226,7 +216,7 @@ class TrackerCore:
         }
         return [*texts, (socket, _text(reply))]
 
-    def _valid_offers(self, message: _Incoming) -> list[_Offer]:
+    def _valid_offers(self, message: Incoming) -> list[Offer]:
         offers = message.offers or []
         if len(offers) > self.limits.offers_max:
             raise _Refused(f"{len(offers)} offers; the limit is {self.limits.offers_max}", "too_many_offers")
@@ -236,7 +226,7 @@ class TrackerCore:
         wanted = len(offers) if message.numwant is None else message.numwant
         return offers[: int(min(max(wanted, 0), len(offers)))]
 
-    def _check_description(self, description: _Description, kind: str) -> None:
+    def _check_description(self, description: Description, kind: str) -> None:
         if description.type != kind:
             raise _Refused(f"invalid {kind}", "invalid_description")
         if len(description.sdp.encode("utf-8", "replace")) > self.limits.sdp_bytes_max:
@@ -256,16 +246,23 @@ class TrackerCore:
             del holder.swarms[info_hash]
         sender.swarms[info_hash] = peer_id
         self._swarms.setdefault(info_hash, {})[peer_id] = _Member(socket, is_complete)
+        if self._far is not None and (member is None or member.is_complete != is_complete):
+            self._changed.add(info_hash)
 
-    def _relay_offers(self, info_hash: str, peer_id: str, offers: list[_Offer]) -> Texts:
+    def _relay_offers(self, info_hash: str, peer_id: str, offers: list[Offer]) -> Texts:
         """Each offer to another peer, drawn at random.  Cost: the size of the swarm."""
         swarm = self._swarms[info_hash]
-        others = [member for other, member in swarm.items() if other != peer_id] if offers else []
+        others: list[int | Far] = []
+        if offers:
+            others = [member.socket for other, member in swarm.items() if other != peer_id]
+        if offers and self._far is not None:
+            # Who came here from a node that was killed is there until its time is up.
+            others += [far for far in self._far.peers(info_hash) if far.peer_id not in swarm]
         chosen = self._random.sample(others, min(len(offers), len(others)))
         self._counts["offers"] += len(chosen)
         return [
             (
-                member.socket,
+                other,
                 _text({
                     "action": "announce",
                     "offer": msgspec.to_builtins(offer.offer),
@@ -274,17 +271,20 @@ class TrackerCore:
                     "info_hash": info_hash,
                 }),
             )
-            for offer, member in zip(offers, chosen, strict=False)
+            for offer, other in zip(offers, chosen, strict=False)
         ]  # fmt: skip
 
-    def _answer(self, sender: _Socket, info_hash: str, peer_id: str, message: _Incoming, answer: _Description) -> Texts:
+    def _answer(self, sender: _Socket, info_hash: str, peer_id: str, message: Incoming, answer: Description) -> Texts:
         to_peer_id = _valid_id(message.to_peer_id, "to_peer_id")
         offer_id = _valid_id(message.offer_id, "offer_id")
         self._check_description(answer, "answer")
         if sender.swarms.get(info_hash) != peer_id:
             raise _Refused("answer from a peer that is not in the swarm; announce first", "stranger")
         member = self._swarms[info_hash].get(to_peer_id)
-        if member is None:
+        receivers: list[int | Far] = [] if member is None else [member.socket]
+        if self._far is not None:
+            receivers += self._far.holders(info_hash, to_peer_id)
+        if not receivers:
             self._failures["addressee_gone"] += 1  # no failure reply: who asked has left, which is nobody's mistake
             return []
         self._counts["answers"] += 1
@@ -295,7 +295,8 @@ class TrackerCore:
             "peer_id": peer_id,
             "info_hash": info_hash,
         }
-        return [(member.socket, _text(relayed))]
+        text = _text(relayed)
+        return [(receiver, text) for receiver in receivers]
 
     # --- counting ----------------------------------------------------------
 
@@ -309,13 +310,22 @@ class TrackerCore:
         return _text({"action": "scrape", "files": files, "flags": flags})
 
     def _count(self, info_hash: str) -> dict[str, int]:
+        complete, incomplete = self._count_here(info_hash)
+        if self._far is not None:
+            far_complete, far_incomplete = self._far.counts(info_hash)
+            complete, incomplete = complete + far_complete, incomplete + far_incomplete
+        return {"complete": complete, "incomplete": incomplete}
+
+    def _count_here(self, info_hash: str) -> tuple[int, int]:
         swarm = self._swarms.get(info_hash, {})
         complete = sum(member.is_complete for member in swarm.values())
-        return {"complete": complete, "incomplete": len(swarm) - complete}
+        return complete, len(swarm) - complete
 
     def _remove(self, info_hash: str, peer_id: str) -> None:
         swarm = self._swarms[info_hash]
         del swarm[peer_id]
+        if self._far is not None:
+            self._changed.add(info_hash)
         if not swarm:
             del self._swarms[info_hash]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .tracker_core import TrackerStatistics
+from .tracker_nodes import NodesStatistics
 
 __all__ = ["METRICS_TYPE", "metrics_text"]
 
@@ -20,20 +21,36 @@ _FIGURES = (
 )
 
 
-def metrics_text(statistics: TrackerStatistics) -> str:
+_NODES_FIGURES = (
+    ("is_connected", "gauge", "1 while other nodes can be reached, through Redis."),
+    ("nodes", "gauge", "Other nodes with a peer in a swarm that is here too."),
+    ("far_peers", "gauge", "Peers of other nodes in swarms that are here too."),
+    ("relayed_out", "counter", "Offers and answers handed to another node."),
+    ("relayed_in", "counter", "Offers and answers that came from another node."),
+)
+
+
+def metrics_text(statistics: TrackerStatistics, nodes: NodesStatistics | None = None) -> str:
     """All figures; counters end in `_total`, and `failures` has a line for each reason."""
-    return "\n".join([*_lines(statistics), ""])
+    failures = statistics.failures | (nodes.failures if nodes is not None else {})
+    rows = [*_lines(_FIGURES, statistics)]
+    if nodes is not None:
+        rows += _lines(_NODES_FIGURES, nodes)
+    return "\n".join([*rows, *_failure_lines(failures), ""])
 
 
-def _lines(statistics: TrackerStatistics) -> Iterator[str]:
-    for name, kind, what in _FIGURES:
+def _lines(figures: tuple[tuple[str, str, str], ...], statistics: TrackerStatistics | NodesStatistics) -> Iterator[str]:
+    for name, kind, what in figures:
         full = f"shoal_tracker_{name}" + ("_total" if kind == "counter" else "")
         yield f"# HELP {full} {what}"
         yield f"# TYPE {full} {kind}"
-        yield f"{full} {getattr(statistics, name)}"
+        yield f"{full} {int(getattr(statistics, name))}"
+
+
+def _failure_lines(failures: dict[str, int]) -> Iterator[str]:
     full = "shoal_tracker_failures_total"
     yield f"# HELP {full} Sockets and messages that were refused or not passed on, by reason."
     yield f"# TYPE {full} counter"
-    # The reasons are words of tracker_core.py and tracker_tokens.py, never of a client: they need no escaping.
-    for reason, count in sorted(statistics.failures.items()):
+    # The reasons are words of tracker_*.py, never of a client: they need no escaping.
+    for reason, count in sorted(failures.items()):
         yield f'{full}{{reason="{reason}"}} {count}'

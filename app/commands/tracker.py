@@ -12,6 +12,7 @@ from ..console import Console
 from ..options import port_number
 from ..tracker import Tracker
 from ..tracker_core import TrackerLimits
+from ..tracker_redis import RedisNodes
 from ..tracker_tokens import Tokens
 from .signals import until_stopped
 
@@ -31,6 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="let in only who has a signed token; a key in each line (app/tracker_tokens.py says how to sign)",
     )
     parser.add_argument(
+        "--redis",
+        metavar="URL",
+        help="be one of several nodes, which meet at this Redis or Valkey: redis://HOST:PORT",
+    )
+    parser.add_argument(
+        "--redis-prefix",
+        default="shoal",
+        metavar="NAME",
+        help="before every key and channel there; nodes of one tracker have the same (%(default)s)",
+    )
+    parser.add_argument(
         "--sockets-per-address",
         type=_count,
         default=TrackerLimits().sockets_per_address_max,
@@ -47,7 +59,8 @@ def _count(text: str) -> int:
 
 async def run(args: argparse.Namespace, console: Console) -> int:
     limits = TrackerLimits(sockets_per_address_max=args.sockets_per_address)
-    tracker = Tracker(limits, tokens=_tokens(args.token_keys))
+    nodes = None if args.redis is None else RedisNodes(args.redis, prefix=args.redis_prefix)
+    tracker = Tracker(limits, tokens=_tokens(args.token_keys), nodes=nodes)
     try:
         await until_stopped(_serve(tracker, args, console))
         peers = tracker.stats().peers

@@ -15,6 +15,8 @@ import msgspec
 
 from shoal.app.options import settings
 from shoal.app.tracker_core import TrackerCore
+from shoal.app.tracker_messages import Shown
+from shoal.app.tracker_nodes import Nodes
 from shoal.balancer import wire
 from shoal.balancer.errors import ConfigurationError, PlaylistError, SidecarError, SteeringError
 from shoal.balancer.formats import cmcd, dash
@@ -226,6 +228,18 @@ def bridge(data: bytes) -> None:
     assert core.statistics().questions == 0, "nothing is left"
 
 
+def tracker_nodes(data: bytes) -> None:
+    """What comes from a tracker's other nodes, or from who has got at their Redis: messages with newlines between."""
+    nodes = Nodes("here")
+    nodes.update(INFO_HASH, Shown(0, 1, [PEER_ID]))
+    for number, payload in enumerate(data.split(b"\n")[:50]):
+        relay = nodes.heard(payload, number * 1_000_000)
+        assert relay is None or len(relay.peer_id) == len(PEER_ID), "a text is for somebody"
+    assert all(len(far.peer_id) == len(PEER_ID) for far in nodes.peers(INFO_HASH)), "a peer has a whole id"
+    nodes.expire(10**12)
+    assert nodes.counts(INFO_HASH) == (0, 0), "what is not told again ends"
+
+
 def trace(data: bytes) -> None:
     try:
         read = traces.parse(text_of(data))
@@ -238,6 +252,6 @@ ALL: dict[str, Callable[[bytes], None]] = {
     function.__name__: function
     for function in (
         *(wire_messages, playlist, mpd, sidecar, steering, media_data, configuration, headers),
-        *(description, tracker_client, tracker_server, trace, bridge),
+        *(description, tracker_client, tracker_server, tracker_nodes, trace, bridge),
     )
 }

@@ -1,0 +1,93 @@
+"""What a WebTorrent tracker's clients may send, what they may cost, and what is counted of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+__all__ = ["Description", "Far", "FarPeers", "Incoming", "Offer", "Shown", "TrackerLimits", "TrackerStatistics"]
+
+
+class TrackerLimits(msgspec.Struct, frozen=True):
+    """What clients may cost."""
+
+    interval_s: int = 120  # as bittorrent-tracker; peers announce anew, with fresh offers, every interval
+    message_bytes_max: int = 128 * 1024  # five offers of 16 KiB, and what JSON adds
+    sdp_bytes_max: int = 16 * 1024
+    offers_max: int = 10  # of one announce; the package sends 5
+    swarms_per_socket_max: int = 16  # renditions of one page
+    scrape_max: int = 50
+    messages_per_second_max: int = 20  # of one socket; a popular peer answers many offers
+    messages_burst: int = 100
+    sockets_max: int = 10_000
+    sockets_per_address_max: int = 512  # a school behind one address
+    sockets_per_subject_max: int = 4  # of one token's holder: some pages, and one that is just being loaded again
+
+
+class TrackerStatistics(msgspec.Struct, frozen=True):
+    sockets: int
+    swarms: int
+    peers: int  # memberships: a page in two swarms counts twice
+    announces: int
+    offers_relayed: int
+    answers_relayed: int
+    failures: dict[str, int]  # messages refused or not passed on, by reason
+
+
+class Description(msgspec.Struct, frozen=True):
+    type: str
+    sdp: str
+
+
+class Offer(msgspec.Struct, frozen=True):
+    offer: Description
+    offer_id: str
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """Every field that a client may send; what else it sends is passed over."""
+
+    action: str | None = None
+    info_hash: str | list[str] | None = None
+    peer_id: str | None = None
+    to_peer_id: str | None = None
+    event: str | None = None
+    left: float | None = None
+    numwant: float | None = None
+    offers: list[Offer] | None = None
+    offer_id: str | None = None
+    answer: Description | None = None
+
+
+class Far(msgspec.Struct, frozen=True):
+    """A peer whose socket is at another node of this tracker."""
+
+    node: str
+    info_hash: str
+    peer_id: str
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What other nodes are shown of a swarm here: how many are in it, and some of them."""
+
+    complete: int
+    incomplete: int
+    peer_ids: list[str]
+
+
+class FarPeers(Protocol):
+    """What a tracker knows of its other nodes; `tracker_nodes.py`."""
+
+    def peers(self, info_hash: str) -> Sequence[Far]:
+        """Those of them that are known by name."""
+        ...
+
+    def counts(self, info_hash: str) -> tuple[int, int]:
+        """How many have everything, and how many have not."""
+        ...
+
+    def holders(self, info_hash: str, peer_id: str) -> Sequence[Far]:
+        """That peer at each node where it is, or may be."""
+        ...

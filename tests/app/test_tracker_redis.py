@@ -1,0 +1,209 @@
+"""Nodes of one tracker that meet at a Redis, really started; skipped where it is not installed."""
+
+import asyncio
+import shutil
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from shoal.app.cli import main
+from shoal.app.demo.children import Children
+from shoal.app.tracker import Tracker
+from shoal.app.tracker_nodes import NodesLimits
+from shoal.app.tracker_redis import RedisNodes
+from shoal.balancer.errors import ConfigurationError
+from shoal.transports.errors import ConnectFailed
+
+from .test_tracker import Client, until
+from .tracker_node import MORTAL
+
+pytestmark = pytest.mark.real
+
+# What is known was told at once: nothing is told again, or ends, within a test.
+PATIENT = NodesLimits(ttl_s=600, refresh_s=200)
+OFFER = {"offer": {"type": "offer", "sdp": "v=0"}, "offer_id": "o" * 20}
+ANSWER = {"type": "answer", "sdp": "v=1"}
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class Redis:
+    """A redis-server of our own, that keeps nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder),
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+
+        async def answers() -> bool:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            except OSError:
+                return False
+            writer.close()
+            return True
+
+        while not await answers():
+            assert self._process.returncode is None, "redis-server ended"
+            await asyncio.sleep(0.02)
+
+    async def kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            await process.wait()
+
+
+class Place:
+    """A Redis, and trackers that are its nodes."""
+
+    def __init__(self, redis: Redis, session: aiohttp.ClientSession, stack: AsyncExitStack) -> None:
+        self.redis = redis
+        self._session = session
+        self._stack = stack
+        self._clients: list[Client] = []  # what nobody holds is closed
+
+    async def node(self, prefix: str = "shoal", limits: NodesLimits = PATIENT) -> tuple[Tracker, int]:
+        tracker = Tracker(nodes=RedisNodes(self.redis.url, prefix=prefix, limits=limits), seed=1)
+        port = await tracker.start()
+        self._stack.push_async_callback(tracker.aclose)
+        return tracker, port
+
+    async def client(self, port: int, number: int) -> Client:
+        """A peer that has announced."""
+        client = Client(await self._session.ws_connect(f"http://127.0.0.1:{port}/"))
+        await client.say(peer_id=f"{number:020}")
+        assert "interval" in await client.hear()
+        self._clients.append(client)
+        return client
+
+
+def run(story: Callable[[Place], Awaitable[None]], folder: Path) -> None:
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed (tools/install-test-tools)")
+
+    @asynccontextmanager
+    async def place() -> AsyncIterator[Place]:
+        redis = Redis(folder)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(redis.kill)
+            await redis.start()
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            yield Place(redis, session, stack)
+
+    async def whole() -> None:
+        async with asyncio.timeout(120), place() as here:
+            await story(here)
+
+    asyncio.run(whole())
+
+
+def far_peers(tracker: Tracker) -> int:
+    found = tracker.nodes_stats()
+    assert found is not None
+    return found.far_peers
+
+
+def failures(tracker: Tracker) -> dict[str, int]:
+    found = tracker.nodes_stats()
+    assert found is not None
+    return found.failures
+
+
+def test_peers_of_two_nodes_meet_and_a_node_that_ends_leaves(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        (one, one_port), (other, other_port) = await place.node(), await place.node()
+        stranger, stranger_port = await place.node("somebody-elses")
+        first = await place.client(one_port, 1)
+        second = await place.client(other_port, 2)
+        await place.client(stranger_port, 3)
+        await until(lambda: far_peers(one) == far_peers(other) == 1)
+        await first.say(peer_id=f"{1:020}", offers=[OFFER])
+        assert (await first.hear())["incomplete"] == 2
+        heard = await second.hear()
+        assert (heard["peer_id"], heard["offer"]) == (f"{1:020}", OFFER["offer"])
+        await second.say(peer_id=f"{2:020}", to_peer_id=f"{1:020}", offer_id="o" * 20, answer=ANSWER)
+        assert (await first.hear())["answer"] == ANSWER
+        assert far_peers(stranger) == 0
+        await other.aclose()
+        await until(lambda: far_peers(one) == 0)
+        assert failures(one) == {}
+
+    run(story, tmp_path)
+
+
+def test_a_killed_nodes_peers_are_gone_after_a_while_and_the_others_go_on(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        (one, one_port), (other, other_port) = await place.node(limits=MORTAL), await place.node(limits=MORTAL)
+        async with Children(tmp_path) as children:
+            child = await children.start("node", "tests.app.tracker_node", place.redis.url)
+            child_port = int((await child.ready())["port"])
+            first, second = await place.client(one_port, 1), await place.client(other_port, 2)
+            await place.client(child_port, 3)
+            await until(lambda: far_peers(one) == far_peers(other) == 2)
+            child.signal(signal.SIGKILL)
+            await child.wait()
+        await until(lambda: far_peers(one) == far_peers(other) == 1)
+        assert failures(one)["node_expired"] >= 1
+        heard = asyncio.create_task(second.hear())
+        while not heard.done():  # on a machine that does nothing else they may be apart for a moment
+            await first.say(peer_id=f"{1:020}", offers=[OFFER])
+            await first.hear()
+            await asyncio.sleep(0.1)
+        assert heard.result()["offer"] == OFFER["offer"]
+
+    run(story, tmp_path)
+
+
+def test_without_redis_each_node_goes_on_alone_and_with_it_they_meet_again(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        one, one_port = await place.node()
+        other, other_port = await place.node()
+        first, near, _ = [await place.client(port, n) for n, port in enumerate((one_port, one_port, other_port))]
+        await until(lambda: far_peers(one) == 1 and far_peers(other) == 2)
+        await place.redis.kill()
+        await until(lambda: far_peers(one) == far_peers(other) == 0)
+        await first.say(peer_id=f"{0:020}", offers=[OFFER])
+        assert (await near.hear())["offer"] == OFFER["offer"]
+        assert (await first.hear())["incomplete"] == 2
+        assert failures(one)["redis_lost"] >= 1
+        await place.redis.start()
+        await until(lambda: far_peers(one) == 1 and far_peers(other) == 2)
+
+    run(story, tmp_path)
+
+
+def test_a_redis_that_is_not_there_or_no_address_is_said_at_the_start(capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(socket.socket()) as sock:
+        sock.bind(("127.0.0.1", 0))  # and nobody listens
+        port = sock.getsockname()[1]
+
+        async def start() -> None:
+            tracker = Tracker(nodes=RedisNodes(f"redis://name:secret@127.0.0.1:{port}"))
+            with pytest.raises(ConnectFailed, match=f"redis at 127.0.0.1:{port} does not answer") as caught:
+                await tracker.start()
+            assert "secret" not in str(caught.value)
+            await tracker.aclose()
+
+        asyncio.run(start())
+        assert main(["tracker", "--port", "0", "--redis", f"redis://127.0.0.1:{port}"]) == 3
+    with pytest.raises(ConfigurationError, match="makes no sense"):
+        RedisNodes("http://127.0.0.1")
+    assert main(["tracker", "--port", "0", "--redis", "nonsense"]) == 2
+    assert "leave --redis out" in capsys.readouterr().err
