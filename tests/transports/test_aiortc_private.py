@@ -18,6 +18,7 @@ from shoal.transports.native import aiortc_private
 from shoal.transports.native.aiortc_private import (
     Association,
     enlarge_receive_buffers,
+    limit_gathering,
     peer_fingerprint,
     renew_names,
     selected_remote_address,
@@ -41,6 +42,17 @@ def with_connection(check):
             await answering.aclose()
 
     asyncio.run(main())
+
+
+def test_the_time_for_gathering_can_be_said():
+    def check(connection):
+        gatherer = connection.sctp.transport.transport._connection
+        assert "timeout" in inspect.signature(type(gatherer).get_component_candidates).parameters
+        assert "self.get_component_candidates(" in inspect.getsource(type(gatherer).gather_candidates)
+        limit_gathering(connection, 0.25)
+        assert gatherer.get_component_candidates.keywords["timeout"] == 0.25
+
+    with_connection(check)
 
 
 def test_the_receive_buffers_are_found_and_enlarged():
@@ -185,6 +197,7 @@ def test_a_changed_aiortc_costs_a_field_and_not_the_connection():
     )
     assert not changed.is_hooked
     changed.release()
+    limit_gathering(Changed(), 1.0)
     assert enlarge_receive_buffers(Changed()) == 0
     assert peer_fingerprint(Changed()) is None
     assert selected_remote_address(Changed()) is None

@@ -13,6 +13,7 @@ import pytest
 from shoal.transports.errors import ChannelClosed, ConnectFailed, TimedOut
 from shoal.transports.native import aiortc_private
 from shoal.transports.native.webrtc import WebRtcConnector
+from shoal.transports.sansio.gathering import Gathering
 from shoal.transports.sansio.limits import ChannelLimits
 
 from .contract import assert_nothing_left, read_all, until
@@ -81,6 +82,30 @@ def test_no_stun_server_is_asked_before_an_offer(monkeypatch):
         assert asked == []
         await connector.aclose()
 
+    run(main)
+
+
+def test_a_server_that_never_answers_delays_an_offer_and_is_not_waited_for_again(monkeypatch):
+    """aioice's own limit of five seconds would be one for each of a swarm's offers; here it is an hour."""
+    waits = []
+
+    async def never(protocol, server, **_):
+        await asyncio.Event().wait()
+
+    async def main():
+        connector = WebRtcConnector(stun_servers=("stun:192.0.2.1:3478",))
+        connector._gathering = Gathering(patience_us=200_000, distrust_patience_us=100_000)
+        limit, stack = aiortc_private.limit_gathering, connector.stack
+        monkeypatch.setattr(stack, "limit_gathering", lambda connection, s: (waits.append(s), limit(connection, s)))
+        first, second = await connector.offer("x"), await connector.offer("y")
+        assert all("typ host" in offer.description for offer in (first, second))
+        incoming = await connector.answer(first.description)
+        assert "typ host" in incoming.description
+        assert waits == [0.2, 0.1, 0.1]
+        await connector.aclose()
+
+    monkeypatch.setattr("aioice.ice.server_reflexive_candidate", never)
+    monkeypatch.setattr("aioice.ice.Connection.get_component_candidates.__defaults__", (3600,))
     run(main)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ pytest.importorskip("wrtc", reason="it is optional: pip install 'shoal[webrtc-na
 from shoal.transports.errors import ChannelClosed, TransportMissing
 from shoal.transports.native.webrtc import WebRtcConnector
 from shoal.transports.native.webrtc_native import NativeWebRtcConnector
+from shoal.transports.sansio.gathering import Gathering
 
 from .contract import assert_nothing_left
 
@@ -115,6 +117,25 @@ def test_a_peer_that_vanished_is_noticed():
             await one.receive()
 
     run_pair(main, link=link)
+
+
+def test_a_server_that_never_answers_does_not_hold_an_offer_up(monkeypatch):
+    monkeypatch.setattr("webrtc.aiortc.rtcpeerconnection._GATHERING_TIMEOUT", 3600)
+
+    async def main():
+        async with asyncio.timeout(60):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+                deaf.bind(("0.0.0.0", 0))
+                connector = NativeWebRtcConnector(stun_servers=(f"stun:127.0.0.1:{deaf.getsockname()[1]}",))
+                connector._gathering = Gathering(patience_us=100_000)
+                offer = await connector.offer("x")
+                assert "typ host" in offer.description
+                (link,) = connector._links
+                assert link.connection._gathering_timed_out  # it did not end by itself
+                await connector.aclose()
+        await assert_nothing_left()
+
+    asyncio.run(main())
 
 
 def test_a_relay_alone_is_refused_and_not_forgotten():

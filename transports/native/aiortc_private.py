@@ -1,5 +1,6 @@
 """The only place that touches what aiortc keeps to itself, each with what happens should it change.
 
+    limit_gathering            how long STUN and TURN servers are waited for
     enlarge_receive_buffers    UDP buffers that hold what comes while Python is busy
     renew_names                what browsers' `.local` names are asked through, when the thread has another loop
     peer_fingerprint           of the certificate that the handshake verified
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import threading
 import weakref
@@ -29,6 +31,7 @@ __all__ = [
     "RECEIVE_BUFFER_BYTES",
     "Association",
     "enlarge_receive_buffers",
+    "limit_gathering",
     "peer_fingerprint",
     "renew_names",
     "selected_remote_address",
@@ -62,6 +65,14 @@ def _sockets(connection: RTCPeerConnection) -> list[Any]:
     ice: Any = connection.sctp.transport.transport if connection.sctp is not None else None
     protocols: list[Any] = ice._connection._protocols
     return [protocol.transport.get_extra_info("socket") for protocol in protocols]
+
+
+def limit_gathering(connection: RTCPeerConnection, limit_s: float) -> None:
+    """Have the connection's next gathering end after that with what it has, instead of aioice's five seconds."""
+    with contextlib.suppress(AttributeError):
+        ice: Any = connection.sctp.transport.transport if connection.sctp is not None else None
+        gatherer = ice._connection
+        gatherer.get_component_candidates = functools.partial(gatherer.get_component_candidates, timeout=limit_s)
 
 
 def enlarge_receive_buffers(connection: RTCPeerConnection) -> int:

@@ -2,7 +2,8 @@
 
 Promises, beyond the Protocol:
 
-    quiet       no STUN server is asked unless one is given; without any, gathering takes milliseconds
+    quiet       no STUN server is asked unless one is given; without any, gathering takes milliseconds, and with one
+                that is dead two seconds once, and then a quarter (`sansio/gathering.py`)
     limits      on connections, on the time to connect, on what a peer may send that is not read yet
                 (a flood closes the channel), on the size of a description and on its candidates
     nothing lost  handlers are attached before anything can arrive, and run synchronously into one queue
@@ -24,6 +25,7 @@ import msgspec
 from shoal.transports.errors import ConnectFailed, TimedOut, TransportError
 from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer
 from shoal.transports.sansio.descriptions import CandidatePolicy, bounded_description, filtered_description
+from shoal.transports.sansio.gathering import Gathering
 from shoal.transports.sansio.limits import ChannelLimits
 from shoal.transports.sansio.upload_cap import UploadCap
 
@@ -42,6 +44,7 @@ _NO_ADDRESS: dict[CandidatePolicy, str] = {
     "private addresses where the swarm is on a local network",
     "relay": "no TURN server gave us an address; check its URL, name and password",
 }
+_RELAY_PATIENCE = {"patience_us": 5_000_000, "distrust_patience_us": 2_000_000}  # it has TLS and two answers to give
 _CLOSE_TIMEOUT_S = 5.0  # aiortc's close waits for sockets and tasks of its own; a bug there must not hold us up
 
 
@@ -85,6 +88,8 @@ class PeerConnector:
         self._candidates: CandidatePolicy = candidates
         self._turn = turn_servers
         self._cap = None if upload_bytes_per_second is None else UploadCap(upload_bytes_per_second)
+        only_relay = candidates == "relay"  # without its address there is nothing to tell anybody
+        self._gathering = Gathering(**_RELAY_PATIENCE) if only_relay else Gathering()
         self._links: set[_Link] = set()
         self._ended: Counter[str] = Counter()
         self._closed = False
@@ -96,8 +101,7 @@ class PeerConnector:
         link = self._new_link()
         try:
             link.attach(link.connection.createDataChannel(label))
-            await link.connection.setLocalDescription(await link.connection.createOffer())
-            self.stack.gathered(link.connection)
+            await self._describe(link.connection, await link.connection.createOffer())
             return _Offer(link, link.local_description(), self._connect_timeout_us)
         except BaseException:
             await link.close("the offer was not finished")
@@ -110,12 +114,21 @@ class PeerConnector:
         try:
             link.connection.on("datachannel", link.attach)
             await link.set_remote(description, "offer", self._connect_timeout_us)
-            await link.connection.setLocalDescription(await link.connection.createAnswer())
-            self.stack.gathered(link.connection)
+            await self._describe(link.connection, await link.connection.createAnswer())
             return _Answer(link, link.local_description(), self._connect_timeout_us)
         except BaseException:
             await link.close("the answer was not finished")
             raise
+
+    async def _describe(self, connection: Any, description: Any) -> None:
+        """Gather what addresses there are within a limit, and take them into the local description."""
+        loop = asyncio.get_running_loop()
+        began_us = int(loop.time() * _SECOND_US)
+        self.stack.limit_gathering(connection, self._gathering.limit_us(began_us) / _SECOND_US)
+        await connection.setLocalDescription(description)
+        now_us = int(loop.time() * _SECOND_US)
+        self._gathering.took(now_us - began_us, now_us)
+        self.stack.gathered(connection)
 
     def statistics(self) -> ConnectorStatistics:
         channels = [link.channel for link in self._links if link.channel is not None]

@@ -68,6 +68,9 @@ class Stack(Protocol):
         """As RTCPeerConnection.connectionState: connected, disconnected, failed, closed ..."""
         ...
 
+    def limit_gathering(self, connection: Any, limit_s: float) -> None:
+        """Its next local description waits for servers no longer than that, and names the addresses that are there."""
+
     def gathered(self, connection: Any) -> None:
         """The connection has its sockets now."""
 

@@ -63,6 +63,9 @@ class _Aiortc:
     def state(self, connection: Any) -> str:
         return str(connection.connectionState)
 
+    def limit_gathering(self, connection: Any, limit_s: float) -> None:
+        aiortc_private.limit_gathering(connection, limit_s)
+
     def gathered(self, connection: Any) -> None:
         aiortc_private.enlarge_receive_buffers(connection)
 

@@ -10,6 +10,7 @@ after five seconds, which is how a vanished peer is noticed, a second later.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from typing import Any
@@ -53,6 +54,22 @@ class _Wrtc:
     def state(self, connection: Any) -> str:
         shown = str(connection.connectionState)
         return str(connection._native.connection_state.value) if shown == "connected" else shown  # noqa: SLF001
+
+    def limit_gathering(self, connection: Any, limit_s: float) -> None:
+        gathering_complete = connection._gathering_complete  # noqa: SLF001 - not in its face, as what follows
+
+        def end() -> None:  # as its own limit of five seconds does it
+            connection._gathering_timed_out = True  # noqa: SLF001
+            connection._end_gathering_waits()  # noqa: SLF001
+
+        async def wait() -> None:
+            timer = asyncio.get_running_loop().call_later(limit_s, end)
+            try:
+                await gathering_complete()
+            finally:
+                timer.cancel()
+
+        connection._gathering_complete = wait  # noqa: SLF001
 
     def gathered(self, connection: Any) -> None:
         pass  # its sockets are read by a thread of its own, and do not overflow while Python is busy
