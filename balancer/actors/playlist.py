@@ -33,8 +33,7 @@ from shoal.transports.errors import StatusError, TimedOut, TransportError
 from .. import identity
 from ..config import BalancerConfig
 from ..errors import BalancerError, PlaylistUnsupported, UnknownResource
-from ..formats.hls import Catalogue, Limits, MediaPlaylist, Multivariant, UriKind, parse, rewrite, skip_url
-from ..formats.hls import Playlist as AnyPlaylist
+from ..formats.hls import Limits, Load, Multivariant, Reload, UriKind, rewrite, skip_url
 from ..integrity import Sidecar
 from ..model import ByteRange, Kind, ResourceKey, Segment
 from ..paths import path_of, playlist_path
@@ -52,7 +51,7 @@ from .messages import (
     PathwaysFound,
     PlaylistText,
 )
-from .renditions import KnownRendition, end_of, is_newer, may_pass, newness
+from .renditions import KnownRendition, is_newer, may_pass, newness
 
 __all__ = ["SESSION_RENDITION", "Playlist"]
 
@@ -77,7 +76,8 @@ class _Loaded(msgspec.Struct, frozen=True):
     """From a loading task: what came, or why nothing did.  `hashes` is None unless they were asked for as well."""
 
     rendition: int | None
-    playlist: AnyPlaylist | None
+    playlist: Load | Multivariant | None
+    reload: Reload  # that has read it
     hashes: _Hashes | None
     error: Exception | None
 
@@ -187,23 +187,23 @@ class Playlist(Actor[Any]):
     async def _load(self, rendition: int | None) -> None:
         """Fetch and parse; what became of it comes back as a message, so that state changes in one place."""
         hashes: asyncio.Task[_Hashes] | None = None
-        playlist: AnyPlaylist | None = None
+        playlist: Load | Multivariant | None = None
         failure: Exception | None = None
         known = None if rendition is None else self._renditions[rendition]
         limits = Limits(playlist_bytes_max=self._config.playlist_bytes_max)
-
+        reload = known.reload if known is not None else Reload(0, _path)
         before = known.skippable(self.now_us) if known is not None else None
 
-        def read(document: Document) -> AnyPlaylist:
+        def read(document: Document) -> Load | Multivariant:
             variables = known.variables if known else {}
-            return parse(document.body, document.url, variables=variables, limits=limits, before=before)
+            return reload.read(document.body, document.url, variables=variables, limits=limits, before=before)
 
-        def is_enough(playlist: AnyPlaylist) -> bool:
-            if known is None or not known.is_live or not isinstance(playlist, MediaPlaylist) or not playlist.is_live:
+        def is_enough(loaded: Load | Multivariant) -> bool:
+            if known is None or not known.is_live or not isinstance(loaded, Load) or not loaded.playlist.is_live:
                 return True
-            if end_of(playlist) == known.end:
+            if loaded.end == known.end:
                 return not known.is_overdue(self.now_us, OVERDUE_AFTER)
-            return end_of(playlist) > known.end
+            return loaded.end > known.end
 
         url = self._url if known is None else known.url
         try:
@@ -224,6 +224,7 @@ class Playlist(Actor[Any]):
             _Loaded(
                 rendition=rendition,
                 playlist=playlist,
+                reload=reload,
                 hashes=hashes.result() if hashes is not None and failure is None else None,
                 error=failure,
             )
@@ -233,9 +234,9 @@ class Playlist(Actor[Any]):
         self,
         url: str,
         skipping: KnownRendition | None,
-        read: Callable[[Document], AnyPlaylist],
-        is_enough: Callable[[AnyPlaylist], bool],
-    ) -> AnyPlaylist:
+        read: Callable[[Document], Load | Multivariant],
+        is_enough: Callable[[Load | Multivariant], bool],
+    ) -> Load | Multivariant:
         """The playlist; of `skipping` by a delta update, or else whole, as a server without updates gives it."""
         bytes_max = self._config.playlist_bytes_max
         if skipping is not None:
@@ -336,9 +337,11 @@ class Playlist(Actor[Any]):
                 case Multivariant() if loaded.rendition is None:
                     self._root = self._on_multivariant(loaded.playlist)
                     self._reply(None, self._root)
-                case MediaPlaylist():
+                case Load():
                     if loaded.rendition is None:
-                        self._renditions = [self._rendition(0, self._url, identity.Stream(), {})]
+                        only = self._rendition(0, self._url, identity.Stream(), {})
+                        only.reload = loaded.reload
+                        self._renditions = [only]
                     self._reply(loaded.rendition, self._on_media(loaded.rendition or 0, loaded.playlist))
                 case _:
                     raise PlaylistUnsupported("a multivariant playlist stands where a media playlist should be")
@@ -413,7 +416,11 @@ class Playlist(Actor[Any]):
         stream_type: identity.StreamType = identity.StreamType.MAIN,
     ) -> KnownRendition:
         return KnownRendition(
-            url=url, stream=stream, stream_type=stream_type, catalogue=Catalogue(number), variables=variables
+            url=url,
+            stream=stream,
+            stream_type=stream_type,
+            reload=Reload(number, _path),
+            variables=variables,
         )
 
     def _on_multivariant(self, whole: Multivariant) -> PlaylistText:
@@ -465,29 +472,19 @@ class Playlist(Actor[Any]):
             best=numbers[best.uri] if best is not None else 0,
         )
 
-    def _on_media(self, rendition: int, playlist: MediaPlaylist) -> PlaylistText:
-        known = self._renditions[rendition]
-        end = end_of(playlist)
+    def _on_media(self, rendition: int, loaded: Load) -> PlaylistText:
+        known, playlist, end = self._renditions[rendition], loaded.playlist, loaded.end
         is_older = known.answer is not None and known.is_live and end < known.end
         if known.answer is not None and is_older and not known.is_overdue(self.now_us, RESTART_AFTER):
             # A CDN that lags behind the one before must not turn the player's time back.
             self._session.tell(Noted(f"a playlist of rendition {rendition} was older than the one before"))
             known.loaded_us = self.now_us
             return known.answer
+        update = known.reload.take(loaded)
         if known.answer is None or end != known.end:
             known.went_on_us = self.now_us
-        resources = known.catalogue.update(playlist)
-        paths: dict[tuple[Kind, str, ByteRange | None], str] = {}
+        resources, rewritten = update.resources, update.rewritten
         every = (*resources.inits, *resources.keys, *resources.media)
-        for segment in every:
-            paths.setdefault((segment.key.kind, segment.uri, segment.byte_range), path_of(segment.key, segment.uri))
-        kinds = {UriKind.SEGMENT: Kind.MEDIA, UriKind.MAP: Kind.INIT, UriKind.KEY: Kind.KEY}
-
-        def name(kind: UriKind, uri: str, byte_range: ByteRange | None) -> str:
-            what = kinds.get(kind)
-            return uri if what is None else paths.get((what, uri, byte_range), uri)
-
-        rewritten = rewrite(playlist, name)
         self._note_dropped(rewritten.dropped)
         swarm_id = self._swarm_id or identity.swarm_id_of_manifest(self._url)
         scheme = self._scheme
@@ -518,3 +515,7 @@ class Playlist(Actor[Any]):
         if dropped:
             tags = ", ".join(sorted(dropped))
             self._session.tell(Noted(f"the player does not see {tags}, which this proxy does not serve"))
+
+
+def _path(segment: Segment) -> str:
+    return path_of(segment.key, segment.uri)

@@ -7,19 +7,18 @@ import msgspec
 from shoal.transports.errors import AddressRefused, StatusError, TransportError
 
 from .. import identity
-from ..formats.hls import Catalogue, MediaPlaylist
-from ..formats.hls import Playlist as AnyPlaylist
+from ..formats.hls import Load, MediaPlaylist, Multivariant, Reload
 from ..integrity import Sidecar
 from .messages import Listed, PlaylistText
 
-__all__ = ["KnownRendition", "end_of", "is_newer", "may_pass", "newness"]
+__all__ = ["KnownRendition", "is_newer", "may_pass", "newness"]
 
 
 class KnownRendition(msgspec.Struct):
     url: str
     stream: identity.Stream
     stream_type: identity.StreamType
-    catalogue: Catalogue
+    reload: Reload
     variables: dict[str, str] = {}
     answer: PlaylistText | None = None
     listed: Listed | None = None  # what the session was told last
@@ -51,18 +50,13 @@ def may_pass(error: Exception) -> bool:
     return isinstance(error, TransportError) and not isinstance(error, AddressRefused)
 
 
-def end_of(playlist: MediaPlaylist) -> int:
-    """The number that will follow its last segment."""
-    return playlist.media_sequence + len(playlist.segments)
+def newness(loaded: Load | Multivariant) -> int:
+    return loaded.end if isinstance(loaded, Load) else 0
 
 
-def newness(playlist: AnyPlaylist) -> int:
-    return end_of(playlist) if isinstance(playlist, MediaPlaylist) else 0
-
-
-def is_newer(playlist: AnyPlaylist, sidecar: Sidecar | None) -> bool:
+def is_newer(loaded: Load | Multivariant, sidecar: Sidecar | None) -> bool:
     """Whether a live playlist names a segment that its hashes do not know yet, though they know others."""
-    if sidecar is None or not isinstance(playlist, MediaPlaylist) or not playlist.is_live:
+    if sidecar is None or not isinstance(loaded, Load) or not loaded.playlist.is_live:
         return False
-    known = [sidecar.digests(segment.uri, segment.byte_range) is not None for segment in playlist.segments[-2:]]
+    known = [sidecar.digests(segment.uri, segment.byte_range) is not None for segment in loaded.newest]
     return known == [True, False]

@@ -9,6 +9,7 @@ parser        `parse`: the whole way to a Multivariant or a MediaPlaylist (playl
 catalogue     media playlists to the balancer's Segments, with numbers and times
 runs          plain segments kept as text, and segments.py as values when they are looked at
 rewrite       the same playlist with other URIs
+reload        all of these for a live playlist, each time at the price of what is new in it
 """
 
 from .catalogue import Catalogue, Resources, resources
@@ -31,6 +32,7 @@ from .playlist import (
     UriKind,
     Variant,
 )
+from .reload import Load, Reload, Update
 from .rewrite import Namer, Rewritten, rewrite
 from .tokenizer import Limits
 
@@ -41,6 +43,7 @@ __all__ = [
     "InitSection",
     "Key",
     "Limits",
+    "Load",
     "MediaPlaylist",
     "MediaSegment",
     "Multivariant",
@@ -48,11 +51,13 @@ __all__ = [
     "Part",
     "Playlist",
     "PreloadHint",
+    "Reload",
     "Rendition",
     "RenditionReport",
     "Resources",
     "Rewritten",
     "ServerControl",
+    "Update",
     "UriKind",
     "Variant",
     "parse",

@@ -15,6 +15,9 @@ never seen, each is taken to be as long as the target duration.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
+
 import msgspec
 
 from shoal.balancer.model import ByteRange, Kind, ResourceKey, Segment
@@ -83,6 +86,24 @@ class Catalogue:
             keys=tuple(keys.values()),
             is_restarted=is_restarted,
         )
+
+    def slide(self, cut: int, segments: Sequence[MediaSegment]) -> tuple[Segment, ...]:
+        """As `update`, of a load whose first `cut` segments went and which has these behind the others; theirs.
+
+        They have the init section and the keys of those before them, and are no gaps.  Cost: what went and what came.
+        """
+        for number in [*islice(self._known, cut)]:
+            del self._known[number]
+        number, start_us = self._end
+        media: list[Segment] = []
+        for segment in segments:
+            assert segment.sequence == number, f"segment {segment.sequence} does not follow {number - 1}"
+            self._known[number] = (_identity(segment), start_us)
+            key = ResourceKey(self.rendition, Kind.MEDIA, number)
+            media.append(Segment(key=key, uri=segment.uri, start_us=start_us, duration_us=segment.duration_us))
+            number, start_us = number + 1, start_us + segment.duration_us
+        self._end = (number, start_us)
+        return tuple(media)
 
     def _is_restarted(self, numbered: list[tuple[int, MediaSegment]]) -> bool:
         """Whether a number that was in the last load has another segment now, or all numbers lie before it."""
