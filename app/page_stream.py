@@ -7,16 +7,18 @@ Nothing here knows the browser, so the tests run it natively too.
 
 from __future__ import annotations
 
+import secrets
 from contextlib import AsyncExitStack
 
 import msgspec
 
-from shoal.balancer.errors import UnknownResource
+from shoal.balancer.errors import ConfigurationError, UnknownResource
 from shoal.balancer.model import ResourceKey
+from shoal.balancer.recording import Compressed, Recording
 
 from .session import SessionOptions, StreamSession, open_session
 
-__all__ = ["PageOptions", "PageStream", "open_page_stream"]
+__all__ = ["PageOptions", "PageRecording", "PageStream", "open_page_stream"]
 
 
 class PageOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,14 +29,27 @@ class PageOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     trackers: tuple[str, ...] = ()
     allow_private: bool = False
     are_peers_allowed: bool = True
+    record: bool = False  # keep every event and decision, for `PageStream.recording`
+
+
+class PageRecording:
+    """A session's recording, in the page's memory."""
+
+    def __init__(self) -> None:
+        self._kept = Compressed()
+        self.recording = Recording(self._kept.write, salt=secrets.token_bytes(16))
+
+    def file(self) -> bytes:
+        return self._kept.file(self.recording.last_line())
 
 
 class PageStream:
     """One running session; `aclose` ends it."""
 
-    def __init__(self, session: StreamSession, stack: AsyncExitStack) -> None:
+    def __init__(self, session: StreamSession, stack: AsyncExitStack, recording: PageRecording | None = None) -> None:
         self._session = session
         self._stack = stack
+        self._recording = recording
         self._keys: dict[str, ResourceKey] = {}  # as many as the stream's playlists name
 
     async def learn(self) -> int:
@@ -68,6 +83,15 @@ class PageStream:
         """The SessionReport as JSON."""
         return msgspec.json.encode(await self._session.report()).decode()
 
+    def recording(self) -> bytes:
+        """All events and decisions since the session began, for `shoal sim --replay-session`: JSON lines, gzip.
+
+        ConfigurationError unless PageOptions said `record`.
+        """
+        if self._recording is None:
+            raise ConfigurationError("this session is not recorded; open one with the option record")
+        return self._recording.file()
+
     async def aclose(self) -> None:
         await self._stack.aclose()
 
@@ -75,20 +99,20 @@ class PageStream:
 async def open_page_stream(options: str) -> PageStream:
     """Start the session that PageOptions (JSON) describe.  ValidationError says which option is wrong."""
     wanted = msgspec.json.decode(options, type=PageOptions)
+    session_options = SessionOptions(
+        url=wanted.url,
+        cdns=wanted.cdns,
+        trackers=wanted.trackers,
+        allow_private=wanted.allow_private,
+        are_peers_allowed=wanted.are_peers_allowed,
+    )
+    recording = PageRecording() if wanted.record else None
     stack = AsyncExitStack()
     session = await stack.enter_async_context(
-        open_session(
-            SessionOptions(
-                url=wanted.url,
-                cdns=wanted.cdns,
-                trackers=wanted.trackers,
-                allow_private=wanted.allow_private,
-                are_peers_allowed=wanted.are_peers_allowed,
-            )
-        )
+        open_session(session_options, recording=None if recording is None else recording.recording)
     )
     try:
-        stream = PageStream(session, stack)
+        stream = PageStream(session, stack, recording)
         await stream.learn()
     except BaseException:
         await stack.aclose()

@@ -187,6 +187,7 @@ async def open_session(
     tamper: Callable[[ResourceKey, bytes], bytes] | None = None,
     random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     utc_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
+    recording: Recording | None = None,
 ) -> AsyncIterator[StreamSession]:
     """Start the actors of one stream; leaving the block stops them and closes what was opened here.
 
@@ -194,13 +195,15 @@ async def open_session(
     peers: it is how tests and the demo make a peer that serves wrong bytes.
     `random_bytes` and `options.seed` are all the randomness that a session uses: a
     simulation gives its own, and repeats.  `utc_us` is the time of day since 1970, by which
-    live MPDs are read.
+    live MPDs are read.  `recording` is told all events and decisions, as the file that
+    `options.record` names would be; one of the two.
     ConfigurationError for options that make no sense, or a file or folder that cannot
     be written, TransportMissing for a transport whose package is not installed.
     """
     _check_headers(options)
     _check_store(options)
     options.peers.check()
+    assert recording is None or options.record is None, "one recording of a session"
     cdns = _cdn_sources(options)
     hosts = {_host(options.url), *(_host(cdn.base_url) for cdn in cdns), *map(_compared, options.allowed_hosts)}
     if options.hashes not in {"auto", "none"}:
@@ -234,7 +237,7 @@ async def open_session(
             random_bytes=random_bytes,
             tamper=tamper,
             is_steered=options.steering,
-            recording=None if options.record is None else stack.enter_context(_recording(options.record)),
+            recording=recording if options.record is None else stack.enter_context(_recording(options.record)),
         )
         # The name is for those who look into a system with one session, which is most.
         ref = system.spawn(Session, parts, name=None if system.find("session") else "session")

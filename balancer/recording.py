@@ -2,7 +2,9 @@
 
     RecordedPolicy   a Policy that notes each event, its time and the actions that followed
     Recording        the lines, up to a limit
+    Compressed       where they go if they are kept in memory
     replay           the same events through a fresh Policy: the first action that differs, or none
+    lines_of         the lines of a file that may be compressed
 
 What happened in a page, or on somebody's machine, is decided again under a debugger:
 the policy has no clock, no randomness and no input but its events.
@@ -18,10 +20,12 @@ Cost: about 2 us an event, and 100 to 300 bytes.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import ipaddress
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
@@ -30,7 +34,16 @@ from .errors import RecordingError
 from .events import Action, Event, PeerJoined, SegmentsListed
 from .policy import Policy
 
-__all__ = ["BYTES_MAX", "Difference", "RecordedPolicy", "Recording", "Replayed", "replay"]
+__all__ = [
+    "BYTES_MAX",
+    "Compressed",
+    "Difference",
+    "RecordedPolicy",
+    "Recording",
+    "Replayed",
+    "lines_of",
+    "replay",
+]
 
 T = TypeVar("T")
 
@@ -83,7 +96,11 @@ class Recording:
     def end(self) -> None:
         """Say what is missing, if anything is."""
         if self.events_lost:
-            self._write(self._encode(Cut(self.events_lost)) + b"\n")
+            self._write(self.last_line())
+
+    def last_line(self) -> bytes:
+        """What would end the recording now: a line if something is missing, else nothing."""
+        return self._encode(Cut(self.events_lost)) + b"\n" if self.events_lost else b""
 
     def _put(self, line: Header | Entry) -> bool:
         data = self._encode(line) + b"\n"
@@ -116,6 +133,25 @@ class Recording:
         if is_public:
             return str(ipaddress.IPv6Address(_GLOBAL_PREFIX << 112 | int.from_bytes(digest, "big")))
         return f"private-{digest.hex()}"
+
+
+class Compressed:
+    """Keeps what a Recording writes in memory, as gzip: a fifteenth of it, for 1 us more an event."""
+
+    def __init__(self) -> None:
+        # The fastest level: higher ones leave a seventh less of the same lines.
+        self._squeeze = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+        self._parts: list[bytes] = []
+
+    def write(self, line: bytes) -> None:
+        part = self._squeeze.compress(line)
+        if part:
+            self._parts.append(part)
+
+    def file(self, last_line: bytes = b"") -> bytes:
+        """A gzip file of all that was written so far, and of `last_line`; writing may go on."""
+        squeeze = self._squeeze.copy()
+        return b"".join((*self._parts, squeeze.compress(last_line), squeeze.flush()))
 
 
 class RecordedPolicy(Policy):
@@ -173,6 +209,29 @@ def replay(lines: Iterable[bytes], *, before_each: Callable[[Event, int], object
             difference = Difference(number, entry.now_us, entry.event, entry.actions, again)
             return Replayed(events, actions, lost, difference)
     return Replayed(events, actions, lost, None)
+
+
+def lines_of(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a recording, which may be compressed with gzip.  RecordingError for more than is ever written."""
+    magic = file.read(2)
+    file.seek(0)
+    left = BYTES_MAX + _LINE_BYTES_MAX
+    number = 0
+    with gzip.GzipFile(fileobj=file) if magic == b"\x1f\x8b" else file as lines:
+        while True:
+            number += 1
+            try:
+                line = lines.readline(_LINE_BYTES_MAX + 1)
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                raise RecordingError(f"line {number}: {error}; was all of the file copied?") from error
+            if not line:
+                return
+            left -= len(line)
+            if len(line) > _LINE_BYTES_MAX:
+                raise RecordingError(f"line {number}: longer than the {_LINE_BYTES_MAX} bytes that are read at most")
+            if left < 0:
+                raise RecordingError(f"line {number}: no recording has more than {BYTES_MAX} bytes")
+            yield line
 
 
 def _fresh(rows: Iterable[tuple[int, bytes]]) -> Policy:

@@ -13,7 +13,7 @@ from rich.console import Console as Screen
 
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.errors import ConfigurationError, RecordingError
-from shoal.balancer.recording import replay
+from shoal.balancer.recording import lines_of, replay
 from shoal.balancer.sim.compare import compare
 from shoal.balancer.sim.outcome import Outcome
 from shoal.balancer.sim.policies import NAMES, ORACLE
@@ -69,7 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write the plots by themselves, as PNG")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--replay", type=int, metavar="SEED", help="one seed of our policy, all of its outcome as JSON")
-    again.add_argument("--replay-session", type=Path, metavar="FILE", help="what --record wrote, decided again")
+    again.add_argument(
+        "--replay-session", type=Path, metavar="FILE", help="what --record or a page wrote, decided again"
+    )
 
 
 async def run(args: argparse.Namespace, console: Console) -> int:
@@ -190,8 +192,8 @@ class _Progress:
 
 def _replay_session(path: Path, console: Console) -> int:
     try:
-        with path.open("rb") as lines:
-            again = replay(lines)
+        with path.open("rb") as file:
+            again = replay(lines_of(file))
     except OSError as error:
         raise RecordingError(f"{path} cannot be read: {error.strerror}") from error
     fields: dict[str, Any] = msgspec.to_builtins(again)

@@ -1,12 +1,16 @@
-"""The player's page in headless Chromium: hls.js plays, the balancer in Pyodide delivers, every hash is right."""
+"""The player's page in headless Chromium: hls.js plays, the balancer in Pyodide delivers, every hash is right.
+
+What it decided there is recorded, and decided again here.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -16,10 +20,19 @@ from shoal.app.demo.stream import Rendition, Stream, StreamOptions, make_stream
 from shoal.app.page_stream import PageOptions
 from shoal.app.player_site import PlayerSite
 from shoal.balancer.errors import ConfigurationError
+from shoal.balancer.recording import Replayed, lines_of, replay
 
 from .chromium import page_in_chromium, skip_without_chromium
 from .readers import Reader, reader
-from .support import STREAMS, playlist_of, running_origins, running_tracker, skip_without_an_address, used_bytes
+from .support import (
+    STREAMS,
+    own_addresses,
+    playlist_of,
+    running_origins,
+    running_tracker,
+    skip_without_an_address,
+    used_bytes,
+)
 
 pytestmark = pytest.mark.real
 
@@ -28,11 +41,16 @@ RUN_TIMEOUT_S = 240.0
 OPTIONS = StreamOptions(seconds=10, segment_seconds=1, renditions=(Rendition("page", 160, 90, 400_000, 64_000),))
 
 
-async def play(stream: Stream, profile: Path, picture: Path) -> tuple[dict[str, Any], int, Reader, int]:
-    """A native peer has all, then the page plays; another native one comes when only the page is left.
+class Played(NamedTuple):
+    seen: dict[str, Any]  # what the page saw
+    sent: int  # bytes that the first native peer sent it
+    second: Reader  # the native peer that came later
+    had: int  # bytes which that one had of the page
+    recording: Path
 
-    What the page saw, what the first peer sent it, the second peer, and what that one had of the page.
-    """
+
+async def play(stream: Stream, folder: Path) -> Played:
+    """A native peer has all, then the page plays; another native one comes when only the page is left."""
     async with (
         asyncio.timeout(RUN_TIMEOUT_S),
         running_origins(stream, "a", "b") as (a, b),
@@ -45,20 +63,33 @@ async def play(stream: Stream, profile: Path, picture: Path) -> tuple[dict[str, 
         site = await stack.enter_async_context(PlayerSite(options, BUILD))
         async with reader(a, stream, tracker) as first:
             await first.read(stream.segment_count)
-            page = await stack.enter_async_context(page_in_chromium(f"{site.url}?start=hand&buffer=2", profile))
+            page = await stack.enter_async_context(
+                page_in_chromium(f"{site.url}?start=hand&buffer=2", folder / "profile")
+            )
+            async with page.expect_navigation(url="**record**"):
+                await page.click("#record")
             held = f"one.held_count >= {stream.segment_count}"
-            met = f"seen.error || seen.report?.sources.some((one) => one.name.startsWith('peer:') && {held})"
-            await page.wait_for_function(met, timeout=RUN_TIMEOUT_S * 1000)
+            met = f"seen.report?.sources.some((one) => one.name.startsWith('peer:') && {held})"
+            await page.wait_for_function(f"seen.error || {met}", timeout=RUN_TIMEOUT_S * 1000)
             await page.evaluate("document.querySelector('video').play()")
             is_over = "seen.error || seen.fatal.length || (seen.ended && seen.segments.every((one) => one.sha256))"
             await page.wait_for_function(is_over, timeout=RUN_TIMEOUT_S * 1000)
-            await page.screenshot(path=picture)
+            await page.screenshot(path=folder / "page.png")
             sent = sum(source.sent_bytes for source in await first.peers())
         async with reader(a, stream, tracker, cdn_prefetch_deadline_us=1_000) as second:
             await second.read(1)
             await second.met(stream.segment_count)
             await second.read(stream.segment_count - 1)
-            return dict(await page.evaluate("seen")), sent, second, used_bytes(await second.peers())
+            async with page.expect_download() as download:
+                await page.click("#record")
+            await (await download.value).save_as(folder / "session.jsonl.gz")
+            seen = dict(await page.evaluate("seen"))
+            return Played(seen, sent, second, used_bytes(await second.peers()), folder / "session.jsonl.gz")
+
+
+def decided_again(recording: Path) -> Replayed:
+    with recording.open("rb") as file:
+        return replay(lines_of(file))
 
 
 def test_the_page_plays_to_the_end_and_native_peers_and_it_fetch_from_each_other(tmp_path: Path):
@@ -69,7 +100,7 @@ def test_the_page_plays_to_the_end_and_native_peers_and_it_fetch_from_each_other
     except ConfigurationError as error:
         pytest.skip(str(error))
     stream = make_stream(OPTIONS, STREAMS)
-    seen, sent, second, had = asyncio.run(play(stream, tmp_path / "profile", tmp_path / "page.png"))
+    seen, sent, second, had, recording = asyncio.run(play(stream, tmp_path))
     right = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in stream.folder.glob("*.m4s")}
     assert seen["error"] is None
     assert seen["fatal"] == []
@@ -79,3 +110,10 @@ def test_the_page_plays_to_the_end_and_native_peers_and_it_fetch_from_each_other
     assert second.hashes == [right[segment.uri.rpartition("/")[2]] for segment in second.segments]
     assert sent > 0
     assert had > 0
+    again = decided_again(recording)
+    assert again.difference is None
+    assert again.events_lost == 0
+    assert again.events > 2 * stream.segment_count
+    assert again.actions > stream.segment_count
+    text = b"".join(lines_of(io.BytesIO(recording.read_bytes())))
+    assert [name for name in (b"127.0.0.1", b"http", b".m4s", *map(str.encode, own_addresses())) if name in text] == []

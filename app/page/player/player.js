@@ -1,7 +1,8 @@
 // The page: hls.js plays at once from the first CDN; when the balancer in Pyodide is there, it delivers the segments.
 // Only segments change hands, one request at a time, so the player is handed over without being told.
 // `?start=balancer` waits for the balancer first, and `?start=hand` then for somebody to press play;
-// `?buffer=SECONDS` is how far ahead of the playhead hls.js loads.
+// `?buffer=SECONDS` is how far ahead of the playhead hls.js loads; `?record`, which the button adds, writes down what
+// the balancer decides.
 
 import { loadPyodide } from "./pyodide/pyodide.mjs";
 
@@ -46,17 +47,7 @@ class Loader extends Hls.DefaultConfig.loader {
     );
   }
   async read(url) {
-    const bytes = await balancer.read(url);
-    try {
-      const view = bytes.getBuffer("u8");
-      try {
-        return view.data.slice().buffer; // one copy, out of Python's memory
-      } finally {
-        view.release();
-      }
-    } finally {
-      bytes.destroy();
-    }
+    return copied(await balancer.read(url)).buffer;
   }
   abort() {
     this.isOver = true;
@@ -65,6 +56,19 @@ class Loader extends Hls.DefaultConfig.loader {
   destroy() {
     this.isOver = true;
     super.destroy();
+  }
+}
+
+function copied(bytes) {
+  try {
+    const view = bytes.getBuffer("u8");
+    try {
+      return view.data.slice(); // one copy, out of Python's memory
+    } finally {
+      view.release();
+    }
+  } finally {
+    bytes.destroy();
   }
 }
 
@@ -95,6 +99,27 @@ async function startBalancer({ options, wheels }) {
     bytes: files.reduce((sum, one) => sum + one.decodedBodySize, 0),
   };
   return stream;
+}
+
+function save() {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([copied(balancer.recording())], { type: "application/gzip" }));
+  link.download = "session.jsonl.gz"; // for `shoal sim --replay-session`
+  link.click();
+  setTimeout(URL.revokeObjectURL, 60_000, link.href); // the browser may still be reading it
+}
+
+// A decision follows from all before it, so what is recorded begins with a session: the page is loaded anew.
+function recordFromTheStart() {
+  asked.set("record", "");
+  location.search = asked;
+}
+
+function showRecording(isOn) {
+  const button = at("record");
+  button.textContent = isOn ? "save recording" : "record";
+  button.onclick = isOn ? save : recordFromTheStart;
+  button.disabled = isOn && balancer === null;
 }
 
 function startPlayer(url, video) {
@@ -180,6 +205,8 @@ async function main() {
   const told = await (await fetch("options.json")).json();
   const video = at("video");
   const waits = asked.has("start");
+  told.options.record ||= asked.has("record");
+  showRecording(told.options.record);
   const coming = startBalancer(told);
   if (!waits) startPlayer(told.options.url, video);
   at("status").textContent = waits ? "the balancer is loading" : "playing from the CDN while the balancer loads";
@@ -188,6 +215,7 @@ async function main() {
     balancer = await coming;
     at("startup").textContent = `${megabytes(seen.startup.bytes)}, ${(seen.startup.ms / 1000).toFixed(1)} s`;
     at("status").textContent = "segments come through the balancer";
+    showRecording(told.options.record);
   } catch (error) {
     seen.error = String(error.message ?? error);
     at("status").textContent = "playing from the CDN alone: the balancer did not start";

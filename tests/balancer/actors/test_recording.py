@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from shoal.app.page_stream import PageRecording, PageStream
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.errors import ConfigurationError, RecordingError
 from shoal.balancer.events import CdnAdded, FetchFromCdn, PeerJoined, ResourceRequested, TimePassed, WakeAt
 from shoal.balancer.model import Kind, ResourceKey
 from shoal.balancer.policy import Policy
-from shoal.balancer.recording import RecordedPolicy, Recording, replay
+from shoal.balancer.recording import BYTES_MAX, Compressed, RecordedPolicy, Recording, lines_of, replay
 from shoal.runtime.testing import run_virtual
 
 from .world import World, play
@@ -124,6 +131,84 @@ def test_addresses_keep_what_reputation_looks_at() -> None:
 def test_what_is_no_recording_is_refused_with_its_line(lines: list[bytes], says: str) -> None:
     with pytest.raises(RecordingError, match=says):
         replay(lines)
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.builds(CdnAdded, st.sampled_from(["one", "two"])),
+        st.builds(
+            ResourceRequested, st.builds(ResourceKey, st.just(0), st.sampled_from(list(Kind)), st.integers(0, 9))
+        ),
+        st.builds(PeerJoined, peer=st.sampled_from(["p", "q"]), rendition=st.just(0), address=st.just("8.8.8.8")),
+        st.builds(TimePassed),
+    ),
+    max_size=30,
+)
+
+
+@given(EVENTS, st.lists(st.integers(0, 2_000_000), min_size=30, max_size=30), st.integers(0, 2**63 - 1))
+def test_any_history_kept_in_memory_is_decided_again_from_its_file(events: list, steps: list[int], seed: int) -> None:
+    kept = Compressed()
+    recording = Recording(kept.write, salt=SALT)
+    policy = RecordedPolicy(BalancerConfig(), seed, recording)
+    now_us, middle = 0, b""
+    for number, (event, step_us) in enumerate(zip(events, steps, strict=False)):
+        if number == len(events) // 2:
+            middle = kept.file(recording.last_line())  # and it goes on
+        now_us += step_us
+        policy.handle(event, now_us)
+    again = replay(lines_of(io.BytesIO(kept.file(recording.last_line()))))
+    assert (again.events, again.events_lost, again.difference) == (len(events), 0, None)
+    if events:
+        assert replay(lines_of(io.BytesIO(middle))).events == len(events) // 2
+
+
+@pytest.mark.parametrize("wrap", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_file_is_read_line_by_line_compressed_or_not(paths: list[Path], wrap) -> None:
+    assert list(lines_of(io.BytesIO(wrap(paths[0].read_bytes())))) == recorded(paths[0])
+
+
+def half(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (lambda: half(gzip.compress(bytes(range(256)) * 100)), "copied"),
+        (lambda: b"\x1f\x8b" + b"nothing of the kind", "copied"),
+        (lambda: gzip.compress(bytes(17 * 1024 * 1024), 1), "line 1: .* at most"),
+        (
+            lambda: gzip.compress((bytes(999_999) + b"\n") * (BYTES_MAX // 1_000_000 + 20), 1),
+            "line 84: no recording has",
+        ),
+    ],
+    ids=["half a file", "no gzip", "one long line", "too much of it"],
+)
+def test_a_file_that_is_broken_or_a_bomb_is_refused_in_words(data: Callable[[], bytes], says: str) -> None:
+    lines = lines_of(io.BytesIO(data()))
+    with pytest.raises(RecordingError, match=says):
+        list(lines)
+
+
+def test_a_page_s_stream_gives_its_recording_while_it_runs() -> None:
+    recording = PageRecording()
+    files: list[bytes] = []
+
+    async def main() -> None:
+        async with World() as world, world.viewer(recording=recording.recording) as session:
+            stream = PageStream(session, AsyncExitStack(), recording)
+            assert await stream.learn() == len(world.stream.segments)
+            for segment in (await session.playlist(0)).segments[:3]:
+                assert await stream.read(segment.uri) == world.stream.segments[segment.key.number]
+                files.append(stream.recording())
+            with pytest.raises(ConfigurationError, match="not recorded"):
+                PageStream(session, AsyncExitStack()).recording()
+
+    run_virtual(main())
+    again = [replay(lines_of(io.BytesIO(file))) for file in files]
+    assert [one.difference for one in again] == [None] * 3
+    assert 0 < again[0].events < again[1].events < again[2].events
 
 
 def test_a_recorded_policy_decides_as_any_other() -> None:

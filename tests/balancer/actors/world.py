@@ -26,6 +26,7 @@ from shoal.app.tracker_core import TrackerCore, TrackerLimits
 from shoal.balancer.config import load
 from shoal.balancer.errors import BalancerError
 from shoal.balancer.model import Kind, ResourceKey
+from shoal.balancer.recording import Recording
 from shoal.balancer.report import SegmentStory, SessionReport, SourceState
 from shoal.runtime import ActorSystem
 from shoal.transports.errors import ChannelClosed, TransportError
@@ -127,6 +128,7 @@ class World:
         record: str | None = None,
         shelf: Shelf | None = None,
         are_peers_allowed: bool = True,
+        recording: Recording | None = None,
         **config: Any,
     ) -> AsyncIterator[StreamSession]:
         """A session on a host of its own.  Everything it draws comes from the world's seed and its name."""
@@ -157,6 +159,7 @@ class World:
                     tamper=tamper,
                     random_bytes=source.randbytes,
                     utc_us=self.now_us,
+                    recording=recording,
                 ) as session:
                     yield session
             check_accounts(system)
