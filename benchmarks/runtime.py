@@ -1,6 +1,6 @@
 """The runtime against its bounds, and its peers in the same run.
 
-    make bench-runtime                                five rounds and Savina's set, 8 minutes
+    make bench-runtime                                seven rounds and Savina's set, 12 minutes
     make bench-runtime ARGS="--quick"                 three rounds of the peers that bounds speak of, 2 minutes
     make bench-runtime ARGS="--only ping_pong ask"    some claims
 
@@ -89,7 +89,7 @@ def write_run(rounds: int, figures: Figures, micro: Figures, claims: list[tuple[
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="*", choices=CLAIMS, default=list(CLAIMS))
     options = parser.parse_args()

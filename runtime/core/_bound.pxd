@@ -14,6 +14,11 @@ cdef extern from *:
     static PyObject *shoal_ref_name;
     static PyObject *shoal_ref_of(PyObject *self) {
         int i;
+        for (i = 0; i < shoal_kinds; i++) {  /* a system is none of a subclass, mostly */
+            if (!Py_IS_TYPE(self, shoal_with_ref[i].kind)) continue;
+            PyObject *ref = *(PyObject **)((char *)self + shoal_with_ref[i].place);
+            if (ref) return Py_NewRef(ref);
+        }
         for (i = 0; i < shoal_kinds; i++) {
             if (!PyObject_TypeCheck(self, shoal_with_ref[i].kind)) continue;
             PyObject *ref = *(PyObject **)((char *)self + shoal_with_ref[i].place);

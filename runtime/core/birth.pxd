@@ -17,6 +17,7 @@ cdef class Kind:
     cdef readonly bint has_init
     cdef readonly bint has_on_start
     cdef readonly bint has_on_stop
+    cdef bint is_plain
     cdef Py_ssize_t place_of_ref
 
 
@@ -36,6 +37,7 @@ cdef class Spawner:
 
     @cython.locals(cell=Cell, kind=Kind)
     cpdef object spawn(self, Cell parent, object actor_class, tuple args, dict kwargs)
+    cdef void _make_or_end(self, Cell cell, Kind kind, tuple args, dict kwargs) except *
     @cython.locals(cell=Cell, handle=ActorRef)
     cpdef Cell begin(self, Cell parent, object name, object mailbox, object recipe)
     cpdef void adopt(self, Cell parent, Cell cell) except *

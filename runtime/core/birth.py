@@ -31,13 +31,15 @@ _KINDS_MAX = 1024  # actor classes remembered; a program that makes classes as i
 class Kind:
     """An actor class, looked into once."""
 
-    __slots__ = ("actor_class", "function", "has_init", "has_on_start", "has_on_stop", "place_of_ref")
+    __slots__ = ("actor_class", "function", "has_init", "has_on_start", "has_on_stop", "is_plain", "place_of_ref")
 
     def __init__(self, actor_class: Any) -> None:
         self.actor_class = actor_class
         self.function: Any = actor_class.receive
         self.place_of_ref = _roots.place_of_ref(actor_class)
         self.has_init = actor_class.__init__ is not object.__init__
+        is_bare = actor_class.__new__ is object.__new__ and not getattr(actor_class, "__abstractmethods__", None)
+        self.is_plain = is_bare and not self.has_init and self.place_of_ref > 0  # nothing of it can raise
         self.has_on_start = not hasattr(actor_class.on_start, "is_hook_of_base")
         self.has_on_stop = not hasattr(actor_class.on_stop, "is_hook_of_base")
 
@@ -81,11 +83,10 @@ class Spawner:
         cell = self.begin(parent, None, self.mailbox, recipe)
         self.adopt(parent, cell)
         kind = self.kind_of(actor_class)
-        try:
+        if kind.is_plain and not args and not kwargs:
             self.make(cell, kind, args, kwargs)
-        except BaseException:
-            self.host.failed_to_begin(cell)
-            raise
+        else:
+            self._make_or_end(cell, kind, args, kwargs)
         if cell.state == _STARTING:
             if kind.has_on_start:
                 self.scheduler.signal(cell, self.start_signal)
@@ -95,6 +96,13 @@ class Spawner:
             else:  # its `__init__` told it something
                 self.scheduler.activate(cell)
         return cell.handle
+
+    def _make_or_end(self, cell: Cell, kind: Kind, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> None:
+        try:
+            self.make(cell, kind, args, kwargs)
+        except BaseException:
+            self.host.failed_to_begin(cell)
+            raise
 
     def begin(self, parent: Cell, name: Any, mailbox: Any, recipe: Any) -> Cell:
         """A cell with its ref; no instance yet, and no place among its parent's children."""
