@@ -4,7 +4,8 @@
 
 The bit is in the second 64 KiB block.  The first block is right, so whoever
 checks block by block has taken some of the segment from here before it notices,
-and must go on elsewhere in mid-segment.  The options are those of `shoal peer`.
+and must go on elsewhere in mid-segment.  With `--changed SHARE` it is the last bytes
+of each segment, so many of them.  The other options are those of `shoal peer`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Callable
 
 from shoal.app.commands.signals import until_stopped
 from shoal.app.console import Console
@@ -21,7 +23,7 @@ from shoal.app.session import StreamSession, open_session
 from shoal.balancer.integrity import BLOCK_BYTES
 from shoal.balancer.model import ResourceKey
 
-__all__ = ["main", "tampered"]
+__all__ = ["changed", "main", "tampered"]
 
 _AT = BLOCK_BYTES + 100
 
@@ -34,9 +36,20 @@ def tampered(_key: ResourceKey, data: bytes) -> bytes:
     return data[:at] + bytes([data[at] ^ 0x01]) + data[at + 1 :]
 
 
+def changed(share: float) -> Callable[[ResourceKey, bytes], bytes]:
+    """A tamper that changes the last bytes of each segment, that share of it."""
+
+    def tamper(_key: ResourceKey, data: bytes) -> bytes:
+        at = len(data) - round(share * len(data))
+        return data[:at] + bytes(byte ^ 0x55 for byte in data[at:])
+
+    return tamper
+
+
 async def _run(arguments: argparse.Namespace, console: Console) -> None:
     options = stream_options(arguments)
-    async with open_session(options, tamper=tampered) as session:
+    tamper = tampered if arguments.changed is None else changed(arguments.changed)
+    async with open_session(options, tamper=tamper) as session:
         await until_stopped(_serve(session, console))
         report = await session.report()
     sent = sum(source.sent_bytes for source in report.sources)
@@ -55,6 +68,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m shoal.app.demo.polluter", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     add_stream_options(parser)
+    parser.add_argument("--changed", type=float, metavar="SHARE", help="of each segment, at its end (one bit of it)")
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout")
     arguments = parser.parse_args(argv)
     asyncio.run(_run(arguments, Console(json=arguments.json)))

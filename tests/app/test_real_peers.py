@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 pytest.importorskip("aiortc", reason="peers need WebRTC: pip install 'shoal[webrtc]'")
@@ -31,6 +32,7 @@ from .support import (
     left_running,
     marked_run,
     media_of,
+    own_addresses,
     playlist_of,
     running_origins,
     running_tracker,
@@ -55,12 +57,12 @@ class Swarm(NamedTuple):
     tracker: str
     children: Children
 
-    async def add(self, name: str, module: str) -> Process:
+    async def add(self, name: str, module: str, *more: str) -> Process:
         """A peer that holds the whole stream."""
         command = ["peer"] if module == HONEST else []
         url = playlist_of(self.origin, self.stream)
         peer = await start(
-            self.children, name, module, *command, url, "--tracker", self.tracker, "--allow-private", "--json"
+            self.children, name, module, *command, url, "--tracker", self.tracker, "--allow-private", "--json", *more
         )
         await peer.child.ready()
         await until(lambda: peer.told("complete"), f"{name} does not hold the stream")
@@ -107,9 +109,13 @@ class Reader:
 
 
 @asynccontextmanager
-async def reader(swarm: Swarm, config: BalancerConfig) -> AsyncIterator[Reader]:
+async def reader(swarm: Swarm, config: BalancerConfig, *, hashes: str = "auto") -> AsyncIterator[Reader]:
     options = SessionOptions(
-        url=playlist_of(swarm.origin, swarm.stream), trackers=(swarm.tracker,), allow_private=True, config=config
+        url=playlist_of(swarm.origin, swarm.stream),
+        trackers=(swarm.tracker,),
+        allow_private=True,
+        config=config,
+        hashes=hashes,
     )
     async with open_session(options) as session:
         root = await session.playlist()
@@ -209,6 +215,76 @@ def test_under_another_name_and_certificate_it_is_caught_again(story: Met):
 
 def test_a_liar_among_peers_is_no_reason_to_leave_a_program_running_or_failing(story: Met):
     assert [peer.child.exit_code for peer in (story.honest, *story.liars)] == [0, 0, 0]
+
+
+class Audited(NamedTuple):
+    """The story of a stream without hashes: a liar, and after its ban an honest peer."""
+
+    at_the_ban: SessionReport
+    at_the_end: SessionReport
+    wrong: list[str]
+    printed: str  # by the processes of the two peers
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
+    skip_without_an_address()
+    folder = tmp_path_factory.mktemp("audited")
+    with marked_run(str(folder)):
+        told = asyncio.run(_tell_without_hashes(folder))
+    assert left_running(str(folder)) == []
+    return told
+
+
+async def _tell_without_hashes(folder: Path) -> Audited:
+    unhashed = ("--hashes", "none", "--announce-audited")
+    async with swarm(short_stream(), folder) as here:
+        liar = await here.add("liar", LIAR, *unhashed, "--changed", "1")
+        config = msgspec.structs.replace(PEERS_FIRST, log_viewers=False)
+        async with reader(here, config, hashes="none") as viewer:
+            await viewer.next()
+            await viewer.meets(1)
+            while not banned(at_the_ban := await viewer.session.report()):
+                await viewer.next()
+                await asyncio.sleep(PACE_S)
+            honest = await here.add("honest", HONEST, *unhashed)
+            await viewer.meets(2)
+            while viewer.left:
+                await viewer.next()
+                await asyncio.sleep(PACE_S)
+            at_the_end = await viewer.session.report()
+        await liar.child.end()
+        await honest.child.end()
+    files = [path.read_text("utf-8", "replace") for path in folder.glob("*.log")]
+    printed = "\n".join([*files, str(liar.events), str(honest.events)])
+    return Audited(at_the_ban, at_the_end, viewer.wrong, printed)
+
+
+def test_by_audit_alone_a_liar_is_caught_at_its_first_segment_and_nothing_wrong_is_read(audited: Audited):
+    assert audited.wrong == []
+    served = [s for s in media_of(audited.at_the_ban) for part in s.parts if part.outcome == "wrong"]
+    assert len(served) == 1  # by this one it was found
+    (caught,) = [segment for segment in media_of(audited.at_the_end) if segment.polluted]
+    assert caught.number == served[0].number
+    assert caught.verified == "unverified"
+    assert caught.parts[-1].source == "cdn:origin"
+    (liar,) = banned(audited.at_the_end)
+    assert liar.used_bytes == 0
+    assert liar.errors.keys() == {"audit"}
+
+
+def test_an_audit_costs_a_fiftieth_of_what_peers_sent_at_most(audited: Audited):
+    sent = sum(part.byte_count for s in media_of(audited.at_the_end) for part in s.parts if "peer" in part.source)
+    cost = sum(source.audit_bytes for source in audited.at_the_end.sources)
+    assert 0 < cost <= 0.02 * sent
+
+
+def test_neither_a_log_nor_what_peers_print_names_another_viewer(audited: Audited):
+    peers = [peer.name.removeprefix("peer:") for peer in sources_of(audited.at_the_end, "peer")]
+    assert len(peers) == 2
+    for text in ("\n".join(audited.at_the_end.log), audited.printed):
+        assert text
+        assert [secret for secret in (*peers, *own_addresses()) if secret in text] == []
 
 
 def test_a_peer_killed_in_the_middle_of_a_segment_is_left_for_the_cdn_at_the_byte_reached(tmp_path: Path):
