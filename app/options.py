@@ -15,6 +15,7 @@ from shoal.balancer.config import BalancerConfig, UnknownSetting, load
 from shoal.balancer.errors import ConfigurationError
 from shoal.balancer.identity import scheme_named
 
+from .cmcd import MODES
 from .peering import PeerOptions, TurnServer
 from .session import SessionOptions
 
@@ -76,6 +77,12 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     stream.add_argument(
         "--no-steering", action="store_true", help="do not ask the content steering server that the playlist names"
     )
+    stream.add_argument(
+        "--cmcd",
+        choices=MODES,
+        help="tell CDNs of each request what it is for (CMCD 2, CTA-5004-B), in its query or in headers (nothing)",
+    )
+    stream.add_argument("--cmcd-content", metavar="ID", help="what is played, as they are told (a hash of URL)")
     stream.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="sent to every CDN")
     _add_peer_options(parser)
     store = parser.add_argument_group("store")
@@ -171,6 +178,8 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
         hashes=args.hashes if args.hashes in {"auto", "none"} else _url("--hashes", args.hashes, base=url),
         headers=tuple(_header(header) for header in args.header),
         steering=not args.no_steering,
+        cmcd=args.cmcd,
+        cmcd_content=args.cmcd_content,
         peers=_peer_options(args),
         are_peers_allowed=not args.no_peers,
         allowed_hosts=frozenset(host.lower() for host in args.allow_host),

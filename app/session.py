@@ -50,6 +50,7 @@ from shoal.transports.errors import ShelfError
 from shoal.transports.interface import AddressPolicy, Connector, Fetcher, FetchRequest, Hasher, Shelf, Signaling
 from shoal.transports.sansio.bodies import request_headers
 
+from .cmcd import cmcd_options
 from .peering import PeerOptions, make_connector
 
 __all__ = ["SIDECAR_NAME", "SessionOptions", "StreamSession", "Transports", "is_dash", "open_session"]
@@ -94,6 +95,8 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     config: BalancerConfig = msgspec.field(default_factory=BalancerConfig)
     seed: int | None = None  # None: from the system's randomness
     peers: PeerOptions = PeerOptions()
+    cmcd: str | None = None  # what CDNs are told with each request (CTA-5004-B): by query or header; None: nothing
+    cmcd_content: str | None = None  # what is played, for them; None: a hash of `url` without its query
     steering: bool = True  # a steering server that the playlist names is followed
     store: str | None = None  # a folder that sessions of this machine share; None: in memory alone
     store_bytes_max: int = STORE_BYTES_MAX  # in that folder; memory has config.store_bytes_max
@@ -237,6 +240,14 @@ async def open_session(
             random_bytes=random_bytes,
             tamper=tamper,
             is_steered=options.steering,
+            cmcd=cmcd_options(
+                options.cmcd,
+                options.cmcd_content,
+                url=options.url,
+                is_dash=is_dash(options),
+                cdns=[cdn.name for cdn in cdns],
+                random_bytes=random_bytes,
+            ),
             recording=recording if options.record is None else stack.enter_context(_recording(options.record)),
         )
         # The name is for those who look into a system with one session, which is most.

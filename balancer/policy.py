@@ -52,7 +52,7 @@ from .events import (
     WakeAt,
 )
 from .ledger import Ledger
-from .model import Kind, ResourceKey, is_peer
+from .model import Kind, ResourceKey, SourceKind, is_peer, source_label
 from .peer_choice import Peer
 from .report import SourceState
 from .transfers import Phase, Want
@@ -147,6 +147,10 @@ class Policy:
         if self._book.is_gone(key):
             return _ENOUGH
         return self._book.availability.holder_count(key.rendition, key.number)
+
+    def cdn_bytes_per_s(self, cdn: str) -> float | None:
+        """What was measured of it; None: nothing yet."""
+        return self._book.cdns[source_label(SourceKind.CDN, cdn)].estimate.bytes_per_s
 
     def source_states(self, now_us: int) -> list[SourceState]:
         """Each CDN and peer as it looks now; bytes are counted elsewhere and left at 0."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
+from .formats.cmsd import ServerData
+
 __all__ = ["DiskState", "PartStory", "SegmentStory", "SessionReport", "SourceState", "StoreState"]
 
 
@@ -64,6 +66,7 @@ class SourceState(msgspec.Struct, kw_only=True):
     error_count: int = 0
     errors: dict[str, int] = {}  # by reason
     held_count: int | None = None  # segments a peer says it holds
+    cmsd: ServerData | None = None  # what its servers said of themselves last (CTA-5006); it decides nothing
 
 
 class DiskState(msgspec.Struct, kw_only=True):

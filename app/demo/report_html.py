@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from shoal.balancer.formats.cmsd import ServerData
 from shoal.balancer.report import PartStory, SegmentStory, SessionReport
 
 from .pieces import clean, notes_on, seconds_of
@@ -126,10 +127,19 @@ def _sources(report: SessionReport) -> str:
                 f"{source.sent_bytes / 1e6:.3f}",
                 str(source.transfer_count),
                 _text(errors or "none", 200),
+                _text(_said(source.cmsd), 200),
             )
         )
     head = ("source", "state", "kB/s", "first byte ms", "kept MB", "in vain MB", "sent MB", "transfers", "errors")
-    return _table(head, rows)
+    return _table((*head, "its servers say"), rows)
+
+
+def _said(data: ServerData | None) -> str:
+    """In the words of CMSD: etp and mb are kbit/s, rtt and rd milliseconds, du is duress."""
+    if data is None:
+        return "nothing"
+    values = [f"{key} {value}" for values in (data.dynamic, data.static) for key, value in values.items()]
+    return " ".join([*([f"{data.server}:"] if data.server else []), ", ".join(values)])
 
 
 def _segments(report: SessionReport) -> str:

@@ -16,8 +16,12 @@ from shoal.transports.interface import Fetcher, FetchRequest, FetchResponse
 
 from ..config import BalancerConfig
 from ..events import TransferEnded, TransferFailed, TransferStarted
-from ..model import ByteRange, Segment
+from ..formats.cmcd import headers as cmcd_headers
+from ..formats.cmcd import query as cmcd_query
+from ..formats.cmsd import ServerData, server_data
+from ..model import ByteRange, Segment, SourceKind, source_label
 from ..pathways import Routes
+from ..telemetry import CmcdOptions
 from .messages import (
     TAKE_IN_TIMEOUT_S,
     Audit,
@@ -31,6 +35,7 @@ from .messages import (
     Routed,
     TransferData,
 )
+from .reporter import ServerSaid
 
 __all__ = ["Cdn"]
 
@@ -61,6 +66,7 @@ class Cdn(Actor[Any]):
         base_url: str | None,
         primary_url: str,
         headers: tuple[tuple[str, str], ...] = (),
+        cmcd: CmcdOptions | None = None,
     ) -> None:
         self._session = session
         self._fetcher = fetcher
@@ -69,6 +75,9 @@ class Cdn(Actor[Any]):
         self._base_url = base_url
         self._primary_url = primary_url
         self._headers = headers
+        self._cmcd = cmcd
+        self._said_count = 0
+        self._server_data: ServerData | None = None
         self._routes: Routes | None = None
         self._last_words = ""
         self._running: dict[int, TaskHandle] = {}
@@ -127,10 +136,11 @@ class Cdn(Actor[Any]):
         if url is None:
             return TransferFailed(transfer=fetch.transfer, reason="elsewhere", status=404)
         part = fetch.segment.byte_range
+        asked, headers = self._saying(url, fetch.cmcd)
         response = await self._fetcher.open(
             FetchRequest(
-                url=url,
-                headers=self._headers,
+                url=asked,
+                headers=headers,
                 first_byte=fetch.first_byte + (part.offset if part else 0),
                 last_byte=part.offset + part.length - 1 if part else None,
                 if_range=fetch.etag if fetch.first_byte or part else None,
@@ -138,6 +148,7 @@ class Cdn(Actor[Any]):
             )
         )
         try:
+            self._heed(response)
             skip, total = _place(fetch, response)
             await self._session.send(TransferStarted(transfer=fetch.transfer, total_bytes=total, etag=response.etag))
             left = None if total is None else total - fetch.first_byte
@@ -225,6 +236,27 @@ class Cdn(Actor[Any]):
             await response.aclose()
         return total_bytes
 
+    # -- what is said to its servers, and by them
+
+    def _saying(self, url: str, values: dict[str, Any] | None) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """The URL and the headers of a request that says this of itself (CMCD)."""
+        options = self._cmcd
+        if options is None or values is None:
+            return url, self._headers
+        said = options.values | values | {"cdn": self._name, "sn": self._said_count}
+        self._said_count += 1
+        if options.mode == "header":
+            return url, (*self._headers, *cmcd_headers(said))
+        url, mark, fragment = url.partition("#")
+        return f"{url}{'&' if '?' in url else '?'}{cmcd_query(said)}{mark}{fragment}", self._headers
+
+    def _heed(self, response: FetchResponse) -> None:
+        """Pass on what the server says of itself (CMSD), where that is new."""
+        found = server_data(response.headers)
+        if found is not None and found != self._server_data:
+            self._server_data = found
+            self._session.tell(ServerSaid(source_label(SourceKind.CDN, self._name), found))
+
     # -- playlists and sidecars
 
     async def _document(self, message: FetchDocument, reply: Reply) -> None:
@@ -262,10 +294,11 @@ class Cdn(Actor[Any]):
         if url is None:
             raise StatusError(f"{message.url} is not below {self._primary_url}", status=404)
         part = message.byte_range
+        asked, headers = self._saying(url, {"ot": "m" if message.is_manifest else "o"})
         response = await self._fetcher.open(
             FetchRequest(
-                url=url,
-                headers=self._headers,
+                url=asked,
+                headers=headers,
                 first_byte=part.offset if part else 0,
                 last_byte=part.offset + part.length - 1 if part else None,
                 body_bytes_max=message.bytes_max,
@@ -278,7 +311,9 @@ class Cdn(Actor[Any]):
                 raise BodyTooLarge(
                     f"{url} has {response.total_bytes} bytes, and {message.bytes_max} are allowed for a document"
                 )
-            return response.url, b"".join([piece async for piece in response])
+            self._heed(response)
+            landed = url if response.url == asked else response.url
+            return landed, b"".join([piece async for piece in response])
         finally:
             await response.aclose()
 

@@ -23,9 +23,7 @@ from shoal.runtime import Actor, ActorRef
 
 from ..events import CdnAdded, Event
 from ..formats.steering import SteeringManifest
-from ..model import SourceKind, source_label
 from ..pathways import PATHWAYS_MAX, Pathways
-from ..report import SourceState
 from . import messages as m
 from .cdn import Cdn
 from .parts import SessionParts
@@ -116,11 +114,10 @@ class Cdns:
         self._note(f"steered: pathways come in the order {', '.join(known)}")
         return True
 
-    def playing(self, states: Sequence[SourceState]) -> m.Playing:
-        """The pathway asked last, and what was measured of it."""
+    def playing(self, bytes_per_s: Callable[[str], float | None]) -> m.Playing:
+        """The pathway asked last, and what was measured of its CDN."""
         name = self._names.get(self._current or "")
-        label = None if name is None else source_label(SourceKind.CDN, name)
-        rate = next((state.throughput_bytes_per_s for state in states if state.name == label), None)
+        rate = None if name is None else bytes_per_s(name)
         return m.Playing(self._current, None if rate is None else int(8 * rate))
 
     def _take(self, pathway: str) -> None:
@@ -151,6 +148,7 @@ class Cdns:
             base_url=base_url,
             primary_url=parts.primary_url,
             headers=parts.headers,
+            cmcd=parts.cmcd,
         )
 
     def _route(self) -> None:

@@ -21,6 +21,7 @@ from ..formats.steering import SteeringManifest
 from ..integrity import Digests, Sidecar
 from ..model import ByteRange, ResourceKey, Segment
 from ..pathways import Pathways, Routes
+from ..streams import Medium
 
 __all__ = [
     "TAKE_IN_TIMEOUT_S",
@@ -170,6 +171,7 @@ class Fetch(msgspec.Struct, frozen=True):
     first_byte: int
     total_bytes: int | None
     etag: str | None
+    cmcd: dict[str, Any] | None = None  # what is said with it; None: nothing
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -225,6 +227,7 @@ class FetchDocument(msgspec.Struct, frozen=True):
     url: str  # on the primary CDN
     bytes_max: int
     byte_range: ByteRange | None = None
+    is_manifest: bool = True
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -243,6 +246,7 @@ class Listed(msgspec.Struct, frozen=True):
     is_live: bool
     is_restarted: bool = False  # numbers mean other segments now than before
     info_hash: str | None = None  # of the rendition's swarm; None where peers have none
+    medium: Medium = Medium()
 
 
 class LoadPlaylist(msgspec.Struct, frozen=True):

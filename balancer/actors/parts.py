@@ -12,6 +12,7 @@ from ..config import BalancerConfig
 from ..identity import Scheme, Scheme23
 from ..model import ResourceKey
 from ..recording import Recording
+from ..telemetry import CmcdOptions
 
 __all__ = ["CdnSource", "SessionParts"]
 
@@ -50,4 +51,5 @@ class SessionParts(msgspec.Struct, frozen=True, kw_only=True):
     random_bytes: Callable[[int], bytes]
     tamper: Callable[[ResourceKey, bytes], bytes] | None = None
     recording: Recording | None = None  # every event and action is written down there
+    cmcd: CmcdOptions | None = None  # what CDNs are told with each request; None: nothing
     is_steered: bool = True  # a steering server that the playlist names is followed

@@ -38,7 +38,7 @@ from ..integrity import Sidecar
 from ..model import ByteRange, Kind, ResourceKey, Segment
 from ..paths import path_of, playlist_path
 from ..pathways import PATHWAYS_MAX, merge
-from ..streams import streams_of
+from ..streams import media_of, streams_of
 from .messages import (
     CdnsInOrder,
     Document,
@@ -269,7 +269,8 @@ class Playlist(Actor[Any]):
             place = (first + step) % len(cdns)
             try:
                 document = await cdns[place].ask(
-                    FetchDocument(url, bytes_max, byte_range), timeout_s=self._config.document_timeout_us / 1e6
+                    FetchDocument(url, bytes_max, byte_range, is_manifest=url != self._sidecar_url),
+                    timeout_s=self._config.document_timeout_us / 1e6,
                 )
                 found = read(document)
             except AskTimedOut as error:
@@ -431,15 +432,16 @@ class Playlist(Actor[Any]):
             if merged.beyond:
                 self._session.tell(Noted(f"{merged.beyond} pathways are not used, since only {PATHWAYS_MAX} are"))
         numbers: dict[str, int] = {}
+        media = media_of(playlist)
         for url, stream, stream_type in streams_of(playlist):
             if url in numbers:
                 continue
             # Those beyond the limit have a path as well, which leads nowhere: their own URL would lead around us.
             numbers[url] = len(numbers)
             if numbers[url] < RENDITIONS_MAX:
-                self._renditions.append(
-                    self._rendition(numbers[url], url, stream, dict(playlist.variables), stream_type)
-                )
+                known = self._rendition(numbers[url], url, stream, dict(playlist.variables), stream_type)
+                known.medium = media[url]
+                self._renditions.append(known)
         if len(numbers) > RENDITIONS_MAX:
             left_out = len(numbers) - RENDITIONS_MAX
             self._session.tell(
@@ -493,6 +495,7 @@ class Playlist(Actor[Any]):
             segments=every,
             is_live=playlist.is_live,
             is_restarted=resources.is_restarted,
+            medium=known.medium,
             info_hash=scheme.info_hash(
                 scheme.stream_swarm_id(swarm_id, known.stream_type, scheme.stream_index(known.stream))
             ),

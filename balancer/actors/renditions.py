@@ -9,6 +9,7 @@ from shoal.transports.errors import AddressRefused, StatusError, TransportError
 from .. import identity
 from ..formats.hls import Load, MediaPlaylist, Multivariant, Reload
 from ..integrity import Sidecar
+from ..streams import Medium
 from .messages import Listed, PlaylistText
 
 __all__ = ["KnownRendition", "is_newer", "may_pass", "newness"]
@@ -20,6 +21,7 @@ class KnownRendition(msgspec.Struct):
     stream_type: identity.StreamType
     reload: Reload
     variables: dict[str, str] = {}
+    medium: Medium = Medium()
     answer: PlaylistText | None = None
     listed: Listed | None = None  # what the session was told last
     loaded_us: int = 0

@@ -14,6 +14,7 @@ import msgspec
 from shoal.runtime import Actor, Reply
 
 from ..config import BalancerConfig
+from ..formats.cmsd import ServerData
 from ..model import ResourceKey, Segment, is_peer
 from ..pseudonyms import Pseudonyms
 from ..report import PartStory, SegmentStory, SessionReport, SourceState, StoreState
@@ -34,6 +35,7 @@ __all__ = [
     "Polluted",
     "Reporter",
     "Requested",
+    "ServerSaid",
 ]
 
 
@@ -128,6 +130,13 @@ class Met(msgspec.Struct, frozen=True):
     peer: str
 
 
+class ServerSaid(msgspec.Struct, frozen=True):
+    """A source's server said this of itself (CMSD); it replaces what was said before."""
+
+    source: str
+    data: ServerData
+
+
 class GetReport(msgspec.Struct):
     """The session adds what it alone knows, and the store its part; `reply` gets a SessionReport."""
 
@@ -150,6 +159,7 @@ class Reporter(Actor[Any]):
         self._wasted: Counter[str] = Counter()
         self._audited: Counter[str] = Counter()  # of CDNs
         self._peers_known: deque[str] = deque()  # of the two above, in the order in which they came
+        self._server_data: dict[str, ServerData] = {}  # by CDN, of which there are few
         self._dropped: Counter[str] = Counter()
         self._log: list[str] = []
         self._pseudonyms = Pseudonyms(PEERS_MAX)
@@ -208,6 +218,8 @@ class Reporter(Actor[Any]):
                 self._note(text, at_us)
             case Met(peer):
                 self._pseudonyms.meet(peer)
+            case ServerSaid(source, data):
+                self._server_data[source] = data
             case Lost(reason, count):
                 self._dropped[reason] += count
             case GetReport():
@@ -291,6 +303,7 @@ class Reporter(Actor[Any]):
         for source in message.sources:
             source.used_bytes, source.wasted_bytes = self._used[source.name], self._wasted[source.name]
             source.audit_bytes = self._audited[source.name]
+            source.cmsd = self._server_data.get(source.name)
         return SessionReport(
             url=self._url,
             elapsed_us=self._since(message.now_us),

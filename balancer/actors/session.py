@@ -56,6 +56,7 @@ from ..model import Kind, ResourceKey, Segment, SourceKind, source_label
 from ..policy import Policy
 from ..recording import RecordedPolicy
 from ..store import Store
+from ..telemetry import Telemetry
 from . import messages as m
 from . import reporter as r
 from .cdns import Cdns
@@ -92,6 +93,7 @@ class Session(Actor[Any]):
         self._segments: dict[ResourceKey, Segment] = {}
         self._assemblies: dict[ResourceKey, Assembly] = {}
         self._readers = Readers()
+        self._telemetry = Telemetry()
         self._held: dict[ResourceKey, int] = {}  # in the store: byte count
         self._sought: set[ResourceKey] = set()  # on the disk that sessions share; the answer is on its way
 
@@ -181,7 +183,7 @@ class Session(Actor[Any]):
                     self._playlist.tell(m.CdnsInOrder(self._cdns.refs))
             case m.GetPlaying():
                 if self._steering is not None:
-                    self._steering.tell(self._cdns.playing(self._policy.source_states(self.now_us)))
+                    self._steering.tell(self._cdns.playing(self._policy.cdn_bytes_per_s))
             case m.ChannelOpened():
                 self._on_channel(message)
             case PeerLeft(peer, reason):
@@ -196,7 +198,7 @@ class Session(Actor[Any]):
                 self._neighbours.count_sent(peer, byte_count)
             case m.Noted(text):
                 self._note(text)
-            case r.Lost():
+            case r.Lost() | r.ServerSaid():
                 self._reporter.tell(message)
             case m.MayUpload(byte_count):
                 self.take_reply().set(self._neighbours.upload_delay_us(byte_count))
@@ -303,6 +305,7 @@ class Session(Actor[Any]):
     def _on_listed(self, listed: m.Listed) -> None:
         rendition = listed.rendition
         self._is_live = listed.is_live
+        self._telemetry.listed(rendition, listed.medium, is_live=listed.is_live)
         if listed.info_hash is not None:
             self._neighbours.name_swarm(rendition, listed.info_hash)
         if listed.is_restarted:
@@ -568,6 +571,7 @@ class Session(Actor[Any]):
                         total_bytes=assembly.total_bytes,
                         # None where hashes decide whether two CDNs have the same file: ETags of honest CDNs differ.
                         etag=assembly.etag,
+                        cmcd=self._said(action),
                     )
                 )
                 self._neighbours.announce_soon()
@@ -615,6 +619,18 @@ class Session(Actor[Any]):
             self._cdns.ref(action.cdn).tell(question)
         else:
             self.ref.tell(m.AuditUnanswered(action.cdn, question, "costly", 0))
+
+    def _said(self, action: FetchFromCdn) -> dict[str, Any] | None:
+        """What its CDN is told of a request (CMCD)."""
+        if self._parts.cmcd is None:
+            return None
+        return self._telemetry.request(
+            self._segments[action.key],
+            self._segments,
+            deadline_us=self._policy.deadline_us(action.key),
+            bytes_per_s=self._policy.cdn_bytes_per_s(action.cdn),
+            now_us=self.now_us,
+        )
 
     def _begin(self, action: FetchFromCdn | RequestFromPeer, source: str, worker: ActorRef[Any]) -> Assembly:
         """Note a transfer that is about to start.  The policy counts bytes as the assembly does."""

@@ -109,6 +109,8 @@ class Origin:
         self.fault: Fault | None = None
         self.has_etags = True
         self.asked: list[Asked] = []
+        self.requests: list[ServerRequest] = []  # the same, as they came
+        self.headers: dict[str, str] = {}  # more of them, with each response
         self.sent_bytes = 0
         self._stream = stream
         self.files = stream.files()
@@ -124,6 +126,12 @@ class Origin:
         return [asked for asked in self.asked if asked.name.startswith("s") and asked.name.endswith(".m4s")]
 
     async def handle(self, request: ServerRequest) -> ServerResponse:
+        self.requests.append(request)
+        response = await self._answer(request)
+        response.headers = {**response.headers, **self.headers}
+        return response
+
+    async def _answer(self, request: ServerRequest) -> ServerResponse:
         name = request.path.removeprefix("/v/")
         if self.fault is not None and self.fault.names is not None and name in self.fault.names & {*self.documents}:
             return await self._file(name, request, self.fault)

@@ -126,6 +126,7 @@ class World:
         hasher: Hasher | None = None,
         first: str | None = None,  # the CDN that is asked first, since it is preferred a little
         record: str | None = None,
+        cmcd: str | None = None,
         shelf: Shelf | None = None,
         are_peers_allowed: bool = True,
         recording: Recording | None = None,
@@ -146,6 +147,7 @@ class World:
             seed=source.getrandbits(32) if seed is None else seed,
             record=record,
             are_peers_allowed=are_peers_allowed,
+            cmcd=cmcd,
         )
         try:
             async with ActorSystem(fixed_cost_ns=1000, loop_delay_interval_us=None) as system:

@@ -12,6 +12,8 @@ import pytest
 
 from shoal.balancer.formats.cmcd import KEYS, MIME_TYPE, decode, headers, query, report, text
 
+from ..actors.test_cmcd import requests_of
+
 pytestmark = pytest.mark.real  # once: it is the same Python in every leg, and Node takes a second
 
 NPM = Path(__file__).resolve().parents[3] / "build" / "npm"
@@ -44,6 +46,34 @@ const answer = JSON.parse(readFileSync(0, 'utf8')).map(({ values, text, query, h
 }))
 process.stdout.write(JSON.stringify(answer))
 """
+
+
+VALIDATE = """
+import * as cmcd from '@svta/cml-cmcd'
+import { readFileSync } from 'node:fs'
+process.stdout.write(JSON.stringify(JSON.parse(readFileSync(0, 'utf8')).map(({ query, headers }) => {
+    const found = query.includes('CMCD=')
+        ? cmcd.validateCmcdRequest(new Request('https://a.example/s.m4s?' + query)) : cmcd.validateCmcdHeaders(headers)
+    return { issues: found.issues, keys: Object.keys(found.data).sort() }
+})))
+"""
+
+
+def in_node(script: str, given: Any, *arguments: str) -> Any:
+    """What the script writes, which reads `given`; both are JSON."""
+    if not (NPM / "node_modules" / "@svta" / "cml-cmcd").exists():
+        pytest.skip(f"no @svta/cml-cmcd in {NPM}; run: tools/install-test-tools")
+    ended = subprocess.run(
+        ["node", "--input-type=module", "-e", script, *arguments],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        cwd=NPM,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
 
 
 def some_values(source: random.Random, *, event: bool) -> dict[str, Any]:
@@ -84,8 +114,6 @@ def some_values(source: random.Random, *, event: bool) -> dict[str, Any]:
 
 
 def test_each_reads_what_the_other_writes_and_neither_finds_fault() -> None:
-    if not (NPM / "node_modules" / "@svta" / "cml-cmcd").exists():
-        pytest.skip(f"no @svta/cml-cmcd in {NPM}; run: tools/install-test-tools")
     source = random.Random(5004)
     events = [place % 3 == 0 for place in range(300)]
     rows = [some_values(source, event=event) for event in events]
@@ -101,17 +129,7 @@ def test_each_reads_what_the_other_writes_and_neither_finds_fault() -> None:
         for values, event in zip(rows, events, strict=True)
     ]
     rates = sorted(name for name, key in KEYS.items() if key.kind == "rates")
-    ended = subprocess.run(
-        ["node", "--input-type=module", "-e", SCRIPT, json.dumps(rates)],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        cwd=NPM,
-        timeout=120,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    for values, given, answer in zip(rows, asked, json.loads(ended.stdout), strict=True):
+    for values, given, answer in zip(rows, asked, in_node(SCRIPT, asked, json.dumps(rates)), strict=True):
         assert answer["issues"] == [], given["text"]
         said = decode(given["text"])
         assert answer["fromText"] == said
@@ -123,3 +141,13 @@ def test_each_reads_what_the_other_writes_and_neither_finds_fault() -> None:
         assert answer["text"] == given["text"]
         assert decode(answer["text"]) == said
         assert set(said) == {name for name, value in values.items() if value is not False}
+
+
+@pytest.mark.parametrize("mode", ["query", "header"])
+def test_it_finds_no_fault_with_what_a_session_says(mode: str) -> None:
+    asked = [{"query": request.query, "headers": dict(request.headers)} for request in requests_of(mode)]
+    found = in_node(VALIDATE, asked)
+    assert [row["issues"] for row in found] == [[]] * len(asked)
+    assert {"br", "cdn", "cid", "d", "dl", "mtp", "nor", "ot", "sf", "sid", "sn", "st", "su", "tb", "v"} == {
+        key for row in found for key in row["keys"]
+    }
