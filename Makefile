@@ -25,7 +25,7 @@ TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo demo-browser test sanitize free-threaded fast checked pure lint types wasm wasm-profile soak bench-runtime sync clean help pyodide
+.PHONY: demo demo-browser test sanitize free-threaded fast checked pure lint types wasm wasm-profile soak bench-runtime bench-standards sync clean help pyodide
 help:
 	@awk '/^[^#]/ || /^$$/ { exit } { sub(/^# ?/, ""); print }' Makefile
 
@@ -87,6 +87,10 @@ pyodide: .stamps/wasm .stamps/fast
 bench-runtime: .stamps/fast
 	@tools/install-bench-peers
 	$(BIN)/python benchmarks/runtime.py $(ARGS)
+
+bench-standards: .stamps/fast
+	@tools/install-slow-clients
+	$(BIN)/python benchmarks/standards.py $(ARGS)
 
 bench-%: .stamps/fast
 	$(BIN)/python benchmarks/$*.py $(ARGS)

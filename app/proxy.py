@@ -63,6 +63,7 @@ CONTENT_TYPES = {
 }
 NO_STORE = {"cache-control": "no-store"}
 WRITE_BYTES = 1024 * 1024  # handed to the socket at once: what a client that does not read leaves in its buffer
+STUCK_S = 0.25  # a player on this machine takes a piece in milliseconds
 REQUESTS_MAX = 64  # ten players with six connections each; one costs a task and, at most, an unread piece of 64 KiB
 
 
@@ -87,6 +88,7 @@ class Proxy:
         self._border = Border(allowed_origins=allowed_origins, token=token)
         self._requests_max = requests_max
         self._under_way = 0
+        self._bodies: set[_Watched] = set()  # of those under way, as far as they have one in pieces
         self._is_draining = False
         self._quiet = asyncio.Event()  # nothing is under way
         self._quiet.set()
@@ -140,7 +142,7 @@ class Proxy:
             response.headers |= refusal.headers
         elif request.path == "/health":
             response = self._health(request)
-        elif self._is_draining or self._under_way >= self._requests_max:
+        elif self._is_draining or self._is_full():
             self.refused_requests += not self._is_draining
             why = "it is ending" if self._is_draining else f"{self._requests_max} requests are under way"
             response = _text(503, f"this proxy takes no request now: {why}")
@@ -158,6 +160,16 @@ class Proxy:
             }
         return response
 
+    def _is_full(self) -> bool:
+        """Whether as many are under way as may be, but for those whose clients take nothing.
+
+        Those cost no more than their connection, and the server has its own limit of these.
+        """
+        if self._under_way < self._requests_max:
+            return False
+        now_s = asyncio.get_running_loop().time()
+        return self._under_way - sum(body.is_stuck(now_s) for body in self._bodies) >= self._requests_max
+
     def _health(self, request: ServerRequest) -> ServerResponse:
         """Without asking anybody: a playlist that hangs says nothing of this process."""
         if request.method not in {"GET", "HEAD", "OPTIONS"}:
@@ -174,12 +186,17 @@ class Proxy:
         try:
             response = await self._respond(request)
             if not isinstance(response.body, bytes):
-                response.body = _Watched(response.body, self._ended)
+                response.body = _Watched(response.body, self._body_ended)
+                self._bodies.add(response.body)
                 is_over = False
             return response
         finally:
             if is_over:
                 self._ended()
+
+    def _body_ended(self, body: _Watched) -> None:
+        self._bodies.discard(body)
+        self._ended()
 
     def _ended(self) -> None:
         self._under_way -= 1
@@ -298,19 +315,26 @@ class Proxy:
 class _Watched:
     """A body that tells its end once: by its last piece, an error, or being closed."""
 
-    def __init__(self, body: AsyncIterator[bytes | memoryview], ended: Callable[[], None]) -> None:
+    def __init__(self, body: AsyncIterator[bytes | memoryview], ended: Callable[[_Watched], None]) -> None:
         self._body = body
-        self._ended: Callable[[], None] | None = ended
+        self._ended: Callable[[_Watched], None] | None = ended
+        self._given_s: float | None = None  # when the client was given what it has not taken yet
+
+    def is_stuck(self, now_s: float) -> bool:
+        return self._given_s is not None and now_s - self._given_s >= STUCK_S
 
     def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
         return self
 
     async def __anext__(self) -> bytes | memoryview:
+        self._given_s = None
         try:
-            return await anext(self._body)
+            piece = await anext(self._body)
         except BaseException:
             self._tell()
             raise
+        self._given_s = asyncio.get_running_loop().time()
+        return piece
 
     async def aclose(self) -> None:
         try:
@@ -323,7 +347,7 @@ class _Watched:
     def _tell(self) -> None:
         ended, self._ended = self._ended, None
         if ended is not None:
-            ended()
+            ended(self)
 
 
 def _text(status: int, line: str) -> ServerResponse:

@@ -13,7 +13,7 @@ import importlib
 
 from harness import Claim, conclude
 
-SUBJECTS = ("parser", "refresh", "serving")
+SUBJECTS = ("parser", "refresh", "serving", "crowds")
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Servers of the same bodies, each a program: `python bodies.py bare` and `python bodies.py shoal ORIGIN BYTES`.
+"""Servers of the same bodies, each a program: `bodies.py bare`, `bodies.py shoal ORIGIN MIB [REQUESTS_MAX]`.
 
 bare     an asyncio.Protocol that answers any GET from memory: headers and body in one write
 shoal    our proxy over a session whose store holds the bodies, with `bare` as its origin
@@ -59,7 +59,7 @@ async def bare() -> None:
         await until_told(server.sockets[0].getsockname()[1])
 
 
-async def shoal(origin: str, size: str) -> None:
+async def shoal(origin: str, size: str, requests_max: str = "128") -> None:
     from shoal.app.proxy import Proxy
     from shoal.app.session import SessionOptions, open_session
 
@@ -68,7 +68,7 @@ async def shoal(origin: str, size: str) -> None:
         for segment in (await session.playlist()).segments:
             async for _ in session.read(segment.key):
                 pass
-        proxy = Proxy(session, requests_max=128)
+        proxy = Proxy(session, requests_max=int(requests_max))
         port = await proxy.start()
         await until_told(port)
         await proxy.aclose()

@@ -194,6 +194,22 @@ def test_a_request_too_many_is_told_to_come_again_and_health_still_answers() -> 
     run_virtual(main())
 
 
+def test_a_client_that_takes_nothing_does_not_count_against_those_that_do() -> None:
+    async def main() -> None:
+        async with World() as world, world.viewer() as session:
+            proxy = Proxy(session, requests_max=1)
+            await proxy.handle(request("/stream.m3u8"))
+            stuck = (await proxy.handle(request("/media/0/0/x"))).body
+            first = await anext(stuck)  # type: ignore[arg-type]
+            assert (await proxy.handle(request("/media/0/1/x"))).status == 503
+            await asyncio.sleep(1)
+            assert await body_of(await proxy.handle(request("/media/0/1/x"))) == world.stream.segments[1]
+            rest = b"".join([piece async for piece in stuck])  # type: ignore[union-attr]
+            assert bytes(first) + rest == world.stream.segments[0]
+
+    run_virtual(main())
+
+
 def test_draining_lets_a_body_end_and_takes_nothing_new() -> None:
     async def main() -> None:
         async with proxied() as (world, proxy):

@@ -225,6 +225,31 @@ def test_hundreds_of_connections_that_drip_headers_keep_nobody_out():
     serve(client)
 
 
+def test_a_client_that_takes_nothing_of_its_body_makes_room_for_one_that_does():
+    async def endless(request):
+        async def body():
+            while request.path == "/endless":
+                yield bytes(1 << 20)
+            yield b"short"
+
+        return ServerResponse(200, {}, body())
+
+    async def main():
+        async with asyncio.timeout(60), contextlib.AsyncExitStack() as stack:
+            server = HttpServer(connections_max=2)
+            port = await server.start(endless, host="127.0.0.1", port=0)
+            stack.push_async_callback(server.aclose)
+            for _ in range(2):
+                reader, writer = await stack.enter_async_context(connected(port))
+                writer.write(get("/endless"))
+                await reader.readuntil(b"\r\n\r\n")
+            while not (await exchange(port, get())).startswith(b"HTTP/1.1 200"):  # once it is seen to be stuck
+                await asyncio.sleep(0.01)
+            assert server.evicted_connections >= 1
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     "hosts", ["", "Host: 127.0.0.1\r\nHost: 127.0.0.1\r\n", "Host: 127.0.0.1\r\nhost: evil.example\r\n"]
 )

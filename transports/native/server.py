@@ -6,8 +6,8 @@ Promises, beyond the Protocol:
     endings     a body that raises, or ends short of its Content-Length, aborts the connection: never a clean end
     errors      a handler that raises is a 500 with one plain line; the error goes to `on_error`, not to the client
     limits      connections, header sizes, and time for a request's headers; a drip is cut as an idle client is
-    crowds      where all connections are taken, the one that has been without a request for longest makes room, so
-                that a thousand which send nothing, or a byte a second, keep nobody out
+    crowds      where all connections are taken, one that sends or takes nothing makes room (crowds.py), so that a
+                thousand of them keep nobody out
     rebinding   a Host that is neither an IP address nor a known name gets 421, so that a web page cannot reach
                 a loopback server under a name of its own; none, or two, get 400 (RFC 9112, 3.2)
 
@@ -16,18 +16,18 @@ Meant for loopback and for trusted networks: no TLS, no request bodies (they are
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import logging
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
 from shoal.transports.errors import ConnectFailed
 from shoal.transports.interface import Handler, ServerRequest, ServerResponse
 from shoal.transports.sansio.hosts import parse_authority
+
+from .crowds import LimitedServer, plain
 
 __all__ = ["HttpServer"]
 
@@ -39,66 +39,10 @@ _SHUTDOWN_S = 0.5  # for responses under way, and again for their handlers to en
 _QUIET = logging.Logger("shoal.quiet", level=logging.CRITICAL + 1)  # noqa: LOG001 - unattached on purpose
 
 
-class _Connection(RequestHandler):
-    """Answers what is not HTTP as we answer everything else; aiohttp would name itself, and quote the request."""
-
-    __slots__ = ()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        super().handle_error(request, status, exc, message)  # raises if a part of an answer was sent
-        return _plain(status, "this is no request that can be answered here")
-
-
 class _Streamed(web.StreamResponse):
     """Its head goes out with the first bytes, in one packet: a client on the same machine is woken once for both."""
 
     _send_headers_immediately = False
-
-
-class _LimitedServer(web.Server):
-    """Keeps to its number of connections, before one too many costs a parser's buffer."""
-
-    def __init__(self, *args: object, connections_max: int, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self._options = kwargs
-        self._connections_max = connections_max
-        self._idle: dict[RequestHandler, asyncio.Transport] = {}  # without a request; the longest so first
-        self.refused = 0
-        self.evicted = 0
-
-    def __call__(self) -> RequestHandler:
-        options = {name: value for name, value in self._options.items() if name != "handler_cancellation"}
-        return _Connection(self, loop=asyncio.get_running_loop(), **options)  # type: ignore[arg-type]
-
-    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
-        super().connection_made(handler, transport)
-        if len(self.connections) > self._connections_max:
-            if self._idle:
-                self.evicted += 1
-                longest = next(iter(self._idle))
-                self._idle.pop(longest).abort()
-            else:
-                self.refused += 1
-                transport.abort()
-                return
-        self._idle[handler] = transport
-
-    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
-        self._idle.pop(handler, None)
-        super().connection_lost(handler, exc)
-
-    def busy(self, message: web.BaseRequest) -> None:
-        self._idle.pop(message.protocol, None)
-
-    def idle(self, message: web.BaseRequest) -> None:
-        if message.transport is not None:  # else it has gone
-            self._idle[message.protocol] = message.transport
 
 
 class HttpServer:
@@ -123,16 +67,16 @@ class HttpServer:
         self._on_error = on_error
         self._handler: Handler | None = None
         self._runner: web.ServerRunner | None = None
-        self._server: _LimitedServer | None = None
+        self._server: LimitedServer | None = None
 
     @property
     def refused_connections(self) -> int:
-        """How many were turned away because `connections_max` were open, each with a request under way."""
+        """How many were turned away because `connections_max` were open, each with a request that goes on."""
         return self._server.refused if self._server is not None else 0
 
     @property
     def evicted_connections(self) -> int:
-        """How many without a request were cut to make room for others."""
+        """How many that sent or took nothing were cut to make room for others."""
         return self._server.evicted if self._server is not None else 0
 
     async def start(self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0) -> int:
@@ -140,7 +84,7 @@ class HttpServer:
         if self._runner is not None:
             raise RuntimeError("this server was started already; make another")
         self._handler = handler
-        self._server = _LimitedServer(
+        self._server = LimitedServer(
             self._handle,
             connections_max=self._connections_max,
             handler_cancellation=True,  # a client that went away cancels its handler
@@ -184,11 +128,11 @@ class HttpServer:
 
     async def _answer(self, message: web.BaseRequest) -> web.StreamResponse:
         if len(message.headers.getall("Host", ())) != 1:
-            return _plain(400, "a request has exactly one Host")
+            return plain(400, "a request has exactly one Host")
         if not self._knows_host(message.host):
-            return _plain(421, "this server is not known by that name; use its IP address")
+            return plain(421, "this server is not known by that name; use its IP address")
         if message.body_exists:
-            return _plain(413, "request bodies are not taken here")
+            return plain(413, "request bodies are not taken here")
         request = ServerRequest(
             method=message.method,
             path=message.path if message.path.startswith("/") else "/",
@@ -201,7 +145,7 @@ class HttpServer:
             response = await self._handler(request)
         except Exception as error:  # a handler's mistake is answered and told, and must not take the server down
             self._report(request, error)
-            return _plain(500, "this request failed; the server's log says why")
+            return plain(500, "this request failed; the server's log says why")
         return await self._respond(message, request, response)
 
     async def _respond(
@@ -218,7 +162,7 @@ class HttpServer:
                 await streamed.prepare(message)
             else:
                 await streamed.prepare(message)
-                is_whole = message.method == "HEAD" or await self._stream(streamed, request, response.body)
+                is_whole = message.method == "HEAD" or await self._stream(message, streamed, request, response.body)
                 if not is_whole and message.transport is not None:
                     message.transport.abort()
         finally:
@@ -226,21 +170,28 @@ class HttpServer:
         return streamed
 
     async def _stream(
-        self, streamed: web.StreamResponse, request: ServerRequest, body: AsyncIterator[bytes | memoryview]
+        self,
+        message: web.BaseRequest,
+        streamed: web.StreamResponse,
+        request: ServerRequest,
+        body: AsyncIterator[bytes | memoryview],
     ) -> bool:
         """Whether the body came whole."""
-        announced = streamed.content_length
+        server, announced = self._server, streamed.content_length
+        assert server is not None
         sent = 0
         try:
             async for piece in body:
                 sent += len(piece)
                 if announced is not None and sent > announced:
                     break
+                server.handed(message)
                 if sent == len(piece) > _FIRST_BYTES:
                     await streamed.write(piece[:_FIRST_BYTES])
                     await streamed.write(memoryview(piece)[_FIRST_BYTES:])
                 else:
                     await streamed.write(piece)
+                server.took(message)
         except ConnectionError:
             return False  # the client went away between two pieces
         except Exception as error:  # whatever the body's source raised: the client learns it by the missing rest
@@ -259,12 +210,6 @@ class HttpServer:
     def _report(self, request: ServerRequest, error: Exception) -> None:
         if self._on_error is not None:
             self._on_error(request, error)
-
-
-def _plain(status: int, text: str) -> web.Response:
-    response = web.Response(status=status, text=text + "\n", headers={"server": "shoal"})
-    response.force_close()
-    return response
 
 
 async def _close_iterator(body: bytes | AsyncIterator[bytes | memoryview]) -> None:
