@@ -11,8 +11,8 @@ Errors keep their type: what an actor gave to `reply.fail`, or JavaScript threw,
 own name if it is one of `errors`.  Others are HandlerFailed; of those of Python only the name of the class is told,
 since their text may hold what is nobody's business.
 
-A carrier (`transports/native/bridge.py`: WebSocket) calls `attach`, `receive` and `lost`.  A bridge belongs to the
-thread of its system's `async with` block.
+A carrier (`transports/native/bridge.py`: WebSocket; `transports/browser/bridge.py`: a page's own JavaScript, and
+postMessage) calls `attach`, `receive` and `lost`.  A bridge belongs to the thread of its system's `async with` block.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 // run.mjs PYODIDE ROOT SCRIPT WHEEL... -- ARGUMENT...: runs a Python script in Pyodide under Node.
 // The repository is at /repo, the wheels are installed, and the script's `sys.argv` holds the arguments.
+// A script in JavaScript exports a function of Pyodide and the repository's folder.
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
@@ -17,6 +18,10 @@ pyodide.runPython("import sys; sys.argv[:] = arguments; sys.dont_write_bytecode 
 const source = readFileSync(script, "utf8");
 let status = 1;
 try {
+  if (script.endsWith(".mjs")) {
+    await (await import(pathToFileURL(script))).default(pyodide, root);
+    process.exit(0);
+  }
   // Without an await of its own a script may bring a loop of its own, in place of Pyodide's.
   status = /^await /m.test(source)
     ? await pyodide.runPythonAsync(source, { filename: script })

@@ -115,6 +115,13 @@ def test_the_driver_holds_what_it_promises(done, kind):
     assert done().stdout.endswith("driver holds\n"), done().stdout
 
 
+@looks_at(lambda kind: run("bridge.mjs", kind))
+@pytest.mark.parametrize("kind", ["compiled"])
+def test_the_bridge_holds_what_it_promises(done, kind):
+    assert done().returncode == 0, done().stderr[-2000:]
+    assert done().stdout.endswith("bridge holds\n"), done().stdout
+
+
 @looks_at(lambda kind: run("suite.py", kind, "-q", *SUITE))
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_suites_pass(done, kind):

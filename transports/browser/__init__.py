@@ -4,7 +4,7 @@
     http.py         Fetcher on fetch()
     hashing.py      Hasher on crypto.subtle
     signaling.py    Signaling on WebSocket
-    javascript/     the half of `transports/bridge.py` that a page imports
+    bridge.py       actors that the page's JavaScript tells and asks; javascript/ is what a page imports for it
     webrtc.py       Connector on RTCPeerConnection;  datachannel.py its channels
 
 Never imported natively.  `transports/registry.py` finds them by name.

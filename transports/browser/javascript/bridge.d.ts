@@ -70,6 +70,18 @@ export function connect(carrier: Carrier, options?: Options): Promise<Bridge>;
 /** To a BridgeServer: "ws://127.0.0.1:8000/". */
 export function webSocket(url: string, options?: { unsentBytesMax?: number }): Carrier;
 
+/** To a PageEndpoint in this page's own Pyodide; it is destroyed at the end. */
+export function page(endpoint: object): Carrier;
+
+/** To a worker, a MessagePort, `self` in a worker, or a window, whose origin has to be named. */
+export function port(
+  target: { postMessage(message: any, options?: any): void },
+  options?: { origin?: string },
+): Carrier;
+
+/** Join two carriers, so that a page talks to a Pyodide in its worker: relay(port(self), page(endpoint)). */
+export function relay(one: Carrier, other: Carrier): Promise<void>;
+
 export class BridgeError extends Error {
   constructor(message: string, name?: string);
 }

@@ -15,7 +15,7 @@ import {
   NotRegistered, Overloaded, VERSION, checkedName, decoded, isPlain, takeOut, tooLarge, wellFormed,
 } from "./frames.js";
 
-export { webSocket } from "./carriers.js";
+export { page, port, relay, webSocket } from "./carriers.js";
 export {
   ActorStopped, AskDropped, AskTimedOut, BadMessage, BridgeClosed, BridgeError, HandlerFailed, LIMITS, MailboxFull,
   MessageTooLarge, NoRoutee, NotRegistered, Overloaded, UnhandledMessage, VERSION,
@@ -91,17 +91,22 @@ class Bridge {
       this.#drop("overloaded");
       throw new Overloaded(`${this.#asked.size} asks wait already; wait for some, or raise asksMax`);
     }
-    const id = this.#lastAsk + 1;
+    const id = (this.#lastAsk += 1);
     const ms = Math.min(Math.ceil(timeoutMs), 2 ** 31 - 1);
-    this.#send({ op: "ask", id, to: checkedName(name), type, body, at, ms }, parts, transfer);
-    this.#lastAsk = id;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#asked.delete(id);
         reject(new AskTimedOut(`${name} did not answer within ${ms} ms`));
         this.#send({ op: "cancel", id });
       }, ms);
-      this.#asked.set(id, { resolve, reject, timer });
+      this.#asked.set(id, { resolve, reject, timer }); // before it is sent: a refusal may come at once
+      try {
+        this.#send({ op: "ask", id, to: checkedName(name), type, body, at, ms }, parts, transfer);
+      } catch (error) {
+        this.#asked.delete(id);
+        clearTimeout(timer);
+        throw error;
+      }
     });
   }
 
