@@ -82,8 +82,10 @@ export default async function (pyodide, root) {
     channel.port1.postMessage(odd);
   channel.port1.postMessage({ bridge: 1, text: "{}", parts: [new Uint8Array(1), "x"] });
   channel.port1.postMessage({ bridge: 1, text: "{}", parts: {} });
+  for (const deep of ["[".repeat(100_000), '{"a":'.repeat(40_000)]) // either would end the interpreter
+    channel.port1.postMessage({ bridge: 1, text: `{"op":"answer","id":1,"body":${deep}`, parts: [] });
   await bridge.ask("sum", { type: "Add", number: 0 });
-  assert.deepEqual(dropped(), { bad_message: 1, unknown_name: 1, malformed: 8 });
+  assert.deepEqual(dropped(), { bad_message: 1, unknown_name: 1, malformed: 10 });
   pyodide.runPython("bridges[-1].close('python has gone')");
   assert.equal(await bridge.closed, "by the other side: python has gone");
   await until(() => `${held()}` === `${first}`);

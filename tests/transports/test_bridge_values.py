@@ -231,6 +231,28 @@ def test_a_text_that_is_no_frame_is_refused(text):
         decode_frame(text, [], LIMITS)
 
 
+def nested(depth: int, kind: str) -> str:
+    opening, closing = {"lists": ("[", "]"), "objects": ('{"[": ', "}"), "both": ('[{"a": [', "]}]")}[kind]
+    depth //= opening.count("[") + opening.count("{") - opening.count('"[')
+    return '{"op":"answer","id":1,"body":' + opening * depth + "1" + closing * depth + "}"
+
+
+@pytest.mark.parametrize("kind", ["lists", "objects", "both"])
+def test_a_body_is_nested_as_deeply_as_it_may_be_sent_and_no_deeper(kind):
+    assert isinstance(decode_frame(nested(30, kind), [], LIMITS), Answer)
+    assert isinstance(decode_frame(nested(32, "lists"), [], LIMITS), Answer)
+    with pytest.raises(FrameMalformed, match="nested more than 32 deep"):
+        decode_frame(nested(36, kind), [], LIMITS)
+    with pytest.raises(FrameMalformed, match="nested more than 32 deep"):
+        decode_frame(nested(33, "lists"), [], LIMITS)
+
+
+@given(st.text('[]{}"\\a', max_size=50), st.integers(0, 60))
+def test_brackets_in_texts_and_beside_each_other_are_no_depth(text, count):
+    frame = Answer(id=1, body=[text * 20, [[], {}] * count, {text: [text]}])
+    assert decode_frame(encode_frame(frame, [], LIMITS).text, [], LIMITS) == frame
+
+
 def test_a_frame_and_its_bytes_have_to_agree_on_their_number():
     with pytest.raises(FrameMalformed, match="speaks of 0 byte strings, and 1 came"):
         decode_frame('{"op":"cancel","id":1}', [b""], LIMITS)

@@ -397,6 +397,8 @@ def test_without_a_token_it_listens_on_loopback_only():
             await server.aclose()
             with pytest.raises(ValueError, match="an origin is written as"):
                 BridgeServer(system, actors={}, origins=("shop.example",))
+            with pytest.raises(ValueError, match="the token has 6 characters"):
+                BridgeServer(system, actors={}, token="guess!")
 
     run(main())
 

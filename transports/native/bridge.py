@@ -31,7 +31,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from shoal.runtime import ActorSystem
 from shoal.transports.bridge import Bridge
 from shoal.transports.errors import AddressRefused, ConnectFailed, MessageTooLarge
-from shoal.transports.sansio.bridge_frames import BridgeLimits, FrameMalformed, Wire, join, split
+from shoal.transports.sansio.bridge_frames import TOKEN_CHARACTERS_MAX, BridgeLimits, FrameMalformed, Wire, join, split
 from shoal.transports.sansio.hosts import parse_authority, parse_origin
 
 __all__ = ["BridgeServer"]
@@ -41,6 +41,7 @@ _SCRIPT_NAMES = ("bridge.js", "carriers.js", "frames.js")
 _HEARTBEAT_S = 20.0  # a page whose machine sleeps, or whose cable was pulled, goes after half as long again
 _UNSENT_FRAMES_MAX = 1024  # of one page that does not read
 _CLOSE_TIMEOUT_S = 1.0
+_TOKEN_CHARACTERS_MIN = 16  # 96 bits as base64: not to be guessed, even without a limit on guesses
 _WORDS_BYTES_MAX = 123  # of a close frame (RFC 6455, 5.5)
 
 
@@ -61,7 +62,8 @@ class BridgeServer:
     ) -> None:
         """`actors`, `errors`, `limits`: as of Bridge.  `on_page` is called with each page that said hello.
 
-        `connections_max` pages may each have a frame of `limits` in memory.  ValueError for an origin that no page has.
+        `connections_max` pages may each have a frame of `limits` in memory.  ValueError for an origin that no page has,
+        and for a token short enough to be guessed.
         """
         self._system = system
         self._actors = {name: tuple(types) for name, types in actors.items()}
@@ -73,6 +75,11 @@ class BridgeServer:
         self._origins = {parse_origin(origin) for origin in origins}
         if None in self._origins:
             raise ValueError("an origin is written as https://shop.example or http://localhost:8080")
+        if token is not None and not _TOKEN_CHARACTERS_MIN <= len(token) <= TOKEN_CHARACTERS_MAX:
+            raise ValueError(
+                f"the token has {len(token)} characters; use {_TOKEN_CHARACTERS_MIN} to {TOKEN_CHARACTERS_MAX} "
+                "(python -c 'import secrets; print(secrets.token_urlsafe())' makes one)"
+            )
         self._pages: set[_Page] = set()
         self._refused: Counter[str] = Counter()
         self._runner: web.AppRunner | None = None

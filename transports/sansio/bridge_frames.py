@@ -20,6 +20,7 @@ Numbers are big-endian.  A frame without byte strings is its text.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -29,6 +30,7 @@ import msgspec
 from shoal.transports.errors import MessageTooLarge
 
 __all__ = [
+    "TOKEN_CHARACTERS_MAX",
     "VERSION",
     "Answer",
     "Ask",
@@ -48,7 +50,10 @@ __all__ = [
 ]
 
 VERSION = 1
+TOKEN_CHARACTERS_MAX = 200
 _DEPTH_MAX = 32  # of a body; also what a reader of places has to follow
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKETS = re.compile(r"[^\[\]{}]+")
 _LENGTH = struct.Struct(">I")
 
 
@@ -77,7 +82,7 @@ class _Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", forbid_u
 
 class Hello(_Frame, frozen=True, tag="hello"):
     version: int
-    token: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    token: Annotated[str, msgspec.Meta(max_length=TOKEN_CHARACTERS_MAX)] | None = None
 
 
 class Tell(_Frame, frozen=True, tag="tell"):
@@ -146,10 +151,10 @@ def encode_frame(frame: Frame, parts: Sequence[bytes], limits: BridgeLimits) -> 
 def decode_frame(text: str, parts: Sequence[bytes], limits: BridgeLimits) -> Frame:
     """FrameMalformed, MessageTooLarge.  Bodies are plain values still, with None where byte strings belong."""
     _check_size(text, parts, limits)
+    if _is_deeper(text, _DEPTH_MAX + 1):
+        raise FrameMalformed(f"its body is nested more than {_DEPTH_MAX} deep")
     try:
         frame: Frame = _decoder.decode(text)
-    except RecursionError:
-        raise FrameMalformed("it is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeError) as error:
         raise FrameMalformed(f"it is no frame: {error}"[:200]) from None
     expected = len(frame.at) if isinstance(frame, Tell | Ask | Answer) else 0
@@ -183,6 +188,21 @@ def split(message: bytes, limits: BridgeLimits) -> Wire:
         return Wire(pieces[0].decode(), tuple(pieces[1:]))
     except UnicodeDecodeError:
         raise FrameMalformed("its text is no UTF-8") from None
+
+
+def _is_deeper(text: str, depth_max: int) -> bool:
+    """Whether JSON is nested deeper, or is none.
+
+    A parser finds that out by recursion, and in a browser too much of that ends the interpreter, and not just the call.
+    """
+    if text.count("[") + text.count("{") <= depth_max:
+        return False
+    brackets = _NO_BRACKETS.sub("", _STRING.sub("", text)).replace("{", "[").replace("}", "]")
+    for _ in range(depth_max):
+        brackets = brackets.replace("[]", "")  # the innermost of each branch
+        if not brackets:
+            return False
+    return True
 
 
 def _number(view: memoryview, start: int) -> int:
