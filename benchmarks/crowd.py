@@ -48,18 +48,15 @@ def run(ends: tuple[End, End], seconds: float, rate: float) -> list[dict[str, An
     return [end.hear() for end in ends]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    options = parser.parse_args()
-    one, other, count = connected(options.peers)
+def measured(peers: int = 200, seconds: float = 5.0) -> list[Claim]:
+    """All that this file claims, measured now: about a minute."""
+    one, other, count = connected(peers)
     held: tuple[float, float] | None = None
     try:
-        idle = run((one, other), options.seconds, 0.001)
+        idle = run((one, other), seconds, 0.001)
         print("idle      ", json.dumps(idle), flush=True)
         for rate in RATES:
-            figures = run((one, other), options.seconds, rate)
+            figures = run((one, other), seconds, rate)
             late = max(end["loop_delay_p99_ms"] for end in figures)
             arrived = sum(end["received_bytes"] / end["seconds"] for end in figures)
             share = arrived / (count * rate * MBIT / 2)
@@ -72,27 +69,32 @@ def main() -> int:
         other.quit()
     if held is None:
         print("not even the lowest rate was held", file=sys.stderr)
-    return conclude(
-        "crowd",
-        [
-            Claim("peers connected", count, options.peers, at_least=True),
-            Claim(
-                "rate held, per peer, both ways in sum",
-                held[0] if held else 0,
-                RATES[0],
-                at_least=True,
-                unit="Mbit/s",
-                goal=1.0,
-            ),
-            Claim("loop delay p99 then", held[1] if held else None, LOOP_DELAY_MS_MAX, at_least=False, unit="ms"),
-            Claim(
-                "CPU of idle connections, share of a core",
-                sum(end["cpu_s"] / end["seconds"] for end in idle),
-                0.5,
-                at_least=False,
-            ),
-        ],
-    )
+    return [
+        Claim("peers connected", count, peers, at_least=True),
+        Claim(
+            "rate held, per peer, both ways in sum",
+            held[0] if held else 0,
+            RATES[0],
+            at_least=True,
+            unit="Mbit/s",
+            goal=1.0,
+        ),
+        Claim("loop delay p99 then", held[1] if held else None, LOOP_DELAY_MS_MAX, at_least=False, unit="ms"),
+        Claim(
+            "CPU of idle connections, share of a core",
+            sum(end["cpu_s"] / end["seconds"] for end in idle),
+            0.5,
+            at_least=False,
+        ),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    options = parser.parse_args()
+    return conclude("crowd", measured(options.peers, options.seconds))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Swarms of ours, of p2p-media-loader 2.3.1, and of both, over real WebRTC on this machine.
+"""Swarms of ours, of p2p-media-loader 2.3.1, and of both, over real WebRTC on this machine; and a channel by itself.
 
-    make bench-peers                                  all lines, about 13 minutes
+    make bench-peers                                  all lines, about 35 minutes
     make bench-peers ARGS="--only long polluter"      some lines
-    make bench-peers ARGS="--rounds 3"                the ten peers three times in both orders
+    make bench-peers ARGS="--rounds 1"                the ten peers and the channel once, not three times: 18 minutes
 
 p2p-media-loader runs unmodified in Node (tools/install-test-tools); without it nothing is measured, and the exit
 code is 3.  Offload is bytes from peers of all bytes used, over all peers of a line.
@@ -16,12 +16,14 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import channel
+import crowd
 from harness import Claim, conclude
 from swarm.runs import Result, Swarm, corrupting, live, offload, swarm
 from tests.p2pml.counterparts import missing
 
 LOGS = Path("out") / "bench-peers"
-LINES = ("ten", "long", "polluter", "mixed", "live")
+LINES = ("long", "polluter", "mixed", "live", "ten", "channel", "crowd")
 # 400 kbit/s in segments of 2 s, and a peer every 2 s: loopback carries that for ten, and theirs has time to prefetch.
 SEGMENT_S, SEGMENT_BYTES, ARRIVAL_S = 2.0, 100_000, 2.0
 KINDS = ("theirs", "ours")
@@ -206,13 +208,17 @@ async def measure(only: list[str], rounds: int) -> list[Claim]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=1, help="of the ten peers, each in both orders")
+    parser.add_argument("--rounds", type=int, default=3, help="of the ten peers, in both orders, and of the channel")
     parser.add_argument("--only", nargs="*", choices=LINES, default=list(LINES))
     options = parser.parse_args()
     if what := missing():
         print(what)
         return 3
     claims = asyncio.run(measure(options.only, options.rounds))
+    if "channel" in options.only:
+        claims += channel.measured(options.rounds)
+    if "crowd" in options.only:
+        claims += crowd.measured()
     if list(options.only) == list(LINES):
         claims += NOT_MEASURED
     return conclude("peers", claims)
