@@ -4,6 +4,7 @@
 
     state     what happened                  then
     waiting   due() once its time has come   asking: the URL to load, with _HLS_pathway and _HLS_throughput
+                                             (for DASH, _DASH_pathway in quotes and _DASH_throughput)
     asking    came(): a manifest             waiting for its TTL; RELOAD-URI is asked from now on
     asking    came(): no manifest            waiting, as after an error
     asking    failed(): 410                  ended: what was said last holds to the end
@@ -35,15 +36,17 @@ _ERROR_US_MAX = TTL_US  # a server that is well again is missed no longer than o
 _DOUBLINGS_MAX = 16
 _GONE = 410
 _TOO_MANY = 429
-_OURS = ("_HLS_pathway", "_HLS_throughput")
+_HLS = ("_HLS_pathway", "_HLS_throughput")
+_DASH = ("_DASH_pathway", "_DASH_throughput")
 
 
 class SteeringClient:
     """One session's; `due_us` says when due() has something to do, None while asking and once it has ended."""
 
-    def __init__(self, server_uri: str) -> None:
+    def __init__(self, server_uri: str, *, is_dash: bool = False) -> None:
         """`server_uri` is absolute: http, https, or data."""
         self._uri: str | None = server_uri
+        self._is_dash = is_dash
         self._ttl_us = TTL_US
         self._failures = 0  # in a row
         self.due_us: int | None = 0
@@ -65,7 +68,7 @@ class SteeringClient:
             return None
         self.due_us = None
         self.asked_count += 1
-        return _asked(self._uri, pathway, throughput_bps)
+        return _asked(self._uri, pathway, throughput_bps, is_dash=self._is_dash)
 
     def read_inline(self, now_us: int) -> SteeringManifest:
         """The manifest that stands in the playlist itself.  SteeringError."""
@@ -109,12 +112,14 @@ class SteeringClient:
         self.due_us = now_us + wait_us
 
 
-def _asked(uri: str, pathway: str | None, throughput_bps: int | None) -> str:
+def _asked(uri: str, pathway: str | None, throughput_bps: int | None, *, is_dash: bool) -> str:
     """`uri` with what the server may judge by (7.1); the rest of its query stays as written, since it may be signed."""
-    parts = urlsplit(uri)
-    kept = [field for field in parts.query.split("&") if field and unquote_plus(field.partition("=")[0]) not in _OURS]
+    parts, names = urlsplit(uri), _DASH if is_dash else _HLS
+    kept = [field for field in parts.query.split("&") if field and unquote_plus(field.partition("=")[0]) not in names]
+    if is_dash and pathway is not None:
+        pathway = f'"{pathway}"'  # a list in quotes, of one: what is played comes from one pathway
     values = (pathway, None if throughput_bps is None else str(max(0, throughput_bps)))
-    new = [urlencode({name: value}) for name, value in zip(_OURS, values, strict=True) if value is not None]
+    new = [urlencode({name: value}) for name, value in zip(names, values, strict=True) if value is not None]
     return parts._replace(query="&".join(kept + new), fragment="").geturl()
 
 

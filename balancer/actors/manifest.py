@@ -23,11 +23,14 @@ import msgspec
 from shoal.transports.errors import TransportError
 
 from .. import identity
+from ..base_urls import pathways_of
 from ..errors import BalancerError, UnknownResource
 from ..formats import dash
+from ..formats.hls import ContentSteering
 from ..model import ByteRange
 from ..paths import dash_path
-from .messages import CdnsInOrder, Document, Listed, LoadPlaylist, Locate, Noted, PlaylistText
+from ..pathways import PATHWAYS_MAX
+from .messages import CdnsInOrder, Document, Listed, LoadPlaylist, Locate, Noted, PathwaysFound, PlaylistText
 from .playlist import Playlist, _Hashes, _HashesDue
 
 __all__ = ["Manifest"]
@@ -253,6 +256,8 @@ class Manifest(Playlist):
         if rewritten.dropped:
             names = ", ".join(sorted(rewritten.dropped))
             self._session.tell(Noted(f"the player does not see {names}, which this proxy does not serve"))
+        if last is None:
+            self._find_pathways(mpd)
         if last is None or _published(mpd) != _published(last):
             self._went_on_us = self.now_us
         self._mpd = mpd
@@ -272,6 +277,19 @@ class Manifest(Playlist):
                 del self._listed[number]
             else:
                 self._list(still)
+
+    def _find_pathways(self, mpd: dash.Mpd) -> None:
+        """Of the first MPD: later ones lead to the same CDNs."""
+        found = pathways_of(mpd)
+        if found is None:
+            return
+        pathways, beyond = found
+        of, steering = mpd.steering, None
+        if of is not None:
+            steering = ContentSteering(server_uri=of.url, pathway_id=of.default_service_location)
+        self._session.tell(PathwaysFound(pathways, steering))
+        if beyond:
+            self._session.tell(Noted(f"{beyond} service locations are not used, since only {PATHWAYS_MAX} are"))
 
     # -- indexes
 

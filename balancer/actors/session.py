@@ -176,7 +176,10 @@ class Session(Actor[Any]):
                 if steering is not None and self._parts.is_steered:
                     uri = steering.server_uri
                     self._steering = self.spawn(
-                        Steering, self.ref, self._parts.fetcher, name="steering", server_uri=uri
+                        *(Steering, self.ref, self._parts.fetcher),
+                        name="steering",
+                        server_uri=uri,
+                        is_dash=self._parts.is_dash,
                     )
             case m.Steered(manifest):
                 if self._cdns.steered(manifest):

@@ -36,10 +36,10 @@ class _Came(msgspec.Struct, frozen=True):
 
 
 class Steering(Actor[Any]):
-    def __init__(self, session: ActorRef[Any], fetcher: Fetcher, *, server_uri: str) -> None:
+    def __init__(self, session: ActorRef[Any], fetcher: Fetcher, *, server_uri: str, is_dash: bool) -> None:
         self._session = session
         self._fetcher = fetcher
-        self._client = SteeringClient(server_uri)
+        self._client = SteeringClient(server_uri, is_dash=is_dash)
         self._last_words = ""
 
     def on_start(self) -> None:

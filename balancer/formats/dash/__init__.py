@@ -21,6 +21,7 @@ from .parser import parse
 from .rewrite import Namer, Rewritten, rewrite
 from .segments import InitSection, MediaSegment, init_of, segments_of
 from .sidx import Reference, references
+from .template import Template
 
 __all__ = [
     "AdaptationSet",
@@ -41,6 +42,7 @@ __all__ = [
     "Reference",
     "Representation",
     "Rewritten",
+    "Template",
     "init_of",
     "parse",
     "read_name",

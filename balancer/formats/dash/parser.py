@@ -60,6 +60,7 @@ class _Parser:
         self._limits = limits
         self._root = read_xml(data, limits)
         self._representations = 0
+        self._first_location: str | None = None
 
     def mpd(self) -> Mpd:
         root = self._root
@@ -73,6 +74,8 @@ class _Parser:
             raise PlaylistMalformed(
                 "a dynamic MPD has no availabilityStartTime, from which all times count", line=root.line
             )
+        steering = self._steering(root)
+        self._first_location = steering.default_service_location if steering is not None else None
         duration_us = said.duration_us("mediaPresentationDuration")
         base_urls = self._base_urls((BaseUrl(url=self._url),), root)
         return Mpd(
@@ -99,7 +102,7 @@ class _Parser:
                 for row in root.all("PatchLocation")
             ),
             utc_timings=self._descriptors(root, "UTCTiming"),
-            steering=self._steering(root),
+            steering=steering,
         )
 
     def _descriptors(self, element: Element, name: str) -> tuple[Descriptor, ...]:
@@ -143,6 +146,11 @@ class _Parser:
                         line=row.line,
                     )
         return tuple(found.values())
+
+    def _in_order(self, base_urls: tuple[BaseUrl, ...]) -> tuple[BaseUrl, ...]:
+        """The one that steering begins with comes first, and then those of a better priority."""
+        first = self._first_location
+        return tuple(sorted(base_urls, key=lambda base: (first not in (None, base.service_location), base.priority)))
 
     # -- periods
 
@@ -232,7 +240,7 @@ class _Parser:
             height=said.maybe_integer("height"),
             frame_rate=said.rate("frameRate"),
             audio_sampling_rate=said.text("audioSamplingRate"),
-            base_urls=self._base_urls(above, row),
+            base_urls=self._in_order(self._base_urls(above, row)),
             addressing=read_addressing((row, adaptation_set, period), self._limits),
             element=row,
         )

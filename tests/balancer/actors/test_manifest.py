@@ -17,6 +17,7 @@ from shoal.runtime.testing import run_virtual
 from shoal.transports.errors import TransportError
 
 from .origin import SIDECAR
+from .test_steering import STEER, SteeringHost, order
 from .world import World, peers_used_bytes, read_whole
 
 URL = "http://one/v/main.mpd"
@@ -294,5 +295,49 @@ def test_viewers_of_an_mpd_give_one_another_their_segments() -> None:
                     await asyncio.sleep(world.stream.segment_s)
                 report = await newcomer.report()
             assert peers_used_bytes(report) > 0.5 * world.stream.byte_count
+
+    run_virtual(main())
+
+
+# -- service locations
+
+
+def at_two(world: World, *, steering: str = "") -> bytes:
+    """The same segments at both origins; the session knows of the second by the MPD alone."""
+    bases = '<BaseURL serviceLocation="a">http://one/v/</BaseURL><BaseURL serviceLocation="b">http://two/v/</BaseURL>'
+    return template(world).replace(b"<Period>", f"{bases}{steering}<Period>".encode())
+
+
+def segments_asked(world: World, name: str) -> set[str]:
+    return {asked.name for asked in world.origins[name].segments_asked()}
+
+
+def test_a_service_location_that_fails_is_left_for_another() -> None:
+    async def main() -> None:
+        async with World() as world:
+            world.document("main.mpd", at_two(world))
+            async with world.viewer(url=URL, cdns=("one",)) as session:
+                assert await body(session, "n0.m4s") == world.stream.segments[0]
+                assert segments_asked(world, "two") == set()
+                await world.spoil("one", "stop")
+                for place, right in enumerate(world.stream.segments):
+                    assert await body(session, f"n{place}.m4s") == right
+                assert segments_asked(world, "two")
+
+    run_virtual(main())
+
+
+def test_a_steering_server_is_asked_in_the_words_of_dash_and_followed() -> None:
+    async def main() -> None:
+        async with World() as world, SteeringHost(world, lambda _: order("b", "a")) as host:
+            steering = f'<ContentSteering defaultServiceLocation="a">{STEER}</ContentSteering>'
+            world.document("main.mpd", at_two(world, steering=steering))
+            async with world.viewer(url=URL, cdns=("one",)) as session:
+                await session.playlist()
+                await asyncio.sleep(1)
+                for place, right in enumerate(world.stream.segments):
+                    assert await body(session, f"n{place}.m4s") == right
+            assert host.asked[0][1].query == "_DASH_pathway=%22a%22"
+            assert segments_asked(world, "one") == set()
 
     run_virtual(main())
