@@ -81,8 +81,10 @@ def core_extensions() -> list[Extension]:
     )
 
 
-def cythonized(extensions: list[Extension], *, checks: bool = False, **options: Any) -> list[Extension]:
-    """The C of all extensions, each module with its own directives."""
+def cythonized(
+    extensions: list[Extension], *, checks: bool = False, directives: dict[str, bool] | None = None, **options: Any
+) -> list[Extension]:
+    """The C of all extensions, each module with its own directives besides those given."""
     from Cython.Build import cythonize
     from Cython.Compiler.Options import get_directive_defaults
 
@@ -91,12 +93,13 @@ def cythonized(extensions: list[Extension], *, checks: bool = False, **options: 
     plain = [extension for extension in extensions if extension.name not in DIRECTIVES_OF]
     alone = [[extension] for extension in extensions if extension.name in DIRECTIVES_OF]
     for group in (plain, *alone):
-        directives = {**DIRECTIVES, **dict.fromkeys(CHECKS, checks), **DIRECTIVES_OF.get(group[0].name, {})}
+        own = DIRECTIVES_OF.get(group[0].name, {})
+        all_of_them = {**DIRECTIVES, **dict.fromkeys(CHECKS, checks), **(directives or {}), **own}
         done += cythonize(
             group,
             language_level=3,
             nthreads=os.cpu_count() or 1,
-            compiler_directives=directives,
+            compiler_directives=all_of_them,
             force=_is_stale([Path(options["build_dir"], one.sources[0]).with_suffix(".c") for one in group]),
             **options,
         )

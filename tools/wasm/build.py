@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""Builds shoal for Pyodide: each compiled module as WebAssembly, in a wheel with all of the Python.
+"""Builds shoal for Pyodide: all that is compiled as one file of WebAssembly, in a wheel with what a page can use.
 
     make wasm            build/wasm/dist/shoal-VERSION-cp312-abi3-pyemscripten_2026_0_wasm32.whl
-                         build/wasm/dist/shoal-VERSION-py3-none-any.whl      the same, nothing compiled
+                         build/wasm/dist/shoal-VERSION-py3-none-any.whl      all of the package, nothing compiled
     make wasm-profile    build/wasm-profile/dist/...    keeps function names, which the browser's profiler shows
 
 The compiler is zig's clang (PyPI), so that nothing but packages is needed: no emsdk, no
 root.  What it lacks for Emscripten is made here (`prepare_headers`).  The modules use the
 Limited API of CPython 3.12 and one function of 3.13 (core/_ticks.pxd); the platform in the
 wheel's name is Pyodide 314's.  Other Pyodides take the wheel that is not compiled.
+`contents.py` says what the page's wheel leaves out.
 
 A C symbol that Pyodide does not have links and imports without a word, and kills the
-interpreter when it is called.  So the build ends with a comparison of every module's
+interpreter when it is called.  So the build ends with a comparison of its
 imports with the exports of `pyodide.asm.wasm`, and fails on what is missing.
 
 Both wheels are byte for byte the same whenever they are built from the same source, with the
@@ -31,15 +32,17 @@ import sys
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import wheels
+from contents import NOT_COMPILED, of_page
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PLATFORM = "pyemscripten_2026_0_wasm32"  # Pyodide 314
 LIMITED_API = "0x030C0000"  # CPython 3.12, the first with what Cython needs of the Limited API
-# -Os makes modules 4 % smaller (580,933 bytes, 190,936 gzipped, instead of 603,097 and 195,408): too little to
-# give speed away for.  Most of a small module is what Cython brings with it, some 10 kB gzipped.
+# -Os makes it 4 % smaller: too little to give speed away for.
 OPTIMISE = "-O2"
+ZIG = (sys.executable, "-m", "ziglang")
 
 
 def run(*command: str | Path, **environment: str) -> None:
@@ -92,83 +95,99 @@ def translate(work: Path) -> dict[str, Path]:
     from setuptools import Extension
 
     extensions = setup.cythonized(
-        [Extension(name, [str(source)]) for name, source in setup.twins().items()],
-        build_dir=str(work / "cython"),
+        [Extension(name, [str(source)]) for name, source in setup.twins().items() if name not in NOT_COMPILED],
+        build_dir=str(work / "c"),
         quiet=True,
+        directives={"auto_pickle": False},  # a seventh of all code, for objects that nobody pickles
     )
     return {extension.name: ROOT / extension.sources[0] for extension in extensions}
 
 
-def compile_module(
-    name: str, source: Path, work: Path, *, headers: list[str | Path], level: str, profile: bool
-) -> Path:
-    zig = (sys.executable, "-m", "ziglang")
-    caches = {"ZIG_GLOBAL_CACHE_DIR": str(work / "zig"), "ZIG_LOCAL_CACHE_DIR": str(work / "zig")}
+def compile_module(name: str, source: Path, work: Path, *, headers: list[str | Path], level: str) -> Path:
+    """Its object file."""
     objects = work / "objects" / level.lstrip("-")
     objects.mkdir(parents=True, exist_ok=True)
     compiled = objects / f"{name}.o"
     run(
-        *zig,
+        *ZIG,
         "cc",
         *("-target", "wasm32-emscripten"),
         "-mcpu=generic-extended_const",  # else a module's addresses are computed in a way that Node refuses
         *(level, "-g0", "-fPIC", "-DNDEBUG", "-w"),
         "-ffp-contract=off",  # no a*b+c in one rounding: decisions are the same everywhere
         *(f"-DPy_LIMITED_API={LIMITED_API}", "-DCYTHON_LIMITED_API=1"),
+        "-DCYTHON_COMPRESS_STRINGS=0",  # the wheel compresses them better, and needs no code for it
         *headers,
         *("-c", source, "-o", compiled),
-        **caches,
+        **caches_of(work),
     )
-    linked = compiled.with_suffix(".so")
+    return compiled
+
+
+def link(names: list[str], objects: list[Path], work: Path, *, profile: bool) -> bytes:
+    """One file of all these modules; each is found in it by the last part of its name."""
+    linked = work / "linked.so"
     run(
-        *zig,
+        *ZIG,
         *("wasm-ld", "-shared", "--experimental-pic", "--import-memory", "--import-undefined"),
         "--unresolved-symbols=import-dynamic",
         "--strip-debug" if profile else "--strip-all",
-        f"--export=PyInit_{name.rpartition('.')[2]}",
-        *(compiled, "-o", linked),
-        **caches,
+        *(f"--export=PyInit_{name.rpartition('.')[2]}" for name in names),
+        *objects,
+        *("-o", linked),
+        **caches_of(work),
     )
-    return linked
+    return linked.read_bytes()
 
 
-def compile_all(work: Path, level: str, profile: bool) -> dict[str, bytes]:
-    """Every module, by its path in the wheel."""
+def caches_of(work: Path) -> dict[str, str]:
+    return {"ZIG_GLOBAL_CACHE_DIR": str(work / "zig"), "ZIG_LOCAL_CACHE_DIR": str(work / "zig")}
+
+
+class Built(NamedTuple):
+    """All modules at one level of optimisation: each by itself, for the report, and in one file."""
+
+    alone: dict[str, bytes]
+    together: bytes
+
+
+def compile_all(work: Path, level: str, profile: bool) -> Built:
     headers = prepare_headers(work)
     sources = translate(work)
+    names = list(sources)
+    assert len({name.rpartition(".")[2] for name in names}) == len(names), f"two modules of one last name: {names}"
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        linked = pool.map(
-            lambda row: compile_module(*row, work, headers=headers, level=level, profile=profile), sources.items()
-        )
-        return {
-            name.replace(".", "/") + ".abi3.so": path.read_bytes() for name, path in zip(sources, linked, strict=True)
-        }
+        objects = list(pool.map(lambda row: compile_module(*row, work, headers=headers, level=level), sources.items()))
+    alone = {name: link([name], [one], work, profile=profile) for name, one in zip(names, objects, strict=True)}
+    return Built(alone, link(names, objects, work, profile=profile))
 
 
-def check_symbols(modules: dict[str, bytes], work: Path, pyodide: Path) -> None:
-    folder = work / "modules"
-    shutil.rmtree(folder, ignore_errors=True)
-    for name, data in modules.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    check = Path(__file__).with_name("check_symbols.mjs")
-    run("node", check, pyodide / "pyodide.asm.wasm", *(folder / name for name in modules))
+def check_symbols(compiled: bytes, work: Path, pyodide: Path) -> None:
+    path = work / "compiled.so"
+    path.write_bytes(compiled)
+    run("node", Path(__file__).with_name("check_symbols.mjs"), pyodide / "pyodide.asm.wasm", path)
 
 
 def size(data: bytes) -> tuple[int, int]:
     return len(data), len(gzip.compress(data, 9, mtime=0))
 
 
-def report(builds: dict[str, dict[str, bytes]]) -> None:
-    """Bytes and gzipped bytes of each module, a column for each level of optimisation."""
-    names = sorted(next(iter(builds.values())))
+def report(builds: dict[str, Built]) -> None:
+    """Bytes and gzipped bytes of each module by itself and of all in one, a column for each level of optimisation."""
+    names = sorted(next(iter(builds.values())).alone)
     width = max(map(len, names))
     print(f"{'module':{width}}" + "".join(f"{f'{level} bytes':>12}{'gzip':>9}" for level in builds))
+
+    def row(name: str, sizes: list[tuple[int, int]]) -> None:
+        print(f"{name:{width}}" + "".join("{:>12}{:>9}".format(*each) for each in sizes))
+
     for name in names:
-        print(f"{name:{width}}" + "".join("{:>12}{:>9}".format(*size(modules[name])) for modules in builds.values()))
-    totals = [[size(data) for data in modules.values()] for modules in builds.values()]
-    print(f"{'all':{width}}" + "".join(f"{sum(a for a, _ in t):>12}{sum(b for _, b in t):>9}" for t in totals))
+        row(name, [size(built.alone[name]) for built in builds.values()])
+    each = [[size(data) for data in built.alone.values()] for built in builds.values()]
+    row("each by itself", [(sum(a for a, _ in sizes), sum(b for _, b in sizes)) for sizes in each])
+    row("all in one", [size(built.together) for built in builds.values()])
+    for name, reason in NOT_COMPILED.items():
+        print(f"{name:{width}}  not compiled: {reason}")
 
 
 def main() -> int:
@@ -183,8 +202,8 @@ def main() -> int:
 
     levels = ("-Os", "-O2") if options.compare else (OPTIMISE,)
     builds = {level: compile_all(work, level, options.profile) for level in levels}
-    modules = builds[OPTIMISE]
-    check_symbols(modules, work, options.pyodide.resolve())
+    built = builds[OPTIMISE]
+    check_symbols(built.together, work, options.pyodide.resolve())
     report(builds)
 
     made = work / "made"
@@ -206,7 +225,7 @@ def main() -> int:
     plain = wheels.read(next(made.glob("*.whl")))
     for path in (
         wheels.write(plain, work / "dist", "py3-none-any"),
-        wheels.write({**plain, **modules}, work / "dist", f"cp312-abi3-{PLATFORM}"),
+        wheels.write(of_page(plain, list(built.alone), built.together), work / "dist", f"cp312-abi3-{PLATFORM}"),
     ):
         print(f"{os.path.relpath(path, ROOT)}: {path.stat().st_size} bytes")
     return 0
