@@ -16,6 +16,7 @@ from shoal.balancer.errors import ConfigurationError, UnknownResource
 from shoal.balancer.model import ResourceKey
 from shoal.balancer.recording import Compressed, Recording
 
+from .memory import memory_report
 from .session import SessionOptions, StreamSession, open_session
 
 __all__ = ["PageOptions", "PageRecording", "PageStream", "open_page_stream"]
@@ -82,6 +83,10 @@ class PageStream:
     async def report(self) -> str:
         """The SessionReport as JSON."""
         return msgspec.json.encode(await self._session.report()).decode()
+
+    def memory(self) -> str:
+        """A MemoryReport of the whole interpreter as JSON; `memory.py` says what it costs."""
+        return msgspec.json.encode(memory_report()).decode()
 
     def recording(self) -> bytes:
         """All events and decisions since the session began, for `shoal sim --replay-session`: JSON lines, gzip.

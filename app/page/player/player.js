@@ -122,6 +122,35 @@ function showRecording(isOn) {
   button.disabled = isOn && balancer === null;
 }
 
+// What the page's Python holds, and how large WebAssembly's memory has grown: it never shrinks.
+function memoryReport() {
+  const wasmBytes = python._module.HEAPU8.byteLength;
+  return { wasmBytes, scriptBytes: performance.memory?.usedJSHeapSize ?? null, python: JSON.parse(balancer.memory()) };
+}
+globalThis.memoryReport = memoryReport;
+
+function showMemory() {
+  const { wasmBytes, scriptBytes, python: held } = memoryReport();
+  const script = scriptBytes === null ? "" : `, JavaScript ${megabytes(scriptBytes)}`;
+  const objects = `${held.object_count.toLocaleString("en")} objects of ${megabytes(held.byte_count)}`;
+  at("memory").textContent = `WebAssembly ${megabytes(wasmBytes)}${script}; Python has ${objects}`;
+  const kinds = held.kinds.map((one) => [one.name, one.count.toLocaleString("en"), megabytes(one.byte_count)]);
+  const single = held.biggest.map((one) => [`${one.name} in ${one.holders.join(", ") || "?"}`, "1", megabytes(one.byte_count)]);
+  at("kinds").replaceChildren(...kinds.slice(0, 10).map(rowOf), ...single.slice(0, 5).map(rowOf));
+}
+
+// A row of a table; all but the first words are numbers.
+function rowOf(words) {
+  const row = document.createElement("tr");
+  words.forEach((word, index) => {
+    const cell = document.createElement("td");
+    cell.textContent = cell.title = word;
+    if (index > 0) cell.className = "number";
+    row.append(cell);
+  });
+  return row;
+}
+
 function startPlayer(url, video) {
   const ahead = Number(asked.get("buffer")) || 12;
   hls = new Hls({ fLoader: Loader, maxBufferLength: ahead, maxMaxBufferLength: ahead });
