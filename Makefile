@@ -25,7 +25,7 @@ TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo demo-browser test sanitize free-threaded fast checked pure lint types wasm wasm-profile soak bench-runtime bench-standards sync clean help pyodide
+.PHONY: demo demo-browser test sanitize free-threaded fast checked pure lint types wasm wasm-profile soak bench-runtime bench-standards bench-browser sync clean help pyodide
 help:
 	@awk '/^[^#]/ || /^$$/ { exit } { sub(/^# ?/, ""); print }' Makefile
 
@@ -91,6 +91,10 @@ bench-runtime: .stamps/fast
 bench-standards: .stamps/fast
 	@tools/install-slow-clients
 	$(BIN)/python benchmarks/standards.py $(ARGS)
+
+bench-browser: .stamps/fast .stamps/wasm
+	@tools/install-test-tools
+	$(BIN)/python benchmarks/browser.py $(ARGS)
 
 bench-%: .stamps/fast
 	$(BIN)/python benchmarks/$*.py $(ARGS)
