@@ -110,6 +110,7 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     upload: bool = True  # off: nothing is offered; what peers offer is still taken
     upload_bytes_per_s: UploadRate | None = None  # to all peers together; None: no cap
     swarm_viewers_min: Count = 0  # peers only where the tracker counts so many viewers: fewer have little to share
+    choke_wait_us_max: Time = 10 * _S  # a piece to who only takes waits so long for others: nobody waits for ever
     peer_cooldown_us: Time = 5 * _S  # after a failure or a stall; doubles with each in a row
     peer_cooldown_us_max: Time = 60 * _S
     peer_send_limit_us: Time = 10 * _S  # for one message: 64 KiB on a line of 52 kbit/s; who takes longer reads nothing

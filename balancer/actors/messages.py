@@ -477,9 +477,14 @@ class Close(msgspec.Struct, frozen=True):
 
 
 class MayUpload(msgspec.Struct, frozen=True):
-    """To the session, from a peer: so many bytes are to be sent.  Asked; after how many microseconds they may."""
+    """To the session, from a peer: so many bytes are to be sent to it.
 
+    Asked; after how many microseconds they may go, or None: others come first, ask again a little later.
+    """
+
+    peer: str
     byte_count: int
+    is_patient: bool = True  # False: it has waited long enough
 
 
 class Uploaded(msgspec.Struct, frozen=True):

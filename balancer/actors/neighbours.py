@@ -13,6 +13,7 @@ import msgspec
 
 from shoal.runtime import Actor, ActorRef
 
+from ..choking import Choking
 from ..events import PeerJoined
 from ..model import Kind, ResourceKey, SourceKind, source_label
 from ..pseudonyms import without_addresses
@@ -61,6 +62,7 @@ class Neighbours:
         self._met_count = 0
         self._held_back: dict[int, None] = {}  # renditions whose swarms are joined once the viewer agrees
         self.is_silent = False  # we hold nothing that may be offered, whatever comes
+        self.choking = Choking()
         cap = parts.config.upload_bytes_per_s
         self._pace = None if cap is None else Pace(cap)
 
@@ -200,6 +202,7 @@ class Neighbours:
         link = self._links.pop(peer, None)
         if link is None:
             return False
+        self.choking.leave(peer)
         for swarm in self._swarms.get(link.rendition, ()):
             swarm.tell(m.PeerGone(peer))
         if link.is_welcome:
@@ -247,13 +250,20 @@ class Neighbours:
             fetching=tuple(sorted(set(self._transfers.from_cdns(rendition)))),
         )
 
-    def upload_delay_us(self, byte_count: int) -> int:
-        """After how long a peer may be sent so many bytes."""
-        return 0 if self._pace is None else self._pace.delay_us(byte_count, self._session.now_us)
+    def upload_delay_us(self, asked: m.MayUpload) -> int | None:
+        """After how long a peer may be sent so many bytes; None while others come first."""
+        if asked.peer not in self._links:
+            return 0  # its channel is about to close
+        self.choking.begin(asked.peer)
+        if asked.is_patient and self.choking.must_wait(asked.peer):
+            return None
+        return 0 if self._pace is None else self._pace.delay_us(asked.byte_count, self._session.now_us)
 
     # -- the report
 
     def count_sent(self, peer: str, byte_count: int) -> None:
+        """An upload to it has ended, after so many bytes."""
+        self.choking.end(peer)
         label = source_label(SourceKind.PEER, peer)
         self._sent_bytes[label] = self._sent_bytes.get(label, 0) + byte_count
         if len(self._sent_bytes) > r.PEERS_MAX:

@@ -52,6 +52,8 @@ from .reporter import Lost
 
 __all__ = ["Peer"]
 
+CHOKED_S = 0.1  # between two looks whether it is a free rider's turn
+
 
 class _Received(msgspec.Struct, frozen=True):
     message: bytes
@@ -214,7 +216,7 @@ class Peer(Actor[Any]):
         try:
             await self._send(self._protocol.begin_upload(request, len(body)))
             for piece in self._protocol.upload_pieces(request, body):
-                await self._wait_for_pace(len(piece))
+                await self._wait_for_turn(len(piece))
                 if not await self._send([piece]):
                     return
                 sent += len(piece)
@@ -222,10 +224,16 @@ class Peer(Actor[Any]):
         finally:
             self._session.tell(Uploaded(peer=self._peer, byte_count=sent))
 
-    async def _wait_for_pace(self, byte_count: int) -> None:
-        """The cap is for all peers together, so the session knows whose turn it is."""
-        if self._config.upload_bytes_per_s is not None:
-            delay_us: int = await self._session.ask(MayUpload(byte_count), timeout_s=TAKE_IN_TIMEOUT_S)
+    async def _wait_for_turn(self, byte_count: int) -> None:
+        """The session knows whose it is: a cap is for all peers together, and who only takes waits for the others."""
+        impatient_us = self.now_us + self._config.choke_wait_us_max
+        delay_us: int | None = None
+        while delay_us is None:
+            may = MayUpload(self._peer, byte_count, is_patient=self.now_us < impatient_us)
+            delay_us = await self._session.ask(may, timeout_s=TAKE_IN_TIMEOUT_S)
+            if delay_us is None:
+                await asyncio.sleep(CHOKED_S)
+        if delay_us:
             await asyncio.sleep(delay_us / 1e6)
 
     # -- the channel

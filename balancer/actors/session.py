@@ -52,7 +52,7 @@ from ..events import (
     TransferStarted,
     WakeAt,
 )
-from ..model import Kind, ResourceKey, Segment, SourceKind, source_label
+from ..model import Kind, ResourceKey, Segment, SourceKind, is_peer, source_label
 from ..policy import Policy
 from ..recording import RecordedPolicy
 from ..store import Store
@@ -143,8 +143,9 @@ class Session(Actor[Any]):
                 self._on_transfer(message)
             case m.Delivered():
                 self._reporter.tell(message)
-            case PeerAnnounced(peer):
+            case PeerAnnounced(peer, held):
                 if peer in self._neighbours:
+                    self._neighbours.choking.heard(peer, len(held))
                     self._decide(message)
             case m.Open(key, reader):
                 self._on_open(key, reader)
@@ -203,8 +204,8 @@ class Session(Actor[Any]):
                 self._note(text)
             case r.Lost() | r.ServerSaid():
                 self._reporter.tell(message)
-            case m.MayUpload(byte_count):
-                self.take_reply().set(self._neighbours.upload_delay_us(byte_count))
+            case m.MayUpload():
+                self.take_reply().set(self._neighbours.upload_delay_us(message))
             case m.AllowPeers(allowed):
                 self._on_consent(allowed=allowed)
                 self.take_reply().set(None)
@@ -383,6 +384,8 @@ class Session(Actor[Any]):
             return
         key, offset = transfer.key, transfer.offset
         self._transfers.grow(number, len(data), self.now_us)
+        if is_peer(transfer.source):
+            self._neighbours.choking.got(transfer.source.removeprefix("peer:"))
         assembly = self._assembly(key)
         before = assembly.end_bytes
         steps = assembly.add(transfer.source, data, offset)
@@ -410,9 +413,11 @@ class Session(Actor[Any]):
                 self._fail_transfer(event)
 
     def _fail_transfer(self, failure: TransferFailed) -> None:
-        key = self._transfers.fail(failure, self.now_us).key
+        transfer = self._transfers.fail(failure, self.now_us)
+        if failure.reason == "absent":
+            self._neighbours.choking.refused(transfer.source.removeprefix("peer:"))
         self._decide(failure)
-        self._settle_empty(key)
+        self._settle_empty(transfer.key)
 
     def _stop_transfers(self, key: ResourceKey, source: str, reason: str) -> None:
         """Stop what `source` is sending for `key`, and tell the policy that it failed."""

@@ -24,6 +24,7 @@ __all__ = ["BLOCK_BYTES", "CdnTransfer", "PeerTransfer", "Transfer"]
 
 BLOCK_BYTES = 65_536
 _SLOW_BYTES_PER_S = 40_000.0
+_CHOKED_BYTES_PER_S = 1.0  # no flow is ever at rest
 _CONNECT_RTTS = 3  # TCP, TLS 1.3, request
 
 
@@ -43,6 +44,8 @@ class Transfer:
         self._due_us: int | None = None  # when its last byte will be there
         self._armed_us: int | None = None  # the next moment at which that is looked at
         self._hangs = False
+        self.is_choked = False
+        self._unchoked_cap = 0.0
         self._flow: Flow | None = None
         self._flow_bytes = 0
         self._told_bytes = 0
@@ -200,6 +203,7 @@ class PeerTransfer(Transfer):
         self.peer = peer
         self.label = f"peer:{peer.name_in(key.rendition)}"
         self._rtt_us = viewer.spec.rtt_us + peer.spec.rtt_us
+        self._who = viewer.name_in(key.rendition)  # as the other end calls us
 
     def begin(self) -> None:
         self.world.at(self.world.now_us + self._rtt_us, self._answer)
@@ -219,13 +223,29 @@ class PeerTransfer(Transfer):
         self.is_wrong = peer.spec.behaviour is Behaviour.POLLUTER or not peer.held[self.key]
         self.wrong = peer.wrong_of(self.key)
         peer.uploads[id(self)] = self
+        peer.choking.begin(self._who)
         self.viewer.feed(TransferStarted(self.number, self.size_bytes))
         if self.is_running:
             self._start_flow((peer.up, self.viewer.down), self._rtt_us, max(self.viewer.spec.loss, peer.spec.loss))
+        peer.choke()
+
+    def choke(self, *, is_choked: bool) -> None:
+        """Wait for others, or go on."""
+        flow = self._flow
+        if flow is None or is_choked == self.is_choked:
+            return
+        self.is_choked = is_choked
+        if is_choked:
+            self._unchoked_cap = flow.cap
+        self.world.set_cap(flow, _CHOKED_BYTES_PER_S if is_choked else self._unchoked_cap)
 
     def _sent(self, byte_count: int) -> None:
         self.peer.outcome.sent_bytes += byte_count
+        if byte_count:
+            self.viewer.choking.got(self.peer.name_in(self.key.rendition))
 
     def _gone(self) -> None:
         super()._gone()
-        self.peer.uploads.pop(id(self), None)
+        if self.peer.uploads.pop(id(self), None) is not None:
+            self.peer.choking.end(self._who)
+            self.peer.choke()

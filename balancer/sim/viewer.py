@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..choking import Choking
 from ..events import (
     Action,
     AuditAtCdn,
@@ -69,6 +70,7 @@ class Viewer:
         self.is_here = False
         self.transfers: dict[int, Transfer] = {}
         self.uploads: dict[int, PeerTransfer] = {}  # by identity, in order of beginning
+        self.choking = Choking()
         self.held: dict[ResourceKey, bool] = {}  # whether it is right
         self.parts: dict[ResourceKey, list[Transfer]] = {}
         self._wrong: dict[ResourceKey, tuple[int, int]] = {}  # of what is held and is not right
@@ -221,6 +223,7 @@ class Viewer:
 
     def hear(self, event: PeerAnnounced) -> None:
         """As `feed`, but that what came is counted only if something may follow: mostly nothing does."""
+        self.choking.heard(event.peer, len(event.held))
         if self._heeds is None or self._heeds(event, self.world.now_us):
             self.feed(event)
         elif self.is_here:
@@ -294,6 +297,11 @@ class Viewer:
         transfer.begin()
         if isinstance(transfer, CdnTransfer):
             self.neighbours.tell(transfer.key.rendition)
+
+    def choke(self) -> None:
+        """An upload began or ended: who only takes waits while there are others."""
+        for upload in self.uploads.values() if self.world.scenario.chokes else ():
+            upload.choke(is_choked=self.choking.must_wait(upload.viewer.name_in(upload.key.rendition)))
 
     # --- what transfers tell
 

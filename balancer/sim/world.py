@@ -150,6 +150,10 @@ class World:
         self.network.stop(flow, self.now_us)
         self._reschedule()
 
+    def set_cap(self, flow: Flow, cap: float) -> None:
+        self.network.set_cap(flow, cap, self.now_us)
+        self._reschedule()
+
     def set_capacity(self, link: Link, capacity: float) -> None:
         self.network.set_capacity(link, capacity, self.now_us)
         self._reschedule()
@@ -167,6 +171,10 @@ class World:
     def _grow(self, flow: Flow, rtt_us: int, most: float) -> None:
         """Slow start, until something else is what holds it back."""
         if flow.owner is None:
+            return
+        owner: Any = flow.owner
+        if owner.is_choked:
+            self.at(self.now_us + rtt_us, self._grow, flow, rtt_us, most)
             return
         cap = min(most, flow.cap * 2) if flow.bottleneck is None else most
         self.network.set_cap(flow, cap, self.now_us)

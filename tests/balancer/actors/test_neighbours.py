@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from shoal.balancer.actors.messages import Announce, AnnounceNow, ChannelOpened, PeerGone
+from shoal.balancer.actors.messages import Announce, AnnounceNow, ChannelOpened, MayUpload, PeerGone
 from shoal.balancer.actors.neighbours import Neighbours
 from shoal.balancer.actors.reporter import PEERS_MAX
 from shoal.balancer.config import BalancerConfig
@@ -90,6 +90,19 @@ def test_uploads_of_days_of_peers_are_not_all_remembered() -> None:
     for number in range(PEERS_MAX + 10):
         neighbours.count_sent(f"p{number}", 5)
     assert [neighbours.sent_bytes(f"peer:p{number}") for number in (9, 10)] == [0, 5]
+
+
+def test_a_piece_to_who_only_takes_waits_while_somebody_is_served_who_holds_something() -> None:
+    neighbours, _ = with_one_peer()
+    rider: Any = SimpleNamespace(fingerprint=None, remote_address="192.0.2.2")
+    assert neighbours.take(ChannelOpened(0, "rider", rider)) is not None
+    neighbours.choking.heard("p", 3)
+    assert neighbours.upload_delay_us(MayUpload("rider", 1000)) == 0
+    assert neighbours.upload_delay_us(MayUpload("p", 1000)) == 0
+    assert neighbours.upload_delay_us(MayUpload("rider", 1000)) is None
+    assert neighbours.upload_delay_us(MayUpload("rider", 1000, is_patient=False)) == 0
+    neighbours.count_sent("p", 2000)  # its upload is over
+    assert neighbours.upload_delay_us(MayUpload("rider", 1000)) == 0
 
 
 def test_nobody_is_told_while_nobody_is_there() -> None:

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from shoal.balancer.actors.messages import Announce, Close, GetShareable, Request
+from shoal.balancer.actors.messages import Announce, Close, GetShareable, MayUpload, Request
 from shoal.balancer.actors.messages import Cancel as CancelTransfer
-from shoal.balancer.actors.peer import Peer
+from shoal.balancer.actors.peer import CHOKED_S, Peer
 from shoal.balancer.actors.reporter import Lost
-from shoal.balancer.config import load
+from shoal.balancer.config import BalancerConfig, load
 from shoal.balancer.events import PeerLeft
 from shoal.balancer.peer import PeerProtocol
 from shoal.balancer.wire import Announcement, Cancel, Decoder, encode
@@ -55,19 +55,24 @@ class SlowChannel:
 class Listener(Actor[Any]):
     """Stands for the session, and for a store that holds everything."""
 
-    def __init__(self, heard: list[Any]) -> None:
+    def __init__(self, heard: list[Any], is_choking: bool) -> None:
         self._heard = heard
+        self._is_choking = is_choking
 
-    def receive(self, message: Any) -> bytes | None:
+    def receive(self, message: Any) -> bytes | int | None:
         self._heard.append(message)
+        if isinstance(message, MayUpload):
+            return None if self._is_choking and message.is_patient else 0
         return bytes(200_000) if isinstance(message, GetShareable) else None
 
 
 @asynccontextmanager
-async def connected(channel: SlowChannel) -> AsyncIterator[tuple[ActorRef[Any], list[Any]]]:
+async def connected(
+    channel: SlowChannel, *, is_choking: bool = False
+) -> AsyncIterator[tuple[ActorRef[Any], list[Any]]]:
     heard: list[Any] = []
     async with ActorSystem(fixed_cost_ns=1000, loop_delay_interval_us=None) as system:
-        listener = system.spawn(Listener, heard)
+        listener = system.spawn(Listener, heard, is_choking)
         config = load({"peer_send_limit_us": LIMIT_S * 1_000_000})
         peer = system.spawn(Peer, listener, listener, config, peer="p", rendition=0, channel=channel)
         yield peer, heard
@@ -82,6 +87,22 @@ def announced(channel: SlowChannel) -> list[Announcement]:
 
 def left(heard: list[Any]) -> list[str]:
     return [message.reason for message in heard if isinstance(message, PeerLeft)]
+
+
+def test_who_has_to_wait_for_others_gets_a_piece_when_it_has_waited_long_enough() -> None:
+    async def main() -> None:
+        channel = SlowChannel(0)
+        async with connected(channel, is_choking=True) as (_, heard):
+            for message in encode(WireRequest(3, 1)):
+                channel.incoming.put_nowait(message)
+            wait_s = BalancerConfig().choke_wait_us_max / 1e6
+            await asyncio.sleep(wait_s - 1)
+            assert not [message for message in channel.sent if len(message) > 60_000]
+            await asyncio.sleep(1.5 + wait_s)
+            assert len([message for message in channel.sent if len(message) > 60_000]) == 2
+            assert sum(isinstance(message, MayUpload) for message in heard) <= 3 * wait_s / CHOKED_S
+
+    run_virtual(main())
 
 
 def test_of_many_announcements_only_the_newest_waits_for_a_slow_peer() -> None:
