@@ -20,7 +20,7 @@
 PYTHON ?= $(shell tools/find-python 3.11)
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find runtime balancer transports app src -type f -not -name '*.pyc') setup.py pyproject.toml
+SOURCES := $(shell find runtime balancer transports app src -type f -not -name '*.pyc' -not -path '*.egg-info/*') setup.py pyproject.toml
 TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
