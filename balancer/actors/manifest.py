@@ -318,6 +318,10 @@ class Manifest(Playlist):
 
     def _on_indexed(self, indexed: _Indexed) -> None:
         known = self._catalogue.renditions.get(indexed.rendition)
+        if isinstance(indexed.error, TransportError):  # it did not come; whoever asks next may find it
+            for message in self._indexing.pop(indexed.rendition, []):
+                message.reply.fail(indexed.error)
+            return
         if indexed.references is None:
             self._unindexed.add(indexed.rendition)
             self._session.tell(Noted(f"the index of rendition {indexed.rendition} cannot be used: {indexed.error}"))

@@ -40,10 +40,10 @@ def test_the_rest_of_a_query_stays_as_written_and_ours_is_said_once():
     assert url == "https://s.example/m?sig=a%2fB+c&x&_HLS_pathway=b&_HLS_throughput=5140000"
 
 
-
 def test_a_server_of_a_dash_stream_is_asked_in_its_own_words():
     url = asked(SteeringClient(f"{SERVER}&_DASH_pathway=z", is_dash=True), 0, pathway="a")
     assert url.endswith("?session=1&_DASH_pathway=%22a%22&_DASH_throughput=5140000")
+
 
 def test_while_it_is_asked_it_is_not_asked_again():
     client = SteeringClient(SERVER)

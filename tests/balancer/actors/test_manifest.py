@@ -155,16 +155,34 @@ def test_what_the_mpd_does_not_name_is_not_there() -> None:
     watched(play)
 
 
-def test_segments_of_a_file_are_found_by_its_index_and_fetched_ahead() -> None:
-    def manifest(world: World) -> bytes:
+def one_file(world: World) -> bytes:
+    _, first, length = film(world)
+    return vod(
+        world,
+        f'<BaseURL>film.mp4</BaseURL><SegmentBase indexRange="{first}-{first + length - 1}">'
+        f'<Initialization range="0-{first - 1}"/></SegmentBase>',
+    )
+
+
+def test_an_index_that_did_not_come_is_asked_for_again_by_the_next_who_needs_it() -> None:
+    async def play(world: World, session: StreamSession) -> None:
         data, first, length = film(world)
+        part = ByteRange(first + length, len(world.stream.segments[0]))
+        with pytest.raises(TransportError):
+            await session.find(0, "film.mp4", part)
         for origin in world.origins.values():
             origin.files["film.mp4"] = data
-        return vod(
-            world,
-            f'<BaseURL>film.mp4</BaseURL><SegmentBase indexRange="{first}-{first + length - 1}">'
-            f'<Initialization range="0-{first - 1}"/></SegmentBase>',
-        )
+        assert await read_whole(session, await session.find(0, "film.mp4", part)) == world.stream.segments[0]
+
+    watched(play, one_file, hashes="none")
+
+
+def test_segments_of_a_file_are_found_by_its_index_and_fetched_ahead() -> None:
+    def manifest(world: World) -> bytes:
+        data, _, _ = film(world)
+        for origin in world.origins.values():
+            origin.files["film.mp4"] = data
+        return one_file(world)
 
     async def play(world: World, session: StreamSession) -> None:
         data, first, length = film(world)
