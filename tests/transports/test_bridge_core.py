@@ -228,6 +228,15 @@ def test_nothing_is_taken_before_hello(text):
     assert not any(isinstance(action, Deliver) for action in actions)
 
 
+@pytest.mark.parametrize("end", ["", "\\", '"'])
+def test_a_string_that_hides_quotes_is_read_once(end):
+    python = BridgeCore(token="secret")
+    python.begin(0)
+    text = "[" * 40 + '"' + '\\"' * 131_000 + end  # read from each quote again, it would take minutes
+    assert isinstance(python.receive(text, (), 0)[-1], Closed)
+    assert python.statistics().dropped == {"malformed": 1}
+
+
 def test_another_version_is_refused_in_words():
     _, python = pair()
     python.begin(0)

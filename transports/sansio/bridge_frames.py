@@ -52,7 +52,8 @@ __all__ = [
 VERSION = 1
 TOKEN_CHARACTERS_MAX = 200
 _DEPTH_MAX = 32  # of a body; also what a reader of places has to follow
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# An open string is taken too, to the end: where one could fail, it would be tried again from each quote inside it.
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*\\?"?', re.DOTALL)
 _NO_BRACKETS = re.compile(r"[^\[\]{}]+")
 _LENGTH = struct.Struct(">I")
 
