@@ -59,6 +59,8 @@ _OPEN_OF_ACTORS = (AskTimedOut, AskDropped, ActorStopped, MailboxFull, NoRoutee,
 _OPEN_OF_BRIDGES = (BadMessage, MessageTooLarge, NotRegistered, Overloaded)
 _OF_BRIDGES: dict[str, type[Exception]] = {kind.__name__: kind for kind in (AskTimedOut, *_OPEN_OF_BRIDGES)}
 
+_LOOK_US = 100_000  # while asks are open: JavaScript works no longer than this for nobody, and a look costs some us
+
 
 class JavaScriptError(Exception):
     """What JavaScript threw, as the `__cause__` of HandlerFailed: `name`, as in TypeError, and its message."""
@@ -227,6 +229,8 @@ class Bridge:
             except TransportError:
                 actor.unhandled(message)  # counted there
             return
+        if len(self._replies) >= self._core.limits.asks_max:
+            self._take_back()
         try:
             ask, actions = self._core.ask(name, message, self._system.now_us)
         except TransportError as error:
@@ -234,6 +238,12 @@ class Bridge:
             return
         self._replies[ask] = reply
         self._perform(actions)
+
+    def _take_back(self) -> None:
+        """Give up the asks that nobody waits for any more; a Reply does not say when that begins."""
+        for ask in [ask for ask, reply in self._replies.items() if not reply.is_waiting]:
+            if self._replies.pop(ask, None) is not None:
+                self._perform(self._core.give_up(ask))
 
     def _settle(self, ask: int, value: Any, problem: Problem | None) -> None:
         reply = self._replies.pop(ask)
@@ -254,6 +264,8 @@ class Bridge:
 
     def _set_timer(self) -> None:
         deadline_us = self._core.next_deadline_us
+        if deadline_us is not None and self._replies:
+            deadline_us = min(deadline_us, self._system.now_us + _LOOK_US)
         if self._timer is not None and self._timer_us is not None:
             if deadline_us is not None and self._timer_us <= deadline_us:
                 return  # it looks again then: most asks are answered long before
@@ -265,6 +277,7 @@ class Bridge:
 
     def _look(self) -> None:
         self._timer = None
+        self._take_back()
         self._perform(self._core.expire(self._system.now_us))
 
     def _end(self, why: str) -> None:

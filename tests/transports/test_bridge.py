@@ -261,6 +261,36 @@ def test_javascript_that_does_not_answer_is_timed_out_and_forgotten():
     bridged(test, limits=BridgeLimits(ask_timeout_us=1_000_000))
 
 
+def test_an_ask_that_nobody_waits_for_is_taken_back():
+    async def test(system, bridge, page):
+        chart = bridge.actor("chart", (Draw,), answers=int)
+        page.answers = lambda _: None
+        leaving = asyncio.ensure_future(chart.ask(Draw([])))
+        with pytest.raises(AskTimedOut):
+            await chart.ask(Draw([]), timeout_s=1)
+        leaving.cancel()
+        await asyncio.sleep(0.2)
+        assert bridge.statistics().asked == page.core.statistics().questions == 0
+        assert page.core.statistics().dropped == {}
+
+    bridged(test)
+
+
+def test_askers_who_gave_up_leave_their_room_to_others():
+    async def test(system, bridge, page):
+        chart = bridge.actor("chart", (Draw,), answers=int)
+        page.answers = lambda _: None
+        for _ in range(2):
+            asker = asyncio.ensure_future(chart.ask(Draw([])))
+            await asyncio.sleep(0.01)
+            asker.cancel()
+        await asyncio.sleep(0)
+        page.answers = lambda message: len(message.points)
+        assert await chart.ask(Draw([1])) == 1
+
+    bridged(test, limits=BridgeLimits(asks_max=2))
+
+
 def test_a_message_that_cannot_cross_is_unhandled():
     letters = []
 
