@@ -114,10 +114,13 @@ class Bridge:
         """A ref to what JavaScript registered as `name`, for these messages.
 
         `answers` is the type its answers must have; by default nothing but None.  Asked, it raises what
-        an actor would, and Overloaded, BadMessage, NotRegistered, ChannelClosed.
+        an actor would, and Overloaded, BadMessage, NotRegistered, ChannelClosed.  It stops when the bridge is closed,
+        at once if it is.
         """
         self._core.reach(name, messages, answers)
         ref = self._system.spawn(_Remote, self, name, restart=Restart.TEMPORARY, own_scheduler=False)
+        if self._closed.is_set():
+            ref.stop()
         self._remote.append(ref)
         return ref
 

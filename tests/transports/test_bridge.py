@@ -365,3 +365,33 @@ def test_a_bridge_without_a_hello_is_closed_in_time():
             assert carrier.why == "the other side did not say hello in time"
 
     run_virtual(main())
+
+
+def test_a_bridge_that_was_closed_before_its_carrier_came_closes_it_and_waits_for_nothing():
+    class Late:
+        why = None
+
+        def send(self, text, parts):
+            raise AssertionError("nothing is said")
+
+        def close(self, why):
+            self.why = why
+
+    async def main():
+        async with ActorSystem() as system:
+            bridge, carrier = Bridge(system, actors={}), Late()
+            bridge.close("never mind")
+            bridge.attach(carrier)
+            assert carrier.why == "never mind"
+            await asyncio.sleep(60)  # a deadline that never ends would be looked at without end
+            bridge.lost("it ended")
+
+    run_virtual(main())
+
+
+def test_a_ref_of_a_closed_bridge_is_no_actor_that_stays():
+    async def test(system, bridge, page):
+        bridge.close()
+        await bridge.actor("chart", (Draw,)).wait_stopped()
+
+    bridged(test)

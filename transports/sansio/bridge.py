@@ -131,6 +131,9 @@ class BridgeCore:
     # ours
 
     def begin(self, now_us: int) -> list[Action]:
+        """Once there is a carrier; a bridge that was closed before has it closed."""
+        if self._why_closed is not None:
+            return [Closed(self._why_closed)]
         self._hello_deadline_us = now_us + self.limits.hello_timeout_us
         return [self._sending(Hello(version=VERSION, token=self._token))] if self._begins else []
 
