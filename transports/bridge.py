@@ -124,6 +124,11 @@ class Bridge:
         self._remote.append(ref)
         return ref
 
+    @property
+    def is_open(self) -> bool:
+        """Whether JavaScript has said hello, and it is not over."""
+        return self._core.is_open
+
     async def closed(self) -> None:
         """Returns when it is over."""
         await self._closed.wait()

@@ -230,11 +230,29 @@ def test_nothing_is_taken_before_hello(text):
 
 @pytest.mark.parametrize("end", ["", "\\", '"'])
 def test_a_string_that_hides_quotes_is_read_once(end):
+    _, python = opened()
+    text = "[" * 40 + '"' + '\\"' * 131_000 + end  # read from each quote again, it would take minutes
+    assert python.receive(text, (), 0) == []
+    assert python.statistics().dropped == {"malformed": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"), [(json.dumps({"op": "x" * 8200}), ()), ('{"op":"hello","version":1}', (b"x",))]
+)
+def test_what_is_larger_than_a_hello_is_not_read_of_strangers(text, parts):
     python = BridgeCore(token="secret")
     python.begin(0)
-    text = "[" * 40 + '"' + '\\"' * 131_000 + end  # read from each quote again, it would take minutes
-    assert isinstance(python.receive(text, (), 0)[-1], Closed)
-    assert python.statistics().dropped == {"malformed": 1}
+    assert python.receive(text, parts, 0)[-1] == Closed("the other side did not begin with hello")
+    assert python.statistics().dropped == {"too_large": 1}
+
+
+def test_the_longest_hello_and_the_longest_goodbye_are_read_of_strangers():
+    python = BridgeCore(token="\u1234" * 200)
+    python.begin(0)
+    assert python.receive(*frame(op="hello", version=1, token="\u1234" * 200), 0)[-1] == Opened()
+    python = BridgeCore()
+    python.begin(0)
+    assert python.receive(*frame(op="bye", why="\u1234" * 1000), 0) == [Closed("by the other side: " + "\u1234" * 1000)]
 
 
 def test_another_version_is_refused_in_words():

@@ -384,6 +384,14 @@ def test_who_has_not_the_token_hears_why_and_reaches_nothing():
     assert refused(test, token="a-token-of-24-characters") == {}
 
 
+def test_bytes_before_a_hello_end_it_whatever_they_are():
+    async def test(server, port):
+        heard, _ = await say(port, b"no frame")
+        assert heard == [{"op": "bye", "why": "the other side did not begin with hello"}]
+
+    assert refused(test) == {}
+
+
 def test_without_a_token_it_listens_on_loopback_only():
     async def main():
         async with ActorSystem() as system:

@@ -236,6 +236,8 @@ class _Page:
         async for message in self._socket:
             if message.type is WSMsgType.TEXT:
                 self.bridge.receive(message.data, ())
+            elif message.type is WSMsgType.BINARY and not self.bridge.is_open:
+                self.bridge.receive("", (message.data,))  # what has bytes is no hello, and not taken apart
             elif message.type is WSMsgType.BINARY:
                 try:
                     wire = split(message.data, limits)

@@ -8,7 +8,7 @@ side may send to, and their messages; `reach` the actors of the other side, and 
 they take and answer.  What is refused is told to an asker, and otherwise counted:
 
     malformed       no frame, or one that makes no sense now
-    too_large       beyond BridgeLimits
+    too_large       beyond BridgeLimits; before hello, more than that takes
     unknown_name    for an actor that is not exposed
     unknown_type    a message that the actor is not exposed for
     bad_message     fields that are not the type's
@@ -64,6 +64,8 @@ __all__ = ["BridgeCore"]
 
 
 _ERROR_CHARACTERS = 8192  # a thousand of them, each escaped, and the rest of the frame
+_STRANGE_CHARACTERS_MAX = _ERROR_CHARACTERS  # of who has not said hello yet: that is a hello, or a bye and why
+_NO_HELLO = "the other side did not begin with hello"
 
 
 class _Asked(msgspec.Struct):
@@ -224,18 +226,21 @@ class BridgeCore:
         if self._why_closed is not None:
             return []
         self._received += 1
+        if not self._is_open and (parts or len(text) > _STRANGE_CHARACTERS_MAX):
+            self.drop("too_large")
+            return self.close(_NO_HELLO)
         try:
             frame = decode_frame(text, parts, self.limits)
         except (FrameMalformed, MessageTooLarge) as error:
             self.drop("malformed" if isinstance(error, FrameMalformed) else "too_large")
-            return [] if self._is_open else self.close("the other side did not begin with hello")
+            return [] if self._is_open else self.close(_NO_HELLO)
         if isinstance(frame, Hello):
             return self._greeted(frame)
         if isinstance(frame, Bye):
             return self.close(f"by the other side: {frame.why}", is_lost=True)
         if not self._is_open:
             self.drop("malformed")
-            return self.close("the other side did not begin with hello")
+            return self.close(_NO_HELLO)
         match frame:
             case Tell():
                 return self._told(frame, parts)
