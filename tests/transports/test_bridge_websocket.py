@@ -274,6 +274,13 @@ def test_after_the_end_javascript_says_so(under_node):
     assert end["ended"]["name"] == "BridgeClosed"
 
 
+def test_carriers_that_open_late_or_never_or_break_leave_nothing_behind():
+    node = node_with_a_websocket()
+    command = [*node, HERE / "bridge_carriers.mjs", SCRIPT]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=RUN_TIMEOUT_S)
+    assert (ended.returncode, ended.stdout) == (0, "carriers hold\n"), ended.stderr
+
+
 def test_the_guides_javascript_prints_what_stands_below_it(tmp_path: Path):
     node = node_with_a_websocket()
     text = (HERE.parent.parent / "docs" / "guide" / "bridge.md").read_text("utf-8")

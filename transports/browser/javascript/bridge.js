@@ -57,18 +57,19 @@ class Bridge {
       const timer = setTimeout(() => this.close("the other side did not say hello in time"), this.#limits.helloTimeoutMs);
       this.#greeted = { resolve, reject, timer };
     });
-    greeted.catch(() => {}); // told below, unless opening fails first
     try {
-      await carrier.open({
+      const opening = carrier.open({
         receive: (text, parts) => this.#receive(text, parts),
         lost: (why) => this.#end(why),
         drop: (reason) => this.#drop(reason),
       });
+      await Promise.race([opening, greeted]); // a port opens when the other side has come, which may be never
+      this.#send({ op: "hello", version: VERSION, token: this.#token });
     } catch (error) {
+      greeted.catch(() => {}); // this is what is told
       this.#end(String(error?.message ?? error));
       throw error;
     }
-    this.#send({ op: "hello", version: VERSION, token: this.#token });
     await greeted;
   }
 
@@ -97,7 +98,11 @@ class Bridge {
       const timer = setTimeout(() => {
         this.#asked.delete(id);
         reject(new AskTimedOut(`${name} did not answer within ${ms} ms`));
-        this.#send({ op: "cancel", id });
+        try {
+          this.#send({ op: "cancel", id });
+        } catch {
+          this.#drop("unsent"); // the other side's time-out decides
+        }
       }, ms);
       this.#asked.set(id, { resolve, reject, timer }); // before it is sent: a refusal may come at once
       try {
@@ -114,7 +119,7 @@ class Bridge {
   close(why = "done") {
     if (this.#why !== null) return;
     try {
-      this.#send({ op: "bye", why: String(why).slice(0, 1000) });
+      this.#send({ op: "bye", why: wellFormed(String(why).slice(0, 1000)) });
     } catch {
       // the carrier has gone first
     }
@@ -176,6 +181,7 @@ class Bridge {
     if (tooLarge(text, parts, this.#limits) !== null) return this.#drop("too_large");
     const frame = decoded(text, parts);
     if (frame === null) return this.#drop("malformed");
+    if (this.#greeted !== null && frame.op !== "hello" && frame.op !== "bye") return this.#drop("malformed");
     switch (frame.op) {
       case "hello":
         return this.#greet(frame);

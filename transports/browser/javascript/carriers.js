@@ -30,7 +30,7 @@ export function webSocket(url, { unsentBytesMax = 16 * 1024 * 1024 } = {}) {
       socket.send(parts.length === 0 ? text : join(text, parts));
     },
     close(why) {
-      socket.close(1000, wellFormed(String(why)).slice(0, 40)); // 123 bytes of UTF-8 at most
+      socket?.close(1000, wellFormed(String(why)).slice(0, 40)); // 123 bytes of UTF-8 at most
     },
   };
 }
