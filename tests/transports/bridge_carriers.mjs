@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
 
-const { connect, port, webSocket } = await import(pathToFileURL(process.argv[2]));
+const { connect, port, relay, webSocket } = await import(pathToFileURL(process.argv[2]));
 const HELLO = '{"op":"hello","version":1}';
 const closed = (promise, words) => assert.rejects(promise, (error) => error.name === "BridgeClosed" && words.test(error.message));
 
@@ -53,4 +53,20 @@ const full = played({ send: carrier.send });
 await assert.rejects(connect(full), /full/);
 assert.deepEqual(full.ends, ["full"]);
 
+// A relay whose other half does not open
+const left = played();
+const broken = async () => {
+  throw new Error("it is broken");
+};
+await assert.rejects(relay(left, played({ open: broken })), /it is broken/);
+assert.deepEqual(left.ends, ["it is broken"]);
+
+// A relay whose other half has not opened yet
+const [eager, late] = [played(), played({ open: () => new Promise(() => {}) })];
+const relaying = relay(eager, late);
+await new Promise(setImmediate);
+for (let number = 0; number < 9; number += 1) eager.handlers.receive(HELLO, []);
+await relaying;
+for (const one of [eager, late]) assert.equal(one.ends[0], "it did not wait for a hello");
+assert.deepEqual(late.sent, []);
 console.log("carriers hold");

@@ -79,7 +79,8 @@ export function port(
   options?: { origin?: string },
 ): Carrier;
 
-/** Join two carriers, so that a page talks to a Pyodide in its worker: relay(port(self), page(endpoint)). */
+/** Join two carriers, so that a page talks to a Pyodide in its worker: relay(port(self), page(endpoint)).
+ *  Resolves once both are open, or one has ended before; rejects with what kept one from opening. */
 export function relay(one: Carrier, other: Carrier): Promise<void>;
 
 export class BridgeError extends Error {

@@ -2,6 +2,8 @@
 
 import { BadMessage, BridgeClosed, Overloaded, VERSION, isPlain, join, split, wellFormed } from "./frames.js";
 
+const EARLY_MAX = 8; // frames: before the other side's hello there is one, and perhaps a goodbye
+
 /** To a BridgeServer (shoal.transports.native.bridge). */
 export function webSocket(url, { unsentBytesMax = 16 * 1024 * 1024 } = {}) {
   let socket = null;
@@ -119,13 +121,30 @@ export function port(target, { origin = "" } = {}) {
 /** Join two carriers, so that a page talks to a Pyodide in its worker: relay(port(self), page(endpoint)). */
 export async function relay(one, other) {
   let early = [];
-  const between = (to) => ({
-    receive: (text, parts) => (early === null ? to.send(text, parts, true) : early.push([text, parts])),
-    lost: (why) => (one.close(why), other.close(why)),
-    drop: (reason) => other.drop?.(reason),
-  });
-  await one.open(between(other));
-  await other.open({ ...between(one), receive: (text, parts) => one.send(text, parts, true) });
+  let ended = null;
+  let end;
+  const over = new Promise((resolve) => (end = resolve));
+  const lost = (why) => {
+    ended ??= why;
+    one.close(why);
+    other.close(why);
+    end();
+  };
+  const drop = (reason) => other.drop?.(reason);
+  const forth = (text, parts) => {
+    if (early === null) other.send(text, parts, true);
+    else if (early.length < EARLY_MAX) early.push([text, parts]);
+    else lost("it did not wait for a hello");
+  };
+  const back = (text, parts) => one.send(text, parts, true);
+  await one.open({ receive: forth, lost, drop });
+  try {
+    await Promise.race([other.open({ receive: back, lost, drop }), over]);
+  } catch (error) {
+    lost(String(error?.message ?? error));
+    throw error;
+  }
+  if (ended !== null) return other.close(ended); // it may have opened since
   const waiting = early;
   early = null;
   for (const [text, parts] of waiting) other.send(text, parts, true);
