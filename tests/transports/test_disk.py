@@ -297,6 +297,32 @@ def test_opening_leaves_alone_what_another_process_is_writing(tmp_path: Path) ->
     one.close()
 
 
+def sweep_before_each_lock(monkeypatch: pytest.MonkeyPatch, folder: Path, times: int) -> None:
+    """Another process opens the folder between the making of a file and its locking."""
+    lock = module.fcntl.flock
+    left = iter(range(times))
+
+    def late(file: int, how: int) -> None:
+        if how == module.fcntl.LOCK_EX and next(left, None) is not None:  # sweepers do not wait for theirs
+            opened(folder).close()
+        lock(file, how)
+
+    monkeypatch.setattr(module.fcntl, "flock", late)
+
+
+def test_a_file_that_is_swept_before_it_was_locked_is_begun_anew(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep_before_each_lock(monkeypatch, disk.folder, times=2)
+    assert disk.read(disk.put(BODIES[0], worth=0).digest) == BODIES[0]
+    assert_in_step(disk)
+
+
+def test_a_file_that_is_swept_each_time_is_given_up(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep_before_each_lock(monkeypatch, disk.folder, times=1000)
+    with pytest.raises(ShelfBusy, match="swept"):
+        disk.put(BODIES[0], worth=0)
+    assert_in_step(disk)
+
+
 def test_files_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
     opened(tmp_path).close()
     strange = tmp_path / "files" / "ab" / "notes.txt"

@@ -42,6 +42,7 @@ __all__ = ["Disk"]
 
 VERSION = 1  # of the index; a folder of another one is refused, and not guessed at
 BUSY_TIMEOUT_S = 5.0  # another process puts in milliseconds; one that takes longer is on a disk that hangs
+_BEGIN_TRIES = 20  # to begin a file; each one that is lost is lost to another process that opens the folder just then
 _WRITE_BYTES = 1 << 20  # a write of one system call: killed in the middle, a body is torn and not missing
 
 _SCHEMA = """
@@ -238,10 +239,8 @@ class Disk:
     @contextlib.contextmanager
     def _written(self, data: bytes) -> Iterator[Path]:
         """A new file with these bytes, locked; gone afterwards unless it was renamed."""
-        path = self._new / f"{os.getpid()}-{secrets.token_hex(8)}"
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        path, file = self._begun()
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
             view = memoryview(data)
             while view:
                 view = view[os.write(file, view[:_WRITE_BYTES]) :]
@@ -249,6 +248,25 @@ class Disk:
         finally:
             path.unlink(missing_ok=True)
             os.close(file)
+
+    def _begun(self) -> tuple[Path, int]:
+        """A new file that is locked, and still there.
+
+        Until it is locked it looks like one whose writer is dead, and who opens the folder removes it.
+        """
+        for _ in range(_BEGIN_TRIES):
+            path = self._new / f"{os.getpid()}-{secrets.token_hex(8)}"
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if os.fstat(file).st_nlink:
+                    return path, file
+            except BaseException:
+                path.unlink(missing_ok=True)
+                os.close(file)
+                raise
+            os.close(file)
+        raise ShelfBusy(f"{self._new} was swept {_BEGIN_TRIES} times while a file was begun; is it opened in a loop?")
 
     def _make_room(
         self, index: sqlite3.Connection, byte_count: int, files: int, *, but: bytes = b""
