@@ -152,7 +152,7 @@ class Session(Actor[Any]):
             case m.Release(key, reader):
                 self._on_release(key, reader)
             case m.NotWhole(key, reader, reply):
-                self._open(key, reader, reply)
+                self._on_not_whole(key, reader, reply)
             case m.NotStored(read):
                 self._read(m.Read(read.key, read.reader, read.offset), read.reply)
             case m.GetPlaylist():
@@ -237,6 +237,14 @@ class Session(Actor[Any]):
             self._storage.tell(m.GiveWhole(key, reader, reply))
         else:
             self._open(key, reader, reply)
+
+    def _on_not_whole(self, key: ResourceKey, reader: int, reply: Reply) -> None:
+        if not reply.is_waiting:
+            return  # its reader has gone, and what it said on going came before this: nobody would close it again
+        if key not in self._segments:
+            reply.fail(UnknownResource(f"{key} has left its playlist, and the store; load the playlist again", key=key))
+            return
+        self._open(key, reader, reply)
 
     def _open(self, key: ResourceKey, reader: int, reply: Reply) -> None:
         """It is to be read piece by piece, as it comes."""

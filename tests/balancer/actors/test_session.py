@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from shoal.balancer.actors.messages import Read
+from shoal.balancer.actors.messages import NotWhole, Read
 from shoal.balancer.errors import NoSource, UnknownResource
 from shoal.balancer.model import Kind, ResourceKey
 from shoal.runtime import ActorStopped, AskError
@@ -125,6 +127,22 @@ def test_what_no_playlist_named_is_unknown(key: ResourceKey) -> None:
                 await read_whole(session, key)
 
     run_virtual(main())
+
+
+def test_what_left_its_playlist_while_the_store_looked_for_it_is_unknown() -> None:
+    failures: list[Exception] = []
+    reply: Any = SimpleNamespace(is_waiting=True, fail=failures.append)
+
+    async def main() -> None:
+        async with World() as world, world.viewer() as session:
+            await session.playlist()
+            ref = session.system.find("session")
+            assert ref is not None
+            ref.tell(NotWhole(ResourceKey(0, Kind.MEDIA, 99), 1, reply))
+            await session.report()
+
+    run_virtual(main())
+    assert [type(failure) for failure in failures] == [UnknownResource]
 
 
 def test_an_empty_segment_is_read_as_empty() -> None:

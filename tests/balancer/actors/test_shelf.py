@@ -52,6 +52,24 @@ def test_what_memory_lets_go_is_served_from_the_disk() -> None:
     run_virtual(main())
 
 
+def test_a_reader_that_gives_up_while_what_lies_on_the_disk_is_opened_pins_nothing() -> None:
+    async def main() -> None:
+        async with World() as world, world.viewer(shelf=MemoryShelf(), store_bytes_max=SMALL) as session:
+            assert (await play(session, world.stream)).is_perfect
+            for steps in range(8):  # the session, the storage, the session again: at each of them
+                for number in range(len(world.stream.segments)):
+                    reading = asyncio.ensure_future(read_whole(session, number))
+                    for _ in range(steps):
+                        await asyncio.sleep(0)
+                    reading.cancel()
+                    await asyncio.gather(reading, return_exceptions=True)
+            for number, segment in enumerate(world.stream.segments):
+                assert await read_whole(session, number) == segment
+            assert (await session.report()).store.refused_count == 0
+
+    run_virtual(main())
+
+
 def test_a_second_session_is_served_what_the_first_left_there() -> None:
     async def main() -> None:
         async with World() as world:
