@@ -45,7 +45,7 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     segment_bytes_max: Size = 64 * _MIB  # 15 s at 35 Mbit/s; a longer body is refused, whatever a source announces
     store_bytes_max: Size = 256 * _MIB  # some minutes of HD video; what a viewer can offer to peers
     store_seek_us: Time = 100 * _MS  # for a disk to say what others left there; then sources are asked
-    store_read_limit_us: Time = 2 * _S  # for a disk to give a whole segment; then it is fetched again
+    store_read_limit_us: Time = 2 * _S  # for a disk to give a segment, or to say what it has; then a source is asked
     store_retry_us: Time = 10 * _S  # a full or failing disk is left alone this long: people make room by hand
     hold_back_bytes: Size = 64 * _KIB  # end of a segment that waits for its whole hash: a wrong one never completes
 

@@ -108,7 +108,8 @@ class Shelving(Actor[Any]):
                 async with asyncio.timeout(self._read_limit_s):  # then whoever waits is better served by a source
                     return Unshelved(key, digest, await shelf.read(digest))
             case Look(wanted):
-                sizes = await shelf.sizes([digests.sha256 for digests in wanted.values()])
+                async with asyncio.timeout(self._read_limit_s):  # what is to be read waits behind it
+                    sizes = await shelf.sizes([digests.sha256 for digests in wanted.values()])
                 found = {key: d for key, d in wanted.items() if sizes.get(d.sha256) == d.byte_count}
                 return Looked(tuple(wanted), found)
             case Mark(worths):

@@ -2,15 +2,19 @@
 
 So a player that waits for bytes waits for no write.  At most `waiting_max` of
 each kind wait; the next caller waits for a place, as with digests (hashing.py).
+
+Where the disk hangs, closing gives up after `CLOSE_LIMIT_S` and leaves its thread to
+it, which closes the index if it ever comes back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..errors import ShelfUnusable
 from ..interface import Shelved
@@ -19,6 +23,8 @@ from .disk import Disk
 __all__ = ["ThreadShelf"]
 
 T = TypeVar("T")
+
+CLOSE_LIMIT_S = 3.0  # for each of the two threads; a read or a write that ends takes milliseconds
 
 
 class ThreadShelf:
@@ -48,8 +54,7 @@ class ThreadShelf:
 
     async def aclose(self) -> None:
         await self._reading.aclose()
-        await self._writing.aclose()
-        await asyncio.to_thread(self._disk.close)
+        await self._writing.aclose(self._disk.close)
 
 
 class _Lane:
@@ -58,6 +63,7 @@ class _Lane:
     def __init__(self, name: str, waiting_max: int) -> None:
         self._places = asyncio.Semaphore(waiting_max)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._under_way: set[Future[Any]] = set()  # running, or waiting for the thread
         self._closed = False
 
     async def run(self, work: Callable[[], T]) -> T:
@@ -65,14 +71,26 @@ class _Lane:
         async with self._places:
             if self._closed:
                 raise ShelfUnusable("this shelf is closed; open another")
+            future = self._pool.submit(work)
+            self._under_way.add(future)
+            future.add_done_callback(self._under_way.discard)
             try:
-                return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+                return await asyncio.wrap_future(future)
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if self._closed and not (task is not None and task.cancelling()):
                     raise ShelfUnusable("this shelf was closed before its turn came; open another") from None
                 raise
 
-    async def aclose(self) -> None:
+    async def aclose(self, last: Callable[[], None] = lambda: None) -> None:
+        """Drop what waits, end what runs, and do `last`, on its thread.  Returns earlier if that takes too long."""
+        if self._closed:
+            return
         self._closed = True
-        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+        for future in tuple(self._under_way):
+            future.cancel()
+        ended = self._pool.submit(last)
+        self._pool.shutdown(wait=False)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                await asyncio.shield(asyncio.wrap_future(ended))
