@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -186,6 +186,71 @@ def test_a_full_disk_under_the_index_is_told_as_such_too(disk: Disk) -> None:
         fill(disk)
     assert_in_step(disk)
     assert disk.read(digest(BODIES[0])) == BODIES[0]
+
+
+class NeverCommits:
+    """An index whose disk is full when all was said; only the first time."""
+
+    def __init__(self, index: sqlite3.Connection) -> None:
+        self._index = index
+        self._left = 1
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._index, name)
+
+    def execute(self, text: str, *values: object) -> object:
+        if text == "COMMIT" and self._left:
+            self._left -= 1
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+        return self._index.execute(text, *values)
+
+
+@pytest.mark.parametrize("body", [BODIES[0], BODIES[2]])
+def test_what_was_not_committed_leaves_neither_a_file_nor_rows_of_what_went_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    disk = opened(tmp_path, bytes_max=2000)
+    for there in BODIES[:2]:
+        disk.put(there, worth=0)
+    index = disk._opened()
+    monkeypatch.setattr(disk, "_index", NeverCommits(index))
+    with pytest.raises(ShelfFull):
+        disk.put(body, worth=0)
+    assert disk.sizes([digest(body)]) == {}
+    assert_in_step(disk)
+    disk.put(body, worth=0)
+    assert_in_step(disk)
+    disk.close()
+
+
+def test_what_goes_while_it_is_put_again_is_written_again(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk.put(BODIES[0], worth=0)
+    other = opened(disk.folder)
+    sizes = disk.sizes
+    calls: list[object] = []
+
+    def then_gone(digests: Iterable[bytes]) -> dict[bytes, int]:
+        found = sizes(digests)
+        if not calls:
+            other.forget([digest(BODIES[0])])
+        calls.append(digests)
+        return found
+
+    monkeypatch.setattr(disk, "sizes", then_gone)
+    assert disk.read(disk.put(BODIES[0], worth=0).digest) == BODIES[0]
+    assert_in_step(disk)
+    other.close()
+
+
+def test_only_what_is_gone_is_struck(disk: Disk) -> None:
+    for body in BODIES[:3]:
+        disk.put(body, worth=0)
+    file_of(disk, BODIES[1]).unlink()
+    disk.strike([digest(body) for body in BODIES[:2]])
+    assert disk.totals() == (2000, 2)
+    assert_in_step(disk)
 
 
 def test_a_folder_that_cannot_be_made_is_told_with_its_name(tmp_path: Path) -> None:

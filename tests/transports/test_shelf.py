@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from pathlib import Path
 
 import pytest
 
-from shoal.transports.errors import ShelfUnusable
+from shoal.transports.errors import ShelfDamaged, ShelfUnusable
 from shoal.transports.native import shelf as module
 from shoal.transports.native.disk import Disk
 from shoal.transports.native.shelf import ThreadShelf
@@ -53,3 +54,25 @@ def test_a_disk_that_hangs_does_not_hold_up_the_end(tmp_path: Path, monkeypatch:
         asyncio.run(main())
     finally:
         answers.set()
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_what_is_found_gone_or_damaged_counts_no_longer(tmp_path: Path, *, is_damaged: bool) -> None:
+    async def main() -> None:
+        shelf = ThreadShelf(tmp_path, bytes_max=1000)
+        await shelf.open()
+        for number in range(3):
+            await shelf.put(bytes([number]) * 100, worth=1)
+        files = sorted((tmp_path / "files").glob("*/*"))
+        for file in files[:2]:
+            if is_damaged:
+                file.write_bytes(b"x")
+            else:
+                file.unlink()
+        for file in files[:2]:
+            with pytest.raises(ShelfDamaged) if is_damaged else contextlib.nullcontext():
+                assert await shelf.read(bytes.fromhex(file.name)) is None
+        assert await shelf._writing.run(shelf._disk.totals) == (100, 1)
+        await shelf.aclose()
+
+    asyncio.run(main())

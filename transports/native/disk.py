@@ -10,7 +10,7 @@ read.  What a process leaves that is killed at any moment:
 
     a file in new/      nobody holds its lock: the next that opens the folder removes it
     a file, no row      it was renamed whole: the next that opens adopts it, as the first to go
-    a row, no file      the next that opens, or reads, removes it
+    a row, no file      the next that opens, or would read it, removes it
 
 So nothing has to be synced: after a power cut a file may be torn, and is caught
 as everything is that was damaged.  No byte is given out before all of them were
@@ -35,7 +35,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..errors import ShelfBusy, ShelfDamaged, ShelfFull, ShelfUnusable
+from ..errors import ShelfBusy, ShelfDamaged, ShelfError, ShelfFull, ShelfUnusable
 from ..interface import Shelved
 
 __all__ = ["Disk"]
@@ -148,33 +148,52 @@ class Disk:
         digest = hashlib.sha256(data).digest()
         if len(data) > self.bytes_max:
             raise ShelfFull(f"a body of {len(data)} bytes does not fit into a store of {self.bytes_max}")
-        path = self._path(digest)
         with _told(f"the store at {self.folder}"):
             if self.sizes([digest]).get(digest) == len(data):
-                return self._listed(path, digest, len(data), worth, None)
+                shelved = self._listed(digest, len(data), worth, None)
+                if shelved is not None:
+                    return shelved
             with self._written(data) as written:
-                return self._listed(path, digest, len(data), worth, written)
+                shelved = self._listed(digest, len(data), worth, written)
+                assert shelved is not None, "its file is ours"
+                return shelved
 
-    def _listed(self, path: Path, digest: bytes, byte_count: int, worth: int, written: Path | None) -> Shelved:
-        """Make room, move the file to its place and list it, in one transaction."""
-        with self._transaction() as index:
-            gone, bytes_here, files_here = self._make_room(index, byte_count, 1, but=digest)
-            if written is not None:
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-                written.replace(path)
-            try:
-                index.execute(
-                    "INSERT INTO files VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET"
-                    " byte_count = excluded.byte_count, worth = excluded.worth, used_us = excluded.used_us",
-                    (digest, byte_count, worth, self._now_us()),
-                )
-            except sqlite3.Error:
-                path.unlink(missing_ok=True)  # what is not listed would count for nothing
-                raise
+    def _listed(self, digest: bytes, byte_count: int, worth: int, written: Path | None) -> Shelved | None:
+        """Make room, move the file to its place and list it, in one transaction.
+
+        None if there is none to move, and the one that lay there has gone: others make room as well.
+        """
+        path = self._path(digest)
+        gone: tuple[bytes, ...] = ()
+        try:
+            with self._transaction() as index:
+                if written is None and self.sizes([digest]).get(digest) != byte_count:
+                    return None
+                gone, bytes_here, files_here = self._make_room(index, byte_count, 1, but=digest)
+                if written is not None:
+                    path.parent.mkdir(mode=0o700, exist_ok=True)
+                    written.replace(path)
+                try:
+                    index.execute(
+                        "INSERT INTO files VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET"
+                        " byte_count = excluded.byte_count, worth = excluded.worth, used_us = excluded.used_us",
+                        (digest, byte_count, worth, self._now_us()),
+                    )
+                    index.execute("COMMIT")
+                except sqlite3.Error:
+                    path.unlink(missing_ok=True)  # what is not listed would count for nothing
+                    raise
+        except (OSError, sqlite3.Error):
+            with contextlib.suppress(ShelfError):  # their rows are there again, and their files are not
+                self.strike([*gone, digest])
+            raise
         return Shelved(digest, gone, bytes_here + byte_count, files_here + 1)
 
     def read(self, digest: bytes) -> bytes | None:
-        """The bytes, all of them and right; None if they are not here.  What is damaged is removed: ShelfDamaged."""
+        """The bytes, all of them and right; None if they are not here.  What is damaged is removed: ShelfDamaged.
+
+        After either, `strike` it: this thread may not have the index.
+        """
         path = self._path(digest)
         with _told(f"the store at {self.folder}"):
             try:
@@ -206,6 +225,13 @@ class Disk:
         with _told(f"the store at {self.folder}"), self._transaction() as index:
             self._remove(index, digests)
 
+    def strike(self, digests: Sequence[bytes]) -> None:
+        """Take off the index those of these whose files are gone."""
+        with _told(f"the store at {self.folder}"), self._transaction() as index:
+            here = self.sizes(digests)
+            lost = [(digest,) for digest in digests if digest not in here]
+            index.executemany("DELETE FROM files WHERE digest = ?", lost)
+
     def totals(self) -> tuple[int, int]:
         """Bytes and files, of all processes together."""
         with _told(f"the store at {self.folder}"):
@@ -230,7 +256,8 @@ class Disk:
         index.execute("BEGIN IMMEDIATE")
         try:
             yield index
-            index.execute("COMMIT")
+            if index.in_transaction:  # else it was ended inside already
+                index.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):  # it may have rolled back by itself, as it does when full
                 index.execute("ROLLBACK")

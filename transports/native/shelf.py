@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import ShelfUnusable
+from ..errors import ShelfDamaged, ShelfError, ShelfUnusable
 from ..interface import Shelved
 from .disk import Disk
 
@@ -24,6 +25,7 @@ __all__ = ["ThreadShelf"]
 
 T = TypeVar("T")
 
+MISSED_MAX = 1_024  # while the writer hangs; what is lost of them is found again when the folder is opened
 CLOSE_LIMIT_S = 3.0  # for each of the two threads; a read or a write that ends takes milliseconds
 
 
@@ -35,6 +37,7 @@ class ThreadShelf:
         self._disk = Disk(folder, bytes_max=bytes_max, files_max=files_max)
         self._writing = _Lane("shoal-shelf-writer", waiting_max)
         self._reading = _Lane("shoal-shelf-reader", waiting_max)
+        self._missed: deque[bytes] = deque(maxlen=MISSED_MAX)  # found not to be there; their rows are
 
     async def open(self) -> None:
         """ShelfError says what is wrong with the folder."""
@@ -44,13 +47,34 @@ class ThreadShelf:
         return await self._writing.run(lambda: self._disk.put(data, worth=worth))
 
     async def read(self, digest: bytes) -> bytes | None:
-        return await self._reading.run(lambda: self._disk.read(digest))
+        try:
+            data = await self._reading.run(lambda: self._disk.read(digest))
+        except ShelfDamaged:
+            self._miss(digest)
+            raise
+        if data is None:
+            self._miss(digest)
+        return data
 
     async def sizes(self, digests: Sequence[bytes]) -> dict[bytes, int]:
         return await self._reading.run(lambda: self._disk.sizes(digests))
 
     async def mark(self, worths: Mapping[bytes, int]) -> None:
         await self._writing.run(lambda: self._disk.mark(worths))
+
+    def _miss(self, digest: bytes) -> None:
+        """Its row would go on counting for all who share the folder: the writer removes it when its turn comes."""
+        self._missed.append(digest)
+        if len(self._missed) == 1:  # else the writer is to come for those before it, and takes this one too
+            self._writing.soon(self._strike_missed)
+
+    def _strike_missed(self) -> None:
+        digests: list[bytes] = []
+        with contextlib.suppress(IndexError):
+            while True:
+                digests.append(self._missed.popleft())
+        with contextlib.suppress(ShelfError):  # then the next that opens the folder does it
+            self._disk.strike(digests)
 
     async def aclose(self) -> None:
         await self._reading.aclose()
@@ -71,16 +95,24 @@ class _Lane:
         async with self._places:
             if self._closed:
                 raise ShelfUnusable("this shelf is closed; open another")
-            future = self._pool.submit(work)
-            self._under_way.add(future)
-            future.add_done_callback(self._under_way.discard)
             try:
-                return await asyncio.wrap_future(future)
+                return await asyncio.wrap_future(self._hand_in(work))
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if self._closed and not (task is not None and task.cancelling()):
                     raise ShelfUnusable("this shelf was closed before its turn came; open another") from None
                 raise
+
+    def soon(self, work: Callable[[], None]) -> None:
+        """Do it when its turn comes; nobody waits for it, and closing may drop it."""
+        if not self._closed:
+            self._hand_in(work)
+
+    def _hand_in(self, work: Callable[[], T]) -> Future[T]:
+        future = self._pool.submit(work)
+        self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
+        return future
 
     async def aclose(self, last: Callable[[], None] = lambda: None) -> None:
         """Drop what waits, end what runs, and do `last`, on its thread.  Returns earlier if that takes too long."""
