@@ -64,7 +64,9 @@ CONTENT_TYPES = {
 NO_STORE = {"cache-control": "no-store"}
 WRITE_BYTES = 1024 * 1024  # handed to the socket at once: what a client that does not read leaves in its buffer
 STUCK_S = 0.25  # a player on this machine takes a piece in milliseconds
-REQUESTS_MAX = 64  # ten players with six connections each; one costs a task and, at most, an unread piece of 64 KiB
+# Ten players with six connections each.  One costs a task and, at most, its segment, where that is given whole and the
+# store lets it go meanwhile; else a piece of 64 KiB.
+REQUESTS_MAX = 64
 
 
 class Proxy:
@@ -163,7 +165,8 @@ class Proxy:
     def _is_full(self) -> bool:
         """Whether as many are under way as may be, but for those whose clients take nothing.
 
-        Those cost no more than their connection, and the server has its own limit of these.
+        Those cost their connection, and the segment that they were given and have not taken: it stays in memory
+        when the store has let it go.  The server has limits of its own of both.
         """
         if self._under_way < self._requests_max:
             return False

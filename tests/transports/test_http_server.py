@@ -250,6 +250,27 @@ def test_a_client_that_takes_nothing_of_its_body_makes_room_for_one_that_does():
     asyncio.run(main())
 
 
+def test_clients_that_take_nothing_are_cut_where_too_much_is_kept_for_them():
+    async def endless(_):
+        async def body():
+            while True:
+                yield bytes(1 << 20)
+
+        return ServerResponse(200, {}, body())
+
+    async def main():
+        async with asyncio.timeout(60), contextlib.AsyncExitStack() as stack:
+            server = HttpServer(unread_bytes_max=1 << 20)
+            port = await server.start(endless, host="127.0.0.1", port=0)
+            stack.push_async_callback(server.aclose)
+            for _ in range(2):
+                _, writer = await stack.enter_async_context(connected(port))
+                writer.write(get())
+            await until(lambda: server.evicted_connections == 1)
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     "hosts", ["", "Host: 127.0.0.1\r\nHost: 127.0.0.1\r\n", "Host: 127.0.0.1\r\nhost: evil.example\r\n"]
 )

@@ -7,7 +7,7 @@ Promises, beyond the Protocol:
     errors      a handler that raises is a 500 with one plain line; the error goes to `on_error`, not to the client
     limits      connections, header sizes, and time for a request's headers; a drip is cut as an idle client is
     crowds      where all connections are taken, one that sends or takes nothing makes room (crowds.py), so that a
-                thousand of them keep nobody out
+                thousand of them keep nobody out, and where too much is kept for those that take nothing
     rebinding   a Host that is neither an IP address nor a known name gets 421, so that a web page cannot reach
                 a loopback server under a name of its own; none, or two, get 400 (RFC 9112, 3.2)
 
@@ -52,6 +52,7 @@ class HttpServer:
         self,
         *,
         connections_max: int = 128,
+        unread_bytes_max: int = 128 * 1024 * 1024,
         header_timeout_us: int = 10_000_000,
         host_names: frozenset[str] = frozenset({"localhost"}),
         on_error: Callable[[ServerRequest, Exception], None] | None = None,
@@ -59,9 +60,11 @@ class HttpServer:
         """`header_timeout_us` bounds both the idle time before a request and the time its headers may take.
 
         `host_names` are accepted in Host beside IP addresses.  A player opens at most six
-        connections, so that `connections_max` serves about twenty of them.
+        connections, so that `connections_max` serves about twenty of them.  `unread_bytes_max` are
+        kept for clients that do not take them: a few paused players with a segment on each connection.
         """
         self._connections_max = connections_max
+        self._unread_bytes_max = unread_bytes_max
         self._header_timeout_us = header_timeout_us
         self._host_names = frozenset(name.lower() for name in host_names)
         self._on_error = on_error
@@ -87,6 +90,7 @@ class HttpServer:
         self._server = LimitedServer(
             self._handle,
             connections_max=self._connections_max,
+            unread_bytes_max=self._unread_bytes_max,
             handler_cancellation=True,  # a client that went away cancels its handler
             keepalive_timeout=self._header_timeout_us / 1_000_000,  # aiohttp runs it until the headers are complete
             lingering_time=0,  # never read a refused body to its end
@@ -185,7 +189,7 @@ class HttpServer:
                 sent += len(piece)
                 if announced is not None and sent > announced:
                     break
-                server.handed(message)
+                server.handed(message, piece)
                 if sent == len(piece) > _FIRST_BYTES:
                     await streamed.write(piece[:_FIRST_BYTES])
                     await streamed.write(memoryview(piece)[_FIRST_BYTES:])
