@@ -6,7 +6,8 @@
 
 Two connections: one listens, one tells.  Redis may go away later: the tracker then goes on with the peers of its own
 sockets, forgets the others at once, counts what it could not pass on, and tries again, with a pause that doubles up to
-RETRY_S_MAX.  Everything is told anew when it is back, so Redis need keep nothing on disk.
+RETRY_S_MAX.  Everything is told anew when it is back, so Redis need keep nothing on disk.  Any other failure is logged,
+counted as `nodes_failed`, and tried again in the same way.
 
 A text for another node's peer leaves at once; a swarm that changed is told with all else that changes within TOLD_S.
 One Redis, or a primary with a standby behind one address; not a cluster, which has no use here.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import random
 import secrets
@@ -55,6 +57,8 @@ NODES_KEPT_S = 3600.0  # in the set of nodes; by clocks that may be wrong by as 
 NODES_READ_MAX = 256
 
 _Post = Callable[[int, str], None]
+
+log = logging.getLogger("shoal.tracker")
 
 
 class RedisNodes:
@@ -102,8 +106,10 @@ class RedisNodes:
         running, self._running = self._running, None
         if running is not None:
             running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await running
+            # Whatever became of it, whoever closes has more to close.
+            (ended,) = await asyncio.gather(running, return_exceptions=True)
+            if isinstance(ended, Exception):
+                log.error("the way to the other nodes had ended", exc_info=ended)
 
     def statistics(self) -> NodesStatistics:
         return self.nodes.statistics()
@@ -130,6 +136,12 @@ class RedisNodes:
                 await link.run()
             except* self._troubles:
                 self.nodes.dropped("redis_lost")
+            except* Exception:
+                # redis-py raises a RuntimeError too, where a connection went away at the wrong moment.  What is a
+                # mistake of ours will be one the next time: not several of them a second, then.
+                log.exception("the way to the other nodes failed, and is tried again")
+                self.nodes.dropped("nodes_failed")
+                pause_s = RETRY_S_MAX
             finally:
                 await link.close(is_leaving=self._running is None)
                 self.nodes.forget()
