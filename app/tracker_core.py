@@ -284,6 +284,8 @@ class TrackerCore:
         receivers: list[int | Far] = [] if member is None else [member.socket]
         if self._far is not None:
             receivers += self._far.holders(info_hash, to_peer_id)
+            if not receivers:
+                receivers += self._far.guesses(info_hash, to_peer_id)
         if not receivers:
             self._failures["addressee_gone"] += 1  # no failure reply: who asked has left, which is nobody's mistake
             return []

@@ -89,5 +89,9 @@ class FarPeers(Protocol):
         ...
 
     def holders(self, info_hash: str, peer_id: str) -> Sequence[Far]:
-        """That peer at each node where it is, or may be."""
+        """That peer at each node where it was shown."""
+        ...
+
+    def guesses(self, info_hash: str, peer_id: str) -> Sequence[Far]:
+        """A peer that was shown nowhere, at some of the nodes where it may be."""
         ...

@@ -52,6 +52,7 @@ class NodesLimits(msgspec.Struct, frozen=True):
     refresh_s: int = 5  # a third: two in a row may be lost
     nodes_max: int = 64  # with peers in one swarm
     peers_shown_max: int = 200  # of one swarm and node, drawn anew each time: 5 KiB; an announce hands out ten offers
+    nodes_asked_max: int = 8  # for a peer that nobody showed: its id may be made up, and each asked costs a message
     payload_bytes_max: int = 128 * 1024  # a description of 16 KiB, and what JSON adds
 
 
@@ -137,6 +138,7 @@ class Nodes:
         self.is_connected = False  # the caller's to say
         self._prefix = f"{prefix}:{_LAYOUT}"
         self._serial = 0
+        self._guessed = 0  # where the next guesses begin
         self._here: set[str] = set()
         self._far: dict[str, dict[str, _FarState]] = {}  # info hash, of those here -> node -> what it told last
         self._counts: Counter[str] = Counter()
@@ -172,11 +174,20 @@ class Nodes:
         return sum(state.complete for state in states), sum(state.incomplete for state in states)
 
     def holders(self, info_hash: str, peer_id: str) -> Sequence[Far]:
-        """Where the peer was shown; if nowhere, the nodes that have more than they show."""
+        """Where the peer was shown."""
         states = self._far.get(info_hash, {})
-        found = [node for node, far in states.items() if peer_id in far.names]
-        if not found:
-            found = [node for node, far in states.items() if len(far.names) < far.state.complete + far.state.incomplete]
+        return [Far(node, info_hash, peer_id) for node, far in states.items() if peer_id in far.names]
+
+    def guesses(self, info_hash: str, peer_id: str) -> Sequence[Far]:
+        """Nodes that have more peers than they show, `nodes_asked_max` of them, and the next ones the next time."""
+        states = self._far.get(info_hash, {})
+        found = [node for node, far in states.items() if len(far.names) < far.state.complete + far.state.incomplete]
+        asked_max = self.limits.nodes_asked_max
+        if len(found) > asked_max:
+            self._failures["nodes_not_asked"] += len(found) - asked_max
+            first = self._guessed % len(found)
+            found = [*found[first:], *found[:first]][:asked_max]
+            self._guessed = first + asked_max
         return [Far(node, info_hash, peer_id) for node in found]
 
     # --- what happens here -------------------------------------------------

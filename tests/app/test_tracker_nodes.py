@@ -271,6 +271,31 @@ def test_an_answer_finds_a_peer_that_was_not_shown() -> None:
     assert one.core.statistics().failures == {"addressee_gone": 1}
 
 
+def test_an_answer_to_a_peer_here_asks_no_other_node() -> None:
+    room = Room()
+    one, other = room.node(), room.node(peers_shown_max=2)
+    one.join(1)
+    one.join(2)
+    for number in range(3, 8):
+        other.join(number)
+    one.announce(2, to_peer_id=peer(1), offer_id="o" * 20, answer=ANSWER)
+    assert [to for to, _ in one.said] == [1]
+    assert one.nodes.statistics().relayed_out == 0
+    assert other.core.statistics().failures == {}
+
+
+def test_for_a_peer_that_nobody_showed_some_nodes_are_asked_and_all_in_their_turn() -> None:
+    nodes = Nodes("here", limits=NodesLimits(nodes_asked_max=2))
+    nodes.update(SWARM, Shown(0, 1, [peer(1)]))
+    for number in range(5):
+        nodes.heard(msgspec.msgpack.encode(State(f"there{number}", 1, SWARM, 0, 9, [peer(number)])), 0)
+    asked = [[far.node for far in nodes.guesses(SWARM, peer(77))] for _ in range(3)]
+    assert asked == [["there0", "there1"], ["there2", "there3"], ["there4", "there0"]]
+    assert nodes.statistics().failures == {"nodes_not_asked": 9}
+    assert [far.node for far in nodes.holders(SWARM, peer(3))] == ["there3"]
+    assert nodes.holders(SWARM, peer(77)) == []
+
+
 def test_an_answer_to_nobody_is_counted_and_goes_nowhere() -> None:
     _, one, other = two_nodes()
     one.announce(1, to_peer_id=peer(7), offer_id="o" * 20, answer=ANSWER)
