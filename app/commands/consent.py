@@ -2,6 +2,9 @@
 
 A program that shows the question to its viewer passes the answer on in this way, or
 calls `StreamSession.allow_peers`.
+
+The last wish counts.  Each is followed before the next is looked at, and `consent` events
+say what became of it.  A session that cannot be told that consent is withdrawn is ended.
 """
 
 from __future__ import annotations
@@ -10,33 +13,106 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator
+from typing import Self
+
+from shoal.runtime import ActorError
 
 from ..console import Console
 from ..session import StreamSession
 
 __all__ = ["hearing_consent"]
 
+WITHDRAWALS_MAX = 3  # tries, of five seconds each where the session is busy
+
+
+class Wishes:
+    """The signals that come within its `with`.  A wish replaces one that nobody took."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._wish: bool | None = None
+        self._woken = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            self._loop.add_signal_handler(number, self._hear, number == signal.SIGUSR2)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            self._loop.remove_signal_handler(number)
+
+    def _hear(self, allowed: bool) -> None:
+        self._wish = allowed
+        self._woken.set()
+
+    def take(self) -> bool | None:
+        """What the viewer wished last; None if that was taken before."""
+        wish, self._wish = self._wish, None
+        self._woken.clear()
+        return wish
+
+    async def wait(self) -> None:
+        await self._woken.wait()
+
 
 @contextlib.asynccontextmanager
 async def hearing_consent(session: StreamSession, console: Console) -> AsyncIterator[None]:
-    """As long as this lasts, the two signals are heard."""
-    loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+    """As long as this lasts, the two signals are heard.
 
-    async def allow(allowed: bool) -> None:
-        await session.allow_peers(allowed=allowed)
-        said = "agrees to peers" if allowed else "does not agree to peers: there are none any more"
-        console.event("consent", f"the viewer {said}", allowed=allowed)
+    ActorError, where consent was withdrawn and the session could not be told: the block is cancelled.
+    """
+    block = asyncio.current_task()
+    assert block is not None, "asynchronous code runs in a task"
 
-    def hear(allowed: bool) -> None:
-        task = loop.create_task(allow(allowed))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+    def end(hearing: asyncio.Task[None]) -> None:
+        if not hearing.cancelled():
+            block.cancel()
 
-    loop.add_signal_handler(signal.SIGUSR1, hear, False)
-    loop.add_signal_handler(signal.SIGUSR2, hear, True)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGUSR1)
-        loop.remove_signal_handler(signal.SIGUSR2)
-        await asyncio.gather(*tasks, return_exceptions=True)
+    with Wishes() as wishes:
+        hearing = asyncio.create_task(_follow(session, console, wishes))
+        hearing.add_done_callback(end)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if hearing.done() and not hearing.cancelled():
+                block.uncancel()
+                hearing.result()
+            raise
+        finally:
+            hearing.remove_done_callback(end)
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
+
+
+async def _follow(session: StreamSession, console: Console, wishes: Wishes) -> None:
+    """Until it is cancelled."""
+    while True:
+        await wishes.wait()
+        wish = wishes.take()
+        if wish is not None:
+            await _tell(session, console, wish)
+
+
+async def _tell(session: StreamSession, console: Console, allowed: bool) -> None:
+    """ActorError, where it is a withdrawal that failed."""
+    tries_left = 1 if allowed else WITHDRAWALS_MAX
+    while True:
+        tries_left -= 1
+        try:
+            await session.allow_peers(allowed=allowed)
+        except ActorError as error:
+            failure = type(error).__name__
+            if allowed:
+                text = f"the viewer agrees to peers: the session did not hear it ({failure}); say it again"
+                console.event("consent", text, failed="given")
+                return
+            what = "is told again" if tries_left else "is ended"
+            text = f"the viewer does not agree to peers: the session did not hear it ({failure}), and {what}"
+            console.event("consent", text, failed="withdrawn")
+            if not tries_left:
+                raise
+        else:
+            said = "agrees to peers" if allowed else "does not agree to peers: there are none any more"
+            console.event("consent", f"the viewer {said}", allowed=allowed)
+            return
