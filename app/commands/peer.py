@@ -11,7 +11,7 @@ from ..console import Console
 from ..follow import follow
 from ..options import add_stream_options, stream_options
 from ..session import StreamSession, open_session
-from .consent import hearing_consent
+from .consent import Wishes, hearing_consent
 from .signals import until_stopped
 from .totals import bytes_by_source
 
@@ -33,10 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace, console: Console) -> int:
+    with Wishes() as wishes:
+        return await _run(args, console, wishes)
+
+
+async def _run(args: argparse.Namespace, console: Console, wishes: Wishes) -> int:
     options = stream_options(args)
     if not options.trackers:
         raise ConfigurationError("a peer needs --tracker URL to be found by others")
-    async with open_session(options) as session, hearing_consent(session, console):
+    async with open_session(options) as session, hearing_consent(session, console, wishes):
         await until_stopped(_serve(session, console, every=args.renditions == "all", lead_s=args.lead))
         report = await session.report()
     sent = sum(source.sent_bytes for source in report.sources)

@@ -17,7 +17,7 @@ from ..console import Console
 from ..options import add_stream_options, stream_options
 from ..proxy import Proxy
 from ..session import is_dash, open_session
-from .consent import hearing_consent
+from .consent import Wishes, hearing_consent
 from .signals import until_stopped
 from .totals import bytes_by_source
 
@@ -29,11 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace, console: Console) -> int:
+    with Wishes() as wishes:
+        return await _run(args, console, wishes)
+
+
+async def _run(args: argparse.Namespace, console: Console, wishes: Wishes) -> int:
     options = stream_options(args)
     _require_libav()
     if is_dash(options):
         raise ConfigurationError("PyAV's libav reads no DASH; shoal proxy serves it to a player that does")
-    async with open_session(options) as session, hearing_consent(session, console), Proxy(session) as proxy:
+    async with open_session(options) as session, hearing_consent(session, console, wishes), Proxy(session) as proxy:
         await session.playlist()  # says what is wrong with the stream before a player does
         result: dict[str, Any] = {}
         await until_stopped(_play(proxy.url, console, result))

@@ -12,7 +12,7 @@ from ..console import Console
 from ..options import add_stream_options, port_number, stream_options
 from ..proxy import Proxy
 from ..session import StreamSession, open_session
-from .consent import hearing_consent
+from .consent import Wishes, hearing_consent
 from .signals import until_stopped
 from .totals import bytes_by_source
 
@@ -51,8 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace, console: Console) -> int:
+    with Wishes() as wishes:
+        return await _run(args, console, wishes)
+
+
+async def _run(args: argparse.Namespace, console: Console, wishes: Wishes) -> int:
     options = stream_options(args)
-    async with open_session(options) as session, hearing_consent(session, console):
+    async with open_session(options) as session, hearing_consent(session, console, wishes):
         await until_stopped(_serve(session, args, console))
         report = await session.report()
     console.event(

@@ -1,15 +1,19 @@
 """What becomes of the viewer's wishes: signals that are really raised, and a session that may not hear."""
 
 import asyncio
+import contextlib
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
 
-from shoal.app.commands.consent import hearing_consent
+from shoal.app.cli import main
+from shoal.app.commands.consent import Wishes, hearing_consent
 from shoal.app.console import Console
+from shoal.balancer.errors import ConfigurationError
 from shoal.runtime import ActorStopped, AskTimedOut
 
 TIMED_OUT, STOPPED = AskTimedOut("no answer within 5 s"), ActorStopped("the session has stopped")
@@ -43,9 +47,16 @@ def events(capsys: pytest.CaptureFixture[str]) -> list[Any]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
+@contextlib.asynccontextmanager
+async def hearing(session: Any) -> AsyncIterator[None]:
+    with Wishes() as wishes:
+        async with hearing_consent(session, Console(json=True), wishes):
+            yield
+
+
 async def say(session: Any, *signals: signal.Signals) -> None:
     """Until the session has heard the last of them."""
-    async with hearing_consent(session, Console(json=True)):
+    async with hearing(session):
         for number in signals:
             session.has_heard.clear()
             signal.raise_signal(number)
@@ -54,12 +65,12 @@ async def say(session: Any, *signals: signal.Signals) -> None:
 
 
 def test_consent_is_withdrawn_and_given(capsys: pytest.CaptureFixture[str]) -> None:
-    async def main() -> None:
+    async def story() -> None:
         session = Session()
         await say(session, WITHDRAW, GIVE)
         assert session.asked == [False, True]
 
-    asyncio.run(main())
+    asyncio.run(story())
     assert events(capsys) == [{"event": "consent", "allowed": allowed} for allowed in (False, True)]
 
 
@@ -67,17 +78,17 @@ def test_consent_is_withdrawn_and_given(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_withdrawal_that_was_not_heard_is_said_to_have_failed_and_told_again(
     failure: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def main() -> None:
+    async def story() -> None:
         session = Session(failure)
         await say(session, WITHDRAW)
         assert session.asked == [False, False]
 
-    asyncio.run(main())
+    asyncio.run(story())
     assert events(capsys) == [{"event": "consent", "failed": "withdrawn"}, {"event": "consent", "allowed": False}]
 
 
 def test_a_session_that_never_hears_of_a_withdrawal_is_ended(capsys: pytest.CaptureFixture[str]) -> None:
-    async def main() -> None:
+    async def story() -> None:
         session = Session(*[TIMED_OUT] * 99)
         with pytest.raises(AskTimedOut):
             await say(session, WITHDRAW)
@@ -86,16 +97,16 @@ def test_a_session_that_never_hears_of_a_withdrawal_is_ended(capsys: pytest.Capt
         assert task is not None
         assert not task.cancelling()
 
-    asyncio.run(main())
+    asyncio.run(story())
     assert events(capsys) == [{"event": "consent", "failed": "withdrawn"}] * 3
 
 
 def test_consent_that_was_not_heard_is_said_to_have_failed_and_the_session_goes_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    async def main() -> None:
+    async def story() -> None:
         session: Any = Session(TIMED_OUT)
-        async with hearing_consent(session, Console(json=True)):
+        async with hearing(session):
             signal.raise_signal(GIVE)
             while session.failures:
                 await asyncio.sleep(0)
@@ -104,5 +115,45 @@ def test_consent_that_was_not_heard_is_said_to_have_failed_and_the_session_goes_
             await asyncio.sleep(0)
         assert session.asked == [True, False]
 
-    asyncio.run(main())
+    asyncio.run(story())
     assert events(capsys) == [{"event": "consent", "failed": "given"}, {"event": "consent", "allowed": False}]
+
+
+def test_of_what_was_wished_before_there_was_a_session_the_last_is_told_before_anything_else(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def story() -> None:
+        session: Any = Session()
+        with Wishes() as wishes:
+            for number in (WITHDRAW, GIVE, WITHDRAW):
+                signal.raise_signal(number)
+            await asyncio.sleep(0)  # as a session is opened
+            async with hearing_consent(session, Console(json=True), wishes):
+                assert session.asked == [False]
+            signal.raise_signal(GIVE)  # while it is closed
+        assert session.asked == [False]
+
+    asyncio.run(story())
+    assert events(capsys) == [{"event": "consent", "allowed": False}]
+
+
+@pytest.mark.parametrize("command", ["peer", "play", "proxy"])
+def test_a_command_dies_of_neither_signal_from_its_beginning_to_its_end(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = import_module(f"shoal.app.commands.{command}")
+    handled: list[bool] = []
+
+    @contextlib.asynccontextmanager
+    async def open_session(_: object) -> AsyncIterator[None]:
+        handled.extend(callable(signal.getsignal(number)) for number in (GIVE, WITHDRAW))
+        raise ConfigurationError("that is enough")
+        yield
+
+    monkeypatch.setattr(module, "open_session", open_session)
+    monkeypatch.setattr(module, "_require_libav", lambda: None, raising=False)
+    signal.signal(GIVE, signal.SIG_DFL)
+    signal.signal(WITHDRAW, signal.SIG_DFL)
+    assert main([command, "https://a.example/stream.m3u8", "--tracker", "wss://tracker.example"]) == 2
+    assert handled == [True, True]
+    assert [signal.getsignal(number) for number in (GIVE, WITHDRAW)] == [signal.SIG_IGN] * 2
