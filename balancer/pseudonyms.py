@@ -9,6 +9,7 @@ copied and sent around.  `log_viewers` of the config writes both as they are.
 
 from __future__ import annotations
 
+import itertools
 import re
 
 __all__ = ["Pseudonyms", "without_addresses"]
@@ -22,25 +23,40 @@ _ADDRESS = re.compile(
 
 
 class Pseudonyms:
-    def __init__(self, names_max: int) -> None:
-        """Of more than `names_max` the oldest are forgotten; nothing is written of whoever left so long ago."""
-        self._names_max = names_max
+    def __init__(self, here_max: int, left_max: int) -> None:
+        """Of those who left, the last `left_max` keep their names; of the others, `here_max`, who are all that may be.
+
+        Of more than that the first are forgotten: nothing is written of whoever left so long ago.
+        """
+        self._here_max = here_max
+        self._left_max = left_max
         self._count = 0
-        self._names: dict[str, str] = {}
+        self._here: dict[str, str] = {}
+        self._left: dict[str, str] = {}
 
     def meet(self, peer: str) -> str:
         """What it is called from now on; one that comes back keeps its name."""
-        name = self._names.get(peer)
+        name = self._here.get(peer) or self._left.pop(peer, None)
         if name is None:
             self._count += 1
-            name = self._names[peer] = f"peer-{self._count}"
-            if len(self._names) > self._names_max:
-                del self._names[next(iter(self._names))]
+            name = f"peer-{self._count}"
+        self._here[peer] = name
+        if len(self._here) > self._here_max:  # somebody's leaving was not told
+            self.leave(next(iter(self._here)))
         return name
+
+    def leave(self, peer: str) -> None:
+        """It is not connected any more, and keeps its name for a while.  Does nothing the second time."""
+        name = self._here.pop(peer, None)
+        if name is None:
+            return
+        self._left[peer] = name
+        if len(self._left) > self._left_max:
+            del self._left[next(iter(self._left))]
 
     def apply(self, text: str) -> str:
         """The text without any id that was met.  Cost: a look for each of them."""
-        for peer, name in self._names.items():
+        for peer, name in itertools.chain(self._here.items(), self._left.items()):
             if peer in text:
                 text = text.replace(f"peer:{peer}", name).replace(peer, name)
         return text

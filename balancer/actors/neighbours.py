@@ -207,6 +207,7 @@ class Neighbours:
             swarm.tell(m.PeerGone(peer))
         if link.is_welcome:
             self._note(f"{peer} left: {reason if self._parts.config.log_viewers else without_addresses(reason)}")
+        self._reporter.tell(r.Gone(peer))
         return True
 
     # -- what they are told

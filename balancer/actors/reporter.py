@@ -26,6 +26,7 @@ __all__ = [
     "Completed",
     "Failed",
     "GetReport",
+    "Gone",
     "Happened",
     "Lost",
     "Met",
@@ -130,6 +131,12 @@ class Met(msgspec.Struct, frozen=True):
     peer: str
 
 
+class Gone(msgspec.Struct, frozen=True):
+    """It is connected no more."""
+
+    peer: str
+
+
 class ServerSaid(msgspec.Struct, frozen=True):
     """A source's server said this of itself (CMSD); it replaces what was said before."""
 
@@ -162,7 +169,7 @@ class Reporter(Actor[Any]):
         self._server_data: dict[str, ServerData] = {}  # by CDN, of which there are few
         self._dropped: Counter[str] = Counter()
         self._log: list[str] = []
-        self._pseudonyms = Pseudonyms(PEERS_MAX)
+        self._pseudonyms = Pseudonyms(here_max=config.peers_max, left_max=PEERS_MAX)
 
     def on_start(self) -> None:
         if self._began_us is None:
@@ -218,6 +225,8 @@ class Reporter(Actor[Any]):
                 self._note(text, at_us)
             case Met(peer):
                 self._pseudonyms.meet(peer)
+            case Gone(peer):
+                self._pseudonyms.leave(peer)
             case ServerSaid(source, data):
                 self._server_data[source] = data
             case Lost(reason, count):

@@ -5,15 +5,49 @@ import pytest
 from shoal.balancer.pseudonyms import Pseudonyms, without_addresses
 
 
+def names(here_max: int = 3, left_max: int = 2) -> Pseudonyms:
+    return Pseudonyms(here_max, left_max)
+
+
 def test_peers_are_called_in_the_order_in_which_they_were_met_and_keep_their_names() -> None:
-    names = Pseudonyms(10)
-    assert [names.meet(peer) for peer in ("-PM2300-a", "-PM2300-b", "-PM2300-a")] == ["peer-1", "peer-2", "peer-1"]
-    assert names.apply("peer:-PM2300-b is to blame; -PM2300-a left") == "peer-2 is to blame; peer-1 left"
+    met = names()
+    assert [met.meet(peer) for peer in ("-PM2300-a", "-PM2300-b", "-PM2300-a")] == ["peer-1", "peer-2", "peer-1"]
+    assert met.apply("peer:-PM2300-b is to blame; -PM2300-a left") == "peer-2 is to blame; peer-1 left"
 
 
-def test_the_oldest_names_are_forgotten_and_none_is_given_twice() -> None:
-    names = Pseudonyms(2)
-    assert [names.meet(peer) for peer in "abca"] == ["peer-1", "peer-2", "peer-3", "peer-4"]
+def test_one_that_left_keeps_its_name_and_comes_back_by_it() -> None:
+    met = names()
+    met.meet("AAAA")
+    met.leave("AAAA")
+    met.leave("AAAA")
+    assert met.apply("peer:AAAA left") == "peer-1 left"
+    assert met.meet("AAAA") == "peer-1"
+
+
+def test_of_those_who_left_the_first_is_forgotten_and_no_name_is_given_twice() -> None:
+    met = names()
+    for peer in ("AAAA", "BBBB", "CCCC"):
+        met.meet(peer)
+        met.leave(peer)
+    assert met.apply("AAAA BBBB CCCC") == "AAAA peer-2 peer-3"
+    assert met.meet("AAAA") == "peer-4"
+
+
+def test_one_that_is_here_keeps_its_name_however_many_come_and_go() -> None:
+    met = names()
+    met.meet("AAAA")
+    for number in range(100):
+        met.meet(f"-{number:03}")
+        met.leave(f"-{number:03}")
+    assert met.apply("peer:AAAA left") == "peer-1 left"
+
+
+def test_names_are_bounded_where_nobody_is_said_to_have_left() -> None:
+    met = names()
+    for number in range(100):
+        met.meet(f"-{number:03}")
+    known = [number for number in range(100) if met.apply(f"-{number:03}") == f"peer-{number + 1}"]
+    assert known == [95, 96, 97, 98, 99]
 
 
 @pytest.mark.parametrize(

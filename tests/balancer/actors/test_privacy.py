@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from shoal.balancer.actors import reporter
 from shoal.runtime.testing import run_virtual
 
 from .impostor import impostor
@@ -38,6 +39,31 @@ def test_a_log_holds_no_peer_id_and_no_address(kind: str) -> None:
         assert "peer-1 joined" in log
         assert "is banned: wrong bytes" in log
         assert [secret for secret in secrets if secret in log] == []
+
+    run_virtual(main())
+
+
+def test_a_peer_that_stays_while_others_come_and_go_is_not_named_when_it_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reporter, "PEERS_MAX", 1)  # names of those who left
+
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack:
+            await play(await stack.enter_async_context(world.viewer("stays", in_swarm=True)), world.stream)
+            async with world.viewer("newcomer", in_swarm=True, peers_max=2) as session:
+                await play(session, world.stream, numbers=range(1))
+                for number in range(3):
+                    async with world.viewer(f"peer{number}", in_swarm=True) as passing:
+                        await play(passing, world.stream, numbers=range(1))
+                        await asyncio.sleep(20)
+                await asyncio.sleep(20)
+                await stack.aclose()
+                await asyncio.sleep(20)
+                report = await session.report()
+            ids = [state.name.removeprefix("peer:") for state in report.sources if state.name.startswith("peer:")]
+            assert sum(" left: " in line for line in report.log) == len(ids) == 4
+            assert [name for name in ids if name in "\n".join(report.log)] == []
 
     run_virtual(main())
 
