@@ -14,10 +14,12 @@ import re
 
 __all__ = ["Pseudonyms", "without_addresses"]
 
-# Dotted quads, and anything with two colons or more that is of hex digits; a time of day has one or two, of decimals.
+# Dotted quads, and anything with two colons or more that is of hex digits.  A time of day has one or two, of decimals:
+# without a letter and without "::" all eight groups must be there.
 _V4 = r"\d{1,3}(?:\.\d{1,3}){3}"
+_IS_ADDRESS = rf"(?=[0-9a-fA-F:]*(?:::|[a-fA-F])|(?:\d{{1,4}}:){{6}}(?:\d{{1,4}}:\d|{_V4}))"
 _ADDRESS = re.compile(
-    rf"(?<![\w:])(?=[0-9a-fA-F:]*(?:::|[a-fA-F]))(?:[0-9a-fA-F]{{0,4}}:){{2,7}}(?:{_V4}|[0-9a-fA-F]{{0,4}})(?![\w:])"
+    rf"(?<![\w:]){_IS_ADDRESS}(?:[0-9a-fA-F]{{0,4}}:){{2,7}}(?:{_V4}|[0-9a-fA-F]{{0,4}})(?![\w:])"
     rf"|(?<![\w.]){_V4}(?![\w.]*\w)"
 )
 
