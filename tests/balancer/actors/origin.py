@@ -107,6 +107,7 @@ class Origin:
         self.updates: dict[str, bytes] = {}  # what comes in place of a document when it is asked for with _HLS_skip=YES
         self.dripping = 0  # documents that are on their way so
         self.fault: Fault | None = None
+        self.audits_spoiled = 0  # by a fault of audits only
         self.has_etags = True
         self.asked: list[Asked] = []
         self.requests: list[ServerRequest] = []  # the same, as they came
@@ -157,8 +158,11 @@ class Origin:
         fault = self.fault
         if fault is not None and fault.names is not None and name not in fault.names:
             fault = None
-        if fault is not None and fault.only_audits and request.headers.get("range", "-").endswith("-"):
-            fault = None
+        if fault is not None and fault.only_audits:
+            if request.headers.get("range", "-").endswith("-"):
+                fault = None
+            else:
+                self.audits_spoiled += 1
         return await self._file(name, request, fault)
 
     async def _drip(self, data: bytes) -> AsyncIterator[bytes]:

@@ -205,10 +205,17 @@ def test_a_session_closed_in_the_middle_of_an_audit_leaves_nothing_behind() -> N
             await holder(stack, world, "peer")
             for origin in world.origins.values():
                 origin.fault = Fault("hang", only_audits=True)
+            before = asyncio.all_tasks()
             async with world.viewer("newcomer", in_swarm=True) as session:
                 await play(session, world.stream, numbers=range(1))
-                while not any(s.transfer_count for s in (await session.report()).sources if s.name.startswith("peer:")):
+                while not any(origin.audits_spoiled for origin in world.origins.values()):
+                    assert asyncio.get_running_loop().time() < 60
                     await asyncio.sleep(0.1)
-                await asyncio.sleep(0.5)
+                report = await session.report()
+            assert not any(reason.startswith("audit_") for reason in report.dropped)  # it was still under way
+            assert peers_used_bytes(report) == audit_bytes(report) == 0
+            await asyncio.sleep(1)  # the tracker and the peer notice that it has gone
+            assert asyncio.all_tasks() - before == set()
+            assert world.tracker.core.statistics().peers == 1
 
     run_virtual(main())

@@ -7,7 +7,7 @@
             assert shown.is_perfect
 
 Leaving it checks what must hold whatever happened: no actor failed, every
-message is accounted for, and no task is left.
+message is accounted for, no response is open, and no task is left.
 """
 
 from __future__ import annotations
@@ -165,6 +165,7 @@ class World:
                 ) as session:
                     yield session
             check_accounts(system)
+            assert not fetcher._open, "responses are open that no actor waits for"
         finally:
             await signaling.aclose()
             await connector.aclose()
