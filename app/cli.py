@@ -39,6 +39,7 @@ COMMANDS = {
     "tracker": "a WebTorrent tracker, for one machine or as one of several nodes",
     "steer": "a content steering server: which CDN players go to, changed while they play",
     "sim": "simulated swarms: policies against each other, and recorded sessions again",
+    "new": "a small project of your own: an actor that runs natively and in a web page, with tests and a benchmark",
 }
 
 

@@ -12,32 +12,20 @@ from typing import Self
 import msgspec
 from aiohttp import web
 
-from shoal.balancer.errors import ConfigurationError
-
+from .page_files import page_files
 from .page_stream import PageOptions
 
 __all__ = ["PlayerSite", "paths"]
 
 _PAGE = Path(__file__).resolve().parent / "page" / "player"
-_PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "pyodide-lock.json", "python_stdlib.zip")
 
 
 def paths(build: Path) -> dict[str, Path]:
     """URL path of the site -> file.  ConfigurationError names what is not there, and what makes it."""
-    browser = build / "browser"
     files = {f"/{path.name}": path for path in sorted(_PAGE.iterdir())}
     files["/"] = files.pop("/index.html")
-    files["/hls.min.js"] = browser / "node_modules" / "hls.js" / "dist" / "hls.min.js"
-    files |= {f"/pyodide/{name}": browser / "node_modules" / "pyodide" / name for name in _PYODIDE_FILES}
-    wheels = [
-        *(browser / "wheels").glob("msgspec-*.whl"),
-        *(build / "wasm" / "dist").glob("*-pyemscripten_2026_0_wasm32.whl"),
-    ]
-    files |= {f"/wheels/{wheel.name}": wheel for wheel in wheels}
-    missing = [str(path) for path in files.values() if not path.is_file()]
-    if missing or len(wheels) != 2:
-        raise ConfigurationError(f"{', '.join(missing) or 'a wheel'} is missing in {build}; run: make wasm")
-    return files
+    files["/hls.min.js"] = build / "browser" / "node_modules" / "hls.js" / "dist" / "hls.min.js"
+    return page_files(build, files)
 
 
 class PlayerSite:

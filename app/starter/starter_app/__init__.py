@@ -1,0 +1,1 @@
+"""starter-app: actors that run natively and, unchanged, in a web page."""
