@@ -16,7 +16,7 @@ import re
 import subprocess
 from collections.abc import Callable
 
-from browser_claims import equal, frames, playing, sending, startup, wheels
+from browser_claims import equal, frames, murmur, playing, sending, startup, wheels
 from browser_claims.pyodide import missing
 from harness import Claim, conclude
 
@@ -31,11 +31,6 @@ def bridge() -> list[Claim]:
     ]
 
 
-def murmur() -> list[Claim]:
-    """Not measured here yet."""
-    return [Claim("MurmurHash3 of 1 MiB in WebAssembly, of native", None, 4, at_least=False, unit="x")]
-
-
 SUBJECTS: dict[str, Callable[[argparse.Namespace], list[Claim]]] = {
     "equal": lambda options: equal.claims(options.seeds),
     "sending": lambda options: sending.claims(options.rounds),
@@ -43,7 +38,7 @@ SUBJECTS: dict[str, Callable[[argparse.Namespace], list[Claim]]] = {
     "wheels": lambda _: wheels.claims(),
     "startup": lambda options: asyncio.run(startup.claims(options.rounds)),
     "playing": lambda _: asyncio.run(playing.claims()),
-    "murmur": lambda _: murmur(),
+    "murmur": lambda _: murmur.claims(),
     "bridge": lambda _: bridge(),
 }
 

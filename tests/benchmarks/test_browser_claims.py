@@ -4,11 +4,14 @@ import importlib
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 browser = importlib.import_module("browser")
 equal = importlib.import_module("browser_claims.equal")
 frames = importlib.import_module("browser_claims.frames")
+murmur = importlib.import_module("browser_claims.murmur")
 harness = importlib.import_module("harness")
 sys.path.remove(str(BENCHMARKS))
 
@@ -30,6 +33,18 @@ def test_the_99th_of_a_hundred_counts():
 
 def test_what_is_not_measured_never_counts_as_held(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    claims = [*browser.bridge(), *browser.murmur()]
+    without_page = [{"name": "native (C)", "rounds": 1000, "seconds": 0.4}]
+    without_compiler = [{"name": "WebAssembly (C)", "rounds": 1000, "seconds": 0.4}]
+    claims = [*browser.bridge(), murmur.claim_of(without_page), murmur.claim_of(without_compiler)]
     assert {claim.holds for claim in claims} == {None}
     assert harness.conclude("browser", claims) == 3
+
+
+def test_webassembly_is_held_against_the_same_c_natively():
+    rows = [
+        {"name": "native (C)", "rounds": 1000, "seconds": 0.4},
+        {"name": "native (Python)", "rounds": 3, "seconds": 0.6},
+        {"name": "WebAssembly (C)", "rounds": 500, "seconds": 0.6},
+    ]
+    assert murmur.claim_of(rows).figure == pytest.approx(3)
+    assert murmur.claim_of(rows).holds
