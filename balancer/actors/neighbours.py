@@ -65,6 +65,7 @@ class Neighbours:
         self.choking = Choking()
         cap = parts.config.upload_bytes_per_s
         self._pace = None if cap is None else Pace(cap)
+        self._paced_bytes: dict[str, int] = {}  # of uploads that run: what the pace has counted
 
     def ref(self, peer: str) -> ActorRef[Any]:
         return self._links[peer].ref
@@ -203,6 +204,7 @@ class Neighbours:
         if link is None:
             return False
         self.choking.leave(peer)
+        self._paced_bytes.pop(peer, None)
         for swarm in self._swarms.get(link.rendition, ()):
             swarm.tell(m.PeerGone(peer))
         if link.is_welcome:
@@ -258,13 +260,20 @@ class Neighbours:
         self.choking.begin(asked.peer)
         if asked.is_patient and self.choking.must_wait(asked.peer):
             return None
-        return 0 if self._pace is None else self._pace.delay_us(asked.byte_count, self._session.now_us)
+        if self._pace is None:
+            return 0
+        self._paced_bytes[asked.peer] = self._paced_bytes.get(asked.peer, 0) + asked.byte_count
+        return self._pace.delay_us(asked.byte_count, self._session.now_us)
 
     # -- the report
 
     def count_sent(self, peer: str, byte_count: int) -> None:
         """An upload to it has ended, after so many bytes."""
         self.choking.end(peer)
+        paced_bytes = self._paced_bytes.pop(peer, 0)
+        if self._pace is not None and paced_bytes > byte_count:
+            # It was cancelled before its turn.  Who asks and cancels without end would have all turns else.
+            self._pace.give_back(paced_bytes - byte_count)
         label = source_label(SourceKind.PEER, peer)
         self._sent_bytes[label] = self._sent_bytes.get(label, 0) + byte_count
         if len(self._sent_bytes) > r.PEERS_MAX:

@@ -57,6 +57,13 @@ def test_a_pace_lets_no_more_through_than_its_rate_and_one_piece(pieces: list[tu
         sent, last_us = sent + byte_count, goes_us
 
 
+def test_what_did_not_go_makes_room_for_who_asks_next() -> None:
+    pace = Pace(100_000)
+    assert [pace.delay_us(50_000, 0) for _ in range(3)] == [0, 500_000, 1_000_000]
+    pace.give_back(50_000)
+    assert pace.delay_us(50_000, 0) == 1_000_000
+
+
 def test_who_kept_within_the_pace_does_not_wait() -> None:
     pace = Pace(200_000)
     assert [pace.delay_us(20_000, moment * 100_000) for moment in range(10)] == [0] * 10

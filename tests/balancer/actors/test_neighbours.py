@@ -105,6 +105,16 @@ def test_a_piece_to_who_only_takes_waits_while_somebody_is_served_who_holds_some
     assert neighbours.upload_delay_us(MayUpload("rider", 1000)) == 0
 
 
+def test_uploads_that_are_cancelled_before_their_turn_take_no_turn_from_others() -> None:
+    neighbours, _ = with_one_peer(upload_bytes_per_s=100_000)
+    for _ in range(100):
+        neighbours.upload_delay_us(MayUpload("p", 50_000))
+        neighbours.count_sent("p", 0)
+    assert neighbours.upload_delay_us(MayUpload("p", 50_000)) == 0
+    neighbours.count_sent("p", 50_000)
+    assert neighbours.upload_delay_us(MayUpload("p", 50_000)) == 500_000
+
+
 def test_nobody_is_told_while_nobody_is_there() -> None:
     neighbours, session = with_one_peer()
     assert neighbours.leave("p", "gone")
