@@ -69,7 +69,7 @@ class Ledger:
             peer = self.peers[transfer.label.removeprefix("peer:")]
             peer.transfer = None
             if succeeded:
-                peer.failures = 0
+                peer.succeeded()
         else:
             cdn = self.cdns[transfer.label]
             cdn.running_count -= 1

@@ -19,6 +19,7 @@ from .transfers import Want
 __all__ = ["Peer", "best_peer"]
 
 _DOUBLINGS_MAX = 16
+_REFUSALS_MAX = 3  # one may have been evicted in between; three in a row, and not one segment, is a habit
 
 
 class Peer:
@@ -35,6 +36,7 @@ class Peer:
         self.transfer_count = 0
         self.last_used = 0  # a running number of requests, not a time
         self.failures = 0  # in a row
+        self.refusals = 0  # in a row: it did not give what it had announced
         self.cooldown_until_us = 0
         self.unverified: dict[ResourceKey, None] = {}  # asked of it and not verified yet
 
@@ -42,6 +44,15 @@ class Peer:
         cooldown_us = config.peer_cooldown_us << min(self.failures, _DOUBLINGS_MAX)
         self.failures += 1
         self.cooldown_until_us = now_us + min(cooldown_us, config.peer_cooldown_us_max)
+
+    def refused(self, now_us: int, config: BalancerConfig) -> None:
+        """Once it is a habit each is a failure like any other: to be asked and to refuse costs a round trip."""
+        self.refusals += 1
+        if self.refusals >= _REFUSALS_MAX:
+            self.failed(now_us, config)
+
+    def succeeded(self) -> None:
+        self.failures = self.refusals = 0
 
     def may_serve(self, want: Want) -> bool:
         """Whether it could ever be asked for this."""

@@ -259,6 +259,7 @@ class Policy:
             peer = self._book.peers[transfer.label.removeprefix("peer:")]
             if event.reason == "absent":
                 self._book.availability.lacks(peer.name, want.key.number)
+                peer.refused(now_us, self._book.config)
             else:
                 peer.failed(now_us, self._book.config)
         else:

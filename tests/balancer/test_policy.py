@@ -564,6 +564,19 @@ def test_a_peer_without_what_it_announced_is_not_asked_for_it_again():
     assert not [a for a in table.until(20 * SECOND) if isinstance(a, RequestFromPeer)]
 
 
+def test_a_peer_that_refuses_again_and_again_what_it_announced_is_left_alone_for_a_while():
+    table = Table("a", config=BalancerConfig(cdn_transfers_max=0))
+    table.playing()
+    asked = [a for a in table.join("p", range(1, 9)) if isinstance(a, RequestFromPeer)]
+    refused = 0
+    while asked and refused < 9:
+        answered = table.feed(TransferFailed(asked.pop().transfer, "absent"))
+        asked += [a for a in answered if isinstance(a, RequestFromPeer)]
+        refused += 1
+    assert refused == 3
+    assert {s.name: s.state for s in table.policy.source_states(table.now_us)}["peer:p"] == "suspect"
+
+
 def test_a_measured_peer_that_is_in_time_serves_even_who_waits():
     table = Table("a", config=BalancerConfig(peer_transfers_max=0, cdn_transfers_max=0))
     table.playing(until=3)
