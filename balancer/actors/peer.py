@@ -44,6 +44,7 @@ from .messages import (
     Close,
     GetShareable,
     MayUpload,
+    Noted,
     Request,
     TransferData,
     Uploaded,
@@ -94,6 +95,7 @@ class Peer(Actor[Any]):
         self._is_split = False  # such a command is being sent
         self._to_announce: Announce | None = None
         self._is_announcing = False
+        self._is_hasty = False  # it has said more than the limits allow
 
     def on_start(self) -> None:
         self.start_task(self._listen(), name="listen")
@@ -116,6 +118,9 @@ class Peer(Actor[Any]):
             case _Received(data):
                 for event in self._protocol.receive(data, self.now_us):
                     await self._on_event(event)
+                if self._protocol.pause_us and not self._is_hasty:
+                    self._is_hasty = True
+                    await self._session.send(Noted(f"{self._peer} says more than the limits allow; it is slowed"))
             case Announce():
                 self._to_announce = message
                 if not self._is_announcing:

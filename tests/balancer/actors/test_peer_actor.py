@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from shoal.balancer.actors.messages import Announce, Close, GetShareable, MayUpload, Request
+from shoal.balancer.actors.messages import Announce, Close, GetShareable, MayUpload, Noted, Request
 from shoal.balancer.actors.messages import Cancel as CancelTransfer
 from shoal.balancer.actors.peer import CHOKED_S, Peer
 from shoal.balancer.actors.reporter import Lost
@@ -145,6 +145,20 @@ def test_what_the_protocol_passed_over_is_told_when_the_peer_goes() -> None:
             peer.tell(Close("enough"))
             await asyncio.sleep(1)
             assert Lost("peer_late_commands", 1) in heard
+
+    run_virtual(main())
+
+
+def test_a_peer_that_says_more_than_the_limits_allow_is_named_once() -> None:
+    async def main() -> None:
+        channel = SlowChannel(0)
+        async with connected(channel) as (_, heard):
+            for place in range(1000):
+                for message in encode(Announcement((place,))):
+                    channel.incoming.put_nowait(message)
+            await asyncio.sleep(20)
+            noted = [message.text for message in heard if isinstance(message, Noted)]
+            assert noted == ["p says more than the limits allow; it is slowed"]
 
     run_virtual(main())
 
