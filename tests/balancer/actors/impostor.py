@@ -1,5 +1,8 @@
 """Peers that are no viewers: each says that it holds everything, and then behaves as its kind does.
 
+    async with World() as world, impostor(world, "silent") as seen:
+        ...
+
 They meet viewers at the tracker as any peer does, through the balancer's own
 Swarm actor, and speak the protocol as far as their kind wants to.
 """
@@ -13,7 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from shoal.balancer import identity
+from shoal.balancer import identity, wire
 from shoal.balancer.actors.messages import ChannelOpened
 from shoal.balancer.actors.swarm import Swarm
 from shoal.balancer.config import BalancerConfig
@@ -22,30 +25,49 @@ from shoal.runtime import Actor, ActorSystem
 from shoal.transports.errors import ChannelClosed
 from shoal.transports.interface import Channel
 from shoal.transports.memory import MemoryConnector, MemorySignaling
+from shoal.transports.sansio.limits import ChannelLimits
 
 from .world import TRACKER, URL, World, check_accounts
 
-# silent   never answers a request
-# absent   says each time that it has not got it
-# slow     2 KiB at a time, once a second
-# leaves   goes away in the middle of an upload
-# noise    sends what is no message of the protocol
-# flood    announces without end, as fast as it can
-# chatter  the same, 250 times a second
-# short    promises fewer bytes than the segment has
-# empty    holds nothing, and asks for segments
-KINDS = ("silent", "absent", "slow", "leaves", "noise", "flood", "chatter", "short")
+# silent     never answers a request
+# absent     says each time that it has not got it
+# slow       2 KiB at a time, once a second
+# leaves     goes away in the middle of an upload
+# short      promises fewer bytes than the segment has
+# boasting   promises more bytes than any segment has
+# unended    sends all bytes but the last
+# unclosed   sends all bytes, and never says that they were all
+# wrong      sends other bytes
+# noise      sends what is no message of the protocol
+# handshake  speaks another protocol
+# text       sends what a person could read
+# oversized  sends a message that is larger than any may be
+# endless    begins a command that never ends
+# flood      announces without end, as fast as it can
+# chatter    the same, 250 times a second
+# greedy     asks for one segment after another without end, as fast as it can
+# asking     the same, 250 times a second
+# empty      holds nothing, and asks for segments
+LOUD = {"noise", "flood", "chatter", "endless", "oversized", "handshake", "text", "greedy", "asking"}  # unasked
+KINDS = (
+    *("silent", "absent", "slow", "leaves", "short", "boasting", "unended", "unclosed", "wrong"),
+    *sorted(LOUD),
+)
+
+HANDSHAKE = b"\x13BitTorrent protocol" + bytes(8) + b"h" * 20 + b"p" * 20
+TEXT = b'{"command": "announce", "segments": ["all of them"]}\r\n'
+LARGE = 1024 * 1024  # a message; four times what is taken
 
 
 class Impostor(Actor[Any]):
-    """`asked` and `channels` are shared with the test."""
+    """`seen` is shared with the test.  With `victim`, an address, everybody else is left in peace."""
 
-    def __init__(self, world: World, kind: str, name: str, asked: list[int], channels: list[Channel]) -> None:
+    def __init__(self, world: World, kind: str, name: str, victim: str | None, seen: Seen) -> None:
         self._world = world
         self._kind = kind
         self._name = name
-        self._asked = asked
-        self._channels = channels
+        self._victim = victim
+        self._seen = seen
 
     def on_start(self) -> None:
         host = self._world.network.host(self._name)
@@ -54,53 +76,93 @@ class Impostor(Actor[Any]):
         stream_swarm = scheme.stream_swarm_id(
             identity.swarm_id_of_manifest(URL), identity.StreamType.MAIN, scheme.stream_index(identity.Stream())
         )
+        self._seen.peer_id = scheme.peer_id(source)
         self.spawn(
             Swarm,
             self.ref,
-            MemoryConnector(host),
+            MemoryConnector(host, limits=ChannelLimits(message_bytes_max=LARGE)),  # it keeps to none of ours
             MemorySignaling(host),
             BalancerConfig(),
             name="swarm",
             rendition=0,
             tracker=TRACKER,
             info_hash=scheme.info_hash(stream_swarm),
-            peer_id=scheme.peer_id(source),
+            peer_id=self._seen.peer_id,
             random_bytes=source.randbytes,
         )
 
     def receive(self, message: Any) -> None:
         if isinstance(message, ChannelOpened):
-            self._channels.append(message.channel)
+            if self._victim not in {None, message.channel.remote_address}:
+                self.start_task(self._listen(message.channel))
+                return
+            self._seen.channels.append(message.channel)
             self.start_task(self._behave(message.channel))
 
     async def _behave(self, channel: Channel) -> None:
-        protocol = PeerProtocol(PeerLimits(), piece_bytes_max=channel.max_message_bytes)
+        protocol = PeerProtocol(PeerLimits(), piece_bytes_max=wire.PIECE_BYTES_MAX)
         held = () if self._kind == "empty" else range(len(self._world.stream.segments))
         try:
             for message in protocol.announce(held, ()):
                 await channel.send(message)
-            if self._kind == "noise":
-                await channel.send(bytes(range(40)) * 100)
-            for place in itertools.count() if self._kind in {"flood", "chatter"} else ():
-                for message in protocol.announce(held, (place % 2,)):  # what has not changed is not sent again
+            if self._kind in LOUD:
+                listening = self.start_task(self._listen(channel))
+                async for message in self._noise(protocol):
                     await channel.send(message)
-                if self._kind == "chatter":
-                    await asyncio.sleep(0.004)
+                await listening
             while True:
                 for event in protocol.receive(await channel.receive(), self.now_us):
                     if isinstance(event, UploadRequested):
-                        self._asked.append(event.number)
+                        self._seen.asked.append(event.number)
                         await self._upload(protocol, event, channel)
         except ChannelClosed:
             pass
+
+    async def _listen(self, channel: Channel) -> None:
+        """Read what comes and take nothing of it in, so that nothing is held up."""
+        decoder = wire.Decoder()
+        try:
+            while True:
+                message = await channel.receive()
+                self._seen.answers += isinstance(decoder.receive(message), wire.Absent | wire.DataFollows)
+        except ChannelClosed:
+            pass
+
+    async def _noise(self, protocol: PeerProtocol) -> AsyncIterator[bytes]:
+        """What is sent unasked."""
+        count = len(self._world.stream.segments)
+        match self._kind:
+            case "noise":
+                yield bytes(range(40)) * 100
+            case "handshake":
+                yield HANDSHAKE
+            case "text":
+                yield TEXT
+            case "oversized":
+                yield bytes(LARGE)
+            case "endless":
+                yield b"cstr" + bytes(20_000) + b"dend"
+                while True:
+                    yield b"dstr" + bytes(20_000) + b"dend"
+        for place in itertools.count() if self._kind in {"flood", "chatter", "greedy", "asking"} else ():
+            if self._kind in {"flood", "chatter"}:
+                for message in protocol.announce(range(count), (place % 2,)):  # what has not changed is not sent again
+                    yield message
+            else:
+                for message in wire.encode(wire.Request(place % count, place % 1000)):
+                    yield message
+            if self._kind in {"chatter", "asking"}:
+                await asyncio.sleep(0.004)
 
     async def _upload(self, protocol: PeerProtocol, event: UploadRequested, channel: Channel) -> None:
         body = self._world.stream.segments[event.number][event.first_byte :]
         match self._kind:
             case "absent" | "empty":
                 messages = protocol.refuse_upload(event)
-            case "slow" | "leaves":
+            case "slow" | "leaves" | "unended" | "unclosed" | "wrong":
                 messages = protocol.begin_upload(event, len(body))
+            case "boasting":
+                messages = protocol.begin_upload(event, 1 << 40)
             case "short":
                 messages = protocol.begin_upload(event, len(body) - 10)
             case _:
@@ -116,6 +178,14 @@ class Impostor(Actor[Any]):
             for piece in protocol.upload_pieces(event, body[: len(body) // 2]):
                 await channel.send(piece)
             await channel.close("enough")
+        if self._kind in {"unended", "unclosed", "wrong"}:
+            if self._kind == "wrong":
+                body = bytes(byte ^ 1 for byte in body)
+            for piece in protocol.upload_pieces(event, body[:-1] if self._kind == "unended" else body):
+                await channel.send(piece)
+        if self._kind == "wrong":
+            for message in protocol.end_upload(event):
+                await channel.send(message)
 
 
 class Seen:
@@ -124,13 +194,17 @@ class Seen:
     def __init__(self) -> None:
         self.asked: list[int] = []  # numbers of segments
         self.channels: list[Channel] = []
+        self.peer_id = ""  # its own
+        self.answers = 0  # to what it asked for
 
 
 @asynccontextmanager
-async def impostor(world: World, kind: str, name: str = "impostor") -> AsyncIterator[Seen]:
+async def impostor(
+    world: World, kind: str, name: str = "impostor", *, victim: str | None = None
+) -> AsyncIterator[Seen]:
     seen = Seen()
     async with ActorSystem(fixed_cost_ns=1000, loop_delay_interval_us=None) as system:
-        system.spawn(Impostor, world, kind, name, seen.asked, seen.channels)
+        system.spawn(Impostor, world, kind, name, victim, seen)
         yield seen
         for channel in seen.channels:
             await channel.close("the impostor stops")

@@ -14,7 +14,7 @@ from shoal.balancer.model import ResourceKey
 from shoal.balancer.report import SessionReport, SourceState
 from shoal.runtime.testing import run_virtual
 
-from .impostor import KINDS, impostor
+from .impostor import KINDS, LOUD, impostor
 from .origin import SIDECAR, Stream
 from .world import (
     World,
@@ -300,7 +300,7 @@ def test_peers_that_met_at_one_tracker_do_not_connect_again_at_another() -> None
 # -- peers that are of no use
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", sorted({*KINDS} - LOUD - {"unclosed"}))  # all that the last one sends is of use
 def test_a_peer_of_no_use_costs_no_byte_and_no_stall(kind: str) -> None:
     async def main() -> None:
         async with World() as world, impostor(world, kind) as seen:
@@ -309,33 +309,8 @@ def test_a_peer_of_no_use_costs_no_byte_and_no_stall(kind: str) -> None:
                 report = await session.report()
             assert shown.is_perfect, (shown.errors, shown.stall_us)
             assert seen.channels
-            if kind not in {"noise", "flood", "chatter"}:  # those are cut, or never listen
-                assert seen.asked
+            assert seen.asked
             assert peers_used_bytes(report) < 0.5 * world.stream.byte_count
-
-    run_virtual(main())
-
-
-@pytest.mark.parametrize(("kind", "reason"), [("noise", "protocol: "), ("flood", "flooded")])
-def test_a_peer_that_breaks_the_protocol_is_left_with_the_reason(kind: str, reason: str) -> None:
-    async def main() -> None:
-        async with World() as world, impostor(world, kind), world.viewer(in_swarm=True) as session:
-            await play(session, world.stream)
-            assert any("left" in line and reason in line for line in (await session.report()).log)
-
-    run_virtual(main())
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_beside_a_peer_of_no_use_an_honest_one_is_used(kind: str) -> None:
-    async def main() -> None:
-        async with World() as world, impostor(world, kind), AsyncExitStack() as stack:
-            await holders(stack, world, 2)
-            async with world.viewer("newcomer", in_swarm=True) as session:
-                shown = await play(session, world.stream)
-                report = await session.report()
-            assert shown.is_perfect, (shown.errors, shown.stall_us)
-            assert peers_used_bytes(report) > 0.4 * world.stream.byte_count
 
     run_virtual(main())
 
