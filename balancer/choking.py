@@ -2,7 +2,7 @@
 
     heard(peer, held_count)     what it announced
     got(peer)                   it sent us something
-    refused(peer)               it did not give us what it had announced
+    refused(peer)               it did not give us what it had announced: said so, or said nothing
     begin(peer), end(peer)      an upload to it runs, or does not any more
     must_wait(peer)             whether its next piece is to wait
 

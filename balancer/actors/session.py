@@ -606,6 +606,8 @@ class Session(Actor[Any]):
             case CancelTransfer(transfer, reason):
                 cancelled = self._transfers.cancel(transfer, reason, self.now_us)
                 if cancelled is not None:
+                    if reason == "stalled" and is_peer(cancelled.source):
+                        self._neighbours.choking.refused(cancelled.source.removeprefix("peer:"))
                     self._settle_empty(cancelled.key)
             case BanPeer(peer, reason):
                 self._neighbours.ban(peer, reason)

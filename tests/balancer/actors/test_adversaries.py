@@ -14,6 +14,7 @@ from functools import cache
 import msgspec
 import pytest
 
+from shoal.balancer.choking import Choking
 from shoal.balancer.peer import PeerLimits
 from shoal.balancer.report import SessionReport, SourceState
 from shoal.runtime.testing import run_virtual
@@ -148,6 +149,21 @@ def test_a_bad_peer_costs_no_more_than_the_limits_allow(kind: str) -> None:
     assert state.sent_bytes <= UPLOAD_CAP * here.played_s + 3 * PIECE_BYTES
     limit = PeerLimits().requests_per_second_max
     assert here.seen.answers <= limit * (here.played_s + 2)
+
+
+def test_who_announces_everything_and_answers_nothing_is_taken_for_a_free_rider(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused: list[str] = []
+    monkeypatch.setattr(Choking, "refused", lambda _, peer: refused.append(peer))
+
+    async def main() -> None:
+        async with World("one") as world, impostor(world, "silent") as seen, world.viewer(in_swarm=True) as session:
+            assert (await play(session, world.stream)).is_perfect
+            assert refused
+            assert set(refused) == {seen.peer_id}
+
+    run_virtual(main())
 
 
 def test_who_asks_and_cancels_without_end_keeps_nobody_from_being_served() -> None:
