@@ -60,7 +60,7 @@ class Swarm:
     def __init__(self, stream: Stream, origin: Origin, tracker: str, children: Children, length_s: float) -> None:
         self.stream = stream
         self.origin = origin
-        self._tracker = tracker
+        self.tracker = tracker
         self._children = children
         self._length_s = length_s
         self._peers: dict[str, Program] = {}
@@ -68,7 +68,7 @@ class Swarm:
 
     async def ours(self, name: str, *, origin: Origin | None = None, **options: Any) -> Program:
         url = f"{(origin or self.origin).url}/{self.stream.playlist}"
-        told = json.dumps({"url": url, "trackers": [self._tracker], **options})
+        told = json.dumps({"url": url, "trackers": [self.tracker], **options})
         events: list[dict[str, Any]] = []
         child = await self._children.start(name, VIEWER, told, hear=events.append)
         await child.ready()
@@ -81,7 +81,7 @@ class Swarm:
         """`origin` is where it fetches from; the swarm is named after the playlist that all play."""
         manifest = f"{self.origin.url}/{self.stream.playlist}"
         from_where = (origin or self.origin).url
-        peer = await start_peer(self._children, name, from_where, self._tracker, manifest=manifest, **options)
+        peer = await start_peer(self._children, name, from_where, self.tracker, manifest=manifest, **options)
         if is_judged:
             self._peers[name] = peer
         return peer
