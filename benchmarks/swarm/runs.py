@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.p2pml.counterparts import Program, plain_stream, start_peer, write_window  # noqa: E402
 
-VIEWER = "benchmarks.swarm.viewer"
+VIEWER, GUEST = "benchmarks.swarm.viewer", "benchmarks.swarm.guest"
 GRACE_S = 60.0  # beyond the length of the stream and the last arrival; a peer that is later than that is a failure
 
 
@@ -85,6 +85,14 @@ class Swarm:
         if is_judged:
             self._peers[name] = peer
         return peer
+
+    async def adversary(self) -> Program:
+        """Quiet until it is told to be loud: `guest.py`."""
+        told = json.dumps({"url": f"{self.origin.url}/{self.stream.playlist}", "tracker": self.tracker})
+        events: list[dict[str, Any]] = []
+        child = await self._children.start("adversary", GUEST, told, hear=events.append)
+        await child.ready()
+        return Program(child, events)
 
     async def holds(self, name: str) -> None:
         """Wait until this peer has the whole stream."""
