@@ -76,7 +76,7 @@ PYODIDE := build/browser/node_modules/pyodide
 	@tools/timed "npm packages" tools/browser/install
 	@tools/timed "compiler for WebAssembly" tools/wasm/install
 	@tools/timed "wheels for browsers" .venv-wasm/bin/python tools/wasm/build.py --pyodide $(PYODIDE) \
-		--out build/$(@F) $(if $(findstring profile,$@),--profile) $(ARGS)
+		--out build/$(@F) $(if $(findstring profile,$@),--profile) $(if $(filter wasm%,$(MAKECMDGOALS)),$(ARGS))
 	@mkdir -p .stamps && touch $@
 
 wasm wasm-profile: %: .stamps/%
