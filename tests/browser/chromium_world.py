@@ -35,16 +35,50 @@ FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"),
     "--disable-features=WebRtcHideLocalIpsWithMdns",  # this machine resolves no names of the local network
 )
-PAGE = """<!doctype html><title>shoal</title><script type="module">
+JAVASCRIPT = ROOT / "transports" / "browser" / "javascript"
+START = """
 import { loadPyodide } from "./pyodide/pyodide.mjs";
-const pyodide = await loadPyodide();
-const extractDir = pyodide.runPython("import site; site.getsitepackages()[0]");
-for (const name of await (await fetch("./wheels")).json())
-  pyodide.unpackArchive(await (await fetch("./wheels/" + name)).arrayBuffer(), "wheel", { extractDir });
-pyodide.runPython(await (await fetch("./remote.py")).text());
-globalThis.call = pyodide.globals.get("call");
+async function start() {
+  const pyodide = await loadPyodide();
+  const extractDir = pyodide.runPython("import site; site.getsitepackages()[0]");
+  for (const name of await (await fetch("./wheels")).json())
+    pyodide.unpackArchive(await (await fetch("./wheels/" + name)).arrayBuffer(), "wheel", { extractDir });
+  pyodide.runPython(await (await fetch("./remote.py")).text());
+  return pyodide.globals.get("call");
+}
+"""
+ON_THE_PAGE = f"""<!doctype html><title>shoal</title><script type="module">{START}
+globalThis.call = await start();
 document.title = "ready";
 </script>"""
+BESIDE_A_WORKER = """<!doctype html><title>shoal</title><script type="module">
+import { lendConnections } from "./bridge/connections.js";
+const worker = new Worker("./worker.mjs", { type: "module" });
+const { port1, port2 } = new MessageChannel();
+const waiting = new Map();
+let last = 0;
+lendConnections(port1);
+worker.onmessage = ({ data: { id, text } }) => {
+  if (id === 0) document.title = "ready";
+  waiting.get(id)?.(text);
+  waiting.delete(id);
+};
+globalThis.call = (text) => new Promise((resolve) => {
+  waiting.set((last += 1), resolve);
+  worker.postMessage({ id: last, text });
+});
+worker.postMessage({ connections: port2 }, [port2]);
+</script>"""
+WORKER = f"""{START}
+import {{ borrowConnections }} from "./bridge/connections.js";
+let call;
+onmessage = async ({{ data: {{ connections, id, text }} }}) => {{
+  if (connections === undefined) return postMessage({{ id, text: await call(text) }});
+  self.RTCPeerConnection = borrowConnections(connections);
+  call = await start();
+  postMessage({{ id: 0 }});
+}};
+"""
 
 
 def what_is_missing() -> str | None:
@@ -57,8 +91,10 @@ def what_is_missing() -> str | None:
 
 
 class RemotePage:
-    def __init__(self, *, flags: tuple[str, ...] = ()) -> None:
+    def __init__(self, *, flags: tuple[str, ...] = (), in_worker: bool = False) -> None:
+        """With `in_worker` the transports are in a worker of the page, which lends it its RTCPeerConnections."""
         self._flags = (*FLAGS, *flags)
+        self._text = BESIDE_A_WORKER if in_worker else ON_THE_PAGE
         self._numbers = itertools.count(1)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="chromium", daemon=True)
@@ -120,7 +156,10 @@ class RemotePage:
         wheels = {wheel.name: wheel for wheel in (*WHEELS.glob("msgspec-*.whl"), *DIST.glob(COMPILED))}
 
         async def text(_: web.Request) -> web.Response:
-            return web.Response(text=PAGE, content_type="text/html")
+            return web.Response(text=self._text, content_type="text/html")
+
+        async def worker(_: web.Request) -> web.Response:
+            return web.Response(text=WORKER, content_type="text/javascript")
 
         async def names(_: web.Request) -> web.Response:
             return web.json_response(list(wheels))
@@ -133,6 +172,8 @@ class RemotePage:
 
         application = web.Application()
         application.router.add_get("/", text)
+        application.router.add_get("/worker.mjs", worker)
+        application.router.add_static("/bridge", JAVASCRIPT)
         application.router.add_get("/wheels", names)
         application.router.add_get("/wheels/{name}", wheel)
         application.router.add_get("/remote.py", remote)

@@ -105,6 +105,23 @@ class TestDataChannels(ChannelContract):
     pass
 
 
+@pytest.fixture(scope="module")
+def worker() -> Iterator[RemotePage]:
+    """A page whose worker has the transports."""
+    page = RemotePage(in_worker=True)
+    yield page
+    page.close()
+
+
+class TestDataChannelsOfAWorker(ChannelContract):
+    """Workers have no RTCPeerConnection: the page owns it, and what webrtc.py asks of it crosses a port."""
+
+    @pytest.fixture
+    def world(self, worker: RemotePage) -> Iterator[BrowserWorld]:
+        yield BrowserWorld(worker)
+        assert worker.now(do="proxies") == 0
+
+
 class MixedWorld(BrowserWorld):
     """Every other connector is native: a page and a native peer."""
 

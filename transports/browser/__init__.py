@@ -6,6 +6,7 @@
     signaling.py    Signaling on WebSocket
     bridge.py       actors that the page's JavaScript tells and asks; javascript/ is what a page imports for it
     webrtc.py       Connector on RTCPeerConnection;  datachannel.py its channels
+                    (workers borrow the page's: javascript/connections.js)
 
 Never imported natively.  `transports/registry.py` finds them by name.
 """

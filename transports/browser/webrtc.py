@@ -3,7 +3,8 @@
 Promises what the native one does: limits on connections, on the time to
 connect, on descriptions and candidates, on what a peer may send that is not read
 yet; nothing lost before the first read; nothing left once a connection fails or
-its channel ends.  Works on a page only: workers have no RTCPeerConnection.
+its channel ends.  In a worker, which has no RTCPeerConnection, it uses those that
+its page lends it (javascript/connections.js), and is the same.
 
 The browser hides our addresses from peers behind names (`....local`) unless the
 page may use a camera; such names work on one local network.
@@ -52,7 +53,7 @@ class BrowserConnector:
         """
         if not hasattr(js, "RTCPeerConnection"):
             raise TransportMissing(
-                "there is no RTCPeerConnection here; workers have none, start the session on the page"
+                "there is no RTCPeerConnection here; workers have none, borrow the page's as connections.js says"
             )
         if candidates not in ("all", "relay"):
             raise TransportMissing(
