@@ -1,25 +1,25 @@
-"""A session for a web page's own player: segments by the URL that the player knows, and reports as text.
+"""A session by the names that a web page's own player has for what is in it: the URLs on the first CDN.
 
-JavaScript (page/player/player.js) calls this through Pyodide.  A player names a
-segment by its URL on the first CDN; which source delivers it is the session's decision.
+Which source delivers is the session's decision.  `page_actor.py` lets the page's JavaScript ask.
 Nothing here knows the browser, so the tests run it natively too.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
-from contextlib import AsyncExitStack
 
 import msgspec
 
+from shoal.balancer.actors.messages import PlaylistText
 from shoal.balancer.errors import ConfigurationError, UnknownResource
-from shoal.balancer.model import ResourceKey
+from shoal.balancer.model import ByteRange, ResourceKey
+from shoal.balancer.paths import path_of
 from shoal.balancer.recording import Compressed, Recording
 
-from .memory import memory_report
-from .session import SessionOptions, StreamSession, open_session
+from .session import StreamSession
 
-__all__ = ["PageOptions", "PageRecording", "PageStream", "open_page_stream"]
+__all__ = ["PageOptions", "PageRecording", "PageStream"]
 
 
 class PageOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,49 +44,80 @@ class PageRecording:
         return self._kept.file(self.recording.last_line())
 
 
-class PageStream:
-    """One running session; `aclose` ends it."""
+_Name = tuple[str, ByteRange | None]
+_URI = re.compile('URI="([^"]*)"')
 
-    def __init__(self, session: StreamSession, stack: AsyncExitStack, recording: PageRecording | None = None) -> None:
-        self._session = session
-        self._stack = stack
+
+def _keys_of(playlist: PlaylistText) -> dict[_Name, ResourceKey]:
+    return {(one.uri, one.byte_range): one.key for one in (*playlist.others, *playlist.segments)}
+
+
+def _with_own_urls(playlist: PlaylistText) -> str:
+    """What `rewrite` did to the URLs of segments, init sections and keys, undone."""
+    named = {path_of(one.key, one.uri): one for one in (*playlist.others, *playlist.segments)}
+    lines: list[str] = []
+    for line in playlist.text.splitlines():
+        found = named.get(line)
+        inside = _URI.search(line) if line.startswith(("#EXT-X-MAP:", "#EXT-X-KEY:")) else None
+        if found is not None:
+            part = found.byte_range
+            lines += [] if part is None else [f"#EXT-X-BYTERANGE:{part.length}@{part.offset}"]
+            lines.append(found.uri)
+        elif inside is not None and (other := named.get(inside[1])) is not None:
+            part = other.byte_range
+            of_part = "" if part is None else f',BYTERANGE="{part.length}@{part.offset}"'
+            lines.append(f'{line[: inside.start()]}URI="{other.uri}"{of_part}{line[inside.end() :]}')
+        else:
+            lines.append(line)
+    return "\n".join([*lines, ""])
+
+
+class PageStream:
+    """One running session, by the names that a player has for what is in it."""
+
+    def __init__(self, session: StreamSession, recording: PageRecording | None = None) -> None:
+        self.session = session
         self._recording = recording
-        self._keys: dict[str, ResourceKey] = {}  # as many as the stream's playlists name
+        self._renditions: dict[str, int] = {}  # of media playlists, by URL
+        self._keys: list[dict[_Name, ResourceKey]] = []  # of each: as many as its playlist names
 
     async def learn(self) -> int:
-        """Read every media playlist anew; how many segments can be asked for.  BalancerError, TransportError."""
-        root = await self._session.playlist()
-        keys: dict[str, ResourceKey] = {}
-        for rendition in range(root.renditions):
-            for segment in (await self._session.playlist(rendition)).segments:
-                if segment.byte_range is None:  # else one URL names several
-                    keys[segment.uri] = segment.key
-        self._keys = keys
-        return len(keys)
+        """Read every media playlist anew; how many resources can be asked for.  BalancerError, TransportError."""
+        root = await self.session.playlist()
+        urls = root.uris or (self.session.options.url,)
+        self._keys = [_keys_of(await self.session.playlist(rendition)) for rendition in range(len(urls))]
+        self._renditions = {url: rendition for rendition, url in enumerate(urls)}
+        return sum(map(len, self._keys))
 
-    async def read(self, url: str) -> bytes:
-        """A whole segment, every byte verified where hashes are known.  UnknownResource, NoSource, WrongBytes."""
-        if url not in self._keys:
-            await self.learn()  # a live playlist has gone on
-        key = self._keys.get(url)
+    async def playlist(self, url: str) -> str:
+        """A media playlist as the session has it now, with the player's own URLs in it; as `learn`, UnknownResource.
+
+        A part of a file keeps its place in it; what a local player is not told (`rewrite.DROPPED`) is missing here too.
+        """
+        rendition = self._renditions.get(url)
+        if rendition is None:
+            raise UnknownResource(f"{url[:200]!r} is no media playlist of this stream; let the player fetch it itself")
+        found = await self.session.playlist(rendition)
+        self._keys[rendition] = _keys_of(found)
+        return _with_own_urls(found)
+
+    async def read(self, url: str, part: ByteRange | None = None) -> bytes:
+        """A whole resource, every byte verified where hashes are known.  UnknownResource, NoSource, WrongBytes.
+
+        Cancelled, what is under way for it is cancelled too, unless others read it.
+        """
+        key = self._key(url, part)
         if key is None:
-            raise UnknownResource(f"{url[:200]!r} is no segment of this stream; let the player fetch it itself")
-        parts = [piece.data async for piece in self._session.read(key)]
-        data = b"".join(parts)
-        self._session.delivered(key, len(data))
+            await self.learn()  # a live playlist has gone on
+            key = self._key(url, part)
+        if key is None:
+            raise UnknownResource(f"{url[:200]!r} is nothing of this stream; let the player fetch it itself")
+        data = b"".join([piece.data async for piece in self.session.read(key)])
+        self.session.delivered(key, len(data))
         return data
 
-    async def allow_peers(self, allowed: bool) -> None:
-        """The viewer agrees to peers, or withdraws that; without it no tracker is asked and no address gathered."""
-        await self._session.allow_peers(allowed=allowed)
-
-    async def report(self) -> str:
-        """The SessionReport as JSON."""
-        return msgspec.json.encode(await self._session.report()).decode()
-
-    def memory(self) -> str:
-        """A MemoryReport of the whole interpreter as JSON; `memory.py` says what it costs."""
-        return msgspec.json.encode(memory_report()).decode()
+    def _key(self, url: str, part: ByteRange | None) -> ResourceKey | None:
+        return next((keys[url, part] for keys in self._keys if (url, part) in keys), None)
 
     def recording(self) -> bytes:
         """All events and decisions since the session began, for `shoal sim --replay-session`: JSON lines, gzip.
@@ -96,30 +127,3 @@ class PageStream:
         if self._recording is None:
             raise ConfigurationError("this session is not recorded; open one with the option record")
         return self._recording.file()
-
-    async def aclose(self) -> None:
-        await self._stack.aclose()
-
-
-async def open_page_stream(options: str) -> PageStream:
-    """Start the session that PageOptions (JSON) describe.  ValidationError says which option is wrong."""
-    wanted = msgspec.json.decode(options, type=PageOptions)
-    session_options = SessionOptions(
-        url=wanted.url,
-        cdns=wanted.cdns,
-        trackers=wanted.trackers,
-        allow_private=wanted.allow_private,
-        are_peers_allowed=wanted.are_peers_allowed,
-    )
-    recording = PageRecording() if wanted.record else None
-    stack = AsyncExitStack()
-    session = await stack.enter_async_context(
-        open_session(session_options, recording=None if recording is None else recording.recording)
-    )
-    try:
-        stream = PageStream(session, stack, recording)
-        await stream.learn()
-    except BaseException:
-        await stack.aclose()
-        raise
-    return stream

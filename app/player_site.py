@@ -1,11 +1,13 @@
 """Serves the player's page on loopback: the page, hls.js, Pyodide, and the wheels that Pyodide loads.
 
 What `make wasm` and npm made is taken from a build folder; nothing of it is in this repository.
-Any static server can do the same: `paths` says which file lies behind which URL.
+Any static server can do the same with what `write_site` leaves in a folder: nothing is computed for a request.
 """
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
@@ -15,7 +17,7 @@ from aiohttp import web
 from .page_files import page_files
 from .page_stream import PageOptions
 
-__all__ = ["PlayerSite", "paths"]
+__all__ = ["PlayerSite", "paths", "write_site"]
 
 _PAGE = Path(__file__).resolve().parent / "page" / "player"
 
@@ -28,13 +30,29 @@ def paths(build: Path) -> dict[str, Path]:
     return page_files(build, files)
 
 
+def write_site(folder: Path, options: PageOptions, build: Path = Path("build")) -> None:
+    """The whole site as files: 15 MB.  ConfigurationError as `paths`; OSError where the folder cannot be written."""
+    files = paths(build)
+    files["/index.html"] = files.pop("/")
+    for path, file in files.items():
+        place = folder / path.removeprefix("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
+    (folder / "options.json").write_bytes(_told(options, files))
+
+
+def _told(options: PageOptions, files: Iterable[str]) -> bytes:
+    """What the page asks for first."""
+    wheels = [path for path in files if path.startswith("/wheels/")]
+    return msgspec.json.encode({"options": options, "wheels": wheels})
+
+
 class PlayerSite:
     """`async with PlayerSite(options, build) as site`; `site.url` is what a browser opens."""
 
     def __init__(self, options: PageOptions, build: Path = Path("build")) -> None:
         self._files = paths(build)
-        self._wheels = [path for path in self._files if path.startswith("/wheels/")]
-        self._options = options
+        self._told = _told(options, self._files)
         self._runner: web.AppRunner | None = None
         self.url = ""
 
@@ -61,8 +79,7 @@ class PlayerSite:
         await self.aclose()
 
     async def _tell(self, _request: web.Request) -> web.Response:
-        body = {"options": msgspec.to_builtins(self._options), "wheels": self._wheels}
-        return web.json_response(body)
+        return web.Response(body=self._told, content_type="application/json")
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         path = self._files.get(request.path)

@@ -153,7 +153,7 @@ def test_what_a_page_loads_needs_msgspec_alone_and_nothing_native() -> None:
 def test_what_the_page_runs_imports_nothing_native() -> None:
     """As imports at the top of modules go; those inside functions are of packages that a page never asks for."""
     native = {"aiohttp", "aioice", "aiortc", "av", "rich", "uvloop", "wrtc"}
-    waiting = ["shoal.app.page_stream", *(f"shoal.transports.browser.{p.stem}" for p in BROWSER)]
+    waiting = ["shoal.app.page_actor", *(f"shoal.transports.browser.{p.stem}" for p in BROWSER)]
     seen: set[str] = set()
     while waiting:
         name = waiting.pop()

@@ -140,6 +140,8 @@ class PlaylistText(msgspec.Struct, frozen=True):
     renditions: int  # how many media playlists there are in all
     best: int = 0  # the rendition of the variant with the highest bandwidth
     is_dash: bool = False  # it is an MPD
+    others: tuple[Segment, ...] = ()  # of a media playlist of HLS: init sections and keys
+    uris: tuple[str, ...] = ()  # of the first HLS playlist: those of the media playlists, in the order of renditions
 
 
 class FindResource(msgspec.Struct, frozen=True):

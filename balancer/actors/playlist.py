@@ -472,6 +472,7 @@ class Playlist(Actor[Any]):
             segments=(),
             renditions=len(self._renditions),
             best=numbers[best.uri] if best is not None else 0,
+            uris=tuple(known.url for known in self._renditions),
         )
 
     def _on_media(self, rendition: int, loaded: Load) -> PlaylistText:
@@ -511,6 +512,7 @@ class Playlist(Actor[Any]):
             is_live=playlist.is_live,
             segments=resources.media,
             renditions=len(self._renditions),
+            others=(*resources.inits, *resources.keys),
         )
         return known.answer
 

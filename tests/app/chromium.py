@@ -53,8 +53,8 @@ async def page_server(text: str, scripts: dict[str, Path]) -> AsyncIterator[str]
 
 
 @asynccontextmanager
-async def page_in_chromium(url: str, profile: Path) -> AsyncIterator[Any]:
-    """The page at `url`, loaded, in a browser of its own."""
+async def page_in_chromium(url: str, profile: Path, *, before: str = "") -> AsyncIterator[Any]:
+    """The page at `url`, loaded, in a browser of its own; the script `before` runs ahead of the page's."""
     async with async_api.async_playwright() as playwright:
         browser = await playwright.chromium.launch_persistent_context(
             profile, executable_path=CHROMIUM, headless=True, args=list(FLAGS), timeout=TIMEOUT_MS
@@ -62,6 +62,7 @@ async def page_in_chromium(url: str, profile: Path) -> AsyncIterator[Any]:
         try:
             page = await browser.new_page()
             page.set_default_timeout(TIMEOUT_MS)
+            await page.add_init_script(before)
             await page.goto(url)
             yield page
         finally:

@@ -148,9 +148,9 @@ def test_the_wheel_of_pages_leaves_the_starter_out(monkeypatch: pytest.MonkeyPat
     from contents import of_page
 
     plain = {f"shoal/app/starter/{name}": b"" for name in templates()}
-    plain |= {f"shoal/app/{name}.py": b"" for name in ("__init__", "page_stream", "new", "page_files")}
+    plain |= {f"shoal/app/{name}.py": b"" for name in ("__init__", "page_actor", "new", "page_files")}
     kept = of_page(plain, [], b"")
-    assert {name for name in kept if "/app/" in name} == {"shoal/app/__init__.py", "shoal/app/page_stream.py"}
+    assert {name for name in kept if "/app/" in name} == {"shoal/app/__init__.py", "shoal/app/page_actor.py"}
 
 
 def test_the_command_tells_what_to_do_next_and_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

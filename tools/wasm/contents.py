@@ -30,7 +30,7 @@ _NATIVE = (
     "shoal/runtime/drivers/lingering.py",
 )
 _PROGRAMS = "shoal/app/"
-_OF_PAGE = "shoal/app/page_stream.py"  # what a page opens; the other programs read command lines, listen, write files
+_OF_PAGE = "shoal/app/page_actor.py"  # what a page opens; the other programs read command lines, listen, write files
 _LOADER = b'''"""Modules of this package whose compiled form lies in one file: `load` puts it in a module's place."""
 
 import sys

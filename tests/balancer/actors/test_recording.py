@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
@@ -197,13 +196,13 @@ def test_a_page_s_stream_gives_its_recording_while_it_runs() -> None:
 
     async def main() -> None:
         async with World() as world, world.viewer(recording=recording.recording) as session:
-            stream = PageStream(session, AsyncExitStack(), recording)
-            assert await stream.learn() == len(world.stream.segments)
+            stream = PageStream(session, recording)
+            assert await stream.learn() == len(world.stream.files())
             for segment in (await session.playlist(0)).segments[:3]:
                 assert await stream.read(segment.uri) == world.stream.segments[segment.key.number]
                 files.append(stream.recording())
             with pytest.raises(ConfigurationError, match="not recorded"):
-                PageStream(session, AsyncExitStack()).recording()
+                PageStream(session).recording()
 
     run_virtual(main())
     again = [replay(lines_of(io.BytesIO(file))) for file in files]

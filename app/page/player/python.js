@@ -1,0 +1,35 @@
+// Python with the balancer in it, on whichever thread this is loaded: the page's, or a worker's (worker.js).
+
+import { loadPyodide } from "./pyodide/pyodide.mjs";
+
+const bytesOf = async (path) => {
+  const response = await fetch(new URL(`.${path}`, import.meta.url));
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  return response.arrayBuffer();
+};
+
+/** An open session's end of a bridge, for `page(endpoint)`, and what it cost to come so far. */
+export async function startPython({ options, wheels }) {
+  const began = performance.now();
+  const coming = wheels.map(bytesOf); // beside the interpreter
+  const pyodide = await loadPyodide({ indexURL: new URL("./pyodide/", import.meta.url).href });
+  const interpreter = performance.now();
+  const extractDir = pyodide.runPython("import site; site.getsitepackages()[0]");
+  for (const wheel of await Promise.all(coming)) pyodide.unpackArchive(wheel, "wheel", { extractDir });
+  const module = pyodide.pyimport("shoal.app.page_actor");
+  const imported = performance.now();
+  const wasmBytes = () => pyodide._module.HEAPU8.byteLength;
+  const endpoint = await module.open_endpoint(JSON.stringify(options), wasmBytes);
+  module.destroy();
+  const files = performance.getEntriesByType("resource").filter((one) => /\/(pyodide|wheels|bridge)\//.test(one.name));
+  const sum = (name) => files.reduce((bytes, one) => bytes + one[name], 0);
+  const startup = {
+    ms: Math.round(performance.now() - began),
+    interpreterMs: Math.round(interpreter - began),
+    packagesMs: Math.round(imported - interpreter),
+    sessionMs: Math.round(performance.now() - imported), // the playlists and their hashes
+    bytes: sum("decodedBodySize"),
+    movedBytes: sum("transferSize"), // over the network: none of what the browser had kept
+  };
+  return { endpoint, startup };
+}
