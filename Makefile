@@ -25,7 +25,7 @@ TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo demo-browser test sanitize free-threaded fast checked pure lint types wasm wasm-profile soak bench-runtime bench-standards bench-browser sync clean help pyodide
+.PHONY: demo demo-browser test sanitize free-threaded fast checked pure lint types wasm wasm-profile soak bench-runtime bench-standards bench-browser bench-page sync clean help pyodide
 help:
 	@awk '/^[^#]/ || /^$$/ { exit } { sub(/^# ?/, ""); print }' Makefile
 
@@ -95,6 +95,10 @@ bench-standards: .stamps/fast
 bench-browser: .stamps/fast .stamps/wasm
 	@tools/install-test-tools
 	$(BIN)/python benchmarks/browser.py $(ARGS)
+
+bench-page: .stamps/fast .stamps/wasm
+	@tools/install-test-tools
+	$(BIN)/python benchmarks/page.py $(ARGS)
 
 bench-%: .stamps/fast
 	$(BIN)/python benchmarks/$*.py $(ARGS)
