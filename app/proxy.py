@@ -6,8 +6,8 @@ loopback only; `border.py` says who may ask.
 
     GET /stream.m3u8             the playlist that the session was opened with, rewritten
     GET /stream.mpd              the same, of a session that was opened with an MPD
-    GET /playlist/...            a media playlist, rewritten
-    GET /media|init|key|data/... verified bytes, as they arrive; single ranges
+    GET /playlist/...            a media playlist, rewritten; with _HLS_msn and _HLS_part, once it has that part
+    GET /media|part|init|...     verified bytes, as they arrive; single ranges (key and data as well)
     GET /dash/...                the same, by the names that our MPD has for it
     GET /health                  at once: 200 while requests are taken, 503 when draining or when the session ended
     GET /ready                   200 once the playlist can be had
@@ -28,8 +28,9 @@ from typing import Self
 import msgspec
 
 from shoal.balancer import paths
-from shoal.balancer.errors import BalancerError, UnknownResource
+from shoal.balancer.errors import BalancerError, DirectiveRefused, UnknownResource
 from shoal.balancer.formats.dash.names import read_name
+from shoal.balancer.formats.hls import NOTHING, Directives
 from shoal.balancer.model import ByteRange, ResourceKey
 from shoal.runtime import ActorError
 from shoal.transports.errors import TransportError
@@ -215,6 +216,8 @@ class Proxy:
             return await self._route(request)
         except UnknownResource as error:
             return _text(404, str(error))
+        except DirectiveRefused as error:
+            return _text(400, str(error))
         except (BalancerError, TransportError) as error:
             log.warning("%r: %s", request.path, error)
             return _text(502, sentence(error))
@@ -227,7 +230,7 @@ class Proxy:
     async def _route(self, request: ServerRequest) -> ServerResponse:
         path = request.path
         if path == self._manifest:
-            return await self._playlist(None)
+            return await self._playlist(None, request)
         if path == "/ready":
             await self._session.playlist()
             return _text(200, "ok")
@@ -236,7 +239,7 @@ class Proxy:
             return ServerResponse(200, {"content-type": "application/json", **NO_STORE}, body)
         rendition = paths.rendition_of(path)
         if rendition is not None and not self._session.is_dash:
-            return await self._playlist(rendition)
+            return await self._playlist(rendition, request)
         named = paths.dash_of(path)
         if named is not None:
             return await self._of_mpd(*named, request)
@@ -245,8 +248,9 @@ class Proxy:
             raise UnknownResource(f"{path[:200]!r} is nothing that a playlist of this session names")
         return await self._resource(key, request)
 
-    async def _playlist(self, rendition: int | None) -> ServerResponse:
-        playlist = await self._session.playlist(rendition)
+    async def _playlist(self, rendition: int | None, request: ServerRequest) -> ServerResponse:
+        wanted = NOTHING if self._session.is_dash else Directives.read(request.query)
+        playlist = await self._session.playlist(rendition, wanted)
         content_type = CONTENT_TYPES["mpd" if playlist.is_dash else "m3u8"]
         return ServerResponse(200, {"content-type": content_type, **NO_STORE}, playlist.text.encode())
 

@@ -40,6 +40,7 @@ from shoal.balancer.actors.messages import (
 )
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.errors import ConfigurationError
+from shoal.balancer.formats.hls import NOTHING, Directives
 from shoal.balancer.identity import scheme_named
 from shoal.balancer.model import ByteRange, ResourceKey
 from shoal.balancer.recording import Recording
@@ -128,9 +129,13 @@ class StreamSession:
         """False once its actors have stopped."""
         return self._ref.is_alive
 
-    async def playlist(self, rendition: int | None = None) -> PlaylistText:
-        """A playlist as a local player may have it.  BalancerError or TransportError when no CDN gives a good one."""
-        return cast("PlaylistText", await self._ref.ask(GetPlaylist(rendition), timeout_s=PLAYLIST_TIMEOUT_S))
+    async def playlist(self, rendition: int | None = None, wanted: Directives = NOTHING) -> PlaylistText:
+        """A playlist as a local player may have it; once it has what is `wanted`, where the origin can wait for that.
+
+        BalancerError or TransportError when no CDN gives a good one.
+        """
+        question = GetPlaylist(rendition, wanted)
+        return cast("PlaylistText", await self._ref.ask(question, timeout_s=PLAYLIST_TIMEOUT_S))
 
     @property
     def is_dash(self) -> bool:

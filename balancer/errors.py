@@ -3,6 +3,7 @@
     BalancerError
     ├── ConfigurationError      a setting or an argument is out of its range; our caller's mistake
     ├── UnknownResource         nothing in the session has this name
+    ├── DirectiveRefused        a player asks for a playlist in a way that makes no sense (_HLS_msn, _HLS_part)
     ├── NoSource                every source was tried or ruled out; carries the key and each source's reason
     ├── WrongBytes              a source's bytes are not those that the hashes promise
     ├── PlaylistError           a playlist cannot be used; carries the line
@@ -33,6 +34,7 @@ from .model import ByteRange, ResourceKey
 __all__ = [
     "BalancerError",
     "ConfigurationError",
+    "DirectiveRefused",
     "NoSource",
     "NotAPlaylist",
     "PlaylistError",
@@ -72,6 +74,12 @@ class UnknownResource(BalancerError):
     def __init__(self, message: str, *, key: ResourceKey | None = None) -> None:
         super().__init__(message)
         self.key = key
+
+
+class DirectiveRefused(BalancerError):
+    """A player asks for a playlist with directives that are no numbers, or for one that is far ahead of the stream."""
+
+    reason = "directive"
 
 
 class NoSource(BalancerError):

@@ -288,8 +288,9 @@ class Ledger:
         del self.peers[peer.name]
 
     def is_gone(self, key: ResourceKey) -> bool:
+        """Whether nobody will ask for it (again) once it is let go: of parts, that is always so."""
         timeline = self.timelines.get(key.rendition)
-        return key.kind is Kind.MEDIA and timeline is not None and timeline.find(key) is None
+        return key.kind is Kind.PART or (key.kind is Kind.MEDIA and timeline is not None and timeline.find(key) is None)
 
 
 def _source_state(name: str, state: str, estimate: Estimate, transfer_count: int) -> SourceState:

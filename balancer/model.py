@@ -17,6 +17,7 @@ class Kind(enum.StrEnum):
     """What a resource is to a player."""
 
     MEDIA = "media"  # a segment; the only kind that peers carry
+    PART = "part"  # a piece of a segment that is not whole yet (low latency)
     INIT = "init"  # a media initialization section (EXT-X-MAP)
     KEY = "key"  # a decryption key or key file, passed through
     DATA = "data"  # session data and whatever else a playlist names

@@ -2,7 +2,7 @@
 
     /playlist/2/hd.m3u8          a media playlist: the rendition's number
     /media/2/17/hd_017.m4s       a segment: rendition, number
-    /init/2/0/hd_init.mp4        likewise for the other kinds
+    /init/2/0/hd_init.mp4        likewise for the other kinds, parts among them
     /dash/2/n17.m4s              of an MPD: the rendition, and a name that formats/dash/names.py explains
 
 The numbers name the resource; the last part is the origin's own file name, for
@@ -24,7 +24,7 @@ MANIFEST = "/stream.mpd"
 
 # Six and twelve digits hold any rendition and any live sequence number that we accept.
 _PLAYLIST = re.compile(r"/playlist/([0-9]{1,6})/[^/]*")
-_RESOURCE = re.compile(r"/(media|init|key|data)/([0-9]{1,6})/([0-9]{1,12})/[^/]*")
+_RESOURCE = re.compile(r"/(media|part|init|key|data)/([0-9]{1,6})/([0-9]{1,12})/[^/]*")
 _DASH = re.compile(r"/dash/([0-9]{1,6})/([^/]{1,200})")
 _ESCAPED_SLASH = re.compile("%2f", re.IGNORECASE)
 _NAME_CHARACTERS_MAX = 120  # a long signed path must not make a line that players refuse

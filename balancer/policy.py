@@ -279,7 +279,9 @@ class Policy:
         want = self._book.wants.get(key)
         if want is None:
             want = self._book.wants[key] = Want(key)
-        if timeline is not None and not want.urgent:  # else it is known where the player is
+        if timeline is not None and key.kind is Kind.PART:
+            timeline.switched_away()  # who reads a segment by its parts does not want it whole as well
+        elif timeline is not None and not want.urgent:  # else it is known where the player is
             timeline.requested(key, now_us)
             self._tell_the_others(timeline, key)
         if want.phase is Phase.DONE:

@@ -71,10 +71,12 @@ class Telemetry:
         if medium.kbps:
             values["br"] = {medium.object_type: medium.kbps}
             values["tb"] = {medium.object_type: medium.top_kbps}
-        if key.kind is not Kind.MEDIA:
+        if key.kind not in {Kind.MEDIA, Kind.PART}:
             return values
         if medium.object_type:  # the standard gives a duration to media alone, which it tells by their type
             values["d"] = segment.duration_us // 1_000
+        if key.kind is Kind.PART:  # it is to be there at once, which no deadline says
+            return values
         if deadline_us is None:
             values["su"] = True
         else:

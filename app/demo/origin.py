@@ -18,6 +18,8 @@ from the last `POST /_start`.  `GET /_stats` tells what it did.
     slow          20 kB/s                          drip          one byte a second
     none          healthy again
 
+`--low-latency` puts the stream on air, in parts: low_latency.py.
+
 In a test: `origin = Origin(folder)`, `await origin.start()`, then set
 `origin.fault` at any time and read `origin.requests`.
 """
@@ -44,7 +46,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-__all__ = ["KINDS", "Fault", "Origin", "RequestRecord", "parse_fault"]
+__all__ = ["KINDS", "Fault", "File", "Origin", "RequestRecord", "parse_fault"]
 
 KINDS = frozenset(
     {"503", "500", "404", "reset", "reset-body", "hang", "hang-body", "truncate"}
@@ -104,15 +106,17 @@ class RequestRecord:
     fault: str = "none"
 
 
-class _File(NamedTuple):
+class File(NamedTuple):
+    """A body, and its strong ETag."""
+
     data: bytes
     etag: str
 
 
 @functools.lru_cache(maxsize=256)  # a demo stream has about 40 files of up to 450 kB
-def _read(path: Path, _size: int, _modified_ns: int) -> _File:
+def _read(path: Path, _size: int, _modified_ns: int) -> File:
     data = path.read_bytes()
-    return _File(data, f'"{hashlib.sha256(data).hexdigest()[:32]}"')
+    return File(data, f'"{hashlib.sha256(data).hexdigest()[:32]}"')
 
 
 class _AlreadySent(web.StreamResponse):
@@ -216,7 +220,7 @@ class Origin:
             await asyncio.sleep(_HANG_S)
         if record.fault == "reset":
             return _reset(request)
-        file = self._find(path)
+        file = await self._found(path, request)
         if file is None:
             record.status = 404
             return web.Response(status=404, text=f"{self.name} has no {path}\n")
@@ -225,14 +229,18 @@ class Origin:
         except ConnectionResetError:  # the client went away; peers do, when another source is ahead
             return _AlreadySent()
 
-    def _find(self, path: str) -> _File | None:
+    async def _found(self, path: str, request: web.Request) -> File | None:
+        """What lies there; who serves what is yet to come waits for it here."""
+        return self._find(path)
+
+    def _find(self, path: str) -> File | None:
         place = (self.root / path).resolve()
         if not place.is_relative_to(self.root) or not place.is_file():
             return None
         about = place.stat()
         return _read(place, about.st_size, about.st_mtime_ns)
 
-    async def _send(self, request: web.Request, record: RequestRecord, path: str, file: _File) -> web.StreamResponse:
+    async def _send(self, request: web.Request, record: RequestRecord, path: str, file: File) -> web.StreamResponse:
         span = _range(request.headers.get("Range"), request.headers.get("If-Range"), file)
         headers = {
             "ETag": file.etag,
@@ -292,7 +300,7 @@ class Origin:
             record.byte_count += len(piece)
 
 
-def _range(wanted: str | None, if_range: str | None, file: _File) -> tuple[int, int] | None:
+def _range(wanted: str | None, if_range: str | None, file: File) -> tuple[int, int] | None:
     """First byte and end of what to send; None when the range cannot be satisfied (RFC 9110, 14.1.2 and 13.1.5)."""
     total = len(file.data)
     if wanted is None or (if_range is not None and if_range != file.etag):
@@ -344,7 +352,13 @@ def _write_wrong_length(
 
 
 async def _run(arguments: argparse.Namespace) -> None:
-    origin = Origin(arguments.root, name=arguments.name, rate_bytes_per_s=arguments.rate, schedule=arguments.fault)
+    settings = {"name": arguments.name, "rate_bytes_per_s": arguments.rate, "schedule": arguments.fault}
+    if arguments.low_latency is None:
+        origin = Origin(arguments.root, **settings)
+    else:
+        from .low_latency import LowLatencyOrigin, OnAir  # which is an origin itself
+
+        origin = LowLatencyOrigin(OnAir(arguments.root, parts_in=arguments.low_latency), **settings)
     port = await origin.start(port=arguments.port)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -368,6 +382,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, help="bytes per second of each response")
     parser.add_argument(
         "--fault", type=parse_fault, action="append", default=[], help="SECONDS:KIND[@PATTERN], repeated"
+    )
+    parser.add_argument(
+        "--low-latency",
+        choices=("files", "ranges"),
+        help="the stream is live, from the first request on, in parts that are files or ranges of segments",
     )
     asyncio.run(_run(parser.parse_args(argv)))
     return 0

@@ -260,7 +260,7 @@ class Cdn(Actor[Any]):
     # -- playlists and sidecars
 
     async def _document(self, message: FetchDocument, reply: Reply) -> None:
-        timeout_us = self._config.document_timeout_us
+        timeout_us = message.limit_us or self._config.document_timeout_us
         try:
             # Whoever asked has gone to another CDN by then, and a document that drips would keep its connection.
             async with asyncio.timeout(timeout_us / 1e6):
@@ -302,6 +302,8 @@ class Cdn(Actor[Any]):
                 first_byte=part.offset if part else 0,
                 last_byte=part.offset + part.length - 1 if part else None,
                 body_bytes_max=message.bytes_max,
+                # Later than whoever asked goes elsewhere, so that it is their time-out which is told.
+                first_byte_timeout_us=(message.limit_us or self._config.document_timeout_us) + 1_000_000,
             )
         )
         try:

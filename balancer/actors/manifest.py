@@ -30,8 +30,9 @@ from ..formats.hls import ContentSteering
 from ..model import ByteRange
 from ..paths import dash_path
 from ..pathways import PATHWAYS_MAX
-from .messages import CdnsInOrder, Document, Listed, LoadPlaylist, Locate, Noted, PathwaysFound, PlaylistText
-from .playlist import Playlist, _Hashes, _HashesDue
+from .documents import Hashes
+from .messages import Document, Listed, LoadPlaylist, Locate, Noted, PathwaysFound, PlaylistText
+from .playlist import Playlist
 
 __all__ = ["Manifest"]
 
@@ -43,7 +44,7 @@ _INDEX_BYTES_MAX = 512 * 1024  # 20,000 references of 12 bytes, and some room
 
 class _Loaded(msgspec.Struct, frozen=True):
     mpd: dash.Mpd | None
-    hashes: _Hashes | None
+    hashes: Hashes | None
     error: Exception | None
 
 
@@ -80,10 +81,11 @@ class Manifest(Playlist):
                 self._on_mpd(message)
             case _Indexed():
                 self._on_indexed(message)
-            case _HashesDue() | _Hashes() | CdnsInOrder():
-                super().receive(message)
             case _:
-                raise TypeError(f"the manifest actor was sent {type(message).__name__}")
+                super().receive(message)
+
+    def _listed_last(self) -> list[Listed]:
+        return [*self._listed.values()]
 
     # -- answering
 
@@ -195,7 +197,7 @@ class Manifest(Playlist):
         def read(document: Document) -> dash.Mpd:
             return dash.parse(document.body, document.url, limits=self._limits)
 
-        hashes: _Hashes | None = None
+        hashes: Hashes | None = None
         mpd: dash.Mpd | None = None
         failure: Exception | None = None
         try:

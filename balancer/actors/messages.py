@@ -16,7 +16,7 @@ from shoal.transports.interface import Channel
 
 from ..assembly import Assembly, HashJob
 from ..audited_assembly import AuditedAssembly
-from ..formats.hls import ContentSteering
+from ..formats.hls import NOTHING, ContentSteering, Directives
 from ..formats.steering import SteeringManifest
 from ..integrity import Digests, Sidecar
 from ..model import ByteRange, ResourceKey, Segment
@@ -60,6 +60,7 @@ __all__ = [
     "NotWhole",
     "Noted",
     "Open",
+    "Passed",
     "PathwaysFound",
     "PeerGone",
     "PeerMet",
@@ -131,6 +132,7 @@ class GetPlaylist(msgspec.Struct, frozen=True):
     """A playlist as a local player may have it; `rendition` None is the one that the session was given."""
 
     rendition: int | None = None
+    wanted: Directives = NOTHING  # what it has to have; then it is answered as late as it has that
 
 
 class PlaylistText(msgspec.Struct, frozen=True):
@@ -230,6 +232,7 @@ class FetchDocument(msgspec.Struct, frozen=True):
     bytes_max: int
     byte_range: ByteRange | None = None
     is_manifest: bool = True
+    limit_us: int | None = None  # None: that of the config
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -249,6 +252,7 @@ class Listed(msgspec.Struct, frozen=True):
     is_restarted: bool = False  # numbers mean other segments now than before
     info_hash: str | None = None  # of the rendition's swarm; None where peers have none
     medium: Medium = Medium()
+    hinted: frozenset[ResourceKey] = frozenset()  # parts that will be there next
 
 
 class LoadPlaylist(msgspec.Struct, frozen=True):
@@ -256,6 +260,7 @@ class LoadPlaylist(msgspec.Struct, frozen=True):
 
     rendition: int | None
     reply: Reply
+    wanted: Directives = NOTHING
 
 
 class Locate(msgspec.Struct, frozen=True):
@@ -361,6 +366,12 @@ class Discard(msgspec.Struct, frozen=True):
     """To the store: nothing of this rendition is wanted any more."""
 
     rendition: int
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """To the store: parts that nobody will ask for again, since their segment is whole."""
+
+    keys: tuple[ResourceKey, ...]
 
 
 class Pin(msgspec.Struct, frozen=True):

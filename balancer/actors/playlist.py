@@ -1,8 +1,5 @@
 """Playlists: loads them from whichever CDN gives a good one, and rewrites them for the player.
 
-A document that times out, fails, or is not a playlist at all is asked for from
-the next CDN; the one that was good last is asked first.
-
 A live playlist is loaded again when a player asks and the last load has aged:
 
     it goes on                      it is served; its CDN is asked first from now on
@@ -14,79 +11,77 @@ A live playlist is loaded again when a player asks and the last load has aged:
 
 What is served again is noted.
 
-Hashes are loaded beside the first playlist.  Where they may be missing and did not
-come for a reason that may pass (a time-out, a 5xx), they are asked for again, later
-each time; what begins after they came is verified.
+Who asks for more than there is (blocking reload) waits, if the origin says that it
+can do so as well: it is asked the same question.  An origin that answers all the same,
+or fails, is asked again for as long as the draft lets a player wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from shoal.runtime import Actor, ActorRef, AskTimedOut, Reply
-from shoal.transports.errors import StatusError, TimedOut, TransportError
+from shoal.runtime import ActorRef, Reply
+from shoal.transports.errors import TransportError
 
 from .. import identity
 from ..config import BalancerConfig
-from ..errors import BalancerError, PlaylistUnsupported, UnknownResource
-from ..formats.hls import Limits, Load, Multivariant, Reload, UriKind, rewrite, skip_url
-from ..integrity import Sidecar
+from ..errors import BalancerError, DirectiveRefused, PlaylistUnsupported, UnknownResource
+from ..formats.hls import (
+    NOTHING,
+    Directives,
+    Limits,
+    Load,
+    MediaPlaylist,
+    Multivariant,
+    Reload,
+    UriKind,
+    rewrite,
+    skip_url,
+)
 from ..model import ByteRange, Kind, ResourceKey, Segment
 from ..paths import path_of, playlist_path
 from ..pathways import PATHWAYS_MAX, merge
 from ..streams import media_of, streams_of
-from .messages import (
-    CdnsInOrder,
-    Document,
-    FetchDocument,
-    HashesAbsent,
-    HashesKnown,
-    Listed,
-    LoadPlaylist,
-    Noted,
-    PathwaysFound,
-    PlaylistText,
-)
-from .renditions import KnownRendition, is_newer, may_pass, newness
+from .documents import Documents, Hashes
+from .messages import Document, Listed, LoadPlaylist, Noted, PathwaysFound, PlaylistText
+from .renditions import KnownRendition, is_newer, newness
+from .waiting import Waiting
 
 __all__ = ["SESSION_RENDITION", "Playlist"]
-
-T = TypeVar("T")
 
 # Keys and data that the multivariant playlist itself names belong to no rendition.
 SESSION_RENDITION = 999_999
 # Of target durations.  A live playlist must change within 1.5 of them (RFC 8216, 6.2.1).
 OVERDUE_AFTER = 1.5
 RESTART_AFTER = 3.0  # long enough for a CDN's cache to have expired, and below a player's buffer
+# The draft has a server give up by then (6.2.5.2), and a player may ask anew.
+BLOCKED_AT_MOST = 3.0
+AGAIN_US_MIN = 100_000  # between two questions to origins that did not wait: no part is much shorter
 RENDITIONS_MAX = 1_000  # variants, renditions and I-frame lists: a large ladder in forty languages has 500
-
-
-class _Hashes(msgspec.Struct, frozen=True):
-    """From a loading task: the hashes, or why there are none."""
-
-    sidecar: Sidecar | None
-    error: Exception | None = None
 
 
 class _Loaded(msgspec.Struct, frozen=True):
     """From a loading task: what came, or why nothing did.  `hashes` is None unless they were asked for as well."""
 
     rendition: int | None
+    wanted: Directives
     playlist: Load | Multivariant | None
     reload: Reload  # that has read it
-    hashes: _Hashes | None
+    hashes: Hashes | None
     error: Exception | None
 
 
-class _HashesDue(msgspec.Struct, frozen=True):
-    """From our timer: ask for the hashes again."""
+class _Again(msgspec.Struct, frozen=True):
+    """From our timer: somebody waits for more of this rendition than came."""
+
+    rendition: int | None
 
 
-class Playlist(Actor[Any]):
+class Playlist(Documents):
     def __init__(
         self,
         session: ActorRef[Any],
@@ -99,50 +94,39 @@ class Playlist(Actor[Any]):
         sidecar_url: str | None,
         is_sidecar_required: bool,
     ) -> None:
-        self._session = session
-        self._cdns = cdns
-        self._config = config
+        super().__init__(session, cdns, config, sidecar_url=sidecar_url, is_sidecar_required=is_sidecar_required)
         self._url = url
         self._swarm_id = swarm_id
         self._scheme = scheme
-        self._sidecar_url = sidecar_url
-        self._is_sidecar_required = is_sidecar_required
-        self._is_sidecar_settled = sidecar_url is None
-        self._has_sidecar = False
-        self._are_hashes_fresh = True
-        self._sidecar_retry_us = config.sidecar_retry_us
-        self._good_cdn = 0
         self._root: PlaylistText | None = None  # of a multivariant playlist
         self._renditions: list[KnownRendition] = []
-        self._waiting: dict[int | None, list[Reply]] = {}
+        self._numbers: dict[str, int] = {}  # URL of a playlist, and the same without its query -> rendition
+        self._waiting = Waiting()
+        self._loading: set[int | None] = set()
+        self._dropped: set[str] = set()  # tags that the player does not see, as was said
         self._early: list[LoadPlaylist] = []  # for renditions, before it is known which there are
-
-    def on_start(self) -> None:
-        if self._sidecar_url is None:
-            self._session.tell(HashesAbsent())
 
     def receive(self, message: Any) -> None:
         match message:
-            case CdnsInOrder(cdns):
-                self._cdns, self._good_cdn = cdns, 0
-            case LoadPlaylist(rendition, reply):
-                self._serve(rendition, reply)
+            case LoadPlaylist(rendition, reply, wanted):
+                self._serve(rendition, reply, wanted)
             case _Loaded():
                 self._on_loaded(message)
-            case _HashesDue():
-                self.start_task(self._load_hashes_again(), name="hashes")
-            case _Hashes():
-                self._on_hashes_again(message)
+            case _Again(rendition):
+                if rendition in self._waiting:
+                    self._begin_load(rendition)
             case _:
-                raise TypeError(f"the playlist actor was sent {type(message).__name__}")
+                super().receive(message)
+
+    def _listed_last(self) -> list[Listed]:
+        return [known.listed for known in self._renditions if known.listed is not None]
 
     # -- answering
 
-    def _serve(self, rendition: int | None, reply: Reply) -> None:
+    def _serve(self, rendition: int | None, reply: Reply, wanted: Directives) -> None:
         if rendition is not None and not self._renditions and self._root is None:
-            self._early.append(LoadPlaylist(rendition, reply))
-            if None not in self._waiting:
-                self._begin_load(None)
+            self._early.append(LoadPlaylist(rendition, reply, wanted))
+            self._begin_load(None)
             return
         if rendition is None and self._renditions and self._root is None:
             rendition = 0  # the session's URL is a media playlist
@@ -153,40 +137,62 @@ class Playlist(Actor[Any]):
         elif rendition >= len(self._renditions):
             reply.fail(UnknownResource(f"there is no rendition {rendition}; there are {len(self._renditions)}"))
             return
+        elif self._is_answered(self._renditions[rendition], reply, wanted):
+            return
+        known = None if rendition is None else self._renditions[rendition]
+        until_us = self.now_us + (0 if known is None else int(known.target_duration_us * BLOCKED_AT_MOST))
+        self._waiting.add(rendition, reply, wanted, until_us)
+        self._begin_load(rendition)
+
+    def _is_answered(self, known: KnownRendition, reply: Reply, wanted: Directives) -> bool:
+        """Whether the last load was enough to answer."""
+        if known.answer is None:
+            return False
+        if not known.blocks or wanted.segment is None:
+            is_enough = known.fresh_us is None or self.now_us - known.loaded_us < known.fresh_us
         else:
-            known = self._renditions[rendition]
-            if known.answer is not None and self._is_fresh(known):
-                reply.set(known.answer)
-                return
-        if rendition not in self._waiting:
-            self._begin_load(rendition)
-        self._waiting[rendition].append(reply)
+            is_enough = known.edge.has(wanted)
+            if known.edge.is_too_far(wanted, known.part_target_us):
+                reply.fail(DirectiveRefused(f"{wanted} is far ahead of the stream, which is at {known.edge}"))
+                return True
+        if is_enough:
+            reply.set(known.answer)
+        return is_enough
 
     def _begin_load(self, rendition: int | None) -> None:
-        self._waiting[rendition] = []
-        self.start_task(self._load(rendition), name=f"load-{rendition}")
+        if rendition in self._loading:
+            return
+        self._loading.add(rendition)
+        known = None if rendition is None else self._renditions[rendition]
+        wanted = self._waiting.least(rendition) if known is not None and known.blocks else NOTHING
+        self.start_task(self._load(rendition, wanted), name=f"load-{rendition}")
 
-    def _is_fresh(self, known: KnownRendition) -> bool:
-        return known.fresh_us is None or self.now_us - known.loaded_us < known.fresh_us
-
-    def _reply(self, asked: int | None, answer: PlaylistText | Exception) -> None:
-        for reply in self._waiting.pop(asked, []):
+    def _reply(self, loaded: _Loaded, answer: PlaylistText | Exception) -> None:
+        asked = loaded.rendition
+        self._loading.discard(asked)
+        known = None if asked is None else self._renditions[asked]
+        edge = known.edge if known is not None and known.blocks and not isinstance(answer, Exception) else None
+        for reply in self._waiting.take(asked, edge, self.now_us):
             if isinstance(answer, Exception):
                 reply.fail(answer)
             else:
                 reply.set(answer)
+        if known is not None and edge is not None and asked in self._waiting:
+            came = loaded.error is None and edge.has(loaded.wanted)
+            pause_us = 0 if came else max(AGAIN_US_MIN, known.part_target_us or known.target_duration_us // 2)
+            self.start_timer(f"again-{asked}", _Again(asked), delay_us=pause_us)
         early, self._early = self._early, []
         for message in early:
             if isinstance(answer, Exception):
                 message.reply.fail(answer)
             else:
-                self._serve(message.rendition, message.reply)
+                self._serve(message.rendition, message.reply, message.wanted)
 
     # -- loading
 
-    async def _load(self, rendition: int | None) -> None:
+    async def _load(self, rendition: int | None, wanted: Directives) -> None:
         """Fetch and parse; what became of it comes back as a message, so that state changes in one place."""
-        hashes: asyncio.Task[_Hashes] | None = None
+        hashes: asyncio.Task[Hashes] | None = None
         playlist: Load | Multivariant | None = None
         failure: Exception | None = None
         known = None if rendition is None else self._renditions[rendition]
@@ -201,18 +207,21 @@ class Playlist(Actor[Any]):
         def is_enough(loaded: Load | Multivariant) -> bool:
             if known is None or not known.is_live or not isinstance(loaded, Load) or not loaded.playlist.is_live:
                 return True
-            if loaded.end == known.end:
+            if loaded.edge.place == known.edge.place:
                 return not known.is_overdue(self.now_us, OVERDUE_AFTER)
-            return loaded.end > known.end
+            return loaded.edge.place > known.edge.place
 
-        url = self._url if known is None else known.url
+        url = self._url if known is None else wanted.url(known.url)
+        wait_us = 0 if known is None else known.wait_us(wanted, OVERDUE_AFTER)
         try:
             # Side by side, so that a CDN which hangs costs one time-out at the start and not two.
             async with asyncio.TaskGroup() as group:
-                # A live stream's sidecar grows with it.
-                if not self._is_sidecar_settled or (self._has_sidecar and known is not None and known.is_live):
+                # A live stream's sidecar grows with it; what is asked for before it is there comes too early for that.
+                is_growing = self._has_sidecar and known is not None and known.is_live and wanted == NOTHING
+                if not self._is_sidecar_settled or is_growing:
                     hashes = group.create_task(self._load_hashes())
-                found = group.create_task(self._whole(url, known if before is not None else None, read, is_enough))
+                skipping = known if before is not None else None
+                found = group.create_task(self._whole(url, wait_us, skipping, read, is_enough))
             playlist = found.result()
             if hashes is not None and is_newer(playlist, hashes.result().sidecar):
                 # The window slid between the two answers; once more, and the newest segment is hashed as well.
@@ -223,6 +232,7 @@ class Playlist(Actor[Any]):
         await self.ref.send(
             _Loaded(
                 rendition=rendition,
+                wanted=wanted,
                 playlist=playlist,
                 reload=reload,
                 hashes=hashes.result() if hashes is not None and failure is None else None,
@@ -233,99 +243,32 @@ class Playlist(Actor[Any]):
     async def _whole(
         self,
         url: str,
+        wait_us: int,
         skipping: KnownRendition | None,
         read: Callable[[Document], Load | Multivariant],
         is_enough: Callable[[Load | Multivariant], bool],
     ) -> Load | Multivariant:
         """The playlist; of `skipping` by a delta update, or else whole, as a server without updates gives it."""
-        bytes_max = self._config.playlist_bytes_max
+
+        async def best(url: str) -> Load | Multivariant:
+            return await self._best(url, self._config.playlist_bytes_max, read, is_enough, newness, wait_us=wait_us)
+
         if skipping is not None:
             try:
-                return await self._best(skip_url(url), bytes_max, read, is_enough, newness)
+                return await best(skip_url(url))
             except (TransportError, BalancerError) as error:
-                found = await self._best(url, bytes_max, read, is_enough, newness)
+                found = await best(url)
                 if not isinstance(error, PlaylistUnsupported):  # which is one that only does not join
                     skipping.takes_skip = False
                     self._session.tell(Noted(f"delta updates are not asked for any more: {error}"))
                 return found
-        return await self._best(url, bytes_max, read, is_enough, newness)
-
-    async def _best(
-        self,
-        url: str,
-        bytes_max: int,
-        read: Callable[[Document], T],
-        is_enough: Callable[[T], bool],
-        rank: Callable[[T], int],
-        *,
-        byte_range: ByteRange | None = None,
-    ) -> T:
-        """What `read` makes of the document at the first CDN where that `is_enough`, or else the highest in rank."""
-        best: T | None = None
-        failure: Exception | None = None
-        bad: list[str] = []
-        cdns, first = self._cdns, self._good_cdn
-        for step in range(len(cdns)):
-            place = (first + step) % len(cdns)
-            try:
-                document = await cdns[place].ask(
-                    FetchDocument(url, bytes_max, byte_range, is_manifest=url != self._sidecar_url),
-                    timeout_s=self._config.document_timeout_us / 1e6,
-                )
-                found = read(document)
-            except AskTimedOut as error:
-                failure = failure or TimedOut(
-                    f"{url} did not come within {self._config.document_timeout_us / 1e6} s from any CDN",
-                    phase="first_byte",
-                    timeout_us=self._config.document_timeout_us,
-                )
-                failure.__cause__ = error
-                bad.append(f"{cdns[place].name} timed out")
-                continue
-            except (TransportError, BalancerError) as error:
-                # The first failure is the one to show: the others are often "elsewhere".
-                failure = failure or error
-                bad.append(f"{cdns[place].name}: {error}")
-                continue
-            if bad:  # none of it is an error to anybody now, and somebody should know
-                self._session.tell(Noted(f"a document came from {cdns[place].name}, since {'; '.join(bad)}"))
-                bad = []
-            if best is None or rank(found) > rank(best):
-                best = found
-                if cdns is self._cdns:  # else another order was given meanwhile
-                    self._good_cdn = place
-            if is_enough(found):
-                return found
-        if best is None:
-            assert failure is not None, "a session has at least one CDN"
-            raise failure
-        return best
-
-    async def _load_hashes(self) -> _Hashes:
-        """Raises only where a stream without hashes is refused."""
-        assert self._sidecar_url is not None
-        try:
-            sidecar = await self._best(
-                self._sidecar_url,
-                self._config.sidecar_bytes_max,
-                lambda document: Sidecar.parse(document.body, document.url),
-                is_enough=lambda _: True,
-                rank=lambda _: 0,
-            )
-        except (TransportError, BalancerError) as error:
-            if self._is_sidecar_required and not self._is_sidecar_settled:
-                raise
-            return _Hashes(None, error)
-        return _Hashes(sidecar)
-
-    async def _load_hashes_again(self) -> None:
-        await self.ref.send(await self._load_hashes())
+        return await best(url)
 
     # -- what was loaded
 
     def _on_loaded(self, loaded: _Loaded) -> None:
         if loaded.error is not None:
-            self._on_failed(loaded.rendition, loaded.error)
+            self._on_failed(loaded, loaded.error)
             return
         if loaded.hashes is not None:
             if self._is_sidecar_settled:
@@ -337,76 +280,31 @@ class Playlist(Actor[Any]):
             match loaded.playlist:
                 case Multivariant() if loaded.rendition is None:
                     self._root = self._on_multivariant(loaded.playlist)
-                    self._reply(None, self._root)
+                    self._reply(loaded, self._root)
                 case Load():
                     if loaded.rendition is None:
+                        self._numbers = {self._url: 0}
                         only = self._rendition(0, self._url, identity.Stream(), {})
                         only.reload = loaded.reload
                         self._renditions = [only]
-                    self._reply(loaded.rendition, self._on_media(loaded.rendition or 0, loaded.playlist))
+                    before = self._renditions[loaded.rendition or 0].edge.segment
+                    answer = self._on_media(loaded.rendition or 0, loaded.playlist)
+                    self._reply(loaded, answer)
+                    if loaded.wanted != NOTHING and self._renditions[loaded.rendition or 0].edge.segment > before:
+                        self._renew_hashes()
                 case _:
                     raise PlaylistUnsupported("a multivariant playlist stands where a media playlist should be")
         except BalancerError as error:
-            self._reply(loaded.rendition, error)
+            self._reply(loaded, error)
 
-    def _on_hashes(self, hashes: _Hashes) -> None:
-        """The first answer about hashes; it comes before anything is listed."""
-        error = hashes.error
-        if hashes.sidecar is not None:
-            self._know(hashes.sidecar)
-        elif error is not None and may_pass(error):
-            self._session.tell(Noted(f"hashes did not come, so nothing is verified until they do: {error}"))
-            self._ask_again_for_hashes()
-        elif isinstance(error, StatusError) and error.status in {403, 404, 410}:
-            peers = "audited" if self._config.audit else "not used"
-            self._session.tell(Noted(f"no hashes were found: bytes of CDNs are not verified, peers are {peers}"))
-            self._session.tell(HashesAbsent())
-        else:
-            self._session.tell(Noted(f"hashes cannot be used, so nothing is verified: {error}"))
-            self._session.tell(HashesAbsent())
-
-    def _on_newer_hashes(self, hashes: _Hashes) -> None:
-        """Those of a live stream, asked for with each playlist; old ones stay while none come."""
-        if hashes.sidecar is not None:
-            self._know(hashes.sidecar)
-        elif self._are_hashes_fresh:  # said once, and not at each reload
-            self._session.tell(Noted(f"newer hashes did not come, so new segments are not verified: {hashes.error}"))
-        self._are_hashes_fresh = hashes.sidecar is not None
-
-    def _know(self, sidecar: Sidecar) -> None:
-        self._has_sidecar = True
-        self._session.tell(HashesKnown(sidecar))
-
-    def _on_hashes_again(self, hashes: _Hashes) -> None:
-        error = hashes.error
-        if hashes.sidecar is not None:
-            self._know(hashes.sidecar)
-            self._session.tell(Noted("hashes came: what begins from now on is verified"))
-            self._list_again()
-        elif error is not None and may_pass(error):
-            self._ask_again_for_hashes()
-        else:
-            self._session.tell(Noted(f"hashes are not asked for any more: {error}"))
-            self._session.tell(HashesAbsent())
-            self._list_again()
-
-    def _list_again(self) -> None:
-        """Since it may be asked of peers now."""
-        for known in self._renditions:
-            if known.listed is not None:
-                self._session.tell(msgspec.structs.replace(known.listed, is_restarted=False))
-
-    def _ask_again_for_hashes(self) -> None:
-        self.start_timer("hashes", _HashesDue(), delay_us=self._sidecar_retry_us)
-        self._sidecar_retry_us = min(2 * self._sidecar_retry_us, self._config.sidecar_retry_us_max)
-
-    def _on_failed(self, rendition: int | None, error: Exception) -> None:
+    def _on_failed(self, loaded: _Loaded, error: Exception) -> None:
+        rendition = loaded.rendition
         old = self._renditions[rendition].answer if rendition is not None else None
         if old is None:
-            self._reply(rendition, error)
+            self._reply(loaded, error)
             return
         self._session.tell(Noted(f"the playlist of rendition {rendition} could not be loaded again: {error}"))
-        self._reply(rendition, old)
+        self._reply(loaded, old)
 
     def _rendition(
         self,
@@ -420,9 +318,14 @@ class Playlist(Actor[Any]):
             url=url,
             stream=stream,
             stream_type=stream_type,
-            reload=Reload(number, _path),
+            reload=Reload(number, _path, self._path_of_rendition),
             variables=variables,
         )
+
+    def _path_of_rendition(self, url: str) -> str | None:
+        """Where a player finds the rendition whose playlist is at `url`, of which others report."""
+        number = self._numbers.get(url, self._numbers.get(url.partition("?")[0]))
+        return None if number is None else playlist_path(number, self._renditions[number].url)
 
     def _on_multivariant(self, whole: Multivariant) -> PlaylistText:
         merged = merge(whole)
@@ -447,6 +350,8 @@ class Playlist(Actor[Any]):
             self._session.tell(
                 Noted(f"{left_out} renditions are not served, since only the first {RENDITIONS_MAX} are")
             )
+        self._numbers = {known.url.partition("?")[0]: number for number, known in enumerate(self._renditions)}
+        self._numbers |= {known.url: number for number, known in enumerate(self._renditions)}
         named: dict[tuple[Kind, str], Segment] = {}
 
         def name(kind: UriKind, uri: str, _: ByteRange | None) -> str:
@@ -476,18 +381,18 @@ class Playlist(Actor[Any]):
         )
 
     def _on_media(self, rendition: int, loaded: Load) -> PlaylistText:
-        known, playlist, end = self._renditions[rendition], loaded.playlist, loaded.end
-        is_older = known.answer is not None and known.is_live and end < known.end
+        known, playlist, edge = self._renditions[rendition], loaded.playlist, loaded.edge
+        is_older = known.answer is not None and known.is_live and edge.place < known.edge.place
         if known.answer is not None and is_older and not known.is_overdue(self.now_us, RESTART_AFTER):
             # A CDN that lags behind the one before must not turn the player's time back.
             self._session.tell(Noted(f"a playlist of rendition {rendition} was older than the one before"))
             known.loaded_us = self.now_us
             return known.answer
         update = known.reload.take(loaded)
-        if known.answer is None or end != known.end:
+        if known.answer is None or edge.place != known.edge.place:
             known.went_on_us = self.now_us
         resources, rewritten = update.resources, update.rewritten
-        every = (*resources.inits, *resources.keys, *resources.media)
+        every = (*resources.inits, *resources.keys, *resources.parts, *resources.media)
         self._note_dropped(rewritten.dropped)
         swarm_id = self._swarm_id or identity.swarm_id_of_manifest(self._url)
         scheme = self._scheme
@@ -496,17 +401,20 @@ class Playlist(Actor[Any]):
             segments=every,
             is_live=playlist.is_live,
             is_restarted=resources.is_restarted,
+            hinted=frozenset(hint.key for hint in resources.hinted),
             medium=known.medium,
             info_hash=scheme.info_hash(
                 scheme.stream_swarm_id(swarm_id, known.stream_type, scheme.stream_index(known.stream))
             ),
         )
         self._session.tell(known.listed)
-        known.loaded_us, known.end, known.is_live = self.now_us, end, playlist.is_live
-        known.target_duration_us = playlist.target_duration_us
+        known.loaded_us, known.edge, known.is_live = self.now_us, edge, playlist.is_live
+        known.target_duration_us, known.part_target_us = playlist.target_duration_us, playlist.part_target_us
+        known.blocks = _blocks(playlist)
         known.before = playlist if playlist.is_live and playlist.server_control is not None else None
-        share = self._config.live_reload_share
-        known.fresh_us = int(playlist.target_duration_us * share) if playlist.is_live else None
+        # What changes with each part is old sooner than what changes with each segment.
+        changes_us = playlist.part_target_us or playlist.target_duration_us
+        known.fresh_us = int(changes_us * self._config.live_reload_share) if playlist.is_live else None
         known.answer = PlaylistText(
             text=rewritten.data.decode(),
             is_live=playlist.is_live,
@@ -517,9 +425,16 @@ class Playlist(Actor[Any]):
         return known.answer
 
     def _note_dropped(self, dropped: dict[str, int]) -> None:
-        if dropped:
-            tags = ", ".join(sorted(dropped))
+        unsaid = set(dropped) - self._dropped  # once, and not at each reload
+        if unsaid:
+            self._dropped |= unsaid
+            tags = ", ".join(sorted(unsaid))
             self._session.tell(Noted(f"the player does not see {tags}, which this proxy does not serve"))
+
+
+def _blocks(playlist: MediaPlaylist) -> bool:
+    """Whether its server waits with an answer until there is one."""
+    return playlist.is_live and playlist.server_control is not None and playlist.server_control.can_block_reload
 
 
 def _path(segment: Segment) -> str:

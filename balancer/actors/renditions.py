@@ -7,12 +7,14 @@ import msgspec
 from shoal.transports.errors import AddressRefused, StatusError, TransportError
 
 from .. import identity
-from ..formats.hls import Load, MediaPlaylist, Multivariant, Reload
+from ..formats.hls import Directives, Edge, Load, MediaPlaylist, Multivariant, Reload
 from ..integrity import Sidecar
 from ..streams import Medium
 from .messages import Listed, PlaylistText
 
 __all__ = ["KnownRendition", "is_newer", "may_pass", "newness"]
+
+_PARTS_AHEAD = 3  # that a player may ask for beyond the last one, which is how long it may have to wait
 
 
 class KnownRendition(msgspec.Struct):
@@ -26,10 +28,12 @@ class KnownRendition(msgspec.Struct):
     listed: Listed | None = None  # what the session was told last
     loaded_us: int = 0
     fresh_us: int | None = None  # how long after loading it counts as new; None: for ever
-    end: int = 0  # the number that follows its last segment
-    went_on_us: int = 0  # when `end` last changed
+    edge: Edge = Edge()  # how far it is
+    went_on_us: int = 0  # when that last changed
     target_duration_us: int = 0
+    part_target_us: int | None = None
     is_live: bool = False
+    blocks: bool = False  # its server waits with an answer until it has what was asked for
     before: MediaPlaylist | None = None  # the last load, where a delta update of it may be asked for
     takes_skip: bool = True  # until asking for one has failed where a whole playlist came
 
@@ -40,6 +44,14 @@ class KnownRendition(msgspec.Struct):
             return None
         boundary_us = before.server_control.can_skip_until_us or 0
         return before if now_us - self.loaded_us <= boundary_us // 2 else None
+
+    def wait_us(self, wanted: Directives, target_durations: float) -> int:
+        """How much longer than else an answer may take, since the server waits for what is wanted."""
+        if wanted.segment is None:
+            return 0
+        if wanted.part is not None and self.part_target_us is not None:
+            return _PARTS_AHEAD * self.part_target_us
+        return int(self.target_duration_us * target_durations)
 
     def is_overdue(self, now_us: int, target_durations: float) -> bool:
         return now_us - self.went_on_us > self.target_duration_us * target_durations
@@ -52,8 +64,8 @@ def may_pass(error: Exception) -> bool:
     return isinstance(error, TransportError) and not isinstance(error, AddressRefused)
 
 
-def newness(loaded: Load | Multivariant) -> int:
-    return loaded.end if isinstance(loaded, Load) else 0
+def newness(loaded: Load | Multivariant) -> tuple[int, int]:
+    return loaded.edge.place if isinstance(loaded, Load) else (0, 0)
 
 
 def is_newer(loaded: Load | Multivariant, sidecar: Sidecar | None) -> bool:

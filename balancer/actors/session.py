@@ -61,6 +61,7 @@ from . import messages as m
 from . import reporter as r
 from .cdns import Cdns
 from .hashing import Hashing
+from .hinted import Hinted
 from .neighbours import Neighbours
 from .parts import SessionParts
 from .playlist import Playlist
@@ -93,6 +94,7 @@ class Session(Actor[Any]):
         self._segments: dict[ResourceKey, Segment] = {}
         self._assemblies: dict[ResourceKey, Assembly] = {}
         self._readers = Readers()
+        self._hinted = Hinted()
         self._telemetry = Telemetry()
         self._held: dict[ResourceKey, int] = {}  # in the store: byte count
         self._sought: set[ResourceKey] = set()  # on the disk that sessions share; the answer is on its way
@@ -148,7 +150,7 @@ class Session(Actor[Any]):
                     self._neighbours.choking.heard(peer, len(held))
                     self._decide(message)
             case m.Open(key, reader):
-                self._on_open(key, reader)
+                self._on_open(key, reader, self.take_reply())
             case m.Release(key, reader):
                 self._on_release(key, reader)
             case m.NotWhole(key, reader, reply):
@@ -156,7 +158,7 @@ class Session(Actor[Any]):
             case m.NotStored(read):
                 self._read(m.Read(read.key, read.reader, read.offset), read.reply)
             case m.GetPlaylist():
-                self._playlist.tell(m.LoadPlaylist(message.rendition, self.take_reply()))
+                self._playlist.tell(m.LoadPlaylist(message.rendition, self.take_reply(), message.wanted))
             case m.FindResource(rendition, name, byte_range) if self._parts.is_dash:
                 self._playlist.tell(m.Locate(rendition, name, byte_range, self.take_reply()))
             case m.FindResource():
@@ -220,13 +222,13 @@ class Session(Actor[Any]):
 
     # -- readers
 
-    def _on_open(self, key: ResourceKey, reader: int) -> None:
-        reply = self.take_reply()
+    def _on_open(self, key: ResourceKey, reader: int, reply: Reply) -> None:
         segment = self._segments.get(key)
         if segment is None:
-            reply.fail(
-                UnknownResource(f"{key} is in no playlist of this session; it may have left a live one", key=key)
-            )
+            if not self._hinted.take(key, reader, reply):
+                reply.fail(
+                    UnknownResource(f"{key} is in no playlist of this session; it may have left a live one", key=key)
+                )
             return
         self._reporter.tell(r.Requested(segment, self.now_us, self._held.get(key)))
         may_use_peers = key.kind is Kind.MEDIA and self._trust.allows_peers
@@ -323,10 +325,15 @@ class Session(Actor[Any]):
         if listed.is_restarted:
             self._forget(rendition)
         now = {segment.key for segment in listed.segments}
-        for key in [key for key in self._segments if key.rendition == rendition and key not in now]:
+        gone = [key for key in self._segments if key.rendition == rendition and key not in now]
+        passed = self._hinted.passed(rendition, (key for key in gone if key.kind is Kind.PART))
+        for key in gone:
             # A reader may still be at a segment that has just left a live window.
-            if key not in self._readers and key not in self._held:
+            is_over = key.kind is not Kind.PART or key in passed
+            if is_over and key not in self._readers and key not in self._held:
                 del self._segments[key]
+        if unread := tuple(key for key in passed if key in self._held and key not in self._readers):
+            self._storage.tell(m.Passed(unread))
         self._segments.update((segment.key, segment) for segment in listed.segments)
         self._seek(listed.segments)
         media = tuple(self._trust.listed(segment) for segment in listed.segments if segment.key.kind is Kind.MEDIA)
@@ -338,6 +345,8 @@ class Session(Actor[Any]):
                 is_restarted=listed.is_restarted,
             )
         )
+        for key, reader, reply in self._hinted.listed(listed):
+            self._on_open(key, reader, reply)
 
     def _seek(self, segments: Sequence[Segment]) -> None:
         """See whether what a hash names lies on our disk already."""

@@ -25,6 +25,7 @@ from .messages import (
     GiveWhole,
     NotStored,
     NotWhole,
+    Passed,
     Piece,
     Pin,
     Put,
@@ -72,6 +73,9 @@ class Storage(Actor[Any]):
                 self._unpin(key)
             case Discard(rendition):
                 self._discard(rendition)
+            case Passed(keys):
+                passed = tuple(key for key in keys if key not in self._pinned and self._store.discard(key))
+                self._drop(passed)
             case Seek(wanted) if self._shelf is not None:
                 self._shelf.look(wanted)
             case ReportStore(report, reporter):
@@ -84,7 +88,8 @@ class Storage(Actor[Any]):
     def _put(self, message: Put) -> None:
         key, data = message.key, message.data
         self._store.held_elsewhere(message.copies)
-        if self._shelf is not None and key.kind is not Kind.KEY:  # what decrypts a stream is not left on a disk
+        # What decrypts a stream is not left on a disk, and what is whole in a second not written to it.
+        if self._shelf is not None and key.kind not in {Kind.KEY, Kind.PART}:
             self._shelf.keep(key, data, self._store.worth(key))
         if self._remember(key, data) and message.shareable:
             self._shareable.add(key)

@@ -5,6 +5,7 @@ attributes    attribute lists and the values in them
 variables     EXT-X-DEFINE
 delta         EXT-X-SKIP: an update and what was known before to a whole playlist
 low_latency   parts, hints, reports
+blocking      playlists that are answered when they have what was asked for
 parser        `parse`: the whole way to a Multivariant or a MediaPlaylist (playlist.py)
 catalogue     media playlists to the balancer's Segments, with numbers and times
 runs          plain segments kept as text, and segments.py as values when they are looked at
@@ -12,6 +13,7 @@ rewrite       the same playlist with other URIs
 reload        all of these for a live playlist, each time at the price of what is new in it
 """
 
+from .blocking import NOTHING, Directives, Edge, edge_of
 from .catalogue import Catalogue, Resources, resources
 from .delta import skip_url
 from .parser import parse
@@ -37,8 +39,11 @@ from .rewrite import Namer, Rewritten, rewrite
 from .tokenizer import Limits
 
 __all__ = [
+    "NOTHING",
     "Catalogue",
     "ContentSteering",
+    "Directives",
+    "Edge",
     "IFrameStream",
     "InitSection",
     "Key",
@@ -60,6 +65,7 @@ __all__ = [
     "Update",
     "UriKind",
     "Variant",
+    "edge_of",
     "parse",
     "resources",
     "rewrite",

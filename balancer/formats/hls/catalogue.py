@@ -5,8 +5,10 @@
 
 Numbers: a media segment has its place in the playlist for VOD and its media
 sequence number for live, which are the ids that peers use.  Initialization
-sections and keys have running numbers; the same URI and range has the same number
-for as long as the catalogue remembers it (`NAMES_MAX`).
+sections, keys and parts have running numbers; the same URI and range has the same
+number for as long as the catalogue remembers it (`NAMES_MAX`).  Of a part it is the
+URI and where it begins: a hint, which says no more of it, has the number already
+that the part will have.
 
 Times: `start_us` begins at 0 with the first segment ever seen, and is the same
 for a segment in every load.  Where a live playlist jumped past segments that were
@@ -22,12 +24,13 @@ import msgspec
 
 from shoal.balancer.model import ByteRange, Kind, ResourceKey, Segment
 
-from .playlist import MediaPlaylist, MediaSegment
+from .playlist import MediaPlaylist, MediaSegment, Part
 
 __all__ = ["Catalogue", "Resources", "resources"]
 
 # Remembered besides those of the playlist at hand.  A key for each 6 s segment makes
 # 600 an hour; a player comes back for one within its buffer, seconds to minutes long.
+# Parts are listed for three target durations, and asked for while they are.
 NAMES_MAX = 1024
 
 
@@ -37,6 +40,8 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     media: tuple[Segment, ...] = ()
     inits: tuple[Segment, ...] = ()
     keys: tuple[Segment, ...] = ()  # only http(s): nobody can fetch skd: or data:
+    parts: tuple[Segment, ...] = ()  # of segments and of what follows them
+    hinted: tuple[Segment, ...] = ()  # parts that are not there yet; their ranges have no length
     is_restarted: bool = False  # numbers now mean other segments than before; what is held under them is void
 
 
@@ -47,7 +52,7 @@ class Catalogue:
         self.rendition = rendition
         self._was_live = False
         self._names: dict[tuple[Kind, str, ByteRange | None], int] = {}  # the least recently listed first
-        self._next_number = {Kind.INIT: 0, Kind.KEY: 0}
+        self._next_number = {Kind.INIT: 0, Kind.KEY: 0, Kind.PART: 0}
         self._known: dict[int, tuple[str, int]] = {}  # number -> (identity, start_us) of the last load
         self._end = (0, 0)  # number and start_us that would follow it
 
@@ -62,8 +67,10 @@ class Catalogue:
         media: list[Segment] = []
         inits: dict[int, Segment] = {}
         keys: dict[int, Segment] = {}
+        parts: dict[int, Segment] = {}
         for number, segment in numbered:
             known[number] = (_identity(segment), start_us)
+            self._note_parts(segment.parts, start_us, parts)
             if not segment.is_gap:
                 media.append(
                     Segment(
@@ -79,11 +86,15 @@ class Catalogue:
         if numbered:  # an empty load says nothing of those that follow
             self._known = known
             self._end = (numbered[-1][0] + 1, start_us)
-        self._forget(len(inits) + len(keys))
+        self._note_parts(playlist.parts, start_us, parts)
+        hinted = self._hinted(playlist, start_us + sum(part.duration_us for part in playlist.parts), parts)
+        self._forget(len(inits) + len(keys) + len(parts) + len(hinted))
         return Resources(
             media=tuple(media),
             inits=tuple(inits.values()),
             keys=tuple(keys.values()),
+            parts=tuple(parts.values()),
+            hinted=hinted,
             is_restarted=is_restarted,
         )
 
@@ -135,15 +146,43 @@ class Catalogue:
             if key.uri.startswith(("http://", "https://")):
                 self._note(Kind.KEY, key.uri, None, start_us, keys)
 
-    def _note(
-        self, kind: Kind, uri: str, byte_range: ByteRange | None, start_us: int, noted: dict[int, Segment]
-    ) -> None:
+    def _note_parts(self, parts: Sequence[Part], start_us: int, noted: dict[int, Segment]) -> None:
+        for part in parts:
+            if not part.is_gap:
+                number = self._number(Kind.PART, part.uri, _beginning(part.byte_range))
+                noted[number] = Segment(
+                    key=ResourceKey(self.rendition, Kind.PART, number),
+                    uri=part.uri,
+                    byte_range=part.byte_range,
+                    start_us=start_us,
+                    duration_us=part.duration_us,
+                )
+            start_us += part.duration_us
+
+    def _hinted(self, playlist: MediaPlaylist, start_us: int, parts: dict[int, Segment]) -> tuple[Segment, ...]:
+        hinted: dict[int, Segment] = {}
+        for hint in playlist.preload_hints:
+            if hint.type == "PART":
+                begin = _beginning(ByteRange(hint.first_byte, 0))
+                number = self._number(Kind.PART, hint.uri, begin)
+                key = ResourceKey(self.rendition, Kind.PART, number)
+                hinted[number] = Segment(key=key, uri=hint.uri, byte_range=begin, start_us=start_us)
+        return tuple(hint for number, hint in hinted.items() if number not in parts)
+
+    def _number(self, kind: Kind, uri: str, byte_range: ByteRange | None) -> int:
+        """The running number of this name, which is now the most recently listed one."""
         name = (kind, uri, byte_range)
         number = self._names.pop(name, None)
         if number is None:
             number = self._next_number[kind]
             self._next_number[kind] += 1
-        self._names[name] = number  # now the most recently listed
+        self._names[name] = number
+        return number
+
+    def _note(
+        self, kind: Kind, uri: str, byte_range: ByteRange | None, start_us: int, noted: dict[int, Segment]
+    ) -> None:
+        number = self._number(kind, uri, byte_range)
         if number not in noted:
             noted[number] = Segment(
                 key=ResourceKey(self.rendition, kind, number), uri=uri, byte_range=byte_range, start_us=start_us
@@ -152,6 +191,11 @@ class Catalogue:
     def _forget(self, listed_count: int) -> None:
         for name in list(self._names)[: max(0, len(self._names) - listed_count - NAMES_MAX)]:
             del self._names[name]
+
+
+def _beginning(byte_range: ByteRange | None) -> ByteRange | None:
+    """What a hint and its part have in common."""
+    return ByteRange(byte_range.offset, 0) if byte_range is not None and byte_range.offset else None
 
 
 def _identity(segment: MediaSegment) -> str:

@@ -125,9 +125,19 @@ class Common:
         self, line: Line, attribute: Attribute, kind: UriKind, byte_range: ByteRange | None = None
     ) -> str:
         """The absolute URI in an attribute, noted for the rewriter."""
-        uri = self._absolute(line, attribute.value, kind)
-        self._references.append(Reference(kind, uri, byte_range, line.number - 1, attribute.start, attribute.stop))
+        uri = self.attribute_target(line, attribute, kind)
+        self.refer_attribute(line, attribute, kind, uri, byte_range)
         return uri
+
+    def attribute_target(self, line: Line, attribute: Attribute, kind: UriKind) -> str:
+        """The absolute URI in an attribute."""
+        return self._absolute(line, attribute.value, kind)
+
+    def refer_attribute(
+        self, line: Line, attribute: Attribute, kind: UriKind, uri: str, byte_range: ByteRange | None
+    ) -> None:
+        """Note the URI in an attribute for the rewriter."""
+        self._references.append(Reference(kind, uri, byte_range, line.number - 1, attribute.start, attribute.stop))
 
     def line_uri(self, line: Line, kind: UriKind) -> str:
         """The absolute URI of a URI line."""

@@ -34,13 +34,17 @@ class PartReader:
         attributes = self._common.attributes(line)
         attributes.required_text("URI")
         text = attributes.text("BYTERANGE")
-        uri = self._common.attribute_uri(line, attributes["URI"], UriKind.PART)
+        uri = self._common.attribute_target(line, attributes["URI"], UriKind.PART)
+        part = None if text is None else self._range(uri, text, line)
+        is_gap = attributes.flag("GAP")
+        if not is_gap:  # nobody loads a gap, so that it needs no name
+            self._common.refer_attribute(line, attributes["URI"], UriKind.PART, uri, part)
         return Part(
             uri=uri,
             duration_us=_duration(attributes, "DURATION"),
-            byte_range=None if text is None else self._range(uri, text, line),
+            byte_range=part,
             is_independent=attributes.flag("INDEPENDENT"),
-            is_gap=attributes.flag("GAP"),
+            is_gap=is_gap,
             line=line.number,
         )
 
@@ -75,12 +79,14 @@ def preload_hint(common: Common, line: Line) -> PreloadHint | None:
     kind = attributes["TYPE"].value
     if kind not in {"PART", "MAP"}:
         return None
-    return PreloadHint(
-        type=kind,
-        uri=common.attribute_uri(line, attributes["URI"], UriKind.PRELOAD_HINT),
-        first_byte=attributes.integer("BYTERANGE-START") or 0,
-        byte_count=attributes.integer("BYTERANGE-LENGTH"),
-    )
+    uri = common.attribute_target(line, attributes["URI"], UriKind.PRELOAD_HINT)
+    first_byte = attributes.integer("BYTERANGE-START") or 0
+    byte_count = attributes.integer("BYTERANGE-LENGTH")
+    if first_byte + (byte_count or 0) > OFFSET_MAX:
+        attributes.fail("the byte range ends above 2^63-1")
+    if kind == "PART":  # an initialization section is named when a playlist says that it is there
+        common.refer_attribute(line, attributes["URI"], UriKind.PRELOAD_HINT, uri, ByteRange(first_byte, 0))
+    return PreloadHint(type=kind, uri=uri, first_byte=first_byte, byte_count=byte_count)
 
 
 def rendition_report(common: Common, line: Line) -> RenditionReport:

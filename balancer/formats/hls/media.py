@@ -5,8 +5,7 @@
     tags of the whole playlist                 TARGETDURATION MEDIA-SEQUENCE ... ENDLIST
     tags of low latency (low_latency.py)       PART PART-INF SERVER-CONTROL PRELOAD-HINT RENDITION-REPORT
 
-`rewrite.py` drops those that would have a player wait for what is not served.  A
-delta update (EXT-X-SKIP) is whole when it comes here: `delta.py` saw to that.
+A delta update (EXT-X-SKIP) is whole when it comes here: `delta.py` saw to that.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A live playlist that is loaded again and again, each time at the price of what is new in it.
 
-    Reload(rendition, name)           one rendition, over all its loads
+    Reload(rendition, name, report)   one rendition, over all its loads
         .read(data, url) -> Load      what came; changes nothing, so that of several that are read one can be taken
         .take(load)      -> Update    resources, and the text for the player
 
@@ -29,6 +29,7 @@ import msgspec
 from shoal.balancer.errors import PlaylistError
 from shoal.balancer.model import ByteRange, Kind, Segment
 
+from .blocking import Edge, edge_of
 from .catalogue import Catalogue, Resources
 from .parser import parse
 from .playlist import MediaPlaylist, MediaSegment, Multivariant, Playlist, UriKind
@@ -98,6 +99,11 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         return self.playlist.media_sequence + len(self.playlist.segments)
 
     @property
+    def edge(self) -> Edge:
+        """How far it is."""
+        return edge_of(self.playlist) if self.slide is None else Edge(self.end)
+
+    @property
     def newest(self) -> Sequence[Segment | MediaSegment]:
         """Its last two segments."""
         before: list[Segment | MediaSegment] = []
@@ -112,11 +118,21 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reload:
-    """One rendition.  `name` gives the path under which a player finds a resource."""
+    """One rendition.
 
-    def __init__(self, rendition: int, name: Callable[[Segment], str]) -> None:
+    `name` gives the path under which a player finds a resource, and `report` the path of another rendition by the
+    URL of its playlist; None where there is none.
+    """
+
+    def __init__(
+        self,
+        rendition: int,
+        name: Callable[[Segment], str],
+        report: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
         self._catalogue = Catalogue(rendition)
         self._name = name
+        self._report = report
         self._window: _Window | None = None
 
     def read(
@@ -233,8 +249,15 @@ class Reload:
         paths: dict[tuple[Kind, str, ByteRange | None], str] = {}
         for one in (*resources.inits, *resources.keys, *resources.media):
             paths.setdefault((one.key.kind, one.uri, one.byte_range), self._name(one))
+        # Of a part, a hint says where it begins and no more.
+        parts = {(one.uri, _offset(one.byte_range)): one for one in (*resources.parts, *resources.hinted)}
 
-        def name(kind: UriKind, uri: str, byte_range: ByteRange | None) -> str:
+        def name(kind: UriKind, uri: str, byte_range: ByteRange | None) -> str | None:
+            if kind is UriKind.RENDITION_REPORT:
+                return self._report(uri)
+            if kind in {UriKind.PART, UriKind.PRELOAD_HINT}:
+                part = parts.get((uri, _offset(byte_range)))
+                return None if part is None else self._name(part)
             what = _KINDS.get(kind)
             return uri if what is None else paths.get((what, uri, byte_range), uri)
 
@@ -265,6 +288,10 @@ def _window_of(data: bytes, playlist: MediaPlaylist, resources: Resources, rewri
         uris=uris,
         resources=resources,
     )
+
+
+def _offset(byte_range: ByteRange | None) -> int:
+    return byte_range.offset if byte_range is not None else 0
 
 
 def _parted(data: bytes) -> tuple[bytes, bytes]:

@@ -3,11 +3,12 @@
 Everything else stays byte for byte, unknown tags and comments too, but for:
 
 - byte ranges: each range is a resource of its own here, with its own name, so
-  EXT-X-BYTERANGE and the BYTERANGE of EXT-X-MAP would cut a part out of a part;
+  EXT-X-BYTERANGE and the BYTERANGE of EXT-X-MAP, of parts and of hints would cut a part out of a part;
 - EXT-X-DEFINE: its variables are substituted already, and an import or a query
   parameter would not resolve at the local URL;
 - what would have a player wait for, or go around us to, something that is not
-  served (`DROPPED`).  Each is counted by its tag, since a viewer loses by it.
+  served (`DROPPED`, and tags whose URI has no name here).  Each is counted by its
+  tag, since a viewer loses by it.
 
 URIs of other schemes than http(s) (skd:, data:) stay as they are: they are
 messages to the player's DRM, not addresses.
@@ -32,21 +33,23 @@ from .tokenizer import Limits, Line, shorten
 
 __all__ = ["DROPPED", "Namer", "Rewritten", "rewrite"]
 
-# kind, absolute URI, byte range -> what the player is to ask for instead.
-Namer = Callable[[UriKind, str, ByteRange | None], str]
+# kind, absolute URI, byte range -> what the player is to ask for instead; None: nothing, and the tag is left out.
+# A hint says where its range begins, and has no length.
+Namer = Callable[[UriKind, str, ByteRange | None], str | None]
 
 # Tag -> why a player must not see it.
 DROPPED = {
     "EXT-X-CONTENT-STEERING": "the player would choose among CDNs, which is our work; we follow it",
-    "EXT-X-PART": "partial segments are not served",
-    "EXT-X-PART-INF": "partial segments are not served",
-    "EXT-X-PRELOAD-HINT": "the player would ask for a part before it exists, and wait",
-    "EXT-X-RENDITION-REPORT": "it leads around us, and to blocking reloads",
-    "EXT-X-SKIP": "delta updates are not served",
+    "EXT-X-SKIP": "it stands for what the whole playlist has",
 }
 
-# EXT-X-SERVER-CONTROL promises what the server does; HOLD-BACK alone is advice that stays true.
-_SERVER_CONTROL = frozenset({"CAN-BLOCK-RELOAD", "CAN-SKIP-DATERANGES", "CAN-SKIP-UNTIL", "PART-HOLD-BACK"})
+# EXT-X-SERVER-CONTROL promises what the server does.  On loopback a delta update would save nothing.
+_SERVER_CONTROL = frozenset({"CAN-SKIP-DATERANGES", "CAN-SKIP-UNTIL"})
+_RANGES = {
+    "EXT-X-MAP": frozenset({"BYTERANGE"}),
+    "EXT-X-PART": frozenset({"BYTERANGE"}),
+    "EXT-X-PRELOAD-HINT": frozenset({"BYTERANGE-LENGTH", "BYTERANGE-START"}),
+}
 _UNFIT = re.compile(r'[\x00-\x20\x7f-\x9f"]|^#|^$')
 # What is in a layout passed its limits when it was parsed; only variables can have made it larger since.
 _NO_LIMITS = Limits(attributes_max=1 << 30)
@@ -80,12 +83,14 @@ def rewrite(playlist: Playlist, name: Namer, *, left_out: frozenset[int] = froze
         if line.number in left_out or (line.is_uri and is_left_out):
             is_left_out = line.name == "EXT-X-STREAM-INF"
             continue
-        if line.name in DROPPED:
+        if line.name in DROPPED or (line.name == "EXT-X-PRELOAD-HINT" and index not in by_line):
             dropped[line.name] += 1
             continue
         text: str | None = _renamed(line.text, by_line[index], name) if index in by_line else line.text
-        if line.name == "EXT-X-MAP":
-            text = without(_with(line, text), {"BYTERANGE"}, _NO_LIMITS)
+        if text is None:
+            dropped[line.name] += 1
+        elif line.name in _RANGES:
+            text = without(_with(line, text), _RANGES[line.name], _NO_LIMITS)
         elif line.name in {"EXT-X-BYTERANGE", "EXT-X-DEFINE"}:
             text = None
         elif line.name == "EXT-X-SERVER-CONTROL":
@@ -101,20 +106,21 @@ def _run(run: Run, folder: str, name: Namer) -> Iterator[str]:
         for place in range(0, len(lines), 2):
             uri = lines[place + 1]
             uri = uri if ":" in uri else folder + uri
-            yield f"{lines[place]}\n{_fit(name(UriKind.SEGMENT, uri, None), uri)}\n"
+            yield f"{lines[place]}\n{_fit(name(UriKind.SEGMENT, uri, None) or uri, uri)}\n"
 
 
-def _with(line: Line, text: str | None) -> Line:
-    assert text is not None
+def _with(line: Line, text: str) -> Line:
     return line if text is line.text else Line(line.number, text, line.ending, line.name)
 
 
-def _renamed(text: str, references: list[Reference], name: Namer) -> str:
+def _renamed(text: str, references: list[Reference], name: Namer) -> str | None:
     for reference in sorted(references, key=lambda reference: reference.start, reverse=True):
         if not reference.uri.startswith(("http://", "https://")):
             continue
-        new = _fit(name(reference.kind, reference.uri, reference.byte_range), reference.uri)
-        text = text[: reference.start] + new + text[reference.stop :]
+        new = name(reference.kind, reference.uri, reference.byte_range)
+        if new is None:
+            return None
+        text = text[: reference.start] + _fit(new, reference.uri) + text[reference.stop :]
     return text
 
 

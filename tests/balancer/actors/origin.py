@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 
@@ -112,6 +112,8 @@ class Origin:
         self.asked: list[Asked] = []
         self.requests: list[ServerRequest] = []  # the same, as they came
         self.headers: dict[str, str] = {}  # more of them, with each response
+        # Asked first; None leaves the request to what is below.
+        self.answers: Callable[[ServerRequest], Awaitable[ServerResponse | None]] | None = None
         self.sent_bytes = 0
         self._stream = stream
         self.files = stream.files()
@@ -134,6 +136,9 @@ class Origin:
 
     async def _answer(self, request: ServerRequest) -> ServerResponse:
         name = request.path.removeprefix("/v/")
+        answer = None if self.answers is None else await self.answers(request)
+        if answer is not None:
+            return answer
         if self.fault is not None and self.fault.names is not None and name in self.fault.names & {*self.documents}:
             return await self._file(name, request, self.fault)
         if "_HLS_skip=YES" in request.query and name in self.updates:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from shoal.balancer.errors import PlaylistMalformed, PlaylistTooLarge, PlaylistUnsupported
-from shoal.balancer.formats.hls import Limits, MediaPlaylist, ServerControl, parse, rewrite
+from shoal.balancer.formats.hls import (
+    Catalogue,
+    Limits,
+    MediaPlaylist,
+    Resources,
+    ServerControl,
+    UriKind,
+    parse,
+    rewrite,
+)
 from shoal.balancer.model import ByteRange
 
 URL = "https://cdn.example/v/main.m3u8"
@@ -74,25 +83,104 @@ def test_hints_of_unknown_types_are_ignored() -> None:
     ]
 
 
-def test_nothing_that_is_not_served_is_promised_to_the_player() -> None:
+def test_parts_hints_and_reports_lead_to_us_and_lose_their_ranges() -> None:
     playlist = read(
-        "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=12",
-        "#EXT-X-SCTE35:CUE=x",
-        '#EXT-X-PART:DURATION=0.5,URI="1.0.m4s"',
+        "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL=24,PART-HOLD-BACK=1.5",
+        '#EXT-X-PART:DURATION=0.5,URI="1.0.m4s",INDEPENDENT=YES',
+        '#EXT-X-PART:DURATION=0.5,URI="1.m4s",BYTERANGE="70@0",X-OWN="a,b"',
+        '#EXT-X-PART:DURATION=0.5,URI="gone.m4s",GAP=YES',
         "#EXTINF:0.5,",
         "1.m4s",
-        '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="2.0.m4s"',
-        '#EXT-X-RENDITION-REPORT:URI="../b.m3u8",LAST-MSN=1',
+        '#EXT-X-PART:BYTERANGE="9",DURATION=0.5,URI="2.m4s"',
+        '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="2.m4s",BYTERANGE-START=9',
+        '#EXT-X-PRELOAD-HINT:TYPE=MAP,URI="next.mp4"',
+        '#EXT-X-RENDITION-REPORT:URI="../b.m3u8",LAST-MSN=1,LAST-PART=2',
     )
-    text = rewrite(playlist, lambda kind, uri, part: "/named").data.decode()
-    assert text.splitlines() == [
+    asked: list[tuple[str, str, ByteRange | None]] = []
+
+    def name(kind: UriKind, uri: str, part: ByteRange | None) -> str:
+        asked.append((kind.value, uri.removeprefix("https://cdn.example/"), part))
+        return f"/{len(asked)}"
+
+    found = rewrite(playlist, name)
+    assert found.data.decode().splitlines() == [
         "#EXTM3U",
         "#EXT-X-TARGETDURATION:4",
-        "#EXT-X-SERVER-CONTROL:HOLD-BACK=12",
-        "#EXT-X-SCTE35:CUE=x",
+        "#EXT-X-PART-INF:PART-TARGET=0.5",
+        "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.5",
+        '#EXT-X-PART:DURATION=0.5,URI="/1",INDEPENDENT=YES',
+        '#EXT-X-PART:DURATION=0.5,URI="/2",X-OWN="a,b"',
+        '#EXT-X-PART:DURATION=0.5,URI="gone.m4s",GAP=YES',
         "#EXTINF:0.5,",
-        "/named",
+        "/3",
+        '#EXT-X-PART:DURATION=0.5,URI="/4"',
+        '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="/5"',
+        '#EXT-X-RENDITION-REPORT:URI="/6",LAST-MSN=1,LAST-PART=2',
     ]
+    assert asked == [
+        ("part", "v/1.0.m4s", None),
+        ("part", "v/1.m4s", ByteRange(0, 70)),
+        ("segment", "v/1.m4s", None),
+        ("part", "v/2.m4s", ByteRange(0, 9)),
+        ("preload_hint", "v/2.m4s", ByteRange(9, 0)),
+        ("rendition_report", "b.m3u8", None),
+    ]
+    assert found.dropped == {"EXT-X-PRELOAD-HINT": 1, "EXT-X-SERVER-CONTROL": 1}
+
+
+def test_what_has_no_name_here_is_left_out_and_counted() -> None:
+    playlist = read('#EXT-X-PART:DURATION=0.5,URI="a"', '#EXT-X-RENDITION-REPORT:URI="elsewhere.m3u8"')
+    found = rewrite(playlist, lambda *_: None)
+    assert found.data.decode().splitlines()[2:] == ["#EXT-X-PART-INF:PART-TARGET=0.5"]
+    assert found.dropped == {"EXT-X-PART": 1, "EXT-X-RENDITION-REPORT": 1}
+
+
+def listed(*lines: str, catalogue: Catalogue | None = None) -> Resources:
+    return (catalogue or Catalogue(3)).update(read("#EXT-X-MEDIA-SEQUENCE:7", *lines))
+
+
+def test_each_part_is_a_resource_with_its_place_in_time() -> None:
+    found = listed(
+        '#EXT-X-PART:DURATION=0.5,URI="7.0"',
+        '#EXT-X-PART:DURATION=0.5,URI="7.1"',
+        "#EXTINF:1,",
+        "7",
+        '#EXT-X-PART:DURATION=0.5,URI="8",BYTERANGE="10@0"',
+        '#EXT-X-PART:DURATION=0.5,URI="8",BYTERANGE="20"',
+        '#EXT-X-PART:DURATION=0.5,URI="gap",GAP=YES',
+    )
+    assert [segment.key.number for segment in found.media] == [7]
+    assert [(part.key.kind, part.uri[-3:], part.byte_range, part.start_us) for part in found.parts] == [
+        ("part", "7.0", None, 0),
+        ("part", "7.1", None, 500_000),
+        ("part", "v/8", ByteRange(0, 10), 1_000_000),
+        ("part", "v/8", ByteRange(10, 20), 1_500_000),
+    ]
+    assert len({part.key for part in found.parts}) == 4
+
+
+@pytest.mark.parametrize(
+    ("hint", "part"),
+    [
+        ('URI="b"', 'URI="b"'),
+        ('URI="b"', 'URI="b",BYTERANGE="20@0"'),
+        ('URI="b",BYTERANGE-START=0', 'URI="b"'),
+        ('URI="a",BYTERANGE-START=10', 'URI="a",BYTERANGE="20@10"'),
+        ('URI="a",BYTERANGE-START=10,BYTERANGE-LENGTH=20', 'URI="a",BYTERANGE="20"'),
+    ],
+)
+def test_a_hint_has_the_name_that_its_part_will_have(hint: str, part: str) -> None:
+    catalogue = Catalogue(0)
+    first = '#EXT-X-PART:DURATION=0.5,URI="a",BYTERANGE="10@0"'
+    hinted = listed(first, f"#EXT-X-PRELOAD-HINT:TYPE=PART,{hint}", catalogue=catalogue).hinted
+    there = listed(first, f"#EXT-X-PART:DURATION=0.5,{part}", catalogue=catalogue)
+    assert [one.key for one in hinted] == [there.parts[1].key]
+    assert there.hinted == ()
+
+
+def test_a_hint_at_a_part_that_is_there_is_none() -> None:
+    found = listed('#EXT-X-PART:DURATION=0.5,URI="a"', '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="a"')
+    assert found.hinted == ()
 
 
 @pytest.mark.parametrize(
@@ -114,6 +202,7 @@ def test_nothing_that_is_not_served_is_promised_to_the_player() -> None:
         "#EXT-X-PRELOAD-HINT:TYPE=PART",
         '#EXT-X-PRELOAD-HINT:URI="p"',
         '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="p",BYTERANGE-START=x',
+        '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="p",BYTERANGE-START=9223372036854775808',
         "#EXT-X-RENDITION-REPORT:LAST-MSN=1",
         '#EXT-X-RENDITION-REPORT:URI="r",LAST-MSN=x',
     ],

@@ -58,9 +58,9 @@ class Whole:
         assert isinstance(playlist, MediaPlaylist)
         resources = self._catalogue.update(playlist)
         paths: dict[tuple[Kind, str, ByteRange | None], str] = {}
-        for one in (*resources.inits, *resources.keys, *resources.media):
+        for one in (*resources.inits, *resources.keys, *resources.parts, *resources.media):
             paths.setdefault((one.key.kind, one.uri, one.byte_range), path(one))
-        kinds = {UriKind.SEGMENT: Kind.MEDIA, UriKind.MAP: Kind.INIT, UriKind.KEY: Kind.KEY}
+        kinds = {UriKind.SEGMENT: Kind.MEDIA, UriKind.PART: Kind.PART, UriKind.MAP: Kind.INIT, UriKind.KEY: Kind.KEY}
         rewritten = rewrite(
             playlist, lambda kind, uri, part: paths.get((kinds[kind], uri, part), uri) if kind in kinds else uri
         )
@@ -184,7 +184,7 @@ ROWS = st.sampled_from([plain, plain, plain, dated])
 @st.composite
 def histories(draw: st.DrawFn) -> list[bytes]:
     """Loads of one stream whose rows have, now and then, something of their own."""
-    odd = draw(st.dictionaries(st.integers(0, 80), st.sampled_from(["d", "g", "k", "c", "t", "n"]), max_size=2))
+    odd = draw(st.dictionaries(st.integers(0, 80), st.sampled_from(["d", "g", "k", "c", "t", "n", "p"]), max_size=2))
     row_of = draw(ROWS)
 
     def row(number: int) -> str:
@@ -199,6 +199,8 @@ def histories(draw: st.DrawFn) -> list[bytes]:
                 return f"#hello\n{plain(number)}"
             case "t":
                 return f"#EXTINF:5.5,a title\nsegment_{number}.m4s?sig=a%20b\n"
+            case "p":
+                return f'#EXT-X-PART:DURATION=3,URI="part_{number}.0.m4s"\n{plain(number)}'
             case "n":
                 return plain(max(0, number - 7))  # a name again
         return row_of(number)

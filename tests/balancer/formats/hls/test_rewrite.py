@@ -123,22 +123,6 @@ def test_variables_are_substituted_and_their_definitions_go():
     assert rewritten(text, kept) == HEAD + "#EXTINF:4,\nhttps://cdn.example/v/deep/a.ts\n#EXT-X-VENDOR:deep\n"
 
 
-def test_what_would_go_around_us_is_dropped_and_counted():
-    text = (
-        HEAD + "#EXT-X-PART-INF:PART-TARGET=0.5\n#EXTINF:4,\na.ts\n"
-        '#EXT-X-PART:DURATION=0.5,URI="b.0.ts"\n#EXT-X-PART:DURATION=0.5,URI="b.1.ts"\n'
-        '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="b.2.ts"\n#EXT-X-RENDITION-REPORT:URI="../low/main.m3u8"\n'
-    )
-    found = rewrite(parse(text.encode(), URL), short)
-    assert found.data.decode() == HEAD + "#EXTINF:4,\n/segment/a.ts\n"
-    assert found.dropped == {
-        "EXT-X-PART-INF": 1,
-        "EXT-X-PART": 2,
-        "EXT-X-PRELOAD-HINT": 1,
-        "EXT-X-RENDITION-REPORT": 1,
-    }
-
-
 def test_content_steering_is_dropped_since_choosing_is_our_work():
     text = '#EXTM3U\n#EXT-X-CONTENT-STEERING:SERVER-URI="s.json"\n#EXT-X-STREAM-INF:BANDWIDTH=1,PATHWAY-ID="a"\nv\n'
     found = rewrite(parse(text.encode(), URL), short)
@@ -149,12 +133,12 @@ def test_content_steering_is_dropped_since_choosing_is_our_work():
 @pytest.mark.parametrize(
     ("before", "after", "dropped"),
     [
-        ("CAN-BLOCK-RELOAD=YES,HOLD-BACK=12.0,PART-HOLD-BACK=1.5", "#EXT-X-SERVER-CONTROL:HOLD-BACK=12.0\n", 1),
-        ("CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL=24", "", 1),
+        ("CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL=24", "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n", 1),
+        ("CAN-SKIP-UNTIL=24,CAN-SKIP-DATERANGES=YES", "", 1),
         ("HOLD-BACK=12.0", "#EXT-X-SERVER-CONTROL:HOLD-BACK=12.0\n", 0),
     ],
 )
-def test_of_server_control_only_the_advice_stays(before, after, dropped):
+def test_of_server_control_all_stays_but_delta_updates(before, after, dropped):
     found = rewrite(parse(f"{HEAD}#EXT-X-SERVER-CONTROL:{before}\n".encode(), URL), short)
     assert found.data.decode() == HEAD + after
     assert found.dropped == ({"EXT-X-SERVER-CONTROL": dropped} if dropped else {})
