@@ -11,7 +11,9 @@ Loading, its fallbacks and the hashes are those of playlist.py.  What is its own
 - of a live MPD they are listed anew when a name is asked for that is not among them, since
   counted segments come to be without the MPD changing; if that does not help and the MPD
   has aged, it is loaded again;
-- the index of a SegmentBase is fetched with the first request for its file.
+- the index of a SegmentBase is fetched with the first request for its file;
+- a live MPD that says where its patches are is brought up to date by them, and loaded whole
+  where that fails.
 """
 
 from __future__ import annotations
@@ -194,25 +196,47 @@ class Manifest(Playlist):
         """Fetch and parse; what became of it comes back as a message, so that state changes in one place."""
         last = self._mpd
 
-        def read(document: Document) -> dash.Mpd:
-            return dash.parse(document.body, document.url, limits=self._limits)
-
         hashes: Hashes | None = None
         mpd: dash.Mpd | None = None
         failure: Exception | None = None
         try:
             if not self._is_sidecar_settled or (self._has_sidecar and last is not None and last.is_live):
                 hashes = await self._load_hashes()
-            mpd = await self._best(
-                self._url,
-                self._config.playlist_bytes_max,
-                read,
-                lambda found: last is None or _published(found) >= _published(last),
-                _published,
-            )
+            mpd = await self._patched(last) or await self._whole_mpd(last)
         except (TransportError, BalancerError) as error:
             failure = error
         await self.ref.send(_Loaded(mpd, hashes if failure is None else None, failure))
+
+    async def _whole_mpd(self, last: dash.Mpd | None) -> dash.Mpd:
+        return await self._best(
+            self._url,
+            self._config.playlist_bytes_max,
+            lambda document: dash.parse(document.body, document.url, limits=self._limits),
+            lambda found: last is None or _published(found) >= _published(last),
+            _published,
+        )
+
+    async def _patched(self, last: dash.Mpd | None) -> dash.Mpd | None:
+        """What a patch makes of the last MPD; None where there is no patch of it, or none that fits."""
+        place = _patch_of(last, self._utc_us())
+        if last is None or place is None:
+            return None
+
+        def read(document: Document) -> dash.Mpd:
+            whole = dash.patched(last, document.body, limits=self._limits)
+            return dash.parse(whole, last.url, limits=self._limits)
+
+        try:
+            return await self._best(
+                place,
+                self._config.playlist_bytes_max,
+                read,
+                lambda found: _published(found) >= _published(last),
+                _published,
+            )
+        except (TransportError, BalancerError) as error:
+            self._session.tell(Noted(f"the MPD is loaded whole, since its patch cannot be used: {error}"))
+            return None
 
     def _on_mpd(self, loaded: _Loaded) -> None:
         self._is_loading = False
@@ -332,6 +356,15 @@ class Manifest(Playlist):
             self._listed.pop(indexed.rendition, None)
         for message in self._indexing.pop(indexed.rendition, []):
             self._ask(message)
+
+
+def _patch_of(mpd: dash.Mpd | None, utc_us: int) -> str | None:
+    """Where its patch is, if there is one still (5.15: for so long after it was published)."""
+    if mpd is None or not mpd.is_live or mpd.publish_us is None or not mpd.patch_locations:
+        return None
+    place = mpd.patch_locations[0]
+    is_over = place.ttl_us is not None and utc_us > mpd.publish_us + place.ttl_us
+    return None if is_over else place.url
 
 
 def _published(mpd: dash.Mpd) -> int:

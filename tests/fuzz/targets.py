@@ -78,10 +78,13 @@ def playlist(data: bytes) -> None:
 
 
 def mpd(data: bytes) -> None:
-    """An MPD, and after a form feed an index; what players get of it is an MPD with as many periods."""
-    text, _, index = data.partition(b"\f")
+    """An MPD, and after form feeds an index and a patch; what players get of it is an MPD with as many periods."""
+    text, _, rest = data.partition(b"\f")
+    index, _, patch = rest.partition(b"\f")
     try:
         read = dash.parse(text, URL)
+        if patch:
+            read = dash.parse(dash.patched(read, patch), URL)
         catalogue = dash.Catalogue(dash.Limits(segments_max=1_000))
         catalogue.update(read)
         for number, known in catalogue.renditions.items():

@@ -10,6 +10,7 @@ sidx        the index of a file, for SegmentBase
 catalogue   representations to the balancer's renditions and Segments
 names       what segments are called in the MPD that a player gets
 rewrite     the same MPD with other URLs
+patch       an MPD and what changed in it to the new one
 """
 
 from .addressing import AddressingKind
@@ -18,6 +19,7 @@ from .limits import Limits
 from .mpd import AdaptationSet, BaseUrl, ContentSteering, Descriptor, Mpd, PatchLocation, Period, Representation
 from .names import Name, read_name
 from .parser import parse
+from .patch import patched
 from .rewrite import Namer, Rewritten, rewrite
 from .segments import InitSection, MediaSegment, init_of, segments_of
 from .sidx import Reference, references
@@ -45,6 +47,7 @@ __all__ = [
     "Template",
     "init_of",
     "parse",
+    "patched",
     "read_name",
     "references",
     "rewrite",

@@ -27,7 +27,7 @@ from .addressing import Addressing, AddressingKind
 from .mpd import Mpd, Representation
 from .names import media_template, suffix
 from .values import resolve
-from .xml import Element, shorten
+from .xml import HEAD, Element, shorten
 
 __all__ = ["DROPPED", "Namer", "Rewritten", "rewrite"]
 
@@ -38,10 +38,9 @@ Namer = Callable[[Representation], str]
 DROPPED = {
     "ContentSteering": "the player would choose among CDNs, which is our work",
     "Location": "the player would load the next MPD from there, around us",
-    "PatchLocation": "patches are not served",
+    "PatchLocation": "we follow it: the MPD that a player loads again is up to date",
 }
 _CLOCK_BY_HTTP = "urn:mpeg:dash:utc:http-"
-_HEAD = re.compile(rb"""<[^>"']*+(?:"[^"]*+"[^>"']*+|'[^']*+'[^>"']*+)*+>""")
 _ATTRIBUTE = re.compile(rb"""(\s+)([^\s=]+)\s*=\s*("[^"]*+"|'[^']*+')""")
 _NAMED = re.compile(rb"<([^\s/>]+)")
 _UNFIT = re.compile(r"[^A-Za-z0-9/._~%:-]|\A\Z")
@@ -186,7 +185,7 @@ class _Rewriter:
 
     def _head(self, element: Element) -> bytes:
         """The start tag, `<` and `>` included."""
-        found = _HEAD.match(self._data, element.begin)
+        found = HEAD.match(self._data, element.begin)
         assert found is not None, "it was read as XML"
         return found[0]
 

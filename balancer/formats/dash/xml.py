@@ -22,10 +22,15 @@ from shoal.balancer.errors import NotAPlaylist, PlaylistMalformed, PlaylistTooLa
 
 from .limits import Limits
 
-__all__ = ["Element", "read_xml", "shorten"]
+__all__ = ["HEAD", "Element", "read_xml", "shorten"]
 
 # As written by the standard, by its first editions, and by those who left it out.
-_NAMESPACES = frozenset({"urn:mpeg:dash:schema:mpd:2011", "urn:mpeg:DASH:schema:MPD:2011", ""})
+_NAMESPACES = {
+    "MPD": frozenset({"urn:mpeg:dash:schema:mpd:2011", "urn:mpeg:DASH:schema:MPD:2011", ""}),
+    "Patch": frozenset({"urn:mpeg:dash:schema:mpd-patch:2020", ""}),
+}
+# A start tag, `<` and `>` included.
+HEAD = re.compile(rb"""<[^>"']*+(?:"[^"]*+"[^>"']*+|'[^']*+'[^>"']*+)*+>""")
 XLINK = "{http://www.w3.org/1999/xlink}href"
 _DECLARED = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -61,8 +66,8 @@ def shorten(value: str, chars_max: int = 80) -> str:
     return repr(value) if len(value) <= chars_max else f"{value[:chars_max]!r}... ({len(value)} characters)"
 
 
-def read_xml(data: bytes, limits: Limits) -> Element:
-    """The root element, MPD.  Raises NotAPlaylist, PlaylistTooLarge, PlaylistMalformed or PlaylistUnsupported."""
+def read_xml(data: bytes, limits: Limits, *, root: str = "MPD") -> Element:
+    """The root element, an MPD or a Patch.  Raises PlaylistError."""
     _check_bytes(data, limits)
     try:
         from defusedxml.common import DefusedXmlException, DTDForbidden
@@ -71,7 +76,7 @@ def read_xml(data: bytes, limits: Limits) -> Element:
         raise PlaylistUnsupported(
             "it is a DASH manifest, and reading those needs defusedxml; pip install defusedxml"
         ) from error
-    target = _Target(limits)
+    target = _Target(limits, root)
     parser = DefusedXMLParser(target=target, forbid_dtd=True)
     target.expat = parser.parser
     try:
@@ -90,9 +95,9 @@ def read_xml(data: bytes, limits: Limits) -> Element:
         raise PlaylistMalformed(f"is no XML from column {column} on ({error}); is it cut off?", line=line) from None
     except (LookupError, ValueError) as error:  # an encoding that expat leaves to Python's codecs
         raise PlaylistMalformed(f"cannot be read as XML ({error}); save it as UTF-8", line=1) from None
-    root = target.root
-    assert root is not None, "expat refuses a document without an element"
-    return root
+    found = target.root
+    assert found is not None, "expat refuses a document without an element"
+    return found
 
 
 def _check_bytes(data: bytes, limits: Limits) -> None:
@@ -112,8 +117,9 @@ def _check_bytes(data: bytes, limits: Limits) -> None:
 class _Target:
     """What the parser calls; keeps the limits while the tree grows, and not after it has grown."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, root: str) -> None:
         self.root: Element | None = None
+        self._root_name = root
         self.expat: Any = None
         self._limits = limits
         self._open: list[Element] = []
@@ -129,9 +135,10 @@ class _Target:
         limits = self._limits
         if self.root is None:
             namespace, _, name = tag.removeprefix("{").rpartition("}")
-            if name != "MPD" or namespace not in _NAMESPACES:
+            wanted = self._root_name
+            if name != wanted or namespace not in _NAMESPACES[wanted]:
                 raise NotAPlaylist(
-                    f"is XML, and its root is {shorten(tag)} and no MPD; give the URL of an MPD", line=self.line
+                    f"is XML, and its root is {shorten(tag)} and no {wanted}; give the URL of one", line=self.line
                 )
             self._prefix = f"{{{namespace}}}" if namespace else ""
         if self._elements > limits.elements_max:
