@@ -33,6 +33,10 @@ later.  An honest one on the same network outruns any limit (2.3.1 asks for a
 small segment and announces it every 3 ms, measured), and is slowed by that; one
 that floods fills its channel, whose own limit ends it.
 
+A peer of ours is told by its greeting (extension.py).  Ranges, hashes, our upload's
+state and the reasons of refusals are for such peers alone: to others the methods say
+nothing of them, and a range asked of one is misuse.
+
 After ProtocolViolated every method gives nothing; close the channel.  Time-outs,
 whom to ask and whether the bytes are right are decided elsewhere.
 """
@@ -41,19 +45,36 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from . import wire
+from . import extension, wire
+from .peer_events import (
+    Absent,
+    Announced,
+    ClaimsHeard,
+    DataEnded,
+    DataReceived,
+    DataStarted,
+    Greeted,
+    PeerEvent,
+    ProtocolViolated,
+    UploadCancelled,
+    UploadRequested,
+    UploadStateHeard,
+)
 from .rates import Rate
+from .wire_values import GROUPS_MAX, group_ids
 
 __all__ = [
     "Absent",
     "Announced",
+    "ClaimsHeard",
     "DataEnded",
     "DataReceived",
     "DataStarted",
+    "Greeted",
     "PeerEvent",
     "PeerLimits",
     "PeerMisuse",
@@ -62,11 +83,14 @@ __all__ = [
     "ProtocolViolated",
     "UploadCancelled",
     "UploadRequested",
+    "UploadStateHeard",
 ]
 
 REQUEST_IDS = 1000  # the package draws from 0..999
 _IDS_PER_COUNT = 256
 CANCELLED_MAX = 64  # cancelled requests whose answers may still come; a peer that is later than that is of no use
+CLAIMS_MAX = 1024  # hashes told, of the highest numbers: 16 KiB, and half an hour of 2 s segments
+STATES = ("free", "busy", "choked")
 
 
 class PeerMisuse(RuntimeError):
@@ -85,63 +109,6 @@ class PeerLimits(msgspec.Struct, frozen=True):
     requests_per_second_max: int = 200  # each is a look into the store; a segment of 90 kB takes 10 ms to send
 
 
-class Announced(msgspec.Struct, frozen=True, tag=True):
-    """What the peer holds, and is fetching over HTTP; replaces what it said before."""
-
-    held: frozenset[int]
-    fetching: frozenset[int]
-
-
-class DataStarted(msgspec.Struct, frozen=True, tag=True):
-    """The peer will send `remaining_bytes` from the requested byte on."""
-
-    number: int
-    remaining_bytes: int
-
-
-class DataReceived(msgspec.Struct, frozen=True, tag=True):
-    number: int
-    data: bytes
-
-
-class DataEnded(msgspec.Struct, frozen=True, tag=True):
-    """All of it has come; another request may be made."""
-
-    number: int
-
-
-class Absent(msgspec.Struct, frozen=True, tag=True):
-    """The peer does not give this segment; another request may be made."""
-
-    number: int
-
-
-class UploadRequested(msgspec.Struct, frozen=True, tag=True):
-    """The peer wants `number` from `first_byte` on: begin_upload or refuse_upload."""
-
-    number: int
-    first_byte: int
-    request_id: int
-
-
-class UploadCancelled(msgspec.Struct, frozen=True, tag=True):
-    """The peer no longer wants it."""
-
-    request_id: int
-
-
-class ProtocolViolated(msgspec.Struct, frozen=True, tag=True):
-    """The peer broke the protocol or a limit.  `reason` is a stable short word; close the channel."""
-
-    reason: str
-    detail: str
-
-
-PeerEvent = (
-    Announced | DataStarted | DataReceived | DataEnded | Absent | UploadRequested | UploadCancelled | ProtocolViolated
-)
-
-
 class PeerStatistics(msgspec.Struct):
     """What was passed over, by reason."""
 
@@ -149,6 +116,7 @@ class PeerStatistics(msgspec.Struct):
     late_commands: int = 0  # answers to requests that we had cancelled, and cancels of uploads that were over
     unknown_commands: int = 0
     ids_not_announced: int = 0  # beyond what one announcement has room for
+    claims_not_told: int = 0  # beyond CLAIMS_MAX
     pauses: int = 0  # for commands that came faster than the limits allow; none of them was dropped
 
 
@@ -173,11 +141,16 @@ class PeerProtocol:
         self._announcements = _rate(self.limits.announcements_per_second_max)
         self._requests = _rate(self.limits.requests_per_second_max)
         self._announced: wire.Announcement | None = None
+        self._has_greeted = False  # we have
+        self._has_told_claims = False
+        self._told_claims: dict[int, bytes] = {}
+        self._told_state = self._heard_state = STATES[0]
         # download
         self._state = _Download.IDLE
         self._number = 0
         self._request_id = 0
         self._expected: int | None = None  # bytes still missing, if known
+        self._range: tuple[int, int] | None = None  # that was asked for: first byte, and the one after the last
         self._remaining = 0  # bytes still to come while receiving
         self._cancelled: deque[tuple[int, int]] = deque(maxlen=CANCELLED_MAX)  # (number, request id)
         self._late_remaining = 0  # bytes that a cancelled transfer may still send
@@ -193,6 +166,16 @@ class PeerProtocol:
         """A request is out: another one would be misuse."""
         return self._state is not _Download.IDLE
 
+    @property
+    def piece_bytes_max(self) -> int:
+        """The largest message that media are cut into."""
+        return self._piece_bytes_max
+
+    @property
+    def is_greeted(self) -> bool:
+        """The other side is a peer of ours."""
+        return self._decoder.is_greeted
+
     # --- what we say -------------------------------------------------------
 
     def announce(self, held: Iterable[int], fetching: Iterable[int]) -> list[bytes]:
@@ -207,27 +190,69 @@ class PeerProtocol:
         self._announced = announcement
         return self._encode(announcement)
 
+    def greet(self) -> list[bytes]:
+        """Say that we are one of ours; the first thing to be said, and once."""
+        if self.is_violated or self._has_greeted:
+            return []
+        self._has_greeted = True
+        return self._encode(extension.Greeting())
+
+    def tell_claims(self, claims: Mapping[int, bytes]) -> list[bytes]:
+        """Tell the hashes of what we hold, as far as they are news: the first 16 bytes of each SHA-256.
+
+        The first time something is said in any case, since the other side may wait for it.
+        """
+        if self.is_violated or not self.is_greeted:
+            return []
+        kept = sorted(claims)[-CLAIMS_MAX:]
+        self._statistics.claims_not_told += len(claims) - len(kept)
+        news = [number for number in kept if self._told_claims.get(number) != claims[number]]
+        self._told_claims = {number: claims[number] for number in kept}
+        messages: list[bytes] = [] if self._has_told_claims or news else self._encode(extension.Hashes((), ()))
+        self._has_told_claims = True
+        for at in range(0, len(news), extension.HASHES_MAX):
+            numbers = tuple(news[at : at + extension.HASHES_MAX])
+            messages += self._encode(extension.Hashes(numbers, tuple(claims[number] for number in numbers)))
+        return messages
+
+    def tell_state(self, state: str) -> list[bytes]:
+        """Tell whether a request would be served now, if that has changed: free, busy or choked."""
+        if self.is_violated or not self.is_greeted or state == self._told_state:
+            return []
+        self._told_state = state
+        return self._encode(extension.UploadState(STATES.index(state)))
+
     def request(
-        self, number: int, first_byte: int, request_id: int, now_us: int, *, expected_bytes: int | None = None
+        self,
+        number: int,
+        first_byte: int,
+        request_id: int,
+        now_us: int,
+        *,
+        expected_bytes: int | None = None,
+        end_byte: int | None = None,
     ) -> list[bytes]:
-        """Ask for a segment from `first_byte` on.
+        """Ask for a segment from `first_byte` on; up to `end_byte` of a peer of ours.
 
         `request_id` (0..999) is a proposal: the next one is taken while an answer
         to it may still be under way.  With `expected_bytes`, what is missing from
         `first_byte` on, an answer of another size is a violation.  PeerMisuse
-        while another request is out.
+        while another request is out, and for a range asked of somebody else's peer.
         """
         if self.is_downloading:
             raise PeerMisuse(f"segment {self._number} is being asked for; one at a time: wait, or cancel_request()")
+        if end_byte is not None and (end_byte <= first_byte or not self.is_greeted):
+            raise PeerMisuse(f"bytes {first_byte} to {end_byte} of segment {number}: none, or none of our peers")
         if self.is_violated:
             return []
         used = {cancelled for _, cancelled in self._cancelled}
         request_id %= REQUEST_IDS
         while request_id in used:
             request_id = (request_id + 1) % REQUEST_IDS
-        messages = self._encode(wire.Request(number, request_id, first_byte))
+        messages = self._encode(wire.Request(number, request_id, first_byte, end_byte))
         self._state = _Download.REQUESTED
         self._number, self._request_id, self._expected = number, request_id, expected_bytes
+        self._range = None if end_byte is None else (first_byte, end_byte)
         return messages
 
     def cancel_request(self) -> list[bytes]:
@@ -240,13 +265,18 @@ class PeerProtocol:
         self._state = _Download.IDLE
         return self._encode(wire.Cancel(self._number, self._request_id))
 
-    def begin_upload(self, request: UploadRequested, byte_count: int) -> list[bytes]:
-        """Say that `byte_count` bytes follow: all from the requested byte on."""
+    def begin_upload(self, request: UploadRequested, byte_count: int, *, total_bytes: int | None = None) -> list[bytes]:
+        """Say that `byte_count` bytes follow: all from the requested byte on, or the range.
+
+        `total_bytes` of the segment are to be told to who asked for a range; others are not told.
+        """
         if not self.is_wanted(request):
             return []
         if self._upload_remaining is not None:
             raise PeerMisuse(f"the upload of segment {request.number} has begun already")
-        messages = self._encode(wire.DataFollows(request.number, byte_count, request.request_id))
+        if request.end_byte is None:
+            total_bytes = None
+        messages = self._encode(wire.DataFollows(request.number, byte_count, request.request_id, total_bytes))
         self._upload_remaining = byte_count
         return messages
 
@@ -273,14 +303,18 @@ class PeerProtocol:
         self._upload = self._upload_remaining = None
         return self._encode(wire.DataDone(request.number, request.request_id))
 
-    def refuse_upload(self, request: UploadRequested) -> list[bytes]:
-        """Say that we do not give it.  PeerMisuse once the upload has begun: then only closing is left."""
+    def refuse_upload(self, request: UploadRequested, reason: str = "absent") -> list[bytes]:
+        """Say that we do not give it, and to a peer of ours why.
+
+        PeerMisuse once the upload has begun: then only closing is left.
+        """
         if not self.is_wanted(request):
             return []
         if self._upload_remaining is not None:
             raise PeerMisuse(f"the upload of segment {request.number} has begun; end it, or close the channel")
         self._upload = None
-        return self._encode(wire.Absent(request.number, request.request_id))
+        why = extension.Refusal.number(reason) if self.is_greeted else 0
+        return self._encode(wire.Absent(request.number, request.request_id, why))
 
     def is_wanted(self, request: UploadRequested) -> bool:
         """Whether this very request still counts.  A later one with equal values is another."""
@@ -321,7 +355,15 @@ class PeerProtocol:
                 return self._data_done(said)
             case wire.Absent():
                 return self._absent(said)
-            case wire.UnknownCommand():
+            case extension.Greeting(version) if version and not self.is_greeted:
+                self._decoder.is_greeted = True
+                return [Greeted(min(version, extension.VERSION))]
+            case extension.Hashes(numbers, claims):
+                self._pause(self._announcements.take(now_us, 1 + len(numbers) // _IDS_PER_COUNT))
+                return [ClaimsHeard(dict(zip(numbers, claims, strict=True)))]
+            case extension.UploadState(state) if state < len(STATES):
+                return self._state_told(STATES[state], now_us)
+            case wire.UnknownCommand() | extension.Greeting() | extension.UploadState():
                 self._statistics.unknown_commands += 1
                 return []
 
@@ -329,10 +371,17 @@ class PeerProtocol:
         events: list[PeerEvent] = []
         if self._upload is not None:
             events.append(UploadCancelled(self._upload.request_id))
-        self._upload = UploadRequested(said.number, said.first_byte, said.request_id)
+        self._upload = UploadRequested(said.number, said.first_byte, said.request_id, said.end_byte)
         self._upload_remaining = None
         events.append(self._upload)
         return events
+
+    def _state_told(self, state: str, now_us: int) -> list[PeerEvent]:
+        self._pause(self._announcements.take(now_us))
+        if state == self._heard_state:
+            return []
+        self._heard_state = state
+        return [UploadStateHeard(state)]
 
     def _upload_cancelled(self, said: wire.Cancel) -> list[PeerEvent]:
         if self._upload is None or self._upload.request_id != said.request_id:
@@ -342,9 +391,10 @@ class PeerProtocol:
         return [UploadCancelled(said.request_id)]
 
     def _data_follows(self, said: wire.DataFollows) -> list[PeerEvent]:
-        if said.byte_count > self.limits.segment_bytes_max:
+        most_bytes = max(said.byte_count, said.total_bytes or 0)
+        if most_bytes > self.limits.segment_bytes_max:
             limit = self.limits.segment_bytes_max
-            return self._violate("size", f"{said.byte_count} bytes of segment {said.number}; the limit is {limit}")
+            return self._violate("size", f"{most_bytes} bytes of segment {said.number}; the limit is {limit}")
         if self._state is _Download.RECEIVING:
             return self._violate("unexpected_data", f"segment {said.number} began inside segment {self._number}")
         if not self._is_current(said):
@@ -352,13 +402,19 @@ class PeerProtocol:
                 return self._violate("unexpected_data", f"segment {said.number} was not asked for")
             self._late_remaining = said.byte_count
             return []
-        if self._expected is not None and said.byte_count != self._expected:
-            detail = f"{said.byte_count} bytes of segment {said.number} where {self._expected} are missing"
+        expected = self._expected
+        if self._range is not None:
+            first_byte, end_byte = self._range
+            if said.total_bytes is None:
+                return self._violate("size", f"a range of segment {said.number}, and not how long all of it is")
+            expected = min(end_byte, said.total_bytes) - first_byte
+        if expected is not None and said.byte_count != expected:
+            detail = f"{said.byte_count} bytes of segment {said.number} where {expected} are missing"
             return self._violate("size", detail)
         self._state = _Download.RECEIVING
         self._remaining = said.byte_count
         self._late_remaining = 0
-        return [DataStarted(said.number, said.byte_count)]
+        return [DataStarted(said.number, said.byte_count, None if self._range is None else said.total_bytes)]
 
     def _media(self, data: bytes) -> list[PeerEvent]:
         if self._state is _Download.RECEIVING:
@@ -385,7 +441,7 @@ class PeerProtocol:
         if not self._is_current(said):
             return self._late_answer(said)
         self._state = _Download.IDLE
-        return [Absent(self._number)]
+        return [Absent(self._number, extension.Refusal.word(said.why))]
 
     def _late_answer(self, said: wire.DataDone | wire.Absent) -> list[PeerEvent]:
         """The last word on a cancelled request; anything else is a violation."""
@@ -423,7 +479,7 @@ class PeerProtocol:
 
     def _announceable(self, ids: Iterable[int]) -> tuple[int, ...]:
         wanted = sorted(set(ids))
-        groups = wire.group_ids(wanted[-self.limits.wire.ids_max :])[-wire.GROUPS_MAX :]
+        groups = group_ids(wanted[-self.limits.wire.ids_max :])[-GROUPS_MAX:]
         kept = tuple(common | low for common, lows in groups for low in lows)
         self._statistics.ids_not_announced += len(wanted) - len(kept)
         return kept

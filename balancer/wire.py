@@ -13,19 +13,25 @@ A message on the channel is either a piece of a command or media:
 There is no escape: media that begins with one of the words and ends with one
 would be read as a command.  `split_media` therefore cuts elsewhere.
 
-A body is a command code and fields (a name, then a typed value).  Fields that a
-command does not know are skipped, codes nobody knows become UnknownCommand, and
-everything else that is not as described raises WireError and nothing else.
-Every length is limited before anything is allocated for it.
+A body is a command code and fields (a name, then a typed value: wire_values.py).
+Fields that a command does not know are skipped, codes nobody knows become
+UnknownCommand, and everything else that is not as described raises WireError and
+nothing else.  Every length is limited before anything is allocated for it.
+
+What only our own peers say is in extension.py.  The Decoder passes over it until
+`is_greeted` is set, but for the greeting itself.
 
 What is sent and what is meant (which transfer, how many bytes) is peer.py's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import msgspec
+
+from .extension import CODES, ExtensionCommand, Greeting, Hashes, UploadState, decode_extension, encode_extension
+from .wire_values import WireError, WireLimits, encode_ids, encode_integer, fields_of
 
 __all__ = [
     "Absent",
@@ -42,34 +48,14 @@ __all__ = [
     "WireError",
     "WireLimits",
     "encode",
-    "group_ids",
     "split_media",
 ]
 
-INTEGER_MAX = 2**53 - 1  # what an ECMAScript number holds exactly; the other side has no more
 PIECE_BYTES_MAX = 65535  # what the package sends at most; every WebRTC stack takes it
-GROUPS_MAX = 255  # the number of groups is one byte
-GROUP_IDS_MAX = 255  # a group may hold 256, but its length is then written 0, which the package cannot read
 
 _STARTS = (b"cstr", b"dstr")
 _ENDS = (b"cend", b"dend")
 _FRAME_BYTES = 8
-
-
-class WireError(Exception):
-    """A message is not what the protocol allows.  `reason` is a stable short word for counters."""
-
-    def __init__(self, message: str, *, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-class WireLimits(msgspec.Struct, frozen=True):
-    """How much of a peer's message is believed."""
-
-    message_bytes_max: int = 256 * 1024  # the largest message that WebRTC stacks exchange
-    command_bytes_max: int = 64 * 1024  # joined: 60,000 ids in one announcement
-    ids_max: int = 16 * 1024  # of one list: 36 hours in segments of 8 s
 
 
 class Announcement(msgspec.Struct, frozen=True, tag=True):
@@ -80,19 +66,24 @@ class Announcement(msgspec.Struct, frozen=True, tag=True):
 
 
 class Request(msgspec.Struct, frozen=True, tag=True):
-    """Please send segment `number` from `first_byte` on."""
+    """Please send segment `number` from `first_byte` on, to its end or (extension) up to `end_byte`."""
 
     number: int
     request_id: int
     first_byte: int = 0
+    end_byte: int | None = None
 
 
 class DataFollows(msgspec.Struct, frozen=True, tag=True):
-    """`byte_count` bytes of media come next: all that is missing from the requested byte on."""
+    """`byte_count` bytes of media come next: all that is missing from the requested byte on, or the range.
+
+    `total_bytes` (extension) is what the whole segment has.
+    """
 
     number: int
     byte_count: int
     request_id: int
+    total_bytes: int | None = None
 
 
 class DataDone(msgspec.Struct, frozen=True, tag=True):
@@ -103,10 +94,11 @@ class DataDone(msgspec.Struct, frozen=True, tag=True):
 
 
 class Absent(msgspec.Struct, frozen=True, tag=True):
-    """The sender does not have, or does not give, what was requested."""
+    """The sender does not have, or does not give, what was requested; `why` (extension) is a number of Refusal."""
 
     number: int
     request_id: int
+    why: int = 0
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
@@ -128,7 +120,7 @@ class Media(msgspec.Struct, frozen=True, tag=True):
     data: bytes
 
 
-Command = Announcement | Request | DataFollows | DataDone | Absent | Cancel
+Command = Announcement | Request | DataFollows | DataDone | Absent | Cancel | ExtensionCommand
 Message = Command | UnknownCommand | Media
 
 # Code, class, and the fields in the order they are sent: name, attribute.  Announcements have lists, and stand apart.
@@ -141,6 +133,9 @@ _FIELDS: dict[int, tuple[type[Request | DataFollows | DataDone | Absent | Cancel
     5: (Cancel, {ord("i"): "number", ord("r"): "request_id"}),
 }
 _CODES = {command: code for code, (command, _) in _FIELDS.items()}
+# What our own peers say besides in those commands.  No name is `c`: the package would take it for the code.
+_FIELDS_BESIDES = {1: {ord("e"): "end_byte"}, 2: {ord("t"): "total_bytes"}, 4: {ord("w"): "why"}}
+_LEFT_OUT = {"first_byte": 0, "end_byte": None, "total_bytes": None, "why": 0}  # when it has this value
 
 
 # --- writing ---------------------------------------------------------------
@@ -185,55 +180,23 @@ def split_media(data: bytes, *, piece_bytes_max: int = PIECE_BYTES_MAX) -> Itera
         yield piece
 
 
-def group_ids(ids: Iterable[int]) -> list[tuple[int, bytes]]:
-    """Ids as they are written: (common part, low bytes) groups, in order of first appearance, at most 255 ids each."""
-    open_groups: dict[int, bytearray] = {}
-    groups: list[tuple[int, bytearray]] = []
-    for number in ids:
-        if not 0 <= number <= INTEGER_MAX:
-            raise ValueError(f"segment id {number} is outside 0..2**53 - 1")
-        common = number & ~0xFF
-        group = open_groups.get(common)
-        if group is None or len(group) == GROUP_IDS_MAX:
-            group = open_groups[common] = bytearray()
-            groups.append((common, group))
-        group.append(number & 0xFF)
-    return [(common, bytes(low)) for common, low in groups]
-
-
-def encode_integer(value: int) -> bytes:
-    """A type byte with the byte count, then sign and magnitude, big endian; 128 is 02 00 80."""
-    if abs(value) > INTEGER_MAX:
-        raise ValueError(f"{value} is outside what the other side can read exactly (2**53 - 1)")
-    count = abs(value).bit_length() // 8 + 1  # one bit more than the magnitude, for the sign
-    raw = bytearray(abs(value).to_bytes(count, "big"))
-    if value < 0:
-        raw[0] |= 0x80
-    return bytes((count,)) + bytes(raw)
-
-
-def encode_ids(ids: Iterable[int]) -> bytes:
-    groups = group_ids(ids)
-    if len(groups) > GROUPS_MAX:
-        raise ValueError(f"the ids need {len(groups)} groups and a list has room for {GROUPS_MAX}; announce fewer")
-    written = [encode_integer(common | len(low)) + low for common, low in groups]
-    return bytes((0x10, len(groups))) + b"".join(written)
-
-
 def _encode_body(command: Command) -> bytes:
     if isinstance(command, Announcement):
         held = b"l" + encode_ids(command.held) if command.held else b""
         fetching = b"p" + encode_ids(command.fetching) if command.fetching else b""
         return bytes((_ANNOUNCEMENT_CODE,)) + held + fetching
+    if isinstance(command, Greeting | Hashes | UploadState):
+        return encode_extension(command)
     code = _CODES[type(command)]
     body = bytearray((code,))
-    for name, attribute in _FIELDS[code][1].items():
-        value: int = getattr(command, attribute)
-        if value < 0:
+    for name, attribute in (_FIELDS[code][1] | _FIELDS_BESIDES.get(code, {})).items():
+        value: int | None = getattr(command, attribute)
+        if attribute in _LEFT_OUT and value == _LEFT_OUT[attribute]:
+            continue
+        if value is None or value < 0:
             raise ValueError(f"{attribute} is {value}; the protocol has no negative ones")
-        if value or attribute != "first_byte":
-            body.append(name)
-            body += encode_integer(value)
+        body.append(name)
+        body += encode_integer(value)
     return bytes(body)
 
 
@@ -246,11 +209,12 @@ class Decoder:
     After a WireError the stream has no meaning any more: close the channel.
     """
 
-    __slots__ = ("_joined", "_limits")
+    __slots__ = ("_joined", "_limits", "is_greeted")
 
     def __init__(self, limits: WireLimits | None = None) -> None:
         self._limits = limits or WireLimits()
         self._joined: bytearray | None = None  # bodies so far of a command in several pieces
+        self.is_greeted = False  # by a peer of ours: what the extension says has its meaning
 
     def receive(self, message: bytes) -> Message | None:
         """What a channel message says; None for a piece of a command that is not complete.
@@ -265,7 +229,7 @@ class Decoder:
                 raise WireError("empty message", reason="empty")
             return Media(message)
         body = self._join(message)
-        return None if body is None else decode_command(body, self._limits)
+        return None if body is None else decode_command(body, self._limits, is_greeted=self.is_greeted)
 
     def _join(self, message: bytes) -> bytes | None:
         begins, ends = message.startswith(b"c"), message.endswith(b"cend")
@@ -292,99 +256,40 @@ class Decoder:
         return joined
 
 
-def decode_command(body: bytes, limits: WireLimits) -> Command | UnknownCommand:
+def decode_command(body: bytes, limits: WireLimits, *, is_greeted: bool = False) -> Command | UnknownCommand:
     """Read one joined body."""
     if not body:
         raise WireError("a command without a code", reason="truncated")
     code = body[0]
     if code == _ANNOUNCEMENT_CODE:
         lists: dict[int, tuple[int, ...]] = dict.fromkeys(b"lp", ())
-        for name, value in _fields(body, limits):
+        for name, value in fields_of(body, limits):
             if name in lists:
                 if not isinstance(value, tuple):
                     raise WireError(f"field {chr(name)} is not a list of ids", reason="wrong_type")
                 lists[name] = value
         return Announcement(lists[ord("l")], lists[ord("p")])
+    if code in CODES:
+        return decode_extension(body, limits, is_greeted=is_greeted) or UnknownCommand(code)
     if code not in _FIELDS:
         return UnknownCommand(code)
     command, names = _FIELDS[code]
+    if is_greeted:
+        names = names | _FIELDS_BESIDES.get(code, {})
     values: dict[str, int] = {}
-    for name, value in _fields(body, limits):
+    for name, value in fields_of(body, limits):
         attribute = names.get(name)
         if attribute is None:
             continue
         if not isinstance(value, int) or value < 0:
             raise WireError(f"field {chr(name)} of {command.__name__} is {value!r:.40}", reason="wrong_type")
         values[attribute] = value
-    missing = [attribute for attribute in names.values() if attribute not in values and attribute != "first_byte"]
+    missing = [attribute for attribute in names.values() if attribute not in values and attribute not in _LEFT_OUT]
     if missing:
         raise WireError(f"{command.__name__} without {', '.join(missing)}", reason="missing_field")
     return command(**values)
 
 
-_Value = int | tuple[int, ...] | bytes
-
-
 def _is_command_piece(message: bytes) -> bool:
     # The two words cannot overlap, so a message shorter than both is never one.
     return message.startswith(_STARTS) and message.endswith(_ENDS) and len(message) >= _FRAME_BYTES
-
-
-def _fields(body: bytes, limits: WireLimits) -> Iterator[tuple[int, _Value]]:
-    seen = set()
-    at = 1
-    while at < len(body):
-        name = body[at]
-        if name in seen:
-            raise WireError(f"field {name:#04x} twice", reason="duplicate_field")
-        seen.add(name)
-        value, at = decode_value(body, at + 1, limits)
-        yield name, value
-
-
-def decode_value(body: bytes, at: int, limits: WireLimits) -> tuple[_Value, int]:
-    """The typed value at `at`, and the offset behind it.  Strings stay bytes: no command has one."""
-    head = _take(body, at, 1)[0]
-    kind, low = head >> 4, head & 0x0F
-    if kind == 0:
-        return _decode_integer(body, at)
-    if kind == 1 and low == 0:
-        return _decode_ids(body, at + 1, limits)
-    if kind == 2:
-        length = low << 8 | _take(body, at + 1, 1)[0]
-        return _take(body, at + 2, length), at + 2 + length
-    raise WireError(f"a value of unknown type {head:#04x}", reason="unknown_type")
-
-
-def _decode_integer(body: bytes, at: int) -> tuple[int, int]:
-    count = _take(body, at, 1)[0]
-    if not 1 <= count <= 8:
-        raise WireError(f"an integer with head {count:#04x}", reason="bad_integer")
-    raw = _take(body, at + 1, count)
-    magnitude = int.from_bytes(raw, "big") & ~(0x80 << 8 * (count - 1))
-    if magnitude > INTEGER_MAX:
-        raise WireError(f"the integer {magnitude} is above 2**53 - 1", reason="bad_integer")
-    return (-magnitude if raw[0] & 0x80 else magnitude), at + 1 + count
-
-
-def _decode_ids(body: bytes, at: int, limits: WireLimits) -> tuple[tuple[int, ...], int]:
-    groups = _take(body, at, 1)[0]
-    at += 1
-    ids: list[int] = []
-    for _ in range(groups):
-        head, at = _decode_integer(body, at)
-        if head < 0:
-            raise WireError(f"a group of ids with head {head}", reason="bad_integer")
-        common = head & ~0xFF
-        length = head & 0xFF or 256  # 2.3.1 writes a full group's length as 0, and groups are never empty
-        if len(ids) + length > limits.ids_max:
-            raise WireError(f"a list of more than {limits.ids_max} ids", reason="too_many_ids")
-        ids += [common | low for low in _take(body, at, length)]
-        at += length
-    return tuple(ids), at
-
-
-def _take(body: bytes, at: int, count: int) -> bytes:
-    if at + count > len(body):
-        raise WireError(f"{count} bytes wanted at {at} of a command of {len(body)}", reason="truncated")
-    return body[at : at + count]

@@ -11,7 +11,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shoal.balancer.wire import (
-    INTEGER_MAX,
     Absent,
     Announcement,
     Cancel,
@@ -25,12 +24,10 @@ from shoal.balancer.wire import (
     UnknownCommand,
     WireError,
     WireLimits,
-    decode_value,
     encode,
-    encode_ids,
-    encode_integer,
     split_media,
 )
+from shoal.balancer.wire_values import INTEGER_MAX, decode_value, encode_ids, encode_integer
 
 DATA = Path(__file__).parents[1] / "data" / "p2pml"
 VECTORS = json.loads((DATA / "serialization_vectors.json").read_text("utf-8"))
