@@ -226,7 +226,7 @@ async def open_session(
             url=options.url,
             primary_url=_folder(options.url),
             cdns=cdns,
-            config=options.config,
+            config=_with_upload_cap(options),
             fetcher=transports.fetcher,
             hasher=transports.hasher,
             connector=transports.connector,
@@ -261,6 +261,14 @@ async def open_session(
             yield StreamSession(ref, system, options)
         finally:
             await _stop(ref)
+
+
+def _with_upload_cap(options: SessionOptions) -> BalancerConfig:
+    """The line's cap, which the connector keeps, is the balancer's too: it cuts what it uploads by it."""
+    config, cap = options.config, options.peers.upload_bytes_per_s
+    if cap is None or (config.upload_bytes_per_s is not None and config.upload_bytes_per_s <= cap):
+        return config
+    return msgspec.structs.replace(config, upload_bytes_per_s=cap)
 
 
 @contextlib.contextmanager

@@ -62,6 +62,10 @@ class Choking:
     def end(self, peer: str) -> None:
         self._running.pop(peer, None)
 
+    def running_count(self, *, besides: str | None = None) -> int:
+        """How many are served now, but for one."""
+        return len(self._running) - (besides in self._running)
+
     def rides_free(self, peer: str) -> bool:
         account = self._accounts.get(peer)
         return account is None or account.rides_free

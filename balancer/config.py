@@ -28,8 +28,7 @@ Time = Annotated[int, msgspec.Meta(ge=1_000, le=3_600_000_000)]  # a millisecond
 Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 34)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 Some = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
-# No less: a piece of 64 KiB that takes longer than half a second counts as silence to those who wait for it.
-UploadRate = Annotated[int, msgspec.Meta(ge=128 * _KIB, le=1 << 34)]
+UploadRate = Annotated[int, msgspec.Meta(ge=8_000, le=1 << 34)]  # below, one packet takes a sixth of a second
 Risk = Annotated[float, msgspec.Meta(ge=0.000_001, le=0.5)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 AuditShare = Annotated[float, msgspec.Meta(ge=0.0, le=SHARE_MAX)]
@@ -113,6 +112,7 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     choke_wait_us_max: Time = 10 * _S  # a piece to who only takes waits so long for others: nobody waits for ever
     peer_cooldown_us: Time = 5 * _S  # after a failure or a stall; doubles with each in a row
     peer_cooldown_us_max: Time = 60 * _S
+    peer_busy_us: Time = 2 * _S  # one that says it is busy is asked again after this, unless it says that it is free
     peer_send_limit_us: Time = 10 * _S  # for one message: 64 KiB on a line of 52 kbit/s; who takes longer reads nothing
     ban_records_max: Some = 4096  # ids and certificates remembered; the oldest are forgotten
     address_offenders_max: Some = 3  # distinct certificates banned at one public address before the address is

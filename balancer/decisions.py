@@ -105,7 +105,8 @@ class Decisions:
         self._book.later(now_us + self._book.config.check_interval_us, now_us)
         if transfer.bytes_per_s is None or now_us - transfer.first_byte_us < _PROJECTION_US_MIN:
             return
-        needed_us = int(self._book.size_bytes(want) * 1_000_000 / max(1.0, transfer.bytes_per_s))
+        missing_bytes = max(0, self._book.size_bytes(want) - transfer.ahead_bytes)
+        needed_us = int(missing_bytes * 1_000_000 / max(1.0, transfer.bytes_per_s))
         if now_us + needed_us <= target_us:
             self._overtake(transfer, want, needed_us, now_us)
             return
@@ -189,7 +190,7 @@ class Decisions:
             if not transfer.is_peer:
                 self._book.cdns[transfer.label].circuit.failed(now_us)
         if transfer.is_peer:
-            self._book.peers[transfer.label.removeprefix("peer:")].failed(now_us, self._book.config)
+            self._book.peers_of(transfer)[0].failed(now_us, self._book.config)
         self._book.want_again(want)
         if to is not None and want.phase is Phase.WANTED:
             self._book.start(want, to, "failover", now_us)
@@ -218,7 +219,7 @@ class Decisions:
         )
         if choice.source is not None:
             why = "failover" if want.fails_over else choice.why
-            self._book.start(want, choice.source, why, now_us)
+            self._book.start(want, choice.source, why, now_us, beside=choice.beside)
         elif choice.again_us is not None and self._is_stuck_between_versions(want):
             self._give_up(want, f"what came cannot be continued elsewhere; ask again: {want.failures()}")
         elif choice.again_us is not None:
@@ -239,26 +240,28 @@ class Decisions:
         until_us = min(deadline_us - lead_us, want.urgent_since_us + self._book.config.hold_us_max)
         if now_us >= until_us:
             return False
-        peer = self._prefetch_peer(want, timeline, size_bytes, slack_us, now_us)
-        if peer is not None:
-            self._book.start(want, peer, "failover" if want.fails_over else "offload", now_us)
+        peers = self._prefetch_peers(want, timeline, size_bytes, slack_us, now_us)
+        if peers:
+            why = "failover" if want.fails_over else "offload"
+            self._book.start(want, peers[0], why, now_us, beside=peers[1:])
         else:
             self._book.later(until_us, now_us)
         return True
 
-    def _prefetch_peer(
+    def _prefetch_peers(
         self, want: Want, timeline: Timeline, size_bytes: int, slack_us: int | None, now_us: int
-    ) -> Peer | None:
+    ) -> tuple[Peer, ...]:
+        """One that will be in time, or several of ours that will be together; none if nobody will."""
         if not self._book.availability.holder_count(want.key.rendition, want.key.number):
-            return None
-        return self._select.prefetch_peer(
-            want,
-            timeline,
-            size_bytes,
-            now_us=now_us,
-            slack_us=slack_us,
-            safe_us=self._safe_us(size_bytes, now_us),
-        )
+            return ()
+        safe_us = self._safe_us(size_bytes, now_us)
+        peer = self._select.prefetch_peer(want, timeline, size_bytes, now_us=now_us, slack_us=slack_us, safe_us=safe_us)
+        if peer is not None:
+            return (peer,)
+        if slack_us is None or want.suspects:
+            return ()
+        limit_us = slack_us - min(self._book.config.peer_margin_us, safe_us)
+        return self._select.together(want, timeline, size_bytes, limit_us, now_us)
 
     def _safe_us(self, size_bytes: int, now_us: int) -> int:
         """How long before a deadline a CDN must be asked for so much, so that a second try is still in time."""
@@ -311,10 +314,13 @@ class Decisions:
             if timeline.is_left and self._is_busy_with(ahead, now_us):
                 continue
             if peer_room > 0:
-                peer = self._prefetch_peer(want, timeline, ahead.size_bytes, slack_us, now_us)
-                if peer is not None and self._surplus.has_room(deadline_us, peer.estimate.bytes_per_s, now_us):
+                peers = self._prefetch_peers(want, timeline, ahead.size_bytes, slack_us, now_us)
+                rates = [peer.estimate.bytes_per_s for peer in peers]
+                rate = None if None in rates else total(r or 0.0 for r in rates)
+                if peers and self._surplus.has_room(deadline_us, rate, now_us):
                     peer_room -= 1
-                    self._book.start(want, peer, "failover" if want.fails_over else "prefetch", now_us)
+                    why = "failover" if want.fails_over else "prefetch"
+                    self._book.start(want, peers[0], why, now_us, beside=peers[1:])
                     continue
             if slack_us is None or deadline_us is None:
                 continue

@@ -35,9 +35,13 @@ __all__ = [
     "Event",
     "FetchFromCdn",
     "GiveUp",
+    "PartEnded",
+    "PartFailed",
     "PeerAnnounced",
+    "PeerGreeted",
     "PeerJoined",
     "PeerLeft",
+    "PeerUploadState",
     "RequestFromPeer",
     "ResourceCompleted",
     "ResourceDropped",
@@ -111,6 +115,19 @@ class PeerAnnounced(msgspec.Struct, frozen=True, tag=True):
     fetching: frozenset[int]
 
 
+class PeerGreeted(msgspec.Struct, frozen=True, tag=True):
+    """It is a peer of ours: it may be asked for a range, and says why it refuses (extension.py)."""
+
+    peer: str
+
+
+class PeerUploadState(msgspec.Struct, frozen=True, tag=True):
+    """Whether it would serve a request now, in its own words: free, busy or choked."""
+
+    peer: str
+    state: str
+
+
 class PeerLeft(msgspec.Struct, frozen=True, tag=True):
     """The channel is gone.  Its transfers have failed already, each by its own event."""
 
@@ -129,6 +146,7 @@ class TransferStarted(msgspec.Struct, frozen=True, tag=True):
 class TransferProgressed(msgspec.Struct, frozen=True, tag=True):
     transfer: int
     byte_count: int  # new bytes, following those before
+    came_bytes: int | None = None  # that came now, where several peers send and some of it waits for what is before it
 
 
 class TransferEnded(msgspec.Struct, frozen=True, tag=True):
@@ -141,9 +159,26 @@ class TransferFailed(msgspec.Struct, frozen=True, tag=True):
     """The source will send no more of it.  Bytes that came before stay."""
 
     transfer: int
-    reason: str  # a `reason` of transports/errors.py, or of the peer protocol (absent, closed, protocol)
+    reason: str  # a `reason` of transports/errors.py, or of the peer protocol (absent, busy, choked, range, closed)
     status: int | None = None
     retry_after_us: int | None = None
+
+
+class PartEnded(msgspec.Struct, frozen=True, tag=True):
+    """One of several peers that bring a transfer has sent the range that it was asked for."""
+
+    transfer: int
+    peer: str
+    byte_count: int
+    duration_us: int  # since it was asked
+
+
+class PartFailed(msgspec.Struct, frozen=True, tag=True):
+    """One of several peers takes no part any more; the others go on.  The last one's failure is the transfer's."""
+
+    transfer: int
+    peer: str
+    reason: str  # as in TransferFailed
 
 
 class SourceBlamed(msgspec.Struct, frozen=True, tag=True):
@@ -210,11 +245,15 @@ Event = (
     | SwarmJoined
     | PeerJoined
     | PeerAnnounced
+    | PeerGreeted
+    | PeerUploadState
     | PeerLeft
     | TransferStarted
     | TransferProgressed
     | TransferEnded
     | TransferFailed
+    | PartEnded
+    | PartFailed
     | SourceBlamed
     | BytesDiscarded
     | AuditDue
@@ -239,11 +278,14 @@ class FetchFromCdn(msgspec.Struct, frozen=True, tag=True):
 
 
 class RequestFromPeer(msgspec.Struct, frozen=True, tag=True):
+    """Ask `peer` for `key` from `first_byte` on; with `beside`, ask those too, each for ranges of it."""
+
     transfer: int
     peer: str
     key: ResourceKey
     first_byte: int
     why: str
+    beside: tuple[str, ...] = ()  # peers that were PeerGreeted, as `peer` was
 
 
 class CancelTransfer(msgspec.Struct, frozen=True, tag=True):

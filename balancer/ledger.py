@@ -12,9 +12,19 @@ from .availability import Availability
 from .bandwidth import Estimate
 from .cdn_choice import Cdn
 from .config import BalancerConfig
-from .events import Action, CancelTransfer, DropPartial, FetchFromCdn, RequestFromPeer
+from .events import (
+    Action,
+    CancelTransfer,
+    DropPartial,
+    FetchFromCdn,
+    PartEnded,
+    PartFailed,
+    PeerGreeted,
+    PeerUploadState,
+    RequestFromPeer,
+)
 from .line import Line
-from .model import Kind, ResourceKey, Segment
+from .model import Kind, ResourceKey, Segment, SourceKind, source_label
 from .peer_choice import Peer
 from .report import SourceState
 from .reputation import Reputation
@@ -22,7 +32,9 @@ from .spread import Spread
 from .transfers import Phase, Transfer, Want
 from .windows import Timeline
 
-__all__ = ["Ledger"]
+__all__ = ["NOT_NOW", "Ledger"]
+
+NOT_NOW = {"busy", "choked"}  # what a peer says that may give it a little later
 
 _WAKE_US_MIN = 1_000  # after now: a limit that is due and could not be acted on must not spin
 _PAST_PEERS_MAX = 256  # left or banned ones that the report still shows
@@ -66,10 +78,10 @@ class Ledger:
         if succeeded:
             estimate.took(now_us - transfer.started_us, transfer.expected_us)
         if transfer.is_peer:
-            peer = self.peers[transfer.label.removeprefix("peer:")]
-            peer.transfer = None
-            if succeeded:
-                peer.succeeded()
+            for peer in self.peers_of(transfer):
+                peer.transfer = None
+                if succeeded:
+                    peer.succeeded()
         else:
             cdn = self.cdns[transfer.label]
             cdn.running_count -= 1
@@ -109,7 +121,57 @@ class Ledger:
         for peer in self.peers.values():
             peer.unverified.pop(want.key, None)
 
-    def start(self, want: Want, source: Cdn | Peer, why: str, now_us: int) -> None:
+    def peers_of(self, transfer: Transfer) -> list[Peer]:
+        """Who sends it; several only where each was asked for ranges."""
+        return [self.peers[name] for name in (transfer.label.removeprefix("peer:"), *transfer.beside)]
+
+    def peer_said(self, event: PeerGreeted | PeerUploadState, now_us: int) -> None:
+        peer = self.peers.get(event.peer)
+        match event:
+            case _ if peer is None:
+                pass
+            case PeerGreeted():
+                peer.is_greeted = True
+            case PeerUploadState(_, "free"):
+                peer.busy_until_us = 0
+            case PeerUploadState():
+                peer.was_busy(now_us, self.config)
+
+    def part_ended(self, event: PartEnded, now_us: int) -> None:
+        peer = self.peers.get(event.peer)
+        if peer is not None and event.duration_us > 0:
+            peer.estimate.sample(event.duration_us, event.byte_count, now_us)
+            peer.estimate.succeeded(now_us)
+
+    def part_failed(self, event: PartFailed, now_us: int) -> None:
+        """One of several peers sends no more of a transfer."""
+        transfer = self.transfers.get(event.transfer)
+        peers = [] if transfer is None else self.peers_of(transfer)
+        others = tuple(peer.name for peer in peers if peer.name != event.peer)
+        if transfer is None or not others or len(others) == len(peers):
+            return
+        transfer.label, transfer.beside = source_label(SourceKind.PEER, others[0]), others[1:]
+        peer = self.peers[event.peer]
+        peer.transfer = None
+        if event.reason not in NOT_NOW:
+            want = self.wants[transfer.key]
+            want.mark(peer.label).failed(event.reason, now_us, self.config)
+            peer.estimate.failed(now_us, event.reason)
+        self.peer_failed(peer, self.wants[transfer.key], event.reason, now_us)
+
+    def peer_failed(self, peer: Peer, want: Want, reason: str, now_us: int) -> None:
+        """It did not give what it was asked for: how soon it is asked again, and for what."""
+        if reason in NOT_NOW:
+            peer.was_busy(now_us, self.config)
+        elif reason == "absent":
+            want.mark(peer.label).never = True
+            self.availability.lacks(peer.name, want.key.number)
+            peer.refused(now_us, self.config)
+        else:
+            peer.failed(now_us, self.config)
+
+    def start(self, want: Want, source: Cdn | Peer, why: str, now_us: int, *, beside: tuple[Peer, ...] = ()) -> None:
+        """Begin a transfer; with `beside` from all these peers at once, each of which takes ranges."""
         self.wants[want.key] = want
         self.transfer_count += 1
         number = self.transfer_count
@@ -123,6 +185,8 @@ class Ledger:
             first_byte_limit_us=first_byte_limit_us,
             stall_limit_us=stall_limit_us,
             expected_us=source.expected_us(self.size_bytes(want), now_us, self.config),
+            beside=tuple(peer.name for peer in beside),
+            estimate=self.estimate() if beside else None,
         )
         self.transfers[number] = transfer
         want.transfer = number
@@ -132,10 +196,12 @@ class Ledger:
         self.open[want.key] = None
         source.transfer_count += 1
         if isinstance(source, Peer):
-            source.transfer = number
-            source.last_used = number
-            source.unverified[want.key] = None
-            self.actions.append(RequestFromPeer(number, source.name, want.key, want.received_bytes, why))
+            for peer in (source, *beside):
+                peer.transfer = number
+                peer.last_used = number
+                peer.unverified[want.key] = None
+            request = RequestFromPeer(number, source.name, want.key, want.received_bytes, why, transfer.beside)
+            self.actions.append(request)
         else:
             source.running_count += 1
             if why == "explore":
@@ -199,6 +265,8 @@ class Ledger:
         )
 
     def estimate_of(self, transfer: Transfer) -> Estimate:
+        if transfer.estimate is not None:
+            return transfer.estimate
         if transfer.is_peer:
             return self.peers[transfer.label.removeprefix("peer:")].estimate
         return self.cdns[transfer.label].estimate

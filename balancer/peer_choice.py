@@ -38,6 +38,8 @@ class Peer:
         self.failures = 0  # in a row
         self.refusals = 0  # in a row: it did not give what it had announced
         self.cooldown_until_us = 0
+        self.is_greeted = False  # one of ours: it takes requests for ranges
+        self.busy_until_us = 0  # it says that it serves others now
         self.unverified: dict[ResourceKey, None] = {}  # asked of it and not verified yet
 
     def failed(self, now_us: int, config: BalancerConfig) -> None:
@@ -51,6 +53,10 @@ class Peer:
         if self.refusals >= _REFUSALS_MAX:
             self.failed(now_us, config)
 
+    def was_busy(self, now_us: int, config: BalancerConfig) -> None:
+        """It says so; asked again after a while all the same, since what it says next may be lost on it."""
+        self.busy_until_us = now_us + config.peer_busy_us
+
     def succeeded(self) -> None:
         self.failures = self.refusals = 0
 
@@ -61,7 +67,7 @@ class Peer:
 
     def is_ready(self, want: Want, now_us: int, *, on_probation: bool) -> bool:
         """On probation it is asked for the next only when all before was verified."""
-        if self.transfer is not None or self.cooldown_until_us > now_us:
+        if self.transfer is not None or self.cooldown_until_us > now_us or self.busy_until_us > now_us:
             return False
         if want.suspects or want.marks:
             mark = want.marks.get(self.label)

@@ -2,7 +2,8 @@
 
     policy.handle(event, now_us) -> actions      (events.py says what each means)
 
-It promises: at most one running transfer for one resource, and one for one peer;
+It promises: at most one running transfer for one resource, and one for one peer (several peers may bring ranges of
+one, where none of them would be in time alone);
 no peer is asked for what it did not announce, and no banned one for anything; each
 requested resource completes or is given up; the same events at the same times give
 the same actions.  Whoever runs it wakes it when WakeAt says so (later is allowed).
@@ -34,9 +35,13 @@ from .events import (
     DropPartial,
     Event,
     GiveUp,
+    PartEnded,
+    PartFailed,
     PeerAnnounced,
+    PeerGreeted,
     PeerJoined,
     PeerLeft,
+    PeerUploadState,
     ResourceCompleted,
     ResourceDropped,
     ResourceReleased,
@@ -51,7 +56,7 @@ from .events import (
     TransferStarted,
     WakeAt,
 )
-from .ledger import Ledger
+from .ledger import NOT_NOW, Ledger
 from .model import Kind, ResourceKey, SourceKind, is_peer, source_label
 from .peer_choice import Peer
 from .report import SourceState
@@ -164,6 +169,10 @@ class Policy:
                 self._ended(event, now_us)
             case TransferFailed():
                 self._failed(event, now_us)
+            case PartEnded():
+                self._book.part_ended(event, now_us)
+            case PartFailed():
+                self._book.part_failed(event, now_us)
             case ResourceRequested():
                 self._requested(event.key, now_us)
             case ResourceReleased():
@@ -184,6 +193,8 @@ class Policy:
                 self._book.spread.joined(event.rendition, now_us)
             case PeerJoined():
                 self._joined(event, now_us)
+            case PeerGreeted() | PeerUploadState():
+                self._book.peer_said(event, now_us)
             case PeerLeft():
                 self._left(event.peer, event.reason, now_us)
             case SegmentsListed():
@@ -217,8 +228,10 @@ class Policy:
         if transfer is None:
             return
         transfer.answered(now_us, self._book.estimate_of(transfer))
-        transfer.progressed(event.byte_count, now_us, self._book.config.stall_bytes_min)
-        self._book.line.came(event.byte_count)
+        came_bytes = event.byte_count if event.came_bytes is None else event.came_bytes
+        transfer.progressed(came_bytes, now_us, self._book.config.stall_bytes_min)
+        transfer.ahead_bytes += came_bytes - event.byte_count
+        self._book.line.came(came_bytes)
         self._book.wants[transfer.key].received_bytes += event.byte_count
         if not transfer.is_peer:
             self._book.cdns[transfer.label].sent_bytes += event.byte_count
@@ -245,6 +258,11 @@ class Policy:
             event.status is not None and 400 <= event.status < 500 and event.status not in {408, 425, 429}
         )
         self._book.close(transfer, now_us, succeeded=False)
+        if transfer.is_peer and event.reason in NOT_NOW:  # it said so at once, and nothing was tried
+            self._book.peer_failed(self._book.peers_of(transfer)[0], want, event.reason, now_us)
+            want.attempts = max(0, want.attempts - 1)
+            self._book.want_again(want)
+            return
         mark = want.mark(transfer.label)
         mark.failed(reason, now_us, self._book.config)
         mark.never = mark.never or never
@@ -256,12 +274,7 @@ class Policy:
             return
         self._book.estimate_of(transfer).failed(now_us, reason)
         if transfer.is_peer:
-            peer = self._book.peers[transfer.label.removeprefix("peer:")]
-            if event.reason == "absent":
-                self._book.availability.lacks(peer.name, want.key.number)
-                peer.refused(now_us, self._book.config)
-            else:
-                peer.failed(now_us, self._book.config)
+            self._book.peer_failed(self._book.peers_of(transfer)[0], want, event.reason, now_us)
         else:
             cdn = self._book.cdns[transfer.label]
             if event.retry_after_us is not None:
@@ -475,7 +488,10 @@ class Policy:
         if peer is None:
             return
         if peer.transfer is not None:
-            self._failed(TransferFailed(peer.transfer, reason), now_us)
+            if self._book.transfers[peer.transfer].beside:
+                self._book.part_failed(PartFailed(peer.transfer, name, reason), now_us)
+            else:
+                self._failed(TransferFailed(peer.transfer, reason), now_us)
         self._book.forget_peer(peer, "left")
 
 

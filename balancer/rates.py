@@ -53,6 +53,10 @@ class Pace:
         self._free_at_us = begins_us + byte_count * 1_000_000 // self._bytes_per_s
         return begins_us - now_us
 
+    def behind_us(self, now_us: int) -> int:
+        """How long whoever asks now would have to wait."""
+        return max(0, self._free_at_us - now_us)
+
     def give_back(self, byte_count: int) -> None:
         """So many of the bytes that were counted did not go; whoever asks next goes sooner."""
         self._free_at_us -= byte_count * 1_000_000 // self._bytes_per_s

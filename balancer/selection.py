@@ -12,13 +12,17 @@ import msgspec
 from .availability import Availability
 from .cdn_choice import LINE_HOPE, Cdn, best_cdn
 from .config import BalancerConfig
+from .integrity import BLOCK_BYTES
 from .line import Line
 from .peer_choice import Peer, best_peer
 from .reputation import Reputation
+from .stripes import PEERS_MAX
 from .transfers import Transfer, Want
 from .windows import Timeline
 
 __all__ = ["Choice", "Selection"]
+
+_ROUNDS = 3  # of asking a peer for a range, while one segment comes from several
 
 _LINE_HOPE_UNKNOWN = (
     2.5  # instead of LINE_HOPE for one that was not measured lately: perhaps it is not the line that is slow
@@ -31,6 +35,7 @@ class Choice(msgspec.Struct):
     source: Cdn | Peer | None = None
     why: str = "start"
     again_us: int | None = None
+    beside: tuple[Peer, ...] = ()  # peers that are to bring ranges of it as well
 
 
 class Selection:
@@ -92,6 +97,9 @@ class Selection:
             )
             if peer is not None:
                 return Choice(peer, "offload")
+            peers = () if is_busy else self.together(want, timeline, size_bytes, limit_us, now_us)
+            if peers:
+                return Choice(peers[0], "offload", beside=peers[1:])
         found = self.ready_cdn(want, timeline, size_bytes, slack_us, now_us)
         if found is not None:
             return Choice(found[0], "explore" if found[1] else "start")
@@ -144,6 +152,30 @@ class Selection:
             return peer.expected_us(size_bytes, now_us, self._config) <= slack_us - margin_us
 
         return best_peer(self._ready_peers(want, timeline, now_us), want.key.number, self._seed, fits)
+
+    def together(
+        self, want: Want, timeline: Timeline | None, size_bytes: int, limit_us: int, now_us: int
+    ) -> tuple[Peer, ...]:
+        """The fewest peers of ours that bring it within `limit_us` if each sends a part; none if all do not.
+
+        Measured ones alone.  Each range costs a round trip, of which there are some for each peer.
+        """
+        if size_bytes < 2 * BLOCK_BYTES:
+            return ()
+        ready = [
+            peer
+            for peer, on_probation in self._ready_peers(want, timeline, now_us)
+            if peer.is_greeted and not on_probation and peer.estimate.bytes_per_s
+        ]
+        ready.sort(key=lambda peer: (-(peer.estimate.bytes_per_s or 0.0), peer.last_used))
+        most, rate, round_us = self._most(), 0.0, 0.0
+        for count, peer in enumerate(ready[:PEERS_MAX], 1):
+            rate += peer.estimate.bytes_per_s or 0.0
+            round_us = max(round_us, peer.estimate.first_byte_us or self._config.unmeasured_first_byte_us)
+            believed = rate if most is None else min(rate, most)
+            if count > 1 and _ROUNDS * round_us + size_bytes * 1_000_000 / max(1.0, believed) <= limit_us:
+                return tuple(ready[:count])
+        return ()
 
     def expected(self, size_bytes: int, now_us: int, line_bytes_per_s: float | None) -> tuple[int, float] | None:
         """What the soonest CDN with a closed circuit needs, and its spread; None if there is none."""

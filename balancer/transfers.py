@@ -102,8 +102,10 @@ class Want(msgspec.Struct):
 class Transfer(msgspec.Struct, kw_only=True):
     number: int
     key: ResourceKey
-    label: str
+    label: str  # of several peers, the first
     is_peer: bool
+    beside: tuple[str, ...] = ()  # names of peers that send ranges of it at the same time
+    estimate: Estimate | None = None  # of several sources together; nothing of one of them follows from it
     started_us: int
     first_byte_limit_us: int
     stall_limit_us: int
@@ -111,6 +113,7 @@ class Transfer(msgspec.Struct, kw_only=True):
     is_probe: bool = False  # of a half-open circuit
     first_byte_us: int | None = None  # the answer, or the first byte if none was told
     received_bytes: int = 0
+    ahead_bytes: int = 0  # of them, what waits for bytes before it, since several peers send
     quiet_since_us: int = 0  # since then fewer than `stall_bytes_min` came
     quiet_bytes: int = 0
     slice_start_us: int = 0

@@ -35,6 +35,7 @@ __all__ = [
     "Cancel",
     "CdnsInOrder",
     "ChannelOpened",
+    "Claimed",
     "Close",
     "Delivered",
     "Discard",
@@ -55,6 +56,8 @@ __all__ = [
     "Listed",
     "LoadPlaylist",
     "Locate",
+    "LookAtStripes",
+    "MayBegin",
     "MayUpload",
     "NotStored",
     "NotWhole",
@@ -179,12 +182,17 @@ class Fetch(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """To a peer: the same."""
+    """To a peer: the same; up to `end_byte` of one of ours."""
 
     transfer: int
     number: int
     first_byte: int
     total_bytes: int | None
+    end_byte: int | None = None
+
+
+class LookAtStripes(msgspec.Struct, frozen=True):
+    """To the session itself: see whether a peer that sends a part of something has fallen silent."""
 
 
 class Cancel(msgspec.Struct, frozen=True):
@@ -477,10 +485,22 @@ class AnnounceNow(msgspec.Struct, frozen=True):
 
 
 class Announce(msgspec.Struct, frozen=True):
-    """To a peer: tell the other side what we hold and what we are fetching from CDNs."""
+    """To a peer: tell the other side what we hold and what we are fetching from CDNs.
+
+    A peer of ours is told the hashes of what we hold as well, and whether it would be served now.
+    """
 
     held: tuple[int, ...]
     fetching: tuple[int, ...]
+    claims: Mapping[int, bytes] = {}
+    state: str = "free"
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """From a peer: the first bytes of the hashes of what it holds, it says."""
+
+    peer: str
+    claims: dict[int, bytes]
 
 
 class Close(msgspec.Struct, frozen=True):
@@ -489,10 +509,21 @@ class Close(msgspec.Struct, frozen=True):
     reason: str
 
 
-class MayUpload(msgspec.Struct, frozen=True):
-    """To the session, from a peer: so many bytes are to be sent to it.
+class MayBegin(msgspec.Struct, frozen=True):
+    """To the session, from a peer: it asks for a segment.
 
-    Asked; after how many microseconds they may go, or None: others come first, ask again a little later.
+    Asked; why it is refused (a word of extension.Refusal), or None: it is served, and Uploaded ends that.
+    """
+
+    peer: str
+    number: int
+    hears_why: bool = False  # it is one of ours: a refusal for now is not taken for one for good
+
+
+class MayUpload(msgspec.Struct, frozen=True):
+    """To the session, from a peer: at most so many bytes are to be sent to it next.
+
+    Asked; a Turn (uploads.py), or None: others come first, ask again a little later.
     """
 
     peer: str

@@ -7,17 +7,18 @@ welcome is the policy's decision; what it holds, the policy's knowledge.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from shoal.runtime import Actor, ActorRef
 
-from ..choking import Choking
-from ..events import PeerJoined
+from ..events import PeerAnnounced, PeerJoined
+from ..extension import CLAIM_BYTES
 from ..model import Kind, ResourceKey, SourceKind, source_label
 from ..pseudonyms import without_addresses
-from ..rates import Pace
+from ..uploads import Turn, Uploads
 from . import messages as m
 from . import reporter as r
 from .parts import SessionParts
@@ -31,6 +32,8 @@ __all__ = ["Neighbours"]
 class _Link(msgspec.Struct):
     rendition: int
     ref: ActorRef[Any]
+    announced: PeerAnnounced | None = None  # the last, as it was said
+    others: frozenset[int] = frozenset()  # numbers of which it holds another version, by its own words
     is_welcome: bool = False  # once the policy has taken it
     is_banned: bool = False
 
@@ -55,6 +58,7 @@ class Neighbours:
         self._info_hashes: dict[int, str] = {}  # per rendition
         self._own_ids: dict[int, str] = {}  # per rendition: what peers call us there
         self._shareable: dict[int, set[int]] = {}  # per rendition: media numbers that may be uploaded
+        self._claims: dict[int, dict[int, bytes]] = {}  # of what may be uploaded: the first bytes of its hash
         self._sent_bytes: dict[str, int] = {}  # by label
         self._is_announce_due = False
         self._are_allowed = parts.are_peers_allowed
@@ -62,13 +66,15 @@ class Neighbours:
         self._met_count = 0
         self._held_back: dict[int, None] = {}  # renditions whose swarms are joined once the viewer agrees
         self.is_silent = False  # we hold nothing that may be offered, whatever comes
-        self.choking = Choking()
-        cap = parts.config.upload_bytes_per_s
-        self._pace = None if cap is None else Pace(cap)
-        self._paced_bytes: dict[str, int] = {}  # of uploads that run: what the pace has counted
+        self._uploads = Uploads(parts.config.upload_bytes_per_s)
+        self.choking = self._uploads.choking
+        self._was_full = False
 
     def ref(self, peer: str) -> ActorRef[Any]:
         return self._links[peer].ref
+
+    def rendition(self, peer: str) -> int:
+        return self._links[peer].rendition
 
     def __contains__(self, peer: object) -> bool:
         return peer in self._links
@@ -183,7 +189,7 @@ class Neighbours:
             link.is_welcome = True
             where = f" ({joined.address})" if self._parts.config.log_viewers else ""
             self._note(f"{joined.peer} joined{where}")
-            link.ref.tell(self._holdings(link.rendition))
+            link.ref.tell(self._told(joined.peer, self._holdings(link.rendition)))
 
     def ban(self, peer: str, reason: str) -> None:
         link = self._links.get(peer)
@@ -203,8 +209,7 @@ class Neighbours:
         link = self._links.pop(peer, None)
         if link is None:
             return False
-        self.choking.leave(peer)
-        self._paced_bytes.pop(peer, None)
+        self._uploads.leave(peer)
         for swarm in self._swarms.get(link.rendition, ()):
             swarm.tell(m.PeerGone(peer))
         if link.is_welcome:
@@ -214,18 +219,25 @@ class Neighbours:
 
     # -- what they are told
 
-    def hold(self, key: ResourceKey) -> None:
-        """This resource is in the store, and may be uploaded."""
+    def hold(self, key: ResourceKey, sha256: bytes | None) -> None:
+        """This resource is in the store, and may be uploaded; its hash, if the stream's operator says it."""
         self._shareable.setdefault(key.rendition, set()).add(key.number)
+        if sha256 is not None:
+            self._claims.setdefault(key.rendition, {})[key.number] = sha256[:CLAIM_BYTES]
         self.announce_soon()
 
     def drop(self, key: ResourceKey) -> None:
         if key.kind is Kind.MEDIA:
             self._shareable.get(key.rendition, set()).discard(key.number)
+            self._claims.get(key.rendition, {}).pop(key.number, None)
             self.announce_soon()
 
     def drop_all(self, rendition: int) -> None:
         self._shareable.pop(rendition, None)
+        self._claims.pop(rendition, None)
+        for link in self._links.values():
+            if link.rendition == rendition:
+                link.others = frozenset()  # the same numbers mean other bytes now
         self.announce_soon()
 
     def announce_soon(self) -> None:
@@ -242,8 +254,12 @@ class Neighbours:
 
     def announce(self) -> None:
         self._is_announce_due = False
-        for link in self._links.values():
-            link.ref.tell(self._holdings(link.rendition))
+        holdings = {link.rendition: self._holdings(link.rendition) for link in self._links.values()}
+        for peer, link in self._links.items():
+            link.ref.tell(self._told(peer, holdings[link.rendition]))
+
+    def _told(self, peer: str, holdings: m.Announce) -> m.Announce:
+        return msgspec.structs.replace(holdings, state=self._uploads.state(peer, self._session.now_us))
 
     def _holdings(self, rendition: int) -> m.Announce:
         if self.is_silent or not self._parts.config.upload:
@@ -251,29 +267,72 @@ class Neighbours:
         return m.Announce(
             held=tuple(sorted(self._shareable.get(rendition, ()))),
             fetching=tuple(sorted(set(self._transfers.from_cdns(rendition)))),
+            claims=dict(self._claims.get(rendition, {})),
         )
 
-    def upload_delay_us(self, asked: m.MayUpload) -> int | None:
-        """After how long a peer may be sent so many bytes; None while others come first."""
-        if asked.peer not in self._links:
-            return 0  # its channel is about to close
-        self.choking.begin(asked.peer)
-        if asked.is_patient and self.choking.must_wait(asked.peer):
+    # -- what they say
+
+    def heard(self, announced: PeerAnnounced) -> PeerAnnounced:
+        """What the policy is to hear: without what the peer has another version of."""
+        link = self._links[announced.peer]
+        link.announced = announced
+        self.choking.heard(announced.peer, len(announced.held))
+        return self._without_others(link, announced)
+
+    def claimed(
+        self, peer: str, differs: Callable[[int, bytes], bool], claims: dict[int, bytes]
+    ) -> PeerAnnounced | None:
+        """It said hashes of what it holds; `differs` tells which are not the stream's.
+
+        What the policy is to hear, if it has been told otherwise.  Nobody is to blame: a stream may have been made
+        anew while it was watched.
+        """
+        link = self._links[peer]
+        wrong = frozenset(number for number, claim in claims.items() if differs(number, claim))
+        if wrong - link.others:
+            self._reporter.tell(r.Lost("peer_other_version", len(wrong - link.others)))
+        others = (link.others - claims.keys()) | wrong
+        if others == link.others:
             return None
-        if self._pace is None:
-            return 0
-        self._paced_bytes[asked.peer] = self._paced_bytes.get(asked.peer, 0) + asked.byte_count
-        return self._pace.delay_us(asked.byte_count, self._session.now_us)
+        link.others = others
+        return None if link.announced is None else self._without_others(link, link.announced)
+
+    def _without_others(self, link: _Link, announced: PeerAnnounced) -> PeerAnnounced:
+        if not link.others:
+            return announced
+        return msgspec.structs.replace(
+            announced, held=announced.held - link.others, fetching=announced.fetching - link.others
+        )
+
+    # -- what they are sent
+
+    def may_begin(self, asked: m.MayBegin) -> str | None:
+        """Why a peer that asks for a segment is refused, or None."""
+        link = self._links.get(asked.peer)
+        if link is None or asked.number not in self._shareable.get(link.rendition, ()):
+            return "absent"
+        why = self._uploads.may_begin(asked.peer, self._session.now_us, hears_why=asked.hears_why)
+        self._tell_if_full()
+        return why
+
+    def upload_turn(self, asked: m.MayUpload) -> Turn | None:
+        """How much a peer may be sent, and after how long; None while others come first."""
+        if asked.peer not in self._links:
+            return Turn(asked.byte_count, 0)  # its channel is about to close
+        return self._uploads.turn(asked.peer, asked.byte_count, self._session.now_us, is_patient=asked.is_patient)
+
+    def _tell_if_full(self) -> None:
+        is_full = self._uploads.is_full(self._session.now_us)
+        if is_full != self._was_full:
+            self._was_full = is_full
+            self.announce_soon()
 
     # -- the report
 
     def count_sent(self, peer: str, byte_count: int) -> None:
         """An upload to it has ended, after so many bytes."""
-        self.choking.end(peer)
-        paced_bytes = self._paced_bytes.pop(peer, 0)
-        if self._pace is not None and paced_bytes > byte_count:
-            # It was cancelled before its turn.  Who asks and cancels without end would have all turns else.
-            self._pace.give_back(paced_bytes - byte_count)
+        self._uploads.ended(peer, byte_count)
+        self._tell_if_full()
         label = source_label(SourceKind.PEER, peer)
         self._sent_bytes[label] = self._sent_bytes.get(label, 0) + byte_count
         if len(self._sent_bytes) > r.PEERS_MAX:

@@ -22,27 +22,41 @@ from shoal.transports.interface import Channel
 
 from ..config import BalancerConfig
 from ..errors import UnknownResource
-from ..events import PeerAnnounced, PeerLeft, TransferEnded, TransferFailed, TransferStarted
+from ..events import (
+    PeerAnnounced,
+    PeerGreeted,
+    PeerLeft,
+    PeerUploadState,
+    TransferEnded,
+    TransferFailed,
+    TransferStarted,
+)
 from ..model import Kind, ResourceKey
 from ..peer import (
     Absent,
     Announced,
+    ClaimsHeard,
     DataEnded,
     DataReceived,
     DataStarted,
+    Greeted,
     PeerEvent,
     PeerLimits,
     PeerProtocol,
     ProtocolViolated,
     UploadCancelled,
     UploadRequested,
+    UploadStateHeard,
 )
+from ..uploads import Turn
 from .messages import (
     TAKE_IN_TIMEOUT_S,
     Announce,
     Cancel,
+    Claimed,
     Close,
     GetShareable,
+    MayBegin,
     MayUpload,
     Noted,
     Request,
@@ -54,10 +68,15 @@ from .reporter import Lost
 __all__ = ["Peer"]
 
 CHOKED_S = 0.1  # between two looks whether it is a free rider's turn
+CLAIMS_LIMIT_US = 1_000_000  # a round trip, and a busy loop at the other end
 
 
 class _Received(msgspec.Struct, frozen=True):
     message: bytes
+
+
+class _ClaimsLate(msgspec.Struct, frozen=True):
+    pass
 
 
 class _Closed(msgspec.Struct, frozen=True):
@@ -89,11 +108,15 @@ class Peer(Actor[Any]):
         self._transfer: int | None = None  # the one download that the protocol allows
         self._upload: TaskHandle | None = None
         self._uploading = asyncio.Lock()
+        self._sent_bytes = 0  # of the upload under way
         self._is_lost = False  # nothing can be sent any more
         self._request_count = 0
         self._sending = asyncio.Lock()  # a command may be several messages, and nothing may come between them
         self._is_split = False  # such a command is being sent
         self._to_announce: Announce | None = None
+        self._announced: Announce | None = None
+        self._awaits_claims = False
+        self._held_back: PeerAnnounced | None = None
         self._is_announcing = False
         self._is_hasty = False  # it has said more than the limits allow
 
@@ -122,10 +145,7 @@ class Peer(Actor[Any]):
                     self._is_hasty = True
                     await self._session.send(Noted(f"{self._peer} says more than the limits allow; it is slowed"))
             case Announce():
-                self._to_announce = message
-                if not self._is_announcing:
-                    self._is_announcing = True
-                    self.start_task(self._announce(), name="announce")
+                self._announce_soon(message)
             case Request():
                 await self._request(message)
             case Cancel(transfer):
@@ -134,16 +154,28 @@ class Peer(Actor[Any]):
                     await self._send(self._protocol.cancel_request(), urgent=True)
             case Close(reason):
                 await self._leave(reason)
+            case _ClaimsLate():
+                await self._hear_held_back()
             case _Closed(detail):
                 await self._leave(detail)
             case _:
                 raise TypeError(f"a peer actor was sent {type(message).__name__}")
 
+    def _announce_soon(self, newest: Announce) -> None:
+        self._to_announce = newest
+        if not self._is_announcing:
+            self._is_announcing = True
+            self.start_task(self._announce(), name="announce")
+
     async def _announce(self) -> None:
         """Beside the handlers: announcements come as fast as our store changes, whether the peer reads them or not."""
+        await self._send(self._protocol.greet())
         while self._to_announce is not None:
             newest, self._to_announce = self._to_announce, None
+            self._announced = newest
+            await self._send(self._protocol.tell_claims(newest.claims))  # first, so that it knows what is announced
             await self._send(self._protocol.announce(newest.held, newest.fetching))
+            await self._send(self._protocol.tell_state(newest.state))
         self._is_announcing = False
 
     async def _request(self, request: Request) -> None:
@@ -161,6 +193,7 @@ class Peer(Actor[Any]):
                 self._request_count,
                 self.now_us,
                 expected_bytes=expected,
+                end_byte=request.end_byte,
             ),
             urgent=True,
         )
@@ -171,19 +204,21 @@ class Peer(Actor[Any]):
         match event:
             case DataReceived(_, data) if transfer is not None:
                 await self._session.ask(TransferData(transfer=transfer, data=data), timeout_s=TAKE_IN_TIMEOUT_S)
-            case DataStarted(_, remaining) if transfer is not None:
-                total = self._first_byte + remaining
+            case DataStarted(_, remaining, told) if transfer is not None:
+                total = self._first_byte + remaining if told is None else told
                 await self._session.send(TransferStarted(transfer=transfer, total_bytes=total))
             case DataEnded() if transfer is not None:
                 self._transfer = None
                 await self._session.send(TransferEnded(transfer=transfer))
-            case Absent() if transfer is not None:
+            case Absent(_, reason) if transfer is not None:
                 self._transfer = None
-                await self._session.send(TransferFailed(transfer=transfer, reason="absent"))
+                await self._session.send(TransferFailed(transfer=transfer, reason=reason))
             case Announced(held, fetching):
-                await self._session.send(
-                    PeerAnnounced(peer=self._peer, held=frozenset(held), fetching=frozenset(fetching))
-                )
+                announced = PeerAnnounced(peer=self._peer, held=frozenset(held), fetching=frozenset(fetching))
+                if self._awaits_claims:
+                    self._held_back = announced
+                else:
+                    await self._session.send(announced)
             case UploadRequested():
                 if self._upload is not None:
                     self._upload.cancel()
@@ -191,10 +226,29 @@ class Peer(Actor[Any]):
             case UploadCancelled():
                 if self._upload is not None:
                     self._upload.cancel()
+            case Greeted():
+                await self._session.send(PeerGreeted(peer=self._peer))
+                # It says next which versions it has; before that nobody asks it for another one.
+                self._awaits_claims = True
+                self.start_timer("claims", _ClaimsLate(), delay_us=CLAIMS_LIMIT_US)
+                if self._announced is not None:  # what is for peers of ours was not told yet
+                    self._announce_soon(self._to_announce or self._announced)
+            case ClaimsHeard(claims):
+                if claims:
+                    await self._session.send(Claimed(self._peer, claims))
+                await self._hear_held_back()
+            case UploadStateHeard(state):
+                await self._session.send(PeerUploadState(peer=self._peer, state=state))
             case ProtocolViolated(reason, detail):
                 await self._leave(f"protocol: {reason}: {detail}")
             case _:
                 pass  # late news of a transfer that was cancelled
+
+    async def _hear_held_back(self) -> None:
+        self._awaits_claims = False
+        announced, self._held_back = self._held_back, None
+        if announced is not None:
+            await self._session.send(announced)
 
     # -- uploads
 
@@ -205,10 +259,22 @@ class Peer(Actor[Any]):
                 await self._upload_whole(request)
 
     async def _upload_whole(self, request: UploadRequested) -> None:
-        key = ResourceKey(rendition=self._rendition, kind=Kind.MEDIA, number=request.number)
         if not self._config.upload:
             await self._send(self._protocol.refuse_upload(request))
             return
+        self._sent_bytes = 0
+        may = MayBegin(self._peer, request.number, hears_why=self._protocol.is_greeted)
+        why = await self._session.ask(may, timeout_s=TAKE_IN_TIMEOUT_S)
+        if why is not None:
+            await self._send(self._protocol.refuse_upload(request, why))
+            return
+        try:
+            await self._upload_bytes(request)
+        finally:
+            self._session.tell(Uploaded(peer=self._peer, byte_count=self._sent_bytes))
+
+    async def _upload_bytes(self, request: UploadRequested) -> None:
+        key = ResourceKey(rendition=self._rendition, kind=Kind.MEDIA, number=request.number)
         try:
             data: bytes = await self._storage.ask(GetShareable(key), timeout_s=5.0)
         except (UnknownResource, AskTimedOut):  # it went; or lies on a disk that hangs
@@ -216,30 +282,36 @@ class Peer(Actor[Any]):
             return
         if self._tamper is not None:
             data = self._tamper(key, data)
-        body = data[request.first_byte :]
-        sent = 0
-        try:
-            await self._send(self._protocol.begin_upload(request, len(body)))
-            for piece in self._protocol.upload_pieces(request, body):
-                await self._wait_for_turn(len(piece))
+        end_byte = len(data) if request.end_byte is None else min(request.end_byte, len(data))
+        if request.end_byte is not None and request.first_byte >= end_byte:
+            await self._send(self._protocol.refuse_upload(request, "range"))
+            return
+        at = min(request.first_byte, end_byte)
+        await self._send(self._protocol.begin_upload(request, end_byte - at, total_bytes=len(data)))
+        while at < end_byte and self._protocol.is_wanted(request):
+            byte_count = await self._wait_for_turn(min(end_byte - at, self._protocol.piece_bytes_max))
+            for piece in self._protocol.upload_pieces(request, data[at : at + byte_count]):
                 if not await self._send([piece]):
                     return
-                sent += len(piece)
-            await self._send(self._protocol.end_upload(request))
-        finally:
-            self._session.tell(Uploaded(peer=self._peer, byte_count=sent))
+                at += len(piece)
+                self._sent_bytes += len(piece)
+        await self._send(self._protocol.end_upload(request))
 
-    async def _wait_for_turn(self, byte_count: int) -> None:
-        """The session knows whose it is: a cap is for all peers together, and who only takes waits for the others."""
+    async def _wait_for_turn(self, byte_count: int) -> int:
+        """How much of it goes now.
+
+        The session knows whose turn it is: a cap is for all peers together, and who only takes waits for the others.
+        """
         impatient_us = self.now_us + self._config.choke_wait_us_max
-        delay_us: int | None = None
-        while delay_us is None:
+        turn: Turn | None = None
+        while turn is None:
             may = MayUpload(self._peer, byte_count, is_patient=self.now_us < impatient_us)
-            delay_us = await self._session.ask(may, timeout_s=TAKE_IN_TIMEOUT_S)
-            if delay_us is None:
+            turn = await self._session.ask(may, timeout_s=TAKE_IN_TIMEOUT_S)
+            if turn is None:
                 await asyncio.sleep(CHOKED_S)
-        if delay_us:
-            await asyncio.sleep(delay_us / 1e6)
+        if turn.delay_us:
+            await asyncio.sleep(turn.delay_us / 1e6)
+        return turn.byte_count
 
     # -- the channel
 

@@ -36,7 +36,9 @@ from ..events import (
     FetchFromCdn,
     GiveUp,
     PeerAnnounced,
+    PeerGreeted,
     PeerLeft,
+    PeerUploadState,
     RequestFromPeer,
     ResourceCompleted,
     ResourceDropped,
@@ -68,7 +70,8 @@ from .playlist import Playlist
 from .readers import Readers, went, wrong_after
 from .steering import Steering
 from .storage import Storage
-from .transfers import Transfer, Transfers
+from .striping import Striping
+from .transfers import Transfer, Transfers, Worker
 from .trust import Trust
 
 __all__ = ["Session"]
@@ -108,6 +111,9 @@ class Session(Actor[Any]):
         self._transfers = Transfers(self._reporter)
         self._trust = Trust(parts, self._reporter)
         self._neighbours = Neighbours(self, parts, self._transfers, reporter=self._reporter, storage=self._storage)
+        self._striping = Striping(
+            self, self._transfers, self._neighbours, self, decide=self._decide, reporter=self._reporter
+        )
         self._cdns = Cdns(self, parts, self._decide, self._note)
         self._cdns.start()
         self._steering: ActorRef[Any] | None = None
@@ -135,20 +141,33 @@ class Session(Actor[Any]):
         match message:
             # Most frequent first.
             case m.TransferData(transfer, data):
-                self._on_data(transfer, data)
+                if transfer >= 0:
+                    self.comes(transfer, data)
+                elif not self._striping.data(transfer, data):
+                    self._reporter.tell(r.Lost("late_transfer_bytes", len(data)))
             case m.Hashed(key, assembly, job, digest):
                 if self._assemblies.get(key) is assembly:  # else of bytes that were dropped meanwhile
                     self._follow(key, assembly.hashed(job, digest))
             case m.Read():
                 self._read(message, self.take_reply())
             case TransferStarted() | TransferEnded() | TransferFailed():
-                self._on_transfer(message)
+                if message.transfer >= 0:
+                    self._on_transfer(message)
+                else:
+                    self._striping.heard(message)
+            case m.LookAtStripes():
+                self._striping.look()
             case m.Delivered():
                 self._reporter.tell(message)
-            case PeerAnnounced(peer, held):
+            case PeerAnnounced(peer):
                 if peer in self._neighbours:
-                    self._neighbours.choking.heard(peer, len(held))
+                    self._decide(self._neighbours.heard(message))
+            case PeerGreeted(peer) | PeerUploadState(peer):
+                if peer in self._neighbours:
                     self._decide(message)
+            case m.Claimed(peer, claims):
+                if peer in self._neighbours:
+                    self._on_claims(peer, claims)
             case m.Open(key, reader):
                 self._on_open(key, reader, self.take_reply())
             case m.Release(key, reader):
@@ -207,7 +226,9 @@ class Session(Actor[Any]):
             case r.Lost() | r.ServerSaid():
                 self._reporter.tell(message)
             case m.MayUpload():
-                self.take_reply().set(self._neighbours.upload_delay_us(message))
+                self.take_reply().set(self._neighbours.upload_turn(message))
+            case m.MayBegin():
+                self.take_reply().set(self._neighbours.may_begin(message))
             case m.AllowPeers(allowed):
                 self._on_consent(allowed=allowed)
                 self.take_reply().set(None)
@@ -394,20 +415,23 @@ class Session(Actor[Any]):
 
     # -- transfers
 
-    def _on_data(self, number: int, data: bytes) -> None:
+    def comes(self, number: int, data: bytes, several: str | None = None) -> None:
+        """Bytes of a transfer, in order; where several peers send, with which of them sent these."""
         transfer = self._transfers.find(number)
         if transfer is None:
             self._reporter.tell(r.Lost("late_transfer_bytes", len(data)))
             return
         key, offset = transfer.key, transfer.offset
+        source = several or transfer.source
         self._transfers.grow(number, len(data), self.now_us)
-        if is_peer(transfer.source):
-            self._neighbours.choking.got(transfer.source.removeprefix("peer:"))
+        if is_peer(source):
+            self._neighbours.choking.got(source.removeprefix("peer:"))
         assembly = self._assembly(key)
         before = assembly.end_bytes
-        steps = assembly.add(transfer.source, data, offset)
+        steps = assembly.add(source, data, offset)
         if assembly.end_bytes > before:
-            self._decide(TransferProgressed(transfer=number, byte_count=assembly.end_bytes - before))
+            came_bytes = None if several is None else 0  # striping.py has told when they came
+            self._decide(TransferProgressed(number, assembly.end_bytes - before, came_bytes))
         self._follow(key, steps)
 
     def _on_transfer(self, event: TransferStarted | TransferEnded | TransferFailed) -> None:
@@ -429,6 +453,14 @@ class Session(Actor[Any]):
             case TransferFailed():
                 self._fail_transfer(event)
 
+    def begins(self, key: ResourceKey, source: str, total_bytes: int) -> None:
+        """One of several peers has said how long it is."""
+        self._follow(key, self._assembly(key).begin(source, total_bytes, None))
+
+    def ends(self, event: TransferEnded | TransferFailed) -> None:
+        """All of it has come from several peers, or the last of them has failed."""
+        self._on_transfer(event)
+
     def _fail_transfer(self, failure: TransferFailed) -> None:
         transfer = self._transfers.fail(failure, self.now_us)
         if failure.reason == "absent":
@@ -439,7 +471,7 @@ class Session(Actor[Any]):
     def _stop_transfers(self, key: ResourceKey, source: str, reason: str) -> None:
         """Stop what `source` is sending for `key`, and tell the policy that it failed."""
         for number, transfer in self._transfers.of(key):
-            if transfer.source == source:
+            if not self._striping.stop(number, source, reason) and transfer.source == source:
                 transfer.worker.tell(m.Cancel(number))
                 self._fail_transfer(TransferFailed(transfer=number, reason=reason))
 
@@ -515,7 +547,7 @@ class Session(Actor[Any]):
         self._settle(key)
         self._decide(ResourceCompleted(key=key, byte_count=byte_count))
         if is_shareable:
-            self._neighbours.hold(key)
+            self._neighbours.hold(key, self._trust.sha256(self._segments.get(key)))
 
     def _copies(self, key: ResourceKey, byte_count: int) -> dict[ResourceKey, int]:
         """What peers hold of what we hold, once something may have to go for so many bytes more."""
@@ -564,7 +596,7 @@ class Session(Actor[Any]):
             self._held[key] = byte_count
             self._decide(ResourceCompleted(key=key, byte_count=byte_count))
             if key.kind is Kind.MEDIA:
-                self._neighbours.hold(key)
+                self._neighbours.hold(key, self._trust.sha256(self._segments.get(key)))
             for reader, offset, reply in self._readers.take_questions(key):
                 self._storage.tell(m.ReadStored(key, reader, offset, self._config.piece_bytes_max, reply))
         self._stop_seeking(answer.sought)
@@ -602,6 +634,12 @@ class Session(Actor[Any]):
                 self._neighbours.announce_soon()
             case RequestFromPeer():
                 source = source_label(SourceKind.PEER, action.peer)
+                if action.beside:
+                    total_bytes = self._assembly(action.key).total_bytes
+                    striped = self._striping.worker(action, self._segments[action.key], total_bytes)
+                    self._begin(action, source, striped)
+                    self._striping.begin(striped)
+                    return
                 worker = self._neighbours.ref(action.peer)
                 assembly = self._begin(action, source, worker)
                 worker.tell(
@@ -659,12 +697,14 @@ class Session(Actor[Any]):
             now_us=self.now_us,
         )
 
-    def _begin(self, action: FetchFromCdn | RequestFromPeer, source: str, worker: ActorRef[Any]) -> Assembly:
+    def _begin(self, action: FetchFromCdn | RequestFromPeer, source: str, worker: Worker) -> Assembly:
         """Note a transfer that is about to start.  The policy counts bytes as the assembly does."""
         assembly = self._assembly(action.key)
         assert action.first_byte == assembly.end_bytes, f"{action} while {assembly.end_bytes} bytes are held"
         transfer = Transfer(action.key, source, worker, action.first_byte)
-        self._transfers.begin(action.transfer, self._segments[action.key], transfer, action.why, self.now_us)
+        is_told = not (isinstance(action, RequestFromPeer) and action.beside)
+        segment = self._segments[action.key]
+        self._transfers.begin(action.transfer, segment, transfer, action.why, self.now_us, is_told=is_told)
         return assembly
 
     # -- peers
@@ -675,6 +715,18 @@ class Session(Actor[Any]):
             self._decide(joined)
             self._neighbours.welcome(joined)
 
+    def _on_claims(self, peer: str, claims: dict[int, bytes]) -> None:
+        """Of what our playlist does not name yet, nothing can be said, and nothing is kept."""
+        rendition = self._neighbours.rendition(peer)
+
+        def differs(number: int, claim: bytes) -> bool:
+            sha256 = self._trust.sha256(self._segments.get(ResourceKey(rendition, Kind.MEDIA, number)))
+            return sha256 is not None and not sha256.startswith(claim)
+
+        announced = self._neighbours.claimed(peer, differs, claims)
+        if announced is not None:
+            self._decide(announced)
+
     def _on_consent(self, *, allowed: bool) -> None:
         if allowed:
             for rendition in self._neighbours.agree():
@@ -684,6 +736,7 @@ class Session(Actor[Any]):
                 self._on_peer_left(peer, "the viewer does not agree to peers")
 
     def _on_peer_left(self, peer: str, reason: str) -> None:
+        self._striping.leave(peer)
         if self._neighbours.leave(peer, reason):
             for number in self._transfers.of_source(source_label(SourceKind.PEER, peer)):
                 self._fail_transfer(TransferFailed(transfer=number, reason="closed"))

@@ -7,7 +7,7 @@ each, and what comes later of it is known to be late.  Bookkeeping only.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -21,10 +21,16 @@ from . import reporter as r
 __all__ = ["Transfer", "Transfers"]
 
 
+class Worker(Protocol):
+    """An actor, or what several do together (striping.py)."""
+
+    def tell(self, message: m.Cancel, /) -> object: ...
+
+
 class Transfer(msgspec.Struct):
     key: ResourceKey
-    source: str  # label
-    worker: ActorRef[Any]
+    source: str  # label; of several peers, the first
+    worker: Worker
     offset: int  # of the next byte
 
 
@@ -36,9 +42,13 @@ class Transfers:
     def find(self, number: int) -> Transfer | None:
         return self._running.get(number)
 
-    def begin(self, number: int, segment: Segment, transfer: Transfer, why: str, now_us: int) -> None:
+    def begin(
+        self, number: int, segment: Segment, transfer: Transfer, why: str, now_us: int, *, is_told: bool = True
+    ) -> None:
+        """`is_told` is False of several peers' transfer: striping.py tells the report what each of them does."""
         self._running[number] = transfer
-        self._reporter.tell(r.PartBegan(number, segment, transfer.source, transfer.offset, why, now_us))
+        if is_told:
+            self._reporter.tell(r.PartBegan(number, segment, transfer.source, transfer.offset, why, now_us))
 
     def grow(self, number: int, byte_count: int, now_us: int) -> None:
         self._running[number].offset += byte_count

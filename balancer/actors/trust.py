@@ -65,6 +65,11 @@ class Trust:
     def digests(self, segment: Segment) -> Digests | None:
         return self._sidecar.digests(segment.uri, segment.byte_range) if self._sidecar is not None else None
 
+    def sha256(self, segment: Segment | None) -> bytes | None:
+        """Of the whole segment, if a sidecar says it."""
+        digests = None if segment is None else self.digests(segment)
+        return None if digests is None else digests.sha256
+
     def listed(self, segment: Segment) -> Segment:
         """The segment as the policy knows it."""
         return msgspec.structs.replace(

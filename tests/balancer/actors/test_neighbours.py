@@ -5,11 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from shoal.balancer.actors.messages import Announce, AnnounceNow, ChannelOpened, MayUpload, PeerGone
+from shoal.balancer.actors.messages import Announce, AnnounceNow, ChannelOpened, MayBegin, MayUpload, PeerGone
 from shoal.balancer.actors.neighbours import Neighbours
 from shoal.balancer.actors.reporter import PEERS_MAX
 from shoal.balancer.config import BalancerConfig
+from shoal.balancer.events import PeerAnnounced
 from shoal.balancer.model import Kind, ResourceKey
+from shoal.balancer.uploads import Turn
 
 
 class Told(list[Any]):
@@ -53,7 +55,7 @@ def with_one_peer(**config: int) -> tuple[Neighbours, Session]:
 
 def hold(neighbours: Neighbours, numbers: range) -> None:
     for number in numbers:
-        neighbours.hold(ResourceKey(0, Kind.MEDIA, number))
+        neighbours.hold(ResourceKey(0, Kind.MEDIA, number), None)
 
 
 def test_a_peer_that_is_one_too_many_takes_no_place_at_its_tracker() -> None:
@@ -97,22 +99,52 @@ def test_a_piece_to_who_only_takes_waits_while_somebody_is_served_who_holds_some
     rider: Any = SimpleNamespace(fingerprint=None, remote_address="192.0.2.2")
     assert neighbours.take(ChannelOpened(0, "rider", rider)) is not None
     neighbours.choking.heard("p", 3)
-    assert neighbours.upload_delay_us(MayUpload("rider", 1000)) == 0
-    assert neighbours.upload_delay_us(MayUpload("p", 1000)) == 0
-    assert neighbours.upload_delay_us(MayUpload("rider", 1000)) is None
-    assert neighbours.upload_delay_us(MayUpload("rider", 1000, is_patient=False)) == 0
+    at_once = Turn(1000, 0)
+    assert neighbours.upload_turn(MayUpload("rider", 1000)) == at_once
+    assert neighbours.upload_turn(MayUpload("p", 1000)) == at_once
+    assert neighbours.upload_turn(MayUpload("rider", 1000)) is None
+    assert neighbours.upload_turn(MayUpload("rider", 1000, is_patient=False)) == at_once
     neighbours.count_sent("p", 2000)  # its upload is over
-    assert neighbours.upload_delay_us(MayUpload("rider", 1000)) == 0
+    assert neighbours.upload_turn(MayUpload("rider", 1000)) == at_once
 
 
-def test_uploads_that_are_cancelled_before_their_turn_take_no_turn_from_others() -> None:
-    neighbours, _ = with_one_peer(upload_bytes_per_s=100_000)
-    for _ in range(100):
-        neighbours.upload_delay_us(MayUpload("p", 50_000))
-        neighbours.count_sent("p", 0)
-    assert neighbours.upload_delay_us(MayUpload("p", 50_000)) == 0
-    neighbours.count_sent("p", 50_000)
-    assert neighbours.upload_delay_us(MayUpload("p", 50_000)) == 500_000
+def test_what_is_not_held_is_refused_without_a_look_into_the_store() -> None:
+    neighbours, _ = with_one_peer()
+    hold(neighbours, range(3))
+    assert neighbours.may_begin(MayBegin("p", 2)) is None
+    assert neighbours.may_begin(MayBegin("p", 3)) == "absent"
+    assert neighbours.may_begin(MayBegin("who", 2)) == "absent"
+
+
+def test_peers_are_told_when_the_cap_is_used_up_and_when_it_is_not_any_more() -> None:
+    neighbours, session = with_one_peer(upload_bytes_per_s=16_384)
+    hold(neighbours, range(3))
+    neighbours.announce()
+    other: Any = SimpleNamespace(fingerprint=None, remote_address="192.0.2.2")
+    assert neighbours.take(ChannelOpened(0, "other", other)) is not None
+    assert neighbours.may_begin(MayBegin("other", 2)) is None
+    for _ in range(2):
+        neighbours.upload_turn(MayUpload("other", 50_000))
+    assert neighbours.may_begin(MayBegin("p", 2, hears_why=True)) == "busy"
+    neighbours.announce()
+    assert session.peer[-2].state == "busy"
+    neighbours.count_sent("other", 6_552)
+    assert len(session.timers) == 3
+    neighbours.announce()
+    assert session.peer[-2].state == "free"
+
+
+def test_what_a_peer_has_another_version_of_is_not_taken_for_held() -> None:
+    neighbours, _ = with_one_peer()
+    said = PeerAnnounced("p", frozenset({1, 2, 3}), frozenset({4}))
+    assert neighbours.heard(said) == said
+    right = {number: bytes([number]) * 16 for number in range(10)}
+    differs = lambda number, claim: right[number] != claim  # noqa: E731
+    assert neighbours.claimed("p", differs, {1: right[1]}) is None
+    less = PeerAnnounced("p", frozenset({1, 3}), frozenset())
+    assert neighbours.claimed("p", differs, {2: bytes(16), 4: bytes(16)}) == less
+    assert neighbours.heard(said) == less
+    assert neighbours.claimed("p", differs, {2: right[2], 4: right[4]}) == said
 
 
 def test_nobody_is_told_while_nobody_is_there() -> None:

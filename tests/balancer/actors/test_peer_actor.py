@@ -14,6 +14,7 @@ from shoal.balancer.actors.reporter import Lost
 from shoal.balancer.config import BalancerConfig, load
 from shoal.balancer.events import PeerLeft
 from shoal.balancer.peer import PeerProtocol
+from shoal.balancer.uploads import Turn
 from shoal.balancer.wire import Announcement, Cancel, Decoder, encode
 from shoal.balancer.wire import Request as WireRequest
 from shoal.runtime import Actor, ActorRef, ActorSystem
@@ -59,10 +60,10 @@ class Listener(Actor[Any]):
         self._heard = heard
         self._is_choking = is_choking
 
-    def receive(self, message: Any) -> bytes | int | None:
+    def receive(self, message: Any) -> bytes | Turn | None:
         self._heard.append(message)
         if isinstance(message, MayUpload):
-            return None if self._is_choking and message.is_patient else 0
+            return None if self._is_choking and message.is_patient else Turn(message.byte_count, 0)
         return bytes(200_000) if isinstance(message, GetShareable) else None
 
 
