@@ -18,7 +18,7 @@ from typing import Any
 
 from .belongings import Belongings, belongings_of
 from .core.birth import unroot, unroot_ref
-from .core.cell import RUNNING, STOPPED, STOPPING, SUSPENDED, Cell
+from .core.cell import RUNNING, STOPPED, STOPPING, SUSPENDED, Cell, disown
 from .core.reply import FAILED, Reply
 from .errors import ChildFailed, LinkBroken
 from .ground import is_overridden, shown, stopped, type_name
@@ -227,7 +227,7 @@ class Ending(Keeping):
             for watcher, theirs in (belongings.watched_by or {}).items():
                 self.tell_watcher(watcher, theirs, cell, Terminated(cell.handle, belongings.reason, belongings.error))
         if parent is not None:
-            parent.disown(cell)
+            disown(parent, cell)
             self.stand_ins.pop(cell, None)
             self.spawner.actors -= 1
             if parent.state == STOPPING:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .core.birth import Spawner
-from .core.cell import RUNNING, STATE_NAMES, STOPPING, Cell
+from .core.cell import RUNNING, STATE_NAMES, STOPPING, Cell, queued
 from .core.reply import FAILED, Reply
 from .core.scheduler import Scheduler
 from .core.timers import Timer
@@ -257,25 +257,25 @@ class Ground:
         """Of this scheduler: from its own thread as they are, from others as its last turn left them."""
         scheduler = self.scheduler
         if self.is_here():
-            queued = 0
+            waiting = 0
             for cell in self.cells():
-                queued += cell.queued()
+                waiting += queued(cell)
                 if cell.mailbox is not None:
-                    queued += len(cell.mailbox.control or ())
+                    waiting += len(cell.mailbox.control or ())
                 if cell.extras is not None and cell.extras.stash:
-                    queued += len(cell.extras.stash)
+                    waiting += len(cell.extras.stash)
             in_flight = 0 if scheduler.inbox is None else scheduler.inbox.in_flight()
             sent, taken, handled = scheduler.sent, scheduler.taken, scheduler.handled
             lost, late_replies = scheduler.lost, scheduler.late_replies
         else:
             assert scheduler.inbox is not None, "it is not here"
             in_flight, sent, taken, handled, lost, dead, late_replies, _ = scheduler.inbox.seen()
-            queued = sent - dead - taken  # nobody but its own thread may walk its actors
+            waiting = sent - dead - taken  # nobody but its own thread may walk its actors
         return Counters(
             sent=sent + in_flight,
             handled=handled,
             lost=lost,
-            queued=queued,
+            queued=waiting,
             handling=taken - handled - lost,
             refused=self._refused,
             late_replies=late_replies,
@@ -307,7 +307,7 @@ def _snapshot(cell: Cell) -> ActorSnapshot:
     return ActorSnapshot(
         path=cell.path(),
         state="restarting" if is_restarting else STATE_NAMES[cell.state],
-        queued=cell.queued(),
+        queued=queued(cell),
         run_time_us=cell.virtual_ns // 1000,
         actor_class=recipe.__qualname__,
         stashed=0 if extras is None else len(extras.stash or ()),

@@ -26,7 +26,7 @@ cdef extern from *:
         }
         return PyObject_GetAttr(self, shoal_ref_name);  /* or what Python says of it */
     }
-    typedef PyObject *(*shoal_plainly)(PyObject *self, PyObject *kind, PyObject *args);
+    typedef PyObject *(*shoal_plainly)(PyObject *self, PyObject *kind, PyObject *args, PyObject *keywords);
     static shoal_plainly shoal_spawn_plainly;
     static PyObject *shoal_spawn_in_full;
     #ifndef Py_LIMITED_API
@@ -37,7 +37,7 @@ cdef extern from *:
             PyObject *rest = PyTuple_New(count - 1);
             if (!rest) return NULL;
             for (i = 1; i < count; i++) PyTuple_SET_ITEM(rest, i - 1, Py_NewRef(args[i]));
-            result = shoal_spawn_plainly(self, args[0], rest);
+            result = shoal_spawn_plainly(self, args[0], rest, Py_None);
             Py_DECREF(rest);
             if (result != Py_None) return result;  /* also where it raised */
             Py_DECREF(result);
@@ -73,6 +73,6 @@ cdef extern from *:
     #endif
     }
     """
-    ctypedef object (*Plainly "shoal_plainly")(object, object, object)
+    ctypedef object (*Plainly "shoal_plainly")(object, object, object, object)
     object ref_of "shoal_ref_of"(object actor)
     object as_method "shoal_as_method"(object kind, object in_full, Plainly plainly)

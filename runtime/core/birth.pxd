@@ -1,7 +1,7 @@
 cimport cython
 from libc.stdint cimport int64_t
 from . cimport _roots
-from .cell cimport Cell
+from .cell cimport Cell, adopt, begin
 from .ref cimport ActorRef
 from .scheduler cimport Scheduler
 

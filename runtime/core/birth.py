@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import roots as _roots
-from .cell import RUNNING, STARTING, Cell
+from .cell import RUNNING, STARTING, Cell, adopt, begin
 
 if TYPE_CHECKING:
     from .scheduler import Scheduler
@@ -76,15 +76,22 @@ class Spawner:
 
     def spawn(self, parent: Cell, actor_class: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         """An actor without a name, with every default.  Raises what its `__init__` raises."""
+        kind = self._last_kind
+        if kind is None or kind.actor_class is not actor_class:
+            kind = self.kind_of(actor_class)
         recipe = actor_class  # the usual case needs no tuple of its own
         if args or kwargs:
             recipe = (actor_class, args, kwargs or {}, self.default_restart)
         self.serial += 1
         cell = self.begin(parent, None, self.mailbox, recipe)
-        self.adopt(parent, cell)
-        kind = self.kind_of(actor_class)
-        if kind.is_plain and not args and not kwargs:
-            self.make(cell, kind, args, kwargs)
+        self.actors += 1
+        adopt(parent, cell)
+        if recipe is actor_class and kind.is_plain:  # as `make`, without what such an actor does not need
+            actor = _roots.create(actor_class)
+            _roots.give_ref(actor, kind.place_of_ref, cell.handle)
+            _roots.root(actor)
+            cell.actor = actor
+            cell.function = kind.function
         else:
             self._make_or_end(cell, kind, args, kwargs)
         if cell.state == _STARTING:
@@ -107,7 +114,8 @@ class Spawner:
     def begin(self, parent: Cell, name: Any, mailbox: Any, recipe: Any) -> Cell:
         """A cell with its ref; no instance yet, and no place among its parent's children."""
         cell = Cell.__new__(Cell)
-        cell.begin(parent, name, self.serial, mailbox, recipe)
+        begin(cell, parent, name, mailbox, recipe)
+        cell.serial = self.serial
         handle = _roots.create(self.ref_class)
         handle._scheduler = self.scheduler  # noqa: SLF001, as its __init__ does
         handle._cell = cell  # noqa: SLF001
@@ -117,7 +125,7 @@ class Spawner:
 
     def adopt(self, parent: Cell, cell: Cell) -> None:
         """It counts, from now on until its end."""
-        parent.adopt(cell)
+        adopt(parent, cell)
         self.actors += 1
 
     def kind_of(self, actor_class: Any) -> Kind:

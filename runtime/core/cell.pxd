@@ -40,13 +40,9 @@ cdef class Cell:
     cdef public int in_flight
     cdef public int backlog
 
-    cpdef void begin(self, Cell parent, object name, int64_t serial, object settings, object recipe) except *
-    cdef void _blank(self) except *
-    cpdef Py_ssize_t queued(self) except -1
-    cpdef void adopt(self, Cell child) except *
-    cpdef void disown(self, Cell child) except *
-    @cython.locals(child=Cell, found=list)
-    cpdef list children(self)
-    @cython.locals(cell=Cell, names=list)
-    cpdef object path(self)
-    cpdef object label(self)
+
+# A class with cdef methods has a pointer to their table in each instance: functions instead.
+cpdef int begin(Cell cell, Cell parent, object name, object settings, object recipe) except -1
+cpdef Py_ssize_t queued(Cell cell) except -1
+cpdef int adopt(Cell parent, Cell child) except -1
+cpdef int disown(Cell parent, Cell child) except -1

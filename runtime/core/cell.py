@@ -23,7 +23,19 @@ if TYPE_CHECKING:
     from .reply import Reply
     from .stats import Stats
 
-__all__ = ["RUNNING", "STARTING", "STATE_NAMES", "STOPPED", "STOPPING", "SUSPENDED", "Cell"]
+__all__ = [
+    "RUNNING",
+    "STARTING",
+    "STATE_NAMES",
+    "STOPPED",
+    "STOPPING",
+    "SUSPENDED",
+    "Cell",
+    "adopt",
+    "begin",
+    "disown",
+    "queued",
+]
 
 STARTING = 0
 RUNNING = 1
@@ -71,24 +83,15 @@ class Cell:
     )
 
     def __init__(self, parent: Cell | None, name: str | None, serial: int, settings: Any, recipe: Any) -> None:
-        self.begin(parent, name, serial, settings, recipe)
-
-    def begin(self, parent: Cell | None, name: str | None, serial: int, settings: Any, recipe: Any) -> None:
-        """What `__init__` does, which compiled code calls at a third of the price."""
-        if not _roots.IS_BLANK:
-            self._blank()
-        self.is_open = True  # takes messages; False from the moment the actor ends for good
-        # A new message need not queue this cell: it is queued, running, or waiting for something else.
-        self.is_scheduled = True
-        self.settings = settings  # MailboxSettings, shared
-        self.parent = parent
-        self.name = name  # None: "$" and the serial number, put together when asked for
+        begin(self, parent, name, settings, recipe)
         self.serial = serial
-        self.recipe = recipe  # how to make the actor again; `life` knows its shapes
 
     def _blank(self) -> None:
         """What compiled code makes a new object of."""
         self.state = 0
+        self.is_open = False  # takes messages; True from its beginning until the actor ends for good
+        # A new message need not queue this cell: it is queued, running, or waiting for something else.
+        self.is_scheduled = False
         self.is_ready = False  # in the heap of ready cells, where its virtual_ns and order may not change
         self.is_urgent = False  # in the queue of cells with signals
         self.is_resumable = False  # the continuation can go on
@@ -109,32 +112,13 @@ class Cell:
         self.last_child: Cell | None = None
         self.previous_sibling: Cell | None = None
         self.next_sibling: Cell | None = None
+        self.settings: Any = None  # MailboxSettings, shared
+        self.parent: Cell | None = None
+        self.name: str | None = None  # None: "$" and the serial number, put together when asked for
+        self.serial = 0
+        self.recipe: Any = None  # how to make the actor again; `life` knows its shapes
         self.extras: Any = None
         self.stats: Stats | None = None  # only if metrics are on
-
-    def queued(self) -> int:
-        """User messages that wait."""
-        if self.only_message is not None:
-            return 1
-        return 0 if self.mailbox is None else self.mailbox.count
-
-    def adopt(self, child: Cell) -> None:
-        """Put a child behind those that started before it."""
-        child.previous_sibling = self.last_child
-        if self.last_child is not None:
-            self.last_child.next_sibling = child
-        self.last_child = child
-
-    def disown(self, child: Cell) -> None:
-        """Forget a child, wherever in the row it stands.  Constant time."""
-        if child.next_sibling is None:
-            self.last_child = child.previous_sibling
-        else:
-            child.next_sibling.previous_sibling = child.previous_sibling
-        if child.previous_sibling is not None:
-            child.previous_sibling.next_sibling = child.next_sibling
-        child.previous_sibling = None
-        child.next_sibling = None
 
     def children(self) -> list[Cell]:
         """The last started first, which is the order of stopping."""
@@ -158,3 +142,45 @@ class Cell:
     def label(self) -> str:
         """The name, or what stands for it."""
         return self.name if self.name is not None else f"${self.serial}"
+
+
+# Functions, since a compiled class with methods to call from C has a pointer to a table of them in each instance.
+
+
+def begin(cell: Cell, parent: Cell | None, name: str | None, settings: Any, recipe: Any) -> None:
+    """What `__init__` does but for the number, which compiled code calls at a third of the price."""
+    if not _roots.IS_BLANK:
+        cell._blank()  # noqa: SLF001
+    cell.is_open = True
+    cell.is_scheduled = True  # until it runs
+    cell.settings = settings
+    cell.parent = parent
+    cell.name = name
+    cell.recipe = recipe
+
+
+def queued(cell: Cell) -> int:
+    """User messages that wait."""
+    if cell.only_message is not None:
+        return 1
+    return 0 if cell.mailbox is None else cell.mailbox.count
+
+
+def adopt(parent: Cell, child: Cell) -> None:
+    """Put a child behind those that started before it."""
+    child.previous_sibling = parent.last_child
+    if parent.last_child is not None:
+        parent.last_child.next_sibling = child
+    parent.last_child = child
+
+
+def disown(parent: Cell, child: Cell) -> None:
+    """Forget a child, wherever in the row it stands.  Constant time."""
+    if child.next_sibling is None:
+        parent.last_child = child.previous_sibling
+    else:
+        child.next_sibling.previous_sibling = child.previous_sibling
+    if child.previous_sibling is not None:
+        child.previous_sibling.next_sibling = child.next_sibling
+    child.previous_sibling = None
+    child.next_sibling = None

@@ -30,7 +30,7 @@ def spawn(
 ) -> Any:
     """Start a child: `Actor.spawn` and `ActorSystem.spawn` say what the arguments are."""
     if name is None and mailbox is None and restart is None and own_scheduler is None and blocking is None:
-        ref = _spawn_with(_bound.ref_of(self), actor_class, args, kwargs)
+        ref = _spawn_plainly(self, actor_class, args, kwargs)
         if ref is not None:
             return ref
     return _spawn(_bound.ref_of(self), actor_class, args, kwargs, (name, mailbox, restart, own_scheduler, blocking))
@@ -41,12 +41,9 @@ def spawn_method(kind: type) -> Any:
     return _bound.as_method(kind, spawn, _spawn_plainly)
 
 
-def _spawn_plainly(self: Any, actor_class: Any, args: tuple[Any, ...]) -> Any:
-    return _spawn_with(_bound.ref_of(self), actor_class, args, None)
-
-
-def _spawn_with(parent: ActorRef, actor_class: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
+def _spawn_plainly(self: Any, actor_class: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
     """The child, with every default; None where that is the host's to decide."""
+    parent = _bound.ref_of(self)
     spawner = parent._scheduler.spawner  # noqa: SLF001, of the core
     cell = parent._cell  # noqa: SLF001
     if spawner.is_open and cell.state < _STOPPING:

@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t
 from . cimport _threads
 from .cell cimport Cell
+from .cell cimport queued as _queued
 from .scheduler cimport Scheduler
 
 cdef int _STOPPED

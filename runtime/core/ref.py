@@ -11,6 +11,7 @@ from types import GenericAlias
 from typing import TYPE_CHECKING, Any
 
 from .cell import STOPPED
+from .cell import queued as _queued
 
 if TYPE_CHECKING:
     from .cell import Cell
@@ -85,7 +86,7 @@ class ActorRef:
         scheduler = self._scheduler
         if scheduler.inbox is not None and scheduler.thread != _threads.get_ident():
             return self._cell.backlog
-        return self._cell.queued()
+        return _queued(self._cell)
 
     def stop(self) -> None:
         """Ask the actor to stop, ahead of all waiting messages."""

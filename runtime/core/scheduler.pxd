@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t
 from . cimport _guard
 from . cimport _threads
 from . cimport _ticks as _clock
-from .cell cimport Cell
+from .cell cimport Cell, queued
 from .inbox cimport Inbox
 from .mailbox cimport Mailbox
 from .ready cimport ReadyQueue

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import clocks as _clock
 from . import guard as _guard
-from .cell import RUNNING, SUSPENDED, Cell
+from .cell import RUNNING, SUSPENDED, Cell, queued
 from .mailbox import Mailbox, Overflow
 from .ready import ReadyQueue
 from .reply import ABANDONED, ANSWERED, FAILED, WAITING, Reply, new_reply
@@ -260,7 +260,7 @@ class Scheduler:
             box.limit = limit
         else:
             self.post(cell, item)
-        cell.backlog = cell.queued()
+        cell.backlog = queued(cell)
 
     def arrive_or_wait(self, cell: Cell, item: Any, reply: Reply) -> None:
         """`send`, or an `ask` that may wait for room, from another thread."""
@@ -568,7 +568,7 @@ class Scheduler:
                     if box.waiting is not None:
                         self._admit(cell, box)
                 if self.inbox is not None:
-                    cell.backlog = cell.queued()
+                    cell.backlog = queued(cell)
                 self.taken += 1
                 if type(item) is Reply and item.is_question:
                     reply = item

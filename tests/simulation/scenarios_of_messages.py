@@ -143,7 +143,7 @@ async def back_pressure(system):
 
     class Slow(Sink):
         async def receive(self, message):
-            depths.append(self._cell.queued())
+            depths.append(self.ref.queued)
             await asyncio.sleep(0.001)
             self.got.append(message)
 
