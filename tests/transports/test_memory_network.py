@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.runtime.testing import run_virtual
-from shoal.transports.errors import AddressRefused, BodyTruncated, ChannelClosed, ConnectFailed, TimedOut
+from shoal.transports.errors import (
+    AddressRefused,
+    BodyTruncated,
+    ChannelClosed,
+    ConnectFailed,
+    TimedOut,
+    TransportError,
+)
 from shoal.transports.interface import AddressPolicy, FetchRequest, ServerResponse
 from shoal.transports.memory import Conditions, MemoryConnector, MemoryFetcher, MemoryServer, Network
 from shoal.transports.memory.network import Path
@@ -158,6 +165,26 @@ def test_a_hosts_address_is_judged_like_a_resolved_one():
         await server.aclose()
 
     run_virtual(main())
+
+
+def test_a_name_that_there_is_not_is_told_from_a_port_where_nobody_listens():
+    async def work(network, fetcher):
+        with pytest.raises(ConnectFailed, match="no such name"):
+            await fetcher.open(FetchRequest(url="http://nowhere.example/"))
+        network.host("idle.example")
+        with pytest.raises(ConnectFailed, match="nobody listens"):
+            await fetcher.open(FetchRequest(url="http://idle.example/"))
+
+    site(work)
+
+
+@pytest.mark.parametrize("headers", [{f"x-{n}": "1" for n in range(200)}, {"x": "1" * 10_000}], ids=["many", "long"])
+def test_more_headers_than_a_socket_would_take_are_refused_too(headers):
+    async def bomb(_request):
+        return ServerResponse(200, headers, b"x")
+
+    with pytest.raises(TransportError, match="not HTTP"):
+        site(get, handler=bomb)
 
 
 def test_a_channel_across_a_partition_waits_and_goes_on_when_healed():

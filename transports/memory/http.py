@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from types import TracebackType
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
-from shoal.transports.errors import AddressRefused, BodyTruncated, ConnectFailed, TimedOut
+from shoal.transports.errors import AddressRefused, BodyTruncated, ConnectFailed, TimedOut, TransportError
 from shoal.transports.interface import (
     AddressPolicy,
     FetchRequest,
@@ -21,6 +21,8 @@ from shoal.transports.interface import (
 from shoal.transports.sansio.addresses import check_address, check_host, check_text
 from shoal.transports.sansio.bodies import (
     CREDENTIALS,
+    HEADER_BYTES_MAX,
+    HEADERS_MAX,
     REDIRECTS,
     BodyCounter,
     BodyPlan,
@@ -131,12 +133,20 @@ class MemoryFetcher:
             exchange.drop()
             raise
         assert isinstance(head, _Head)
+        longest = max(map(len, head.headers.values()), default=0)
+        if len(head.headers) > HEADERS_MAX or longest > HEADER_BYTES_MAX:
+            exchange.drop()
+            raise TransportError(
+                f"{parts.netloc} answered what is not HTTP: {len(head.headers)} headers of up to {longest} bytes,"
+                f" and {HEADERS_MAX} of {HEADER_BYTES_MAX} are read; try another"
+            )
         return exchange, head
 
     async def _connect(self, parts: SplitResult) -> _Exchange:
         found = self._host.network.find(self._host, parts.hostname or "", _port(parts))
         if found is None:
-            raise ConnectFailed(f"{parts.netloc}: nobody listens there")
+            is_known = self._host.network.knows(self._host, parts.hostname or "")
+            raise ConnectFailed(f"{parts.netloc}: {'nobody listens there' if is_known else 'no such name'}")
         owner, server = found
         there, back = self._host.to(owner), owner.to(self._host)
         await there.passing()

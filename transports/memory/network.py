@@ -175,12 +175,20 @@ class Network:
 
     def find(self, origin: Host, name: str, port: int) -> Any:
         """Who listens there as `origin` sees it: (owner, listener), or None."""
+        owner = self._owner(origin, name)
+        listener = self.listeners.get((owner, port))
+        return None if listener is None else (self.hosts[owner], listener)
+
+    def knows(self, origin: Host, name: str) -> bool:
+        """Whether the name or address leads to a host, as `origin` sees it."""
+        return self._owner(origin, name) in self.hosts
+
+    def _owner(self, origin: Host, name: str) -> str:
         name = name.lower()
         owner = origin.name if name in {"localhost", "127.0.0.1", "::1"} else name
         if owner not in self.hosts:
             owner = next((host.name for host in self.hosts.values() if host.address == name), owner)
-        listener = self.listeners.get((owner, port))
-        return None if listener is None else (self.hosts[owner], listener)
+        return owner
 
     def _is_split(self, source: str, target: str) -> bool:
         one, other = self._groups.get(source), self._groups.get(target)

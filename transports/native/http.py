@@ -27,7 +27,15 @@ from yarl import URL
 from shoal.transports.errors import AddressRefused, ConnectFailed, TimedOut, TransportError
 from shoal.transports.interface import AddressPolicy, FetchRequest, FetchResponse
 from shoal.transports.sansio.addresses import check_address, check_host, check_text
-from shoal.transports.sansio.bodies import CREDENTIALS, REDIRECTS, plan_body, request_headers, status_error
+from shoal.transports.sansio.bodies import (
+    CREDENTIALS,
+    HEADER_BYTES_MAX,
+    HEADERS_MAX,
+    REDIRECTS,
+    plan_body,
+    request_headers,
+    status_error,
+)
 
 from .body import HttpResponse
 from .guard import GuardedResolver, guarded_socket_factory
@@ -36,8 +44,6 @@ from .words import in_words
 __all__ = ["HttpFetcher"]
 
 _SECOND_US = 1_000_000
-_HEADER_BYTES_MAX = 8190  # a line or a field, as nginx and Apache have it
-_HEADERS_MAX = 128  # CDNs send about 30
 
 
 class _Phase:
@@ -198,9 +204,9 @@ class HttpFetcher:
                 auto_decompress=False,
                 trust_env=self._environment_proxies,
                 trace_configs=[trace],
-                max_line_size=_HEADER_BYTES_MAX,
-                max_field_size=_HEADER_BYTES_MAX,
-                max_headers=_HEADERS_MAX,
+                max_line_size=HEADER_BYTES_MAX,
+                max_field_size=HEADER_BYTES_MAX,
+                max_headers=HEADERS_MAX,
                 requote_redirect_url=False,
             )
         return self._session

@@ -19,10 +19,22 @@ from shoal.transports.interface import FetchRequest
 
 from .ranges import parse_content_range, range_header
 
-__all__ = ["CREDENTIALS", "REDIRECTS", "BodyCounter", "BodyPlan", "plan_body", "request_headers", "status_error"]
+__all__ = [
+    "CREDENTIALS",
+    "HEADERS_MAX",
+    "HEADER_BYTES_MAX",
+    "REDIRECTS",
+    "BodyCounter",
+    "BodyPlan",
+    "plan_body",
+    "request_headers",
+    "status_error",
+]
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})  # they stay with the origin asked first
+HEADER_BYTES_MAX = 8190  # a line or a field, as nginx and Apache have it
+HEADERS_MAX = 128  # CDNs send about 30
 
 _SECOND_US = 1_000_000
 _RETRY_AFTER_MAX_US = 24 * 3600 * _SECOND_US  # a longer one is as good as never, and must not overflow anybody's timer
