@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import msgspec
 
 from shoal.balancer.integrity import sidecar
-from shoal.transports.interface import ServerRequest, ServerResponse
+from shoal.transports.interface import Handler, ServerRequest, ServerResponse
 from shoal.transports.memory import Host, MemoryServer
 from shoal.transports.sansio.ranges import content_range_header, requested_span
 
@@ -65,7 +65,7 @@ class Stream:
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One way to be bad with segments; with documents too, where `names` names them.
+    """One way to be bad with segments, or with the files that `names` names.
 
     503, 404       the status
     refused        nobody listens
@@ -114,6 +114,7 @@ class Origin:
         self.headers: dict[str, str] = {}  # more of them, with each response
         # Asked first; None leaves the request to what is below.
         self.answers: Callable[[ServerRequest], Awaitable[ServerResponse | None]] | None = None
+        self.front: Callable[[ServerRequest, Handler], Awaitable[ServerResponse]] | None = None  # answers in our place
         self.sent_bytes = 0
         self._stream = stream
         self.files = stream.files()
@@ -130,6 +131,8 @@ class Origin:
 
     async def handle(self, request: ServerRequest) -> ServerResponse:
         self.requests.append(request)
+        if self.front is not None:
+            return await self.front(request, self._answer)
         response = await self._answer(request)
         response.headers = {**response.headers, **self.headers}
         return response
@@ -139,8 +142,6 @@ class Origin:
         answer = None if self.answers is None else await self.answers(request)
         if answer is not None:
             return answer
-        if self.fault is not None and self.fault.names is not None and name in self.fault.names & {*self.documents}:
-            return await self._file(name, request, self.fault)
         if "_HLS_skip=YES" in request.query and name in self.updates:
             self.asked.append(Asked(f"{name}?_HLS_skip=YES", 0, None))
             return ServerResponse(200, {}, self.updates[name])
@@ -181,7 +182,7 @@ class Origin:
 
     async def _file(self, name: str, request: ServerRequest, fault: Fault | None) -> ServerResponse:
         kind = fault.kind if fault is not None else ""
-        truth = self.documents[name] if name in self.documents else self.files[name]
+        truth = self.files[name]
         data = truth if fault is None else _spoiled(truth, fault)
         etag = f'"{hashlib.sha256(data if kind == "other" else truth).hexdigest()[:12]}"'
         if_range = request.headers.get("if-range")

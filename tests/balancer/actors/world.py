@@ -30,7 +30,7 @@ from shoal.balancer.recording import Recording
 from shoal.balancer.report import SegmentStory, SessionReport, SourceState
 from shoal.runtime import ActorSystem
 from shoal.transports.errors import ChannelClosed, TransportError
-from shoal.transports.interface import Hasher, Shelf, TextSocket
+from shoal.transports.interface import Fetcher, Hasher, Shelf, TextSocket
 from shoal.transports.memory import (
     Conditions,
     InlineHasher,
@@ -130,6 +130,7 @@ class World:
         shelf: Shelf | None = None,
         are_peers_allowed: bool = True,
         recording: Recording | None = None,
+        through: Callable[[Fetcher], Fetcher] | None = None,  # what its requests pass first
         **config: Any,
     ) -> AsyncIterator[StreamSession]:
         """A session on a host of its own.  Everything it draws comes from the world's seed and its name."""
@@ -152,7 +153,11 @@ class World:
         try:
             async with ActorSystem(fixed_cost_ns=1000, loop_delay_interval_us=None) as system:
                 transports = Transports(
-                    fetcher=fetcher, hasher=hasher, connector=connector, signaling=signaling, shelf=shelf
+                    fetcher=fetcher if through is None else through(fetcher),
+                    hasher=hasher,
+                    connector=connector,
+                    signaling=signaling,
+                    shelf=shelf,
                 )
                 async with open_session(
                     options,

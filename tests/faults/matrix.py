@@ -1,0 +1,150 @@
+"""One cell of the matrix, over the in-memory network in virtual time: what a player got, and what the report says.
+
+    outcome = run(Cell("hang", "media", "live"))
+
+Two origins and a player that has a few seconds in its buffer.  Origin `one` is
+preferred and does wrong from its first answer on; `two` is well.  In cells of
+steering both are well, and the steering server does wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+
+from shoal.runtime.testing import run_virtual
+from shoal.transports.interface import Fetcher, ServerRequest, ServerResponse
+from shoal.transports.memory import MemoryServer
+
+from ..balancer.actors.origin import SIDECAR
+from ..balancer.actors.world import World
+from .catalogue import BURST, RESUMED, Cell
+from .hostile import BEFORE, Detour, Hostile, Lures
+from .material import (
+    MAIN,
+    PARTS,
+    PLAYLIST,
+    SEGMENTS,
+    WINDOW,
+    files_of,
+    hashes,
+    listing,
+    multivariant,
+    names_of,
+    older,
+    stream_of,
+)
+from .outcome import LIMITS, Outcome, outcome
+from .watching import watch
+
+__all__ = ["run"]
+
+FOLDERS = {name: f"http://{name}/v/" for name in ("one", "two")}
+_STEERING_TIMEOUT_S = 11  # until a manifest that hangs is told of: nobody waits for it
+
+
+def run(cell: Cell) -> Outcome:
+    """Play the whole stream.  Cost: some ten milliseconds, for some twenty seconds of virtual time."""
+    return run_virtual(_play(cell))
+
+
+# -- who serves it
+
+
+class Setting:
+    """The world of one cell."""
+
+    def __init__(self, world: World, cell: Cell) -> None:
+        self.world = world
+        self.cell = cell
+        self.host = "steer" if cell.resource == "steering" else "one"
+        self.names = names_of(cell.resource, cell.stream)
+        fault, times = ("503", BURST) if cell.fault == "burst" else (cell.fault, None)
+        self.hostile = Hostile(fault, self.names, times=times)
+        if cell.resource == "media":
+            self.hostile.before = older(cell.stream)
+        self.detour: Detour | None = None
+
+    @property
+    def met(self) -> int:
+        return self.hostile.met.total() if self.detour is None else self.detour.met.total()
+
+    def through(self, fetcher: Fetcher) -> Fetcher:
+        if self.cell.fault not in BEFORE:
+            return fetcher
+        self.detour = Detour(fetcher, self.cell.fault, self.host, self.names)
+        return self.detour
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        world, cell = self.world, self.cell
+        lures = self.lures = Lures(world.network, "viewer")
+        steering = MemoryServer(world.network.host("steer"))
+        for origin in world.origins.values():
+            origin.files = dict(files_of(cell.stream))
+        world.document(MAIN, multivariant("http://steer/", FOLDERS))
+        self.publish(0, 0)
+        if cell.resource != "steering" and cell.fault not in BEFORE:
+            world.origins["one"].front = self.hostile.handle
+        if cell.fault in RESUMED:  # there is something to resume only where the other one breaks
+            world.origins["two"].front = Hostile("reset", self.names, times=1).handle
+        await lures.start()
+        await steering.start(self._steer, port=80)
+        sliding = asyncio.ensure_future(self._slide())
+        try:
+            yield
+        finally:
+            sliding.cancel()
+            await asyncio.gather(sliding, return_exceptions=True)
+            await steering.aclose()
+            await lures.stop()
+
+    def publish(self, first: int, parts: int) -> None:
+        self.world.document(PLAYLIST, listing(self.cell.stream, first, parts))
+        self.world.document(SIDECAR, hashes(self.cell.stream, first, parts))
+
+    async def _slide(self) -> None:
+        if self.cell.stream == "vod":
+            return
+        steps = PARTS if self.cell.stream == "low-latency" else 1
+        for step in range(1, steps * (SEGMENTS - WINDOW) + 1):
+            await asyncio.sleep(self.world.stream.segment_s / steps)
+            self.publish(step // steps, step % steps)
+
+    async def _steer(self, request: ServerRequest) -> ServerResponse:
+        async def honest(_: ServerRequest) -> ServerResponse:
+            manifest = {"VERSION": 1, "TTL": 5, "PATHWAY-PRIORITY": ["one", "two"]}
+            return ServerResponse(200, {}, json.dumps(manifest).encode())
+
+        if self.cell.resource == "steering" and self.cell.fault not in BEFORE:
+            return await self.hostile.handle(request, honest)
+        return await honest(request)
+
+
+# -- who watches it
+
+
+async def _play(cell: Cell) -> Outcome:
+    stream = stream_of(cell.stream)
+    async with World(stream=stream) as world:
+        setting = Setting(world, cell)
+        is_steered = cell.resource == "steering"
+        # Who is to go on is not the one asked first, but the other.
+        first = None if is_steered else "two" if cell.fault in RESUMED else "one"
+        url = f"http://one/v/{MAIN if is_steered else PLAYLIST}"
+        cdns = ("one",) if is_steered else None
+        async with (
+            setting.running(),
+            world.viewer(first=first, url=url, cdns=cdns, through=setting.through, **LIMITS) as session,
+        ):
+            shown = await watch(session, cell)
+            if is_steered:
+                await asyncio.sleep(_STEERING_TIMEOUT_S)
+            return outcome(
+                *(cell, shown, await session.report()),
+                met=setting.met,
+                longest_bytes=setting.hostile.longest_bytes,
+                reached=setting.lures.reached,
+            )

@@ -1,0 +1,91 @@
+"""What became of one cell, and what must hold of it."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from shoal.balancer.report import SessionReport
+
+from ..balancer.actors.world import Shown
+from .catalogue import HARMLESS, Cell, named
+
+__all__ = ["LIMITS", "STALL_US_MAX", "Outcome", "outcome"]
+
+STALL_US_MAX = 500_000
+# What the session is given; small, so that what goes beyond them does so soon.
+LIMITS = {
+    "playlist_bytes_max": 64 * 1024,
+    "sidecar_bytes_max": 64 * 1024,
+    "segment_bytes_max": 1 << 20,
+    "store_bytes_max": 1 << 20,
+}
+# A socket's buffers and what is on its way: what may have left of a body before it is refused.
+_UNREAD_BYTES = 384 * 1024
+_BYTES_MAX = {
+    **dict.fromkeys(("init", "media", "key"), LIMITS["segment_bytes_max"]),
+    **dict.fromkeys(("playlist", "sidecar"), LIMITS["playlist_bytes_max"]),
+    "steering": 256 * 1024,
+}
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    cell: Cell
+    wanted: int  # resources
+    right: int  # of them
+    wrong_bytes: int  # that the player was given
+    stall_us: int
+    errors: list[str]  # that the player saw
+    met: int  # how often the fault was met
+    longest_bytes: int  # that left in one answer of the one that does wrong
+    store_bytes: int
+    reached: list[str]  # of what is inside our own network
+    is_named: bool
+    evidence: str  # what the report says of it
+
+    def broken(self, *, stall_us_max: int | None = STALL_US_MAX, unread_bytes: int = _UNREAD_BYTES) -> list[str]:
+        """What does not hold, in words."""
+        bytes_max = _BYTES_MAX[self.cell.resource] + unread_bytes
+        holds = {
+            f"{self.right} of {self.wanted} came": self.right == self.wanted,
+            f"{self.wrong_bytes} wrong bytes reached the player": not self.wrong_bytes,
+            f"errors reached the player: {self.errors}": not self.errors,
+            f"it stood still for {self.stall_us / 1e6:.2f} s": stall_us_max is None or self.stall_us <= stall_us_max,
+            "the fault was never met": self.met > 0,
+            f"{self.longest_bytes} bytes were taken of one answer": self.longest_bytes <= bytes_max,
+            f"{self.store_bytes} bytes are kept": self.store_bytes <= LIMITS["store_bytes_max"],
+            f"a host inside was asked for {self.reached}": not self.reached,
+            f"the report does not name it: {self.evidence!r}": self.is_named,
+        }
+        return [words for words, is_so in holds.items() if not is_so]
+
+
+def outcome(
+    cell: Cell, shown: Shown, report: SessionReport, *, met: int, longest_bytes: int, reached: list[str]
+) -> Outcome:
+    wrong = [body for number, body in shown.bodies.items() if body != shown.wanted[number]]
+    evidence = _evidence(report)
+    return Outcome(
+        cell=cell,
+        wanted=len(shown.wanted),
+        right=len(shown.bodies) - len(wrong),
+        wrong_bytes=sum(map(len, wrong)) + report.dropped.get("wrong_bytes_read", 0),
+        stall_us=shown.stall_us,
+        errors=[str(error) for errors in shown.errors.values() for error in errors],
+        met=met,
+        longest_bytes=longest_bytes,
+        store_bytes=report.store.byte_count,
+        reached=reached,
+        is_named=cell.fault in HARMLESS or re.search(named(cell.fault), evidence) is not None,
+        evidence=evidence,
+    )
+
+
+def _evidence(report: SessionReport) -> str:
+    """What the report says of the one that does wrong."""
+    errors = [reason for source in report.sources if source.name == "cdn:one" for reason in source.errors]
+    parts = [part for segment in report.segments for part in segment.parts if part.source == "cdn:one"]
+    reasons = {part.reason for part in parts if part.outcome in {"failed", "cancelled", "wrong"}}
+    lines = [line for line in report.log if re.search(r"cdn[:-]one|steering|rendition 0|hashes", line)]
+    return "\n".join([*errors, *sorted(reasons), *lines])
