@@ -2,9 +2,10 @@
 """Fuzz what parses, with atheris: run.py [--seconds S] [--at-once N] [TARGET...]
 
 Targets are those of `targets.py`, all by default, each in a process of its own, S seconds each (10), N at a time (one
-for each core); `together` is all of them in one process.  The source is what runs, uncompiled, for atheris to see its
-branches.  What reaches new ones is kept in build/fuzz/TARGET, and the next run goes on from there; it begins with
-tests/data/fuzz/TARGET.  An input that finds a bug is written to build/fuzz/found: it belongs there too, with the mend.
+for each core); `together` is all of them in one.  The source is what runs, uncompiled, for atheris to see its branches;
+it is prepared once, which takes some seconds, and the processes are forks of that one.  What reaches new branches is
+kept in build/fuzz/TARGET, and the next run goes on from there; it begins with tests/data/fuzz/TARGET.  An input that
+finds a bug is written to build/fuzz/found: it belongs there too, with the mend.
 
 Exit codes: 0, nothing was found; 1, something was, and is named; 3, atheris is not installed.
 """
@@ -16,9 +17,10 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "tests" / "data" / "fuzz"
@@ -50,19 +52,17 @@ def grown(target: str, names: list[str]) -> Path:
     return folder
 
 
-def fuzz(target: str, seconds: int) -> None:
+def fuzz(target: str, seconds: int, targets: dict[str, Callable[[bytes], None]]) -> None:
     """Run one target here until the time is up or something is found; does not return."""
     import atheris
 
-    with atheris.instrument_imports(include=["shoal.app", "shoal.balancer", "shoal.transports"]):
-        import targets
-    names = list(targets.ALL)
+    names = list(targets)
 
     def together(data: bytes) -> None:
         if data:
-            targets.ALL[names[data[0] % len(names)]](data[1:])
+            targets[names[data[0] % len(names)]](data[1:])
 
-    run: Callable[[bytes], None] = together if target == TOGETHER else targets.ALL[target]
+    run: Callable[[bytes], None] = together if target == TOGETHER else targets[target]
     found = GROWN / "found"
     found.mkdir(parents=True, exist_ok=True)
     flags = [
@@ -74,16 +74,36 @@ def fuzz(target: str, seconds: int) -> None:
     atheris.Fuzz()
 
 
-def in_a_process(target: str, seconds: int) -> tuple[str, int, str]:
-    """The target, its exit code, and what it printed."""
-    ended = subprocess.run(
-        [sys.executable, __file__, "--inside", target, "--seconds", str(seconds)],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "SHOAL_LEG": "pure"},
-    )
-    return target, ended.returncode, ended.stdout + ended.stderr
+def fuzz_all(names: list[str], seconds: int, at_once: int) -> int:
+    """Each in a fork of this process, and the exit code for all of them."""
+    import atheris
+
+    with atheris.instrument_imports(include=["shoal.app", "shoal.balancer", "shoal.transports"]):
+        import targets
+    waiting, running, failed = list(names), dict[int, tuple[str, IO[str]]](), False
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            name, told = waiting.pop(0), tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed when it was read
+            sys.stdout.flush()
+            child = os.fork()
+            if not child:
+                os.dup2(told.fileno(), 1)
+                os.dup2(told.fileno(), 2)
+                try:
+                    fuzz(name, seconds, targets.ALL)
+                finally:
+                    os._exit(1)  # not reached, unless it could not begin
+            running[child] = (name, told)
+        ended, status = os.wait()
+        name, told = running.pop(ended)
+        with told:
+            told.seek(0)
+            report = told.read()
+        print(f"{name:16} {executions(report):>10} inputs  {'FOUND' if status else 'nothing found'}", flush=True)
+        if status:
+            failed = True
+            print(report[max(0, report.find("Uncaught Python exception")) :][-4000:], flush=True)
+    return 1 if failed else 0
 
 
 def executions(report: str) -> str:
@@ -97,25 +117,20 @@ def main() -> int:
     parser.add_argument("targets", nargs="*")
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--inside", help=argparse.SUPPRESS)
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if importlib.util.find_spec("atheris") is None:
         print("nothing was fuzzed: atheris is not installed (tools/install-test-tools)", file=sys.stderr)
         return 3
-    if options.inside:
-        fuzz(options.inside, options.seconds)
     known = [*sorted(folder.name for folder in KEPT.iterdir()), TOGETHER]  # each target has inputs to begin with
     names = options.targets or known[:-1]
     if unknown := set(names) - set(known):
         parser.error(f"no target is called {', '.join(sorted(unknown))}; use {', '.join(known)}")
-    failed = False
-    with ThreadPoolExecutor(options.at_once) as pool:
-        for name, code, report in pool.map(lambda name: in_a_process(name, options.seconds), names):
-            print(f"{name:16} {executions(report):>10} inputs  {'nothing found' if code == 0 else 'FOUND'}", flush=True)
-            if code:
-                failed = True
-                print(report[max(0, report.find("Uncaught Python exception")) :][-4000:], flush=True)
-    return 1 if failed else 0
+    if options.inside:
+        return fuzz_all(names, options.seconds, options.at_once)
+    command = [sys.executable, __file__, "--inside", "--seconds", str(options.seconds), "--at-once"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "SHOAL_LEG": "pure"}
+    return subprocess.run([*command, str(options.at_once), *names], check=False, env=environment).returncode
 
 
 if __name__ == "__main__":
