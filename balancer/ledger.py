@@ -80,6 +80,8 @@ class Ledger:
         if transfer.is_peer:
             for peer in self.peers_of(transfer):
                 peer.transfer = None
+                if transfer.received_bytes and transfer.key in peer.unverified:
+                    peer.unverified[transfer.key] = True
                 if succeeded:
                     peer.succeeded()
         else:
@@ -114,6 +116,11 @@ class Ledger:
         self.settle(want)
         if not want.urgent and self.is_gone(want.key):
             self.wants.pop(want.key, None)  # nothing will ever settle it
+
+    def verified(self, key: ResourceKey) -> None:
+        """It is complete, and right as far as anything can tell."""
+        for peer in self.peers.values():
+            peer.was_right = peer.was_right or peer.unverified.get(key, False)
 
     def settle(self, want: Want) -> None:
         self.open.pop(want.key, None)
@@ -199,7 +206,7 @@ class Ledger:
             for peer in (source, *beside):
                 peer.transfer = number
                 peer.last_used = number
-                peer.unverified[want.key] = None
+                peer.unverified.setdefault(want.key, False)
             request = RequestFromPeer(number, source.name, want.key, want.received_bytes, why, transfer.beside)
             self.actions.append(request)
         else:

@@ -40,7 +40,8 @@ class Peer:
         self.cooldown_until_us = 0
         self.is_greeted = False  # one of ours: it takes requests for ranges
         self.busy_until_us = 0  # it says that it serves others now
-        self.unverified: dict[ResourceKey, None] = {}  # asked of it and not verified yet
+        self.unverified: dict[ResourceKey, bool] = {}  # asked of it and not verified yet; whether it sent some of it
+        self.was_right = False  # something that it sent was verified
 
     def failed(self, now_us: int, config: BalancerConfig) -> None:
         cooldown_us = config.peer_cooldown_us << min(self.failures, _DOUBLINGS_MAX)
@@ -66,7 +67,10 @@ class Peer:
         return self.label not in want.suspects and (mark is None or not mark.never)
 
     def is_ready(self, want: Want, now_us: int, *, on_probation: bool) -> bool:
-        """On probation it is asked for the next only when all before was verified."""
+        """On probation it is asked for the next only when all before was verified.
+
+        So is, where only an audit can tell, one of which nothing was verified yet: it would have sent more meanwhile.
+        """
         if self.transfer is not None or self.cooldown_until_us > now_us or self.busy_until_us > now_us:
             return False
         if want.suspects or want.marks:

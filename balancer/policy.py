@@ -374,6 +374,7 @@ class Policy:
         want.phase = Phase.DONE
         want.urgent = False
         want.received_bytes = want.total_bytes = event.byte_count
+        self._book.verified(event.key)
         self._book.settle(want)
 
     def _dropped(self, key: ResourceKey) -> None:

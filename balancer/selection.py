@@ -259,12 +259,14 @@ class Selection:
         if not self._is_shared(want, timeline):
             return
         is_clean = self._reputation.is_clean
+        segment = None if timeline is None else timeline.find(want.key)
+        is_audited = segment is not None and segment.is_audited
         for name in self._availability.holders(want.key.rendition, want.key.number):
             peer = self._peers[name]
             if peer.transfer is not None:
                 continue
             on_probation = not is_clean and self._reputation.is_on_probation(peer.address)
-            if peer.is_ready(want, now_us, on_probation=on_probation):
+            if peer.is_ready(want, now_us, on_probation=on_probation or (is_audited and not peer.was_right)):
                 yield peer, on_probation
 
     def _last_resort(self, want: Want, timeline: Timeline | None, now_us: int) -> Choice:
