@@ -1,9 +1,10 @@
 """A viewer of ours, as tests/p2pml/peer.mjs is one of theirs: the same playhead, the same lead, the same last words.
 
-    python viewer.py '{"url": ..., "trackers": [...], "speed": 1, "lead": 30}'
+    python viewer.py '{"url": ..., "trackers": [...], "speed": 1, "lead": 30, "hashes": "auto"}'
 
-Tells JSON lines: ready; complete {segments: [{number, bytes, sha256}], http, p2p, unneeded, stalled_s, cpu_s} once the
-last segment was read; then it serves until SIGTERM.
+Tells JSON lines: ready; complete {segments: [{number, bytes, sha256}], http, p2p, unneeded, stalled_s, cpu_s, caught,
+banned} once the last segment was read; then it serves until SIGTERM.  `caught` are the numbers of the segments of which
+wrong bytes came and were replaced, and `banned` how many peers were cut.
 """
 
 from __future__ import annotations
@@ -86,11 +87,17 @@ async def main() -> None:
     options = json.loads(sys.argv[1])
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    given = SessionOptions(url=options["url"], trackers=tuple(options["trackers"]), allow_private=True)
+    given = SessionOptions(
+        url=options["url"],
+        trackers=tuple(options["trackers"]),
+        hashes=options.get("hashes", "auto"),
+        allow_private=True,
+    )
     async with open_session(given) as session:
         tell("ready")
         read, stalled_s = await play(session, options.get("speed", 1.0), options.get("lead", 30.0))
-        sources = (await session.report()).sources
+        report = await session.report()
+        sources = report.sources
         used = {
             kind: sum(source.used_bytes for source in sources if source.name.startswith(f"{kind}:"))
             for kind in ("cdn", "peer")
@@ -103,6 +110,8 @@ async def main() -> None:
             unneeded=sum(source.wasted_bytes for source in sources),
             stalled_s=stalled_s,
             cpu_s=time.process_time(),
+            caught=[segment.number for segment in report.segments if segment.polluted],
+            banned=sum(source.state == "banned" for source in sources),
         )
         await stopped.wait()
 
