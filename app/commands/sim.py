@@ -22,7 +22,7 @@ from shoal.balancer.sim.traces import BadTrace, Trace, parse
 
 from ..console import Console
 from ..options import balancer_config
-from ..sim import plots
+from ..sim import on_ray, plots
 from ..sim.jobs import OURS, Crowd, Job, film, jobs_of, parse_fault, play
 from ..sim.report import about, page
 from ..sim.sweep import Kept, sweep
@@ -62,6 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--config", metavar="FILE", help="settings of our balancer, TOML or JSON")
     parser.add_argument("--workers", type=_count(1024), help="processes (one for each core)")
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const=on_ray.LOCAL,
+        metavar="ADDRESS",
+        help="run on that Ray cluster, or on one that is started here (pip install 'shoal[ray]')",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep every run there; a sweep goes on from it")
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="write a page with plots (pip install 'shoal[plots]')"
@@ -79,6 +86,8 @@ async def run(args: argparse.Namespace, console: Console) -> int:
         return _replay_session(args.replay_session, console)
     if args.html is not None or args.plots is not None:
         plots.check()
+    if args.ray is not None:
+        on_ray.check()
     policies = _policies(args.policies)
     config = balancer_config(args.config)
     crowds = _crowds(args)
@@ -122,7 +131,7 @@ async def _sweep(
     try:
         # On a thread, so that an interrupt reaches us at once.
         outcomes = await asyncio.to_thread(
-            sweep, jobs, workers=args.workers, kept=kept, progress=_Progress(console.json)
+            sweep, jobs, workers=args.workers, ray=args.ray, kept=kept, progress=_Progress(console.json)
         )
     finally:
         if kept is not None:

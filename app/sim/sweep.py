@@ -1,4 +1,4 @@
-"""Runs jobs on all cores, in any order, and gives their outcomes in the order of the jobs.
+"""Runs jobs on all cores, or on a Ray cluster, in any order, and gives their outcomes in the order of the jobs.
 
 What is done is kept in a file, a line for each run, as soon as it is done: a sweep
 that was interrupted goes on where it was.  Outcomes do not depend on the number of
@@ -8,9 +8,9 @@ workers, since each is a function of its job alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import closing, suppress
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from shoal.balancer.errors import ConfigurationError
 from shoal.balancer.sim.outcome import Outcome
 
 from .jobs import Job, identity, play
+from .on_ray import played_on_ray
 
 __all__ = ["Kept", "sweep"]
 
@@ -68,10 +69,13 @@ def sweep(
     jobs: Sequence[Job],
     *,
     workers: int | None = None,
+    ray: str | None = None,
     kept: Kept | None = None,
     progress: Callable[[int, int], object] = lambda _done, _all: None,
 ) -> list[Outcome]:
     """All outcomes, in the order of the jobs.  `workers`: as many processes; by default one for each core.
+
+    `ray`: the address of a cluster that they run on instead, or "local" (on_ray.py).
 
     `progress(done, all)` is called after each run.  Interrupted, what is done is in `kept`.
     """
@@ -82,15 +86,20 @@ def sweep(
             found[place] = before
     left = [place for place in range(len(jobs)) if place not in found]
     progress(len(found), len(jobs))
-    for place, outcome in _played(jobs, left, workers or os.cpu_count() or 1):
-        found[place] = outcome
-        if kept is not None:
-            kept.put(jobs[place], outcome)
-        progress(len(found), len(jobs))
+    if ray is not None and left:
+        played = played_on_ray(jobs, left, ray, workers)
+    else:
+        played = _played(jobs, left, workers or os.cpu_count() or 1)
+    with closing(played):  # what was interrupted must not run on
+        for place, outcome in played:
+            found[place] = outcome
+            if kept is not None:
+                kept.put(jobs[place], outcome)
+            progress(len(found), len(jobs))
     return [found[place] for place in range(len(jobs))]
 
 
-def _played(jobs: Sequence[Job], left: Sequence[int], workers: int) -> Iterable[tuple[int, Outcome]]:
+def _played(jobs: Sequence[Job], left: Sequence[int], workers: int) -> Generator[tuple[int, Outcome]]:
     if workers == 1 or len(left) <= 1:
         for place in left:
             yield place, play(jobs[place])

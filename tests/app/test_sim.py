@@ -222,6 +222,15 @@ def test_a_fault_is_read() -> None:
         parse_fault("a=odd@1-2")
 
 
+def test_a_sweep_on_ray_without_ray_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    code, _, err = shoal(capsys, "vod", "--ray")
+    assert code == 2
+    assert "pip install 'shoal[ray]'" in err
+
+
 def test_a_recorded_session_is_decided_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from shoal.balancer.events import CdnAdded, ResourceRequested
     from shoal.balancer.model import Kind, ResourceKey
