@@ -96,7 +96,7 @@ class Blamed(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """`reason` is a word for TransferFailed: changed, too_large, too_small, truncated, unhashed."""
+    """`reason` is a word for TransferFailed: changed, differs, too_large, too_small, truncated, unhashed."""
 
     source: str
     reason: str
@@ -264,7 +264,8 @@ class Assembly:
                 account.wasted_bytes += len(data) - held
                 if offset < self._verified_bytes and self._differs(data[:held], offset):
                     return self._blame(source, "hash")
-                return [Refused(source, "changed")]
+                # With hashes nobody knows yet whose bytes are wrong; without, the resource is another one there.
+                return [Refused(source, "changed" if self._digests is None else "differs")]
             data = data[held:]
         limit = self._segment_bytes_max if self.total_bytes is None else self.total_bytes
         surplus = len(self._data) + len(data) - min(limit, self._segment_bytes_max)

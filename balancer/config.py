@@ -72,9 +72,10 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     limit_us_max: Time = 10 * _S  # limits double at each move of a resource, up to this
     check_interval_us: Time = 250 * _MS  # how often a running urgent transfer's finish is projected anew
     move_gain: Share = 0.7  # the other source must need less than this share of the time, or moves would flap
-    retry_slow_us: Time = 10 * _S  # a CDN left for being slow is tried again by who is late; doubles up to exploring
+    retry_slow_us: Time = 10 * _S  # a CDN left for being slow is tried again, by who is late or would save; doubles
     switch_gain: Share = 0.6  # of CDNs the one asked last stays unless it is this much worse, or they would take turns
     startup_patience_us: Time = 1 * _S  # stands for the deadline while nothing plays yet
+    race_share: Share = 0.03  # of all bytes, what may come twice while two sources race; in all a twentieth may
     peer_margin_us: Time = 1 * _S  # a peer must be done this long before the deadline to be asked for an urgent one
 
     # --- retries ---

@@ -16,6 +16,7 @@ from .events import GiveUp
 from .ledger import Ledger
 from .model import ResourceKey, Segment
 from .peer_choice import Peer
+from .racing import Races
 from .selection import Selection
 from .surplus import Surplus
 from .transfers import Phase, Transfer, Want
@@ -44,8 +45,9 @@ class _Ahead(NamedTuple):
 
 
 class Decisions:
-    def __init__(self, book: Ledger) -> None:
+    def __init__(self, book: Ledger, races: Races) -> None:
         self._book = book
+        self._races = races
         self._select = Selection(
             book.config,
             seed=book.seed,
@@ -67,7 +69,8 @@ class Decisions:
         self._book.line.look(now_us, is_flowing=bool(flowing), is_full=is_full)
         self._look_anew()
         for transfer in tuple(self._book.transfers.values()):
-            self._supervise(transfer, now_us)
+            if transfer.number in self._book.transfers:  # else it lost a race just now
+                self._supervise(transfer, now_us)
         self._look_anew()
         for key in tuple(self._book.open):
             want = self._book.wants[key]
@@ -83,22 +86,29 @@ class Decisions:
         self._safe.clear()
 
     def _supervise(self, transfer: Transfer, now_us: int) -> None:
-        """Move a transfer that is silent, or too slow while another source would do better."""
+        """Move a transfer that is silent, or too slow while another source would do better; or let the two race."""
         want = self._book.wants[transfer.key]
         due_us = transfer.silence_due_us()
         if now_us >= due_us:
             extra_us = (_LONELY_PATIENCE - 1) * transfer.silence_limit_us()
             lonely_us = due_us + min(extra_us, self._book.config.limit_us_max)
-            if now_us >= lonely_us or self._alternative(transfer, want, now_us, any_peer=True) is not None:
+            is_other = want.rival is not None or self._alternative(transfer, want, now_us, any_peer=True) is not None
+            if is_other or now_us >= lonely_us:
                 self._move(transfer, "stalled", now_us)
                 return
             self._book.later(min(lonely_us, now_us + self._book.config.check_interval_us), now_us)
         else:
             self._book.later(due_us, now_us)
         if transfer.first_byte_us is None:
+            self._race_silent(transfer, want, now_us)
             return
         if now_us - transfer.slice_start_us >= _SLICE_US_MIN:
             transfer.close_slice(now_us, self._book.estimate_of(transfer))
+        if want.rival is not None:
+            look_us = self._races.look(want, now_us) if transfer.number == want.rival else None
+            if look_us is not None:
+                self._book.later(look_us, now_us)
+            return
         target_us = self._target_us(want)
         if target_us is None:
             return
@@ -116,12 +126,36 @@ class Decisions:
         enough_us = int(self._book.config.move_gain * needed_us)
         other = self._alternative(transfer, want, now_us, any_peer=False, is_long=is_long, enough_us=enough_us)
         if other is not None and other[0] <= enough_us:
-            self._move(transfer, "slow", now_us, to=other[1])
+            if self._races.may_begin(transfer, want, other[1]):
+                self._book.start(want, other[1], "race", now_us)
+            else:
+                self._move(transfer, "slow", now_us, to=other[1])
+
+    def _start(self, want: Want, source: Cdn | Peer, why: str, now_us: int, *, beside: tuple[Peer, ...] = ()) -> None:
+        """For somebody who waits."""
+        self._book.start(want, source, why, now_us, beside=beside)
+        assert want.transfer is not None
+        self._race_silent(self._book.transfers[want.transfer], want, now_us)
+
+    def _race_silent(self, transfer: Transfer, want: Want, now_us: int) -> None:
+        """Somebody waits for it and it is not answered: from the last safe moment on another is asked as well."""
+        race_us = self._races.silent_us(transfer)
+        if race_us is None or want.rival is not None or not want.urgent:
+            return
+        deadline_us = self._book.deadline_us(want.key)
+        if deadline_us is not None:
+            race_us = max(race_us, deadline_us - self._safe_us(self._book.size_bytes(want), now_us))
+        if now_us < race_us:
+            self._book.later(race_us, now_us)
+            return
+        other = self._alternative(transfer, want, now_us, any_peer=False)
+        if other is not None and self._races.may_begin(transfer, want, other[1]):
+            self._book.start(want, other[1], "race", now_us)
 
     def _yield(self, now_us: int) -> None:
         """Stop what plays later where it would make late what plays earlier; it goes on from its byte when it can."""
         while (transfer := self._surplus.to_yield(now_us)) is not None:
-            want = self._book.cancel(transfer, "yielded", now_us)
+            want = self._book.stop(self._book.wants[transfer.key], "yielded", now_us)
             want.attempts = max(0, want.attempts - 1)
             want.phase = Phase.WANTED
 
@@ -219,7 +253,7 @@ class Decisions:
         )
         if choice.source is not None:
             why = "failover" if want.fails_over else choice.why
-            self._book.start(want, choice.source, why, now_us, beside=choice.beside)
+            self._start(want, choice.source, why, now_us, beside=choice.beside)
         elif choice.again_us is not None and self._is_stuck_between_versions(want):
             self._give_up(want, f"what came cannot be continued elsewhere; ask again: {want.failures()}")
         elif choice.again_us is not None:
@@ -243,7 +277,7 @@ class Decisions:
         peers = self._prefetch_peers(want, timeline, size_bytes, slack_us, now_us)
         if peers:
             why = "failover" if want.fails_over else "offload"
-            self._book.start(want, peers[0], why, now_us, beside=peers[1:])
+            self._start(want, peers[0], why, now_us, beside=peers[1:])
         else:
             self._book.later(until_us, now_us)
         return True
@@ -301,7 +335,7 @@ class Decisions:
             if want.transfer is None:
                 self._book.leave(want)
             elif not self._book.is_mostly_there(want):
-                self._book.leave(self._book.cancel(self._book.transfers[want.transfer], "released", now_us))
+                self._book.leave(self._book.stop(want, "released", now_us))
 
     def _prefetch(self, window: Window, now_us: int) -> None:
         """Start what will be wanted soon."""

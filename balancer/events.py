@@ -147,6 +147,7 @@ class TransferProgressed(msgspec.Struct, frozen=True, tag=True):
     transfer: int
     byte_count: int  # new bytes, following those before
     came_bytes: int | None = None  # that came now, where several peers send and some of it waits for what is before it
+    repeated_bytes: int = 0  # came as well, and were there already: it races with another transfer, and is behind
 
 
 class TransferEnded(msgspec.Struct, frozen=True, tag=True):
@@ -274,7 +275,7 @@ class FetchFromCdn(msgspec.Struct, frozen=True, tag=True):
     first_byte: int
     total_bytes: int | None
     etag: str | None
-    why: str  # one of the words of policy.WHY, for the report: start, failover, deadline, prefetch, explore, offload
+    why: str  # one of the words of policy.WHY, for the report
 
 
 class RequestFromPeer(msgspec.Struct, frozen=True, tag=True):
@@ -290,7 +291,7 @@ class RequestFromPeer(msgspec.Struct, frozen=True, tag=True):
 
 class CancelTransfer(msgspec.Struct, frozen=True, tag=True):
     transfer: int
-    reason: str  # slow, stalled, released, gone, blamed, yielded (no room on the line), overtaken (by who is faster)
+    reason: str  # slow, stalled, released, gone, blamed, yielded (no room on the line), overtaken, raced (lost)
 
 
 class BanPeer(msgspec.Struct, frozen=True, tag=True):

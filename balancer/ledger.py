@@ -62,6 +62,8 @@ class Ledger:
         self.transfer_count = 0
         self.media_bytes_per_s: dict[int, float] = {}  # by rendition, of media time
         self.too_small: dict[int, None] = {}  # renditions whose segments would cost more to audit than they may
+        self.came_bytes = 0
+        self.repeated_bytes = 0  # of these, what was there already
         self.actions: list[Action] = []
         self.wake_us: int | None = None
 
@@ -69,7 +71,10 @@ class Ledger:
         """The transfer runs no more; its source is free and has one more measurement."""
         del self.transfers[transfer.number]
         want = self.wants[transfer.key]
-        want.transfer = None
+        if want.rival == transfer.number:
+            want.rival = None
+        else:
+            want.transfer, want.rival = want.rival, None
         if transfer.received_bytes >= self.config.attempt_free_bytes:
             want.attempts = max(0, want.attempts - 1)
         estimate = self.estimate_of(transfer)
@@ -96,11 +101,21 @@ class Ledger:
             estimate.succeeded(now_us)
 
     def cancel(self, transfer: Transfer, reason: str, now_us: int) -> Want:
+        """Stop it; another that raced with it goes on."""
         self.close(transfer, now_us, succeeded=False)
         self.actions.append(CancelTransfer(transfer.number, reason))
         return self.wants[transfer.key]
 
+    def stop(self, want: Want, reason: str, now_us: int) -> Want:
+        """Stop all that runs for it."""
+        while want.transfer is not None:
+            self.cancel(self.transfers[want.transfer], reason, now_us)
+        return want
+
     def want_again(self, want: Want) -> None:
+        """A transfer of it is over before all came; the other of a race goes on."""
+        if want.transfer is not None:
+            return
         want.phase = Phase.WANTED
         want.fails_over = True
         self.open[want.key] = None
@@ -196,9 +211,13 @@ class Ledger:
             estimate=self.estimate() if beside else None,
         )
         self.transfers[number] = transfer
-        want.transfer = number
+        if want.transfer is None:
+            want.transfer = number
+            want.attempts += 1
+        else:
+            assert want.rival is None, f"{want.key} has two transfers, and is to have a third"
+            want.rival = number
         want.phase = Phase.RUNNING
-        want.attempts += 1
         want.fails_over = False
         self.open[want.key] = None
         source.transfer_count += 1
@@ -213,7 +232,7 @@ class Ledger:
             source.running_count += 1
             if why == "explore":
                 source.explored_us = now_us
-            else:
+            elif why != "race":  # it has to win first
                 source.last_used = number
             if source.circuit.state(now_us) == "half-open":
                 transfer.is_probe = source.circuit.probing = True
@@ -252,6 +271,23 @@ class Ledger:
             max(min(config.limit_us_max, first_us), min(patient_us, first_us * patience)),
             max(min(config.limit_us_max, config.stall_limit_us), min(patient_us, config.stall_limit_us * patience)),
         )
+
+    def hurry(self, want: Want, now_us: int) -> None:
+        """A prefetch that somebody waits for now has the limits of an urgent transfer from here on."""
+        assert want.transfer is not None
+        transfer = self.transfers[want.transfer]
+        first_us, stall_us = self.limits(want, self.estimate_of(transfer), now_us)
+        first_us += now_us - transfer.started_us
+        transfer.first_byte_limit_us = min(transfer.first_byte_limit_us, first_us)
+        transfer.stall_limit_us = min(transfer.stall_limit_us, stall_us)
+
+    def take_over_clock(self, timeline: Timeline) -> None:
+        """A switch of renditions: those of one VOD share their timeline, so the player's clock goes on."""
+        others = [
+            t for t in self.timelines.values() if t is not timeline and not t.is_live and t.requested_us is not None
+        ]
+        if others:
+            timeline.take_over(max(others, key=lambda t: t.requested_us or 0))
 
     def later(self, time_us: int, now_us: int) -> None:
         time_us = max(time_us, now_us + _WAKE_US_MIN)

@@ -2,8 +2,8 @@
 
     policy.handle(event, now_us) -> actions      (events.py says what each means)
 
-It promises: at most one running transfer for one resource, and one for one peer (several peers may bring ranges of
-one, where none of them would be in time alone);
+It promises: at most one running transfer for one resource, or two that race, and one for one peer (several peers may
+bring ranges of one, where none of them would be in time alone);
 no peer is asked for what it did not announce, and no banned one for anything; each
 requested resource completes or is given up; the same events at the same times give
 the same actions.  Whoever runs it wakes it when WakeAt says so (later is allowed).
@@ -14,7 +14,8 @@ the same actions.  Whoever runs it wakes it when WakeAt says so (later is allowe
                      bring a segment into a swarm that has none of it (spread.py); and only while the
                      line has room beside what plays earlier (surplus.py)
     moving           silence, or a finish too late that another source would better, and the viewer's
-                     own line could carry (line.py): the transfer goes on elsewhere from the byte reached
+                     own line could carry (line.py): the transfer goes on elsewhere from the byte reached;
+                     while few bytes come twice, beside the one that is left until it is seen who is sooner (racing.py)
 
 Left to others: bytes and hashes (assembly.py), the store, sockets, timers.
 """
@@ -59,6 +60,7 @@ from .events import (
 from .ledger import NOT_NOW, Ledger
 from .model import Kind, ResourceKey, SourceKind, is_peer, source_label
 from .peer_choice import Peer
+from .racing import Races
 from .report import SourceState
 from .transfers import Phase, Want
 from .windows import Timeline
@@ -66,8 +68,8 @@ from .windows import Timeline
 __all__ = ["WHY", "Policy"]
 
 # Why a source was chosen: the first for somebody who waits; after another failed or was left; near the deadline;
-# ahead of time; to measure it; a peer for somebody who waits.
-WHY = ("start", "failover", "deadline", "prefetch", "explore", "offload")
+# ahead of time; to measure it; a peer for somebody who waits; beside another that is silent or slow.
+WHY = ("start", "failover", "deadline", "prefetch", "explore", "offload", "race")
 
 _ENOUGH = 1 << 20  # copies; more than there are peers
 
@@ -76,7 +78,8 @@ class Policy:
     def __init__(self, config: BalancerConfig, seed: int = 0) -> None:
         """`seed` breaks ties, and tells viewers of one swarm apart: give each its own."""
         self._book = Ledger(config, seed)
-        self._decisions = Decisions(self._book)
+        self._races = Races(self._book)
+        self._decisions = Decisions(self._book, self._races)
         self._asked_us: int | None = None  # what the last WakeAt said
         self._heeded: tuple[PeerAnnounced | None, int, bool] = (None, 0, False)  # the last one asked about
 
@@ -91,7 +94,7 @@ class Policy:
             self._asked_us = None
         if isinstance(event, TransferProgressed):
             self._progressed(event, now_us)
-            if not self._is_due(now_us):
+            if not self._is_due(now_us) and not self._book.actions:
                 return []
         elif isinstance(event, PeerAnnounced):
             is_heeded = self.heeds(event, now_us)
@@ -228,13 +231,19 @@ class Policy:
         if transfer is None:
             return
         transfer.answered(now_us, self._book.estimate_of(transfer))
-        came_bytes = event.byte_count if event.came_bytes is None else event.came_bytes
-        transfer.progressed(came_bytes, now_us, self._book.config.stall_bytes_min)
-        transfer.ahead_bytes += came_bytes - event.byte_count
+        want, config = self._book.wants[transfer.key], self._book.config
+        sent_bytes = event.byte_count if event.came_bytes is None else event.came_bytes
+        came_bytes = sent_bytes + event.repeated_bytes
+        transfer.progressed(came_bytes, now_us, config.stall_bytes_min)
+        transfer.ahead_bytes += sent_bytes - event.byte_count
         self._book.line.came(came_bytes)
-        self._book.wants[transfer.key].received_bytes += event.byte_count
+        self._book.came_bytes += came_bytes
+        self._book.repeated_bytes += event.repeated_bytes
+        want.received_bytes += event.byte_count
         if not transfer.is_peer:
-            self._book.cdns[transfer.label].sent_bytes += event.byte_count
+            self._book.cdns[transfer.label].sent_bytes += came_bytes
+        if want.rival is not None:
+            self._races.progressed(transfer, want, now_us, is_ahead=event.byte_count > 0)
 
     def _ended(self, event: TransferEnded, now_us: int) -> None:
         transfer = self._book.transfers.get(event.transfer)
@@ -245,6 +254,7 @@ class Policy:
             self._failed(TransferFailed(event.transfer, "truncated"), now_us)
             return
         self._book.close(transfer, now_us, succeeded=True)
+        self._book.stop(want, "raced", now_us)
         want.phase = Phase.VERIFYING
         self._book.open.pop(want.key, None)
 
@@ -272,6 +282,9 @@ class Policy:
                 self._book.too_small[want.key.rendition] = None
             self._book.want_again(want)
             return
+        if event.reason == "differs":  # from bytes of others that are not verified yet; nor is this one's fault known
+            self._book.want_again(want)
+            return
         self._book.estimate_of(transfer).failed(now_us, reason)
         if transfer.is_peer:
             self._book.peer_failed(self._book.peers_of(transfer)[0], want, event.reason, now_us)
@@ -288,7 +301,7 @@ class Policy:
     def _requested(self, key: ResourceKey, now_us: int) -> None:
         timeline = self._book.timelines.get(key.rendition)
         if timeline is not None and not timeline.is_live and not timeline.is_active(now_us):
-            self._take_over_clock(timeline)
+            self._book.take_over_clock(timeline)
         want = self._book.wants.get(key)
         if want is None:
             want = self._book.wants[key] = Want(key)
@@ -308,7 +321,7 @@ class Policy:
             want.urgent_since_us = now_us
             want.attempts = 0
             if want.transfer is not None:
-                self._hurry(want, now_us)
+                self._book.hurry(want, now_us)
         if want.phase is Phase.WANTED:
             self._book.open[key] = None
 
@@ -318,25 +331,6 @@ class Policy:
             for other in self._book.timelines.values():
                 if other is not timeline:
                     other.requested_elsewhere(segment)
-
-    def _hurry(self, want: Want, now_us: int) -> None:
-        """A prefetch that somebody waits for now has the limits of an urgent transfer from here on."""
-        assert want.transfer is not None
-        transfer = self._book.transfers[want.transfer]
-        first_us, stall_us = self._book.limits(want, self._book.estimate_of(transfer), now_us)
-        first_us += now_us - transfer.started_us
-        transfer.first_byte_limit_us = min(transfer.first_byte_limit_us, first_us)
-        transfer.stall_limit_us = min(transfer.stall_limit_us, stall_us)
-
-    def _take_over_clock(self, timeline: Timeline) -> None:
-        """A switch of renditions: those of one VOD share their timeline, so the player's clock goes on."""
-        others = [
-            t
-            for t in self._book.timelines.values()
-            if t is not timeline and not t.is_live and t.requested_us is not None
-        ]
-        if others:
-            timeline.take_over(max(others, key=lambda t: t.requested_us or 0))
 
     def _released(self, key: ResourceKey, now_us: int) -> None:
         want = self._book.wants.get(key)
@@ -349,18 +343,17 @@ class Policy:
         if want.phase is Phase.WANTED:
             self._book.leave(want)
         elif want.transfer is not None and not self._book.is_mostly_there(want):
-            self._book.leave(self._book.cancel(self._book.transfers[want.transfer], "released", now_us))
+            self._book.leave(self._book.stop(want, "released", now_us))
 
     def _completed(self, event: ResourceCompleted, now_us: int) -> None:
         want = self._book.wants.get(event.key)
         if want is None:
             want = self._book.wants[event.key] = Want(event.key)
-        if want.transfer is not None:
-            transfer = self._book.transfers[want.transfer]
-            if want.received_bytes < event.byte_count:  # it was found elsewhere, on a disk that others share
-                self._book.cancel(transfer, "found", now_us)
-            else:
-                self._book.close(transfer, now_us, succeeded=True)
+        if want.received_bytes < event.byte_count:  # it was found elsewhere, on a disk that others share
+            self._book.stop(want, "found", now_us)
+        elif want.transfer is not None:
+            self._book.close(self._book.transfers[want.transfer], now_us, succeeded=True)
+            self._book.stop(want, "raced", now_us)
         timeline = self._book.timelines.get(event.key.rendition)
         if timeline is not None:
             if want.urgent:
@@ -399,8 +392,7 @@ class Policy:
             want = self._book.wants.get(key)
             if want is None or want.urgent or want.phase in {Phase.DONE, Phase.VERIFYING}:
                 continue
-            if want.transfer is not None:
-                self._book.cancel(self._book.transfers[want.transfer], "gone", now_us)
+            self._book.stop(want, "gone", now_us)
             if want.phase is not Phase.LEFT:
                 self._book.leave(want)
             self._book.wants.pop(key, None)
@@ -408,8 +400,7 @@ class Policy:
     def _restart(self, rendition: int, now_us: int) -> None:
         """Nothing of what was wanted or held of this rendition exists any more."""
         for want in [w for k, w in self._book.wants.items() if k.rendition == rendition]:
-            if want.transfer is not None:
-                self._book.cancel(self._book.transfers[want.transfer], "gone", now_us)
+            self._book.stop(want, "gone", now_us)
             if want.urgent:
                 self._book.actions.append(GiveUp(want.key, "the stream began anew"))
             elif want.phase not in {Phase.DONE, Phase.LEFT}:
@@ -433,8 +424,9 @@ class Policy:
             mark = want.mark(event.source)
             mark.failed(_wrong(self._book, event.key), now_us, self._book.config)
             want.attempts += 1
-            if want.transfer is not None and self._book.transfers[want.transfer].label == event.source:
-                self._book.want_again(self._book.cancel(self._book.transfers[want.transfer], "blamed", now_us))
+            for number in [n for n in (want.rival, want.transfer) if n is not None]:
+                if self._book.transfers[number].label == event.source:
+                    self._book.want_again(self._book.cancel(self._book.transfers[number], "blamed", now_us))
         self._discarded(event.key, (), event.keep_bytes, now_us)
         if is_peer(event.source):
             peer = self._book.peers.get(event.source.removeprefix("peer:"))
@@ -466,7 +458,7 @@ class Policy:
         if is_audited:
             want.total_bytes = None  # perhaps a peer's word
         if want.transfer is not None:
-            self._book.want_again(self._book.cancel(self._book.transfers[want.transfer], "blamed", now_us))
+            self._book.want_again(self._book.stop(want, "blamed", now_us))
         elif want.phase is Phase.VERIFYING:
             self._book.want_again(want)
 

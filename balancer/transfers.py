@@ -7,7 +7,7 @@ Transfer  a source delivering, with its silence and speed measured in slices
 Phases of a want:
 
     WANTED     no transfer runs; one is to be found, now or after a back-off
-    RUNNING    exactly one transfer runs
+    RUNNING    one transfer runs, or two while they race (racing.py)
     VERIFYING  all bytes came; waiting for the digests
     DONE       in the store
     LEFT       given up, exhausted as a prefetch, or dropped by the store; back to WANTED on request only
@@ -62,6 +62,7 @@ class Want(msgspec.Struct):
     total_bytes: int | None = None
     etag: str | None = None
     transfer: int | None = None
+    rival: int | None = None  # races with `transfer`, from the byte that was reached when it began
     attempts: int = 0  # transfers that brought little
     moves: int = 0  # transfers cancelled as stalled or slow: patience doubles with each
     slow_until_us: int = 0  # after a move for slowness the next source gets this long to show itself

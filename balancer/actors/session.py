@@ -429,9 +429,11 @@ class Session(Actor[Any]):
         assembly = self._assembly(key)
         before = assembly.end_bytes
         steps = assembly.add(source, data, offset)
-        if assembly.end_bytes > before:
+        grown = assembly.end_bytes - before
+        repeated = max(0, min(len(data), before - offset))  # of a race
+        if grown > 0 or repeated > 0:
             came_bytes = None if several is None else 0  # striping.py has told when they came
-            self._decide(TransferProgressed(number, assembly.end_bytes - before, came_bytes))
+            self._decide(TransferProgressed(number, grown, came_bytes, repeated))
         self._follow(key, steps)
 
     def _on_transfer(self, event: TransferStarted | TransferEnded | TransferFailed) -> None:
@@ -518,6 +520,8 @@ class Session(Actor[Any]):
 
     def _on_audit_due(self, key: ResourceKey) -> None:
         for number, _ in self._transfers.of(key):
+            if self._transfers.find(number) is None:
+                continue  # it raced with the one before, whose end stopped it
             # As on completion: the end of the last one is on the way, and nobody waits for it.
             self._transfers.end(number, self.now_us)
             self._decide(TransferEnded(transfer=number))
@@ -540,9 +544,12 @@ class Session(Actor[Any]):
         copies = self._copies(key, byte_count)
         self._storage.tell(m.Put(key=key, data=assembly.take(), shareable=is_shareable, copies=copies))
         self._held[key] = byte_count
-        for number, _ in self._transfers.of(key):
-            # Its end is on the way, and says nothing new; cancelling would only cost a connection.
-            self._transfers.end(number, self.now_us)
+        for number, transfer in self._transfers.of(key):
+            if transfer.offset >= byte_count:
+                # Its end is on the way, and says nothing new; cancelling would only cost a connection.
+                self._transfers.end(number, self.now_us)
+            else:
+                self._transfers.cancel(number, "raced", self.now_us)
         self._reporter.tell(r.Completed(key, byte_count, verified, self.now_us))
         self._settle(key)
         self._decide(ResourceCompleted(key=key, byte_count=byte_count))

@@ -96,6 +96,7 @@ class Neighbours:
     def ban(self, other: Viewer, rendition: int) -> None:
         """Cut the channel; the other hears of it now."""
         self._met.pop((rendition, other.place), None)
+        self._viewer.choking.leave(other.name_in(rendition))
         self._world.at(self._world.now_us, other.neighbours.drop, self._viewer, rendition)
 
     def drop(self, other: Viewer, rendition: int) -> None:
@@ -105,6 +106,7 @@ class Neighbours:
         for transfer in list(self._viewer.transfers.values()):
             if isinstance(transfer, PeerTransfer) and transfer.peer is other:
                 transfer.failed("closed")
+        self._viewer.choking.leave(other.name_in(rendition))
         self._viewer.feed(PeerLeft(other.name_in(rendition), "closed"))
 
     def _connect(self, other: Viewer, rendition: int) -> None:

@@ -59,6 +59,11 @@ class Transfer:
         return self.viewer.transfers.get(self.number) is self
 
     @property
+    def end_bytes(self) -> int:
+        """Up to which byte of the segment it has brought."""
+        return self.first_byte + self.kept_bytes
+
+    @property
     def bytes_per_s(self) -> float:
         """What comes now."""
         return 0.0 if self._flow is None else self._flow.rate
@@ -104,7 +109,8 @@ class Transfer:
         if came > 0:
             self._told_bytes += came
             if self.is_running:
-                self.viewer.feed(TransferProgressed(self.number, came))
+                new = min(came, max(0, self.end_bytes - self.viewer.end_bytes(self)))
+                self.viewer.feed(TransferProgressed(self.number, new, repeated_bytes=came - new))
 
     def failed(self, reason: str, status: int | None = None) -> None:
         if self.is_running:
@@ -243,6 +249,15 @@ class PeerTransfer(Transfer):
         self.peer.outcome.sent_bytes += byte_count
         if byte_count:
             self.viewer.choking.got(self.peer.name_in(self.key.rendition))
+
+    def failed(self, reason: str, status: int | None = None) -> None:
+        if reason == "absent" and self.is_running:
+            self.refused()
+        super().failed(reason, status)
+
+    def refused(self) -> None:
+        """The peer did not give what it had announced: said so, or said nothing."""
+        self.viewer.choking.refused(self.peer.name_in(self.key.rendition))
 
     def _gone(self) -> None:
         super()._gone()

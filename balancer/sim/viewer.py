@@ -253,6 +253,8 @@ class Viewer:
             case CancelTransfer():
                 transfer = self.transfers.get(action.transfer)
                 if transfer is not None:
+                    if action.reason == "stalled" and isinstance(transfer, PeerTransfer):
+                        transfer.refused()
                     transfer.stop()
                     if isinstance(transfer, CdnTransfer):
                         self.neighbours.tell(transfer.key.rendition)
@@ -331,6 +333,11 @@ class Viewer:
             self._busy_us = self._busy_bytes = 0
             self._busy_since_us = self.world.now_us
         return self._line_rate
+
+    def end_bytes(self, transfer: Transfer) -> int:
+        """Up to which byte others have brought what this transfer brings."""
+        others = [part.end_bytes for part in self.parts.get(transfer.key, ()) if part is not transfer]
+        return max(others, default=0)
 
     def blamed(self, transfer: Transfer) -> None:
         """Its first block was wrong."""

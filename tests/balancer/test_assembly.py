@@ -240,7 +240,7 @@ def test_bytes_that_contradict_verified_ones_blame_their_source_and_others_only_
     resource = assembly(digests())
     deliver(resource, "cdn:a", RIGHT[:12])
     assert deliver(resource, "peer:p", b"xx", 0) == [Blamed("peer:p", "hash")]
-    assert deliver(resource, "cdn:b", b"xx", 9) == [Refused("cdn:b", "changed")]
+    assert deliver(resource, "cdn:b", b"xx", 9) == [Refused("cdn:b", "differs")]
 
 
 def test_a_gap_is_the_callers_mistake():

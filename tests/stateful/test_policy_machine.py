@@ -2,7 +2,7 @@
 
 The world keeps virtual time, carries out every action, and checks each as it comes:
 
-    never two running transfers for one resource, nor for one peer
+    never two running transfers for one peer, nor for one resource unless they race, and never three
     a peer is asked only for what it announced, a banned one for nothing
     a transfer goes on from the byte that was reached
     nobody honest is blamed; what completes is right
@@ -102,9 +102,9 @@ def script(behaviour: str, number: int, first_byte: int) -> Iterator[tuple[int, 
 
 
 class World:
-    def __init__(self, behaviours: dict[str, list[str]], *, blocks: bool, seed: int) -> None:
+    def __init__(self, behaviours: dict[str, list[str]], *, blocks: bool, seed: int, race_share: float) -> None:
         """`behaviours`: by source label, for its transfers in turn."""
-        self.policy = Policy(BalancerConfig(), seed)
+        self.policy = Policy(BalancerConfig(race_share=race_share), seed)
         self.behaviours = behaviours
         self.blocks = blocks
         self.now_us = 0
@@ -156,7 +156,8 @@ class World:
     def start(self, action: FetchFromCdn | RequestFromPeer, label: str) -> None:
         key = action.key
         assert action.why in WHY
-        assert key not in {running for running, _, _, _ in self.running.values()}
+        running = [other for other, _, _, _ in self.running.values()].count(key)
+        assert running <= (1 if action.why == "race" else 0)
         assert key not in self.done
         assert action.first_byte == self.assembly(key).end_bytes
         turn = self.transfer_count.get(label, 0)
@@ -210,9 +211,10 @@ class World:
                     self.follow(key, transfer, resource.begin(label, total_bytes, None))
             case bytes():
                 before = resource.end_bytes
+                repeated = max(0, min(len(what), before - self.offsets[transfer]))
                 steps = resource.add(label, what, self.offsets[transfer])
                 self.offsets[transfer] += len(what)
-                self.feed(TransferProgressed(transfer, resource.end_bytes - before))
+                self.feed(TransferProgressed(transfer, resource.end_bytes - before, repeated_bytes=repeated))
                 self.follow(key, transfer, steps)
             case None:
                 steps = resource.end(label)
@@ -252,8 +254,10 @@ class World:
                     assert self.assemblies.pop(key).take() == body(key.number)
                     self.done.add(key)
                     for number in [n for n, running in self.running.items() if running[0] == key]:
-                        del self.running[number]
+                        if self.offsets[number] >= byte_count:
+                            del self.running[number]
                     self.feed(ResourceCompleted(key, byte_count))
+                    assert key not in {running for running, _, _, _ in self.running.values()}
 
     def blame(self, key: ResourceKey, source: str, keep_bytes: int) -> None:
         assert any(behaviour in LYING for behaviour in self.behaviours[source])
@@ -269,8 +273,11 @@ def key_of(number: int) -> ResourceKey:
     return ResourceKey(0, Kind.MEDIA, number)
 
 
-def world_of(behaviours: dict[str, list[str]], *, blocks: bool = True, seed: int = 0) -> World:
-    world = World(behaviours, blocks=blocks, seed=seed)
+def world_of(
+    behaviours: dict[str, list[str]], *, blocks: bool = True, seed: int = 0, race_share: float = 0.03
+) -> World:
+    """A `race_share` of 1 lets a stream of so few bytes race at all."""
+    world = World(behaviours, blocks=blocks, seed=seed, race_share=race_share)
     segments = tuple(Segment(key=key_of(i), uri=f"{i}.m4s", **at(i)) for i in range(SEGMENTS))
     for label in behaviours:
         if label.startswith("cdn:"):
@@ -320,13 +327,14 @@ BEHAVIOURS = st.lists(st.sampled_from(HONEST + LYING), min_size=1, max_size=3)
     blocks=st.booleans(),
     healthy_first=st.booleans(),
     seed=st.integers(0, 1000),
+    races=st.booleans(),
 )
-def test_with_one_healthy_cdn_everything_requested_completes(*, cdn, peers, held, blocks, healthy_first, seed):
+def test_with_one_healthy_cdn_everything_requested_completes(*, cdn, peers, held, blocks, healthy_first, seed, races):
     behaviours = {"cdn:healthy": ["good"]} if healthy_first else {}
     behaviours["cdn:other"] = cdn
     behaviours["cdn:healthy"] = ["good"]
     behaviours |= {f"peer:{place}": list(peer) for place, peer in enumerate(peers)}
-    world = world_of(behaviours, blocks=blocks, seed=seed)
+    world = world_of(behaviours, blocks=blocks, seed=seed, race_share=float(races))
     for place in range(len(peers)):
         join(world, str(place), held[place])
     watch(world)
@@ -348,7 +356,7 @@ def test_with_one_healthy_cdn_everything_requested_completes(*, cdn, peers, held
 )
 def test_whatever_happens_each_request_ends_in_completion_or_giving_up(cdns, peer, seed, deeds):
     behaviours = {f"cdn:{place}": list(cdn) for place, cdn in enumerate(cdns)} | {"peer:p": list(peer)}
-    world = world_of(behaviours, seed=seed)
+    world = world_of(behaviours, seed=seed, race_share=float(seed % 2))
     asked: dict[ResourceKey, None] = {}
     is_here = False
     for deed, number in deeds:

@@ -7,7 +7,7 @@ import msgspec
 from shoal.balancer.sim.outcome import Outcome
 from shoal.balancer.sim.policies import POLICIES
 from shoal.balancer.sim.scenario import Behaviour, Scenario, StreamSpec, ViewerSpec
-from shoal.balancer.sim.world import run
+from shoal.balancer.sim.world import World, run
 
 SECOND = 1_000_000
 VIEWERS = 20
@@ -72,3 +72,11 @@ def test_where_lines_are_idle_free_riders_are_served() -> None:
         if spec.behaviour is Behaviour.FREE_RIDER
     ]
     assert sum(v.peer_bytes for v in riders) > 0.5 * sum(v.delivered_bytes for v in riders)
+
+
+def test_who_does_not_give_what_it_announced_is_counted_as_refusing() -> None:
+    viewers = (ViewerSpec(behaviour=Behaviour.LIAR), *(ViewerSpec(arrives_us=place * SECOND) for place in range(1, 6)))
+    world = World(Scenario(name="liar", viewers=viewers), POLICIES["shoal"])
+    world.run()
+    heard = [viewer.choking._accounts.get("v0.0") for viewer in world.viewers[1:]]
+    assert any(account is not None and account.refusals for account in heard)
