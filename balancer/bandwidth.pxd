@@ -2,6 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t
 
 cdef double _LN2
+cdef double _FALLEN_LEFT
 cdef double _FIRST_BYTE_WEIGHT
 cdef double _SPREAD_UNKNOWN
 cdef double _SPREAD_WEIGHT
@@ -44,7 +45,7 @@ cdef class Estimate:
 
     @cython.locals(rate=double)
     cpdef void sample(self, int64_t duration_us, int64_t byte_count, int64_t now_us) except *
-    @cython.locals(average=_Average)
+    @cython.locals(average=_Average, fallen=double)
     cpdef void fell_to(self, double bytes_per_s) except *
     cpdef void first_byte(self, int64_t duration_us) except *
     @cython.locals(late=double)

@@ -24,6 +24,7 @@ _FIRST_BYTE_WEIGHT = 0.3  # of the newest answer
 _SPREAD_UNKNOWN = 0.5  # of the expected time, until a transfer has ended
 _SPREAD_WEIGHT = 0.2  # of the newest transfer
 _SPREAD_MAX = 4.0  # one outlier of an hour must not stand for ever
+_FALLEN_LEFT = 0.9  # as if it had been measured for a second only (15 % of a half life)
 _HALF_LIVES_MAX = 40  # beyond, nothing is left of a value
 
 
@@ -115,9 +116,14 @@ class Estimate:
         self.bytes_per_s = min(self._fast.corrected(), self._slow.corrected())
 
     def fell_to(self, bytes_per_s: float) -> None:
-        """It was left because it became so slow: what was good before is not believed until it is seen again."""
+        """It was left because it became so slow: what was good before is not believed until it is seen again.
+
+        Then it is soon: what came before weighs little.
+        """
         for average in (self._fast, self._slow):
-            average.value = min(average.value, bytes_per_s * (1.0 - average.left))
+            fallen = min(average.corrected(), bytes_per_s)
+            average.left = max(average.left, _FALLEN_LEFT)
+            average.value = fallen * (1.0 - average.left)
         if self.sampled_us is not None:
             self.bytes_per_s = min(self._fast.corrected(), self._slow.corrected())
 

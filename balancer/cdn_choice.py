@@ -44,6 +44,7 @@ class Circuit:
         self._blames = 0
         self._open_until_us: int | None = None
         self._blamed_until_us = 0
+        self.good_in_row = 0  # transfers that went well since the last failure
         self.probing = False
 
     def state(self, now_us: int) -> str:
@@ -66,6 +67,7 @@ class Circuit:
 
     def failed(self, now_us: int) -> None:
         self._failures += 1
+        self.good_in_row = 0
         state = self.state(now_us)
         if state == "half-open" or (state == "closed" and self._failures >= self._config.circuit_failures):
             open_us = self._config.circuit_open_us << min(self._openings, _DOUBLINGS_MAX)
@@ -74,12 +76,14 @@ class Circuit:
 
     def succeeded(self, now_us: int) -> None:
         self._failures = 0
+        self.good_in_row += 1
         if now_us >= self._blamed_until_us:  # a good segment does not make a wrong one right
             self._openings = 0
             self._open_until_us = None
 
     def blamed(self, now_us: int) -> None:
         """It sent wrong bytes."""
+        self.good_in_row = 0
         open_us = self._config.circuit_blame_us << min(self._blames, _DOUBLINGS_MAX)
         self._blames += 1
         self._blamed_until_us = now_us + min(open_us, self._config.circuit_blame_us_max)
@@ -136,20 +140,26 @@ class Cdn:
     def is_sure(self, byte_count: int, slack_us: int, now_us: int, config: BalancerConfig) -> bool:
         """Whether it is measured, well, and has time for a second try elsewhere if it should fail."""
         measured = self.estimate.bytes_per_s
-        if measured is None or self.circuit.is_broken or self.estimate.error_rate(now_us) > _ERROR_RATE_SURE:
+        if measured is None or self.circuit.is_broken:
             return False
+        if self.estimate.error_rate(now_us) > _ERROR_RATE_SURE and self.circuit.good_in_row < config.circuit_failures:
+            return False  # a fault that is over is forgiven as it was found: by so many in a row
         expected_us = self.expected_us(byte_count, now_us, config, measured)
         return _TRIES * expected_us * (1.0 + self.estimate.spread) <= slack_us
 
     def is_unknown(self, now_us: int, config: BalancerConfig) -> bool:
         """Whether it was not measured, or long enough ago for it to be another now."""
         sampled_us = self.estimate.sampled_us
-        again_us = min(config.explore_after_us, config.retry_slow_us << min(self.falls, _DOUBLINGS_MAX))
-        return sampled_us is None or now_us - sampled_us >= again_us
+        return sampled_us is None or now_us - sampled_us >= self._again_us(config)
 
-    def may_be_explored(self, now_us: int, config: BalancerConfig) -> bool:
-        """Unmeasured for long, idle, and not explored in vain just now."""
-        long_ago_us = now_us - config.explore_after_us
+    def _again_us(self, config: BalancerConfig) -> int:
+        """After how long it may be another: longer with each time that it was left for being slow."""
+        return min(config.explore_after_us, config.retry_slow_us << min(self.falls, _DOUBLINGS_MAX))
+
+    def may_be_explored(self, now_us: int, config: BalancerConfig, *, is_cheaper: bool) -> bool:
+        """Unmeasured for long, idle, and not explored in vain just now; one that would save money, sooner."""
+        after_us = self._again_us(config) if is_cheaper else config.explore_after_us
+        long_ago_us = now_us - after_us
         seen_us = [t for t in (self.estimate.sampled_us, self.explored_us) if t is not None]
         return self.weight > 0 and not self.running_count and max(seen_us, default=long_ago_us) <= long_ago_us
 
@@ -202,8 +212,10 @@ def best_cdn(
         ) or _cheapest_as_good(ready, order, config)
     best = min(candidates, key=order)
     if may_explore and best.estimate.sampled_us is not None:
-        for cdn in ready:
-            if cdn.price <= best.price and cdn is not best and cdn.may_be_explored(now_us, config):
+        for cdn in sorted(ready, key=lambda cdn: cdn.price):
+            if cdn is best or cdn.price > best.price:
+                continue
+            if cdn.may_be_explored(now_us, config, is_cheaper=cdn.price < best.price):
                 return cdn, True
     return best, False
 
