@@ -36,6 +36,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import msgspec
 
+from shoal.transports.sansio.nesting import is_nested_deeper
+
 from .errors import ConfigurationError, SidecarMalformed, SidecarTooLarge
 from .model import ByteRange
 
@@ -185,15 +187,19 @@ def sidecar(
 
 
 def _decoded(data: bytes) -> _Document:
+    if is_nested_deeper(data):
+        raise _no_json(data, "nested too deeply")
     try:
         return _DECODER.decode(data)
     except msgspec.ValidationError as error:
         raise SidecarMalformed(f"sidecar: {error}; write it as shoal.balancer.integrity says") from None
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise SidecarMalformed(
-            f"sidecar begins with {_short(data[:60].decode('utf-8', 'replace'))} and is not JSON ({error}); "
-            "is the URL right?"
-        ) from None
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise _no_json(data, str(error)) from None
+
+
+def _no_json(data: bytes, why: str) -> SidecarMalformed:
+    begin = _short(data[:60].decode("utf-8", "replace"))
+    return SidecarMalformed(f"sidecar begins with {begin} and is not JSON ({why}); is the URL right?")
 
 
 def _check_block_bytes(block_bytes: int) -> None:

@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote_plus, urljoin, urlsplit
 import msgspec
 
 from shoal.balancer.errors import SteeringMalformed, SteeringTooLarge, SteeringUnsupported
+from shoal.transports.sansio.nesting import is_nested_deeper
 
 __all__ = ["MANIFEST_BYTES_MAX", "TTL_US", "Clone", "SteeringManifest", "cloned_uri", "parse_manifest"]
 
@@ -134,9 +135,11 @@ def cloned_uri(clone: Clone, uri: str, uris: dict[str, str], stable_id: str | No
 
 
 def _decoded(body: bytes, kind: type[_T]) -> _T:
+    if is_nested_deeper(body):
+        raise SteeringMalformed("what the steering server gave is no steering manifest: it is nested too deeply")
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SteeringMalformed(f"what the steering server gave is no steering manifest: {error}") from error
 
 

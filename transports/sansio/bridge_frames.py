@@ -20,7 +20,6 @@ Numbers are big-endian.  A frame without byte strings is its text.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -28,6 +27,8 @@ from typing import Annotated, Any
 import msgspec
 
 from shoal.transports.errors import MessageTooLarge
+
+from .nesting import is_nested_deeper
 
 __all__ = [
     "TOKEN_CHARACTERS_MAX",
@@ -52,9 +53,6 @@ __all__ = [
 VERSION = 1
 TOKEN_CHARACTERS_MAX = 200
 _DEPTH_MAX = 32  # of a body; also what a reader of places has to follow
-# An open string is taken too, to the end: where one could fail, it would be tried again from each quote inside it.
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*\\?"?', re.DOTALL)
-_NO_BRACKETS = re.compile(r"[^\[\]{}]+")
 _LENGTH = struct.Struct(">I")
 
 
@@ -152,7 +150,7 @@ def encode_frame(frame: Frame, parts: Sequence[bytes], limits: BridgeLimits) -> 
 def decode_frame(text: str, parts: Sequence[bytes], limits: BridgeLimits) -> Frame:
     """FrameMalformed, MessageTooLarge.  Bodies are plain values still, with None where byte strings belong."""
     _check_size(text, parts, limits)
-    if _is_deeper(text, _DEPTH_MAX + 1):
+    if is_nested_deeper(text.encode(errors="replace"), _DEPTH_MAX + 1):
         raise FrameMalformed(f"its body is nested more than {_DEPTH_MAX} deep")
     try:
         frame: Frame = _decoder.decode(text)
@@ -189,21 +187,6 @@ def split(message: bytes, limits: BridgeLimits) -> Wire:
         return Wire(pieces[0].decode(), tuple(pieces[1:]))
     except UnicodeDecodeError:
         raise FrameMalformed("its text is no UTF-8") from None
-
-
-def _is_deeper(text: str, depth_max: int) -> bool:
-    """Whether JSON is nested deeper, or is none.
-
-    A parser finds that out by recursion, and in a browser too much of that ends the interpreter, and not just the call.
-    """
-    if text.count("[") + text.count("{") <= depth_max:
-        return False
-    brackets = _NO_BRACKETS.sub("", _STRING.sub("", text)).replace("{", "[").replace("}", "]")
-    for _ in range(depth_max):
-        brackets = brackets.replace("[]", "")  # the innermost of each branch
-        if not brackets:
-            return False
-    return True
 
 
 def _number(view: memoryview, start: int) -> int:

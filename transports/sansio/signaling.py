@@ -38,6 +38,8 @@ from typing import Any
 
 import msgspec
 
+from .nesting import is_nested_deeper
+
 __all__ = [
     "ELSEWHERE",
     "AnnounceDue",
@@ -297,8 +299,11 @@ class TrackerClient:
         if len(text) > self.limits.message_bytes_max:
             return self._drop("message_too_large")
         try:
-            message = msgspec.json.decode(text.encode(), type=_Incoming)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            data = text.encode()
+            if is_nested_deeper(data):
+                return self._drop("malformed")
+            message = msgspec.json.decode(data, type=_Incoming)
+        except (msgspec.DecodeError, UnicodeError):
             return self._drop("malformed")
         if message.info_hash is not None and message.info_hash != self.info_hash:
             return self._drop("other_swarm")

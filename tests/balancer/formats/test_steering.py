@@ -96,6 +96,7 @@ def test_another_version_is_refused_as_such_whatever_else_it_holds(version):
         b'{"VERSION": 1, "TTL": 3}',
         b"\xff\xfe",
         b"[" * 100_000,
+        b'{"X":' * 20_000,
         manifest(TTL=-1),
         manifest(TTL="30"),
         manifest(PATHWAY_PRIORITY=[]),
