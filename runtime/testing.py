@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -158,6 +159,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._now_s
 
+    if sys.platform == "emscripten":  # no sockets, and no thread that could wake it
+
+        def _make_self_pipe(self) -> None: ...
+
+        def _close_self_pipe(self) -> None: ...
+
+        def _write_to_self(self) -> None: ...
+
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncio's own
         """Threads end in real time; a time-out in virtual time would be over before they could."""
         await super().shutdown_default_executor()
@@ -175,13 +184,14 @@ class _JumpingSelector(selectors.SelectSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
+        has_files = bool(self.get_map())
+        ready = super().select(0) if has_files else []
         if ready or timeout == 0:
             return ready
         if timeout is not None:
             self._loop.jump(timeout)
             return []
-        ready = super().select(_REAL_WAIT_S)
+        ready = super().select(_REAL_WAIT_S) if has_files else []
         if not ready:
             raise TimeoutError("every task waits, and no timer is set: nothing can happen any more")
         return ready
