@@ -34,11 +34,12 @@ __all__ = ["main"]
 STREAM = StreamOptions(seconds=30, segment_seconds=2, renditions=(Rendition("thread", 640, 360, 4_000_000),))
 PLAY_S_MAX = 240.0
 OVER = "seen.error || seen.fatal.length || (seen.ended && seen.segments.every((one) => one.sha256))"
-HOLD_MS = 8  # a slice, and a piece or a copy of 4 MiB that it begins at its end; half of what a frame has
+HOLD_MS = 8  # a slice of 4 ms, and the piece or the copy that it begins at its end; half of what a frame has
 PLACES = {"worker": "1", "page": "0"}
-HASHED = 20
+HASHED = 50
+HASHES = (("1 MiB", 1, True), ("4 MiB", 4, True), ("4 MiB without crypto.subtle", 4, False))
 # How long the thread was held at once, between two messages that the page sends to itself.
-HOLDS = """async (isSubtleUsed) => {
+HOLDS = """async ([size, isSubtleUsed]) => {
   const hashed = pyodide.globals.get("hashed");
   const { port1, port2 } = new MessageChannel();
   const holds = [];
@@ -51,7 +52,7 @@ HOLDS = """async (isSubtleUsed) => {
     if (!isOver) port2.postMessage(0);
   };
   port2.postMessage(0);
-  await hashed(isSubtleUsed, HASHED);
+  await hashed(size, isSubtleUsed, HASHED);
   isOver = true;
   hashed.destroy();
   return holds.sort((a, b) => a - b);
@@ -135,17 +136,17 @@ async def measured(rounds: int) -> tuple[dict[str, list[dict[str, float]]], int,
 
 
 async def hashing() -> list[Claim]:
-    """The longest of twenty segments' holds would be the machine's worst moment: the 99th percentile is ours."""
+    """How long the page's thread is held at once: the longest of all holds would be the machine's worst moment."""
     found = []
     async with chromium() as browser, site(files(Path(__file__).with_name("page_hashing.py"))) as url:
         page = await browser.new_page()
         await page.goto(url)
         await page.wait_for_function("document.title === 'ready'")
-        for what, is_subtle_used in (("crypto.subtle", True), ("pieces", False)):
-            holds = await page.evaluate(HOLDS, is_subtle_used)
+        for what, mib, is_subtle_used in HASHES:
+            holds = await page.evaluate(HOLDS, [mib << 20, is_subtle_used])
             p99 = holds[int(0.99 * (len(holds) - 1))]
-            print(f"  hashed by {what}: thread held {p99:.1f} ms at p99, {holds[-1]:.1f} at most", flush=True)
-            found.append(Claim(f"4 MiB verified by {what}: thread held at once, p99", p99, HOLD_MS, False, "ms"))
+            print(f"  {what}: thread held {p99:.1f} ms at p99 of {len(holds)}, {holds[-1]:.1f} at most", flush=True)
+            found.append(Claim(f"{what} verified: the page's thread held at once, p99", p99, HOLD_MS, False, "ms"))
     return found
 
 

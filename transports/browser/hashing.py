@@ -1,9 +1,10 @@
 """Hasher on crypto.subtle, which digests outside the page's own thread.
 
-Small data is digested at once: the way to `crypto.subtle` and back costs more.
-A page that is not a secure context (http, and not loopback) has no
-`crypto.subtle`; there Python digests in pieces and lets the page go on between
-them.  At most `waiting_max` digests wait; the next caller waits for a place.
+Small data is digested at once: the way to `crypto.subtle` and back costs more.  It
+takes all of its data in one call, which copies it twice on the page's thread: large
+data is digested here, in pieces, and the page goes on between them.  So is all data in
+a page that is not a secure context (http, and not loopback), which has no
+`crypto.subtle`.  At most `waiting_max` digests wait; the next caller waits for a place.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from .page import from_js_bytes, js, to_js_bytes
 __all__ = ["SubtleHasher"]
 
 _PIECE_BYTES = 256 * 1024  # about 1 ms of WebAssembly, a quarter of a slice
+_SUBTLE_BYTES_MAX = 1024 * 1024  # about 2 ms of copies: 4 MiB held the thread for 8 at least, and pieces take 13 in all
 
 
 class SubtleHasher:
@@ -37,7 +39,7 @@ class SubtleHasher:
             return hashlib.sha256(data).digest()
         async with self._places:
             self._check_open()
-            if self._is_subtle_used:
+            if self._is_subtle_used and len(data) <= _SUBTLE_BYTES_MAX:
                 return from_js_bytes(await js.crypto.subtle.digest("SHA-256", to_js_bytes(data)))
             return await _in_pieces(data)
 
