@@ -69,6 +69,10 @@ LEAVE = """async (url) => {
 }"""
 
 
+# As when a peer's or a CDN's bytes were too much for it.
+END = "try { pyodide._api.fatal_error(new Error('planted')); } catch {}"
+
+
 def encrypted(data: bytes, key: bytes) -> bytes:
     """AES-128 of whole segments, as EXT-X-KEY has it (RFC 8216, 4.3.2.4)."""
     padding = 16 - len(data) % 16
@@ -147,7 +151,10 @@ async def play(stream: Stream, folder: Path) -> dict[str, Any]:
             )
             await page.screenshot(path=folder / "page.png", full_page=True)
             seen = dict(await page.evaluate("seen"))
-    return {**seen, "at first": given, "left": left, "memory": memory}
+            await page.evaluate(END)
+            await page.wait_for_function("seen.error")
+            ended = await page.evaluate("[seen.error, document.querySelector('#status').textContent]")
+    return {**seen, "ended with": ended, "at first": given, "left": left, "memory": memory}
 
 
 async def leave_one(page: Any, stream: Stream, origins: tuple[Origin, ...]) -> Any:
@@ -186,6 +193,9 @@ def test_the_page_starts_from_the_cdn_and_is_handed_over_with_init_sections_and_
     assert set(later.values()) == {"balancer"}
     assert seen["left"]["outcome"] == "cancelled"
     assert seen["left"]["reason"] == "released"
+    error, status = seen["ended with"]
+    assert "the interpreter ended: planted" in error
+    assert status == "playing from the CDN alone: the balancer has ended"
     startup = seen["startup"]
     assert startup["bytes"] > 10_000_000
     assert startup["ms"] >= startup["interpreterMs"] + startup["packagesMs"]

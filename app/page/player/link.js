@@ -9,8 +9,10 @@ const ACTOR = "stream"; // page_actor.py
 
 /** Start it; `told` is what options.json says. */
 export async function openBalancer(told, { inWorker }) {
-  const { carrier, startup, ended } = inWorker ? await inAWorker(told) : await onThisThread(told);
-  const bridge = await connect(carrier, { limits: LIMITS });
+  let bridge = null;
+  const died = (why) => bridge?.close(why); // before there is a bridge, whoever waits for it is told
+  const { carrier, startup, ended } = await (inWorker ? inAWorker : onThisThread)(told, died);
+  bridge = await connect(carrier, { limits: LIMITS });
   bridge.closed.then(ended);
   return new Balancer(bridge, startup);
 }
@@ -66,13 +68,13 @@ class Balancer {
   }
 }
 
-async function onThisThread(told) {
+async function onThisThread(told, died) {
   const { startPython } = await import("./python.js"); // the interpreter, which a worker would load for itself
-  const { endpoint, startup } = await startPython(told);
+  const { endpoint, startup } = await startPython(told, died);
   return { carrier: page(endpoint), startup, ended() {} };
 }
 
-async function inAWorker(told) {
+async function inAWorker(told, died) {
   const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   const { port1, port2 } = new MessageChannel();
   const endConnections = lendConnections(port1);
@@ -87,7 +89,7 @@ async function inAWorker(told) {
       };
       worker.postMessage({ told, connections: port2 }, [port2]);
     });
-    worker.onmessage = null; // the carrier has a listener of its own
+    worker.onmessage = ({ data }) => data?.error && died(data.error); // the carrier has a listener of its own
     return { carrier, startup, ended };
   } catch (error) {
     ended();

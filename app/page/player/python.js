@@ -8,11 +8,14 @@ const bytesOf = async (path) => {
   return response.arrayBuffer();
 };
 
-/** An open session's end of a bridge, for `page(endpoint)`, and what it cost to come so far. */
-export async function startPython({ options, wheels }) {
+/** An open session's end of a bridge, for `page(endpoint)`, and what it cost to come so far.
+ *  `ended(why)` is called when the interpreter ends, after which it answers nothing. */
+export async function startPython({ options, wheels }, ended) {
   const began = performance.now();
   const coming = wheels.map(bytesOf); // beside the interpreter
   const pyodide = await loadPyodide({ indexURL: new URL("./pyodide/", import.meta.url).href });
+  pyodide._api.on_fatal = (error) => ended(`the interpreter ended: ${error?.message ?? error}`);
+  globalThis.pyodide = pyodide; // for the browser's console
   const interpreter = performance.now();
   const extractDir = pyodide.runPython("import site; site.getsitepackages()[0]");
   for (const wheel of await Promise.all(coming)) pyodide.unpackArchive(wheel, "wheel", { extractDir });

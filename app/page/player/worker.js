@@ -7,14 +7,15 @@ import { startPython } from "./python.js";
 addEventListener(
   "message",
   async ({ data: { told, connections } }) => {
+    const ended = (error) => postMessage({ error });
     try {
       self.RTCPeerConnection = borrowConnections(connections);
-      const { endpoint, startup } = await startPython(told);
+      const { endpoint, startup } = await startPython(told, ended);
       const joined = relay(port(self), page(endpoint));
       postMessage({ startup }); // from now on the page may come
       await joined;
     } catch (error) {
-      postMessage({ error: String(error?.message ?? error) });
+      ended(String(error?.message ?? error));
     }
   },
   { once: true },

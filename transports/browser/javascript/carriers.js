@@ -64,7 +64,11 @@ export function page(endpoint) {
       if (take === null) return;
       const last = take;
       take = null;
-      call("lost", String(why));
+      try {
+        call("lost", String(why));
+      } catch {
+        return; // the interpreter has ended, and all proxies with it
+      }
       queueMicrotask(() => (last.destroy(), endpoint.destroy())); // we may be inside a call of one
     },
   };
