@@ -14,21 +14,14 @@ import pytest
 
 from ..app.chromium import page_in_chromium, page_server
 from .chromium_world import COMPILED, DIST, PYODIDE, ROOT, WHEELS, what_is_missing
+from .suites import CORE
 from .test_pyodide import natively
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(what_is_missing() is not None, reason=str(what_is_missing()))]
 
 RUN_TIMEOUT_S = 400.0
-SUITE = (
-    "tests/runtime/test_mailbox.py",
-    "tests/runtime/test_scheduler.py",
-    "tests/runtime/test_ready.py",
-    "tests/balancer/test_assembly.py",
-    "tests/balancer/test_cdn_choice.py",
-    "tests/balancer/test_windows.py",
-)
 SCRIPTS = {  # name -> arguments
-    "suite.py": ("-q", *SUITE),
+    "suite.py": ("-q", *CORE),
     "driver.py": (),
     "traces.py": ("10",),
     "decisions.py": ("7",),  # each kind of swarm at least once
