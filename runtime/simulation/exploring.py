@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +18,7 @@ __all__ = ["Exploration", "explore", "steps_of"]
 
 _ATTEMPTS_PER_SCHEDULE = 4  # a program that has fewer schedules than asked for is not tried for ever
 _STEPS = 100
+_ONLY_SEED = "SHOAL_SEED"  # in the environment: `explore` runs that seed alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +52,18 @@ def explore(
     note that names the seed and the command that runs it again.  `check_run`
     looks at each run and raises what it does not like.  Fewer schedules are
     taken if the program does not have as many: it is run 4 times as often at most.
-    `replay`: the command to show instead of `python -m shoal.runtime.simulation MODULE:NAME --seed N`; a {seed} in
-    it is replaced.  Other options are those of `simulate`.
+    `replay`: the command to show instead; a {seed} in it is replaced.  Without one it is `python -m
+    shoal.runtime.simulation MODULE:NAME --seed N` where that says everything, and else this process's own command with
+    SHOAL_SEED=N before it, which has every `explore` run that seed alone.  Other options are those of `simulate`.
     """
+    only = os.environ.get(_ONLY_SEED)
+    if only is not None:
+        seed, schedules = int(only), 1
     began = time.perf_counter()
     seen: set[bytes] = set()
     messages = runs = 0
     steps = steps_of(program, strategy, faults=faults, **options)
+    says_all = check_run is None and not faults.rules and not options
     for number in range(schedules * _ATTEMPTS_PER_SCHEDULE):
         this = seed + number
         try:
@@ -62,7 +71,7 @@ def explore(
             if check_run is not None:
                 check_run(run)
         except BaseException as error:
-            command = (replay or _command(program, strategy)).replace("{seed}", str(this))
+            command = (replay or _command(program, strategy, steps, says_all)).replace("{seed}", str(this))
             error.add_note(f"found by seed {this} ({strategy}), after {runs} runs that held; replay: {command}")
             raise
         runs += 1
@@ -83,6 +92,11 @@ def steps_of(program: Program[Any], strategy: Strategy, **options: Any) -> int:
         return _STEPS
 
 
-def _command(program: Program[Any], strategy: Strategy) -> str:
-    name = f"{program.__module__}:{getattr(program, '__qualname__', 'PROGRAM')}"
-    return f"python -m shoal.runtime.simulation {name} --strategy {strategy} --seed {{seed}}"
+def _command(program: Program[Any], strategy: Strategy, steps: int, says_all: bool) -> str:
+    name = getattr(program, "__qualname__", "")
+    if not says_all or not name.isidentifier() or program.__module__ == "__main__":
+        return f"{_ONLY_SEED}={{seed}} {shlex.join(sys.orig_argv)}"
+    spread = f" --steps {steps}" if strategy == "pct" else ""
+    return (
+        f"python -m shoal.runtime.simulation {program.__module__}:{name} --strategy {strategy} --seed {{seed}}{spread}"
+    )

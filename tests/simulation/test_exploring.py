@@ -1,6 +1,7 @@
 """Exploring: what it tries, what it finds, and what it says of it."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,36 @@ def test_the_replay_command_runs_the_seed_again():
     )
     assert done.returncode == 1
     assert "assert await account.ask" in done.stderr
+
+
+EXPLORES = """
+from shoal.runtime import Actor
+from shoal.runtime.testing import Faults, explore
+
+class Echo(Actor):
+    def receive(self, message):
+        return message
+
+def main():
+    async def program(system):
+        await system.spawn(Echo, name="echo").ask(1)
+    explore(program, schedules=50, faults=Faults().crash("/echo", probability=0.1))
+
+main()
+"""
+
+
+def test_what_the_module_cannot_say_is_replayed_by_the_command_that_found_it(tmp_path):
+    (tmp_path / "explores.py").write_text(EXPLORES)
+    first = subprocess.run(
+        [sys.executable, "explores.py"], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    (note,) = re.findall(r"found by seed (\d+) .*?, after (\d+) runs that held; replay: (.*)", first.stderr)
+    assert int(note[1]) > 0
+    again = subprocess.run(
+        note[2], shell=True, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert f"found by seed {note[0]} (random), after 0 runs that held" in again.stderr
 
 
 def test_the_replay_command_shows_the_trace():
