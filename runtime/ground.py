@@ -20,6 +20,7 @@ from .errors import (
     AskTimedOut,
     MailboxFull,
     NoRoutee,
+    NotAvailable,
     SystemNotRunning,
     UnhandledMessage,
     WrongThread,
@@ -137,6 +138,22 @@ class Ground:
         self.root.handle = self.root_ref  # from now on; until then nothing that the collector cannot see refers to us
         self.root.state = RUNNING
         driver.start(self.turn)
+
+    @property
+    def was_started(self) -> bool:
+        return self._driver is not None
+
+    def check_not_within(self, task: object) -> None:
+        """NotAvailable if the task is that of an actor here: its end cannot wait for itself.  Linear in the actors."""
+        if task is None:
+            return
+        of_handler = getattr(task, "cell", None)
+        for cell in self.cells():
+            if cell is of_handler or (cell.extras is not None and task in (cell.extras.tasks or ())):
+                raise NotAvailable(
+                    f"{cell.path()} awaits the end of its own system, which waits for it; call "
+                    "self.system.begin_stop(), do not await what it returns, and return"
+                )
 
     def close(self) -> None:
         """Let go of the loop.  Whoever still waits for a Reply is woken by it, not by a turn."""

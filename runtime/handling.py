@@ -45,8 +45,9 @@ class Handling(Ground):
     def forward(self, cell: Cell, target: Cell, message: Any) -> None:
         reply = cell.reply
         theirs = self.afar(target)
+        there = self.scheduler if target.handle is None else target.handle.scheduler
         if reply is None:
-            (self.scheduler if theirs is None else theirs).post(target, message)
+            there.post(target, message)  # counted where it is handled, which may be another system on this loop
             return
         if theirs is not None:
             theirs.inbox.forward(target, message, reply)
@@ -56,10 +57,10 @@ class Handling(Ground):
         reply.cell, reply.message, reply.is_question = target, message, True
         cell.reply = None
         try:
-            if self.scheduler.is_full(target) and target.settings.overflow == Overflow.WAIT:
-                self.scheduler.post_or_wait(target, reply, reply)
+            if there.is_full(target) and target.settings.overflow == Overflow.WAIT:
+                there.post_or_wait(target, reply, reply)
             else:
-                self.scheduler.post(target, reply)
+                there.post(target, reply)
         except BaseException:  # refused: the question is still this actor's
             reply.cell, reply.message = before
             reply.is_question = False

@@ -167,11 +167,11 @@ class Life(Failing):
     # signals
 
     def signalled(self, cell: Cell) -> None:
-        while cell.signals:
-            action, value = cell.signals.popleft()
+        # Those that were there: what one of them leads to, such as a restart, has a turn of its own.
+        signals, cell.signals = cell.signals, None
+        for action, value in signals or ():
             if cell.state != STOPPED:
                 action(self, cell, value)
-        cell.signals = None
 
     def finished(self, cell: Cell) -> None:
         if cell.state == STARTING:

@@ -13,7 +13,7 @@ is left in the loop.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, get_running_loop
+from asyncio import AbstractEventLoop, current_task, get_running_loop
 from collections.abc import Callable
 from threading import get_ident
 from types import TracebackType
@@ -169,9 +169,11 @@ class ActorSystem:
     async def stop(self, *, timeout_s: float | None = None) -> None:
         """Stop everything and wait for it; `async with` does this.  A second call waits with the first.
 
-        Cancelled while it waits, it cuts off at once what has not stopped.
+        Cancelled while it waits, it cuts off at once what has not stopped.  NotAvailable in a handler, a hook or a
+        task of an actor of this system: use `begin_stop` there.
         """
         self._check_thread()
+        self._life.check_not_within(current_task())
         try:
             await self.begin_stop(timeout_s=timeout_s)
         except BaseException:

@@ -308,8 +308,12 @@ class Scheduler:
 
     def settle(self, reply: Reply, state: int, value: Any) -> bool:
         """End a question.  False, and a count, when it had ended before."""
-        if self.inbox is not None and self.thread != _threads.get_ident():
-            return self.inbox.settle(reply, state, value)
+        if self.inbox is not None:
+            if self.thread != _threads.get_ident():
+                return self.inbox.settle(reply, state, value)
+        elif reply.scheduler is not self:  # a question that was forwarded from another system on this loop
+            home: Scheduler = reply.scheduler
+            return home.settle(reply, state, value)
         if reply.state != _WAITING:
             if state != _ABANDONED:
                 self.late_replies += 1
@@ -406,6 +410,7 @@ class Scheduler:
         self._is_awake = True
         self._began_ns = self._tick()
         end_ns = self._end_ns = self._began_ns + budget_us * 1000
+        asides_ns = budget_us * 500  # half a turn at most, while messages wait: nobody may hold them up for ever
         if self._is_busy and not self._fixed_ns:
             self._cpu_ns = _clock.thread_time_ns()
             self._cpu_read_at_ns = self._spent_ns
@@ -417,8 +422,10 @@ class Scheduler:
                 if self.inbox is not None and self.inbox.count > 0:
                     self.inbox.deliver()
                     self._tick()
-                if self._asides > 0:
+                if self._asides > 0 and (asides_ns > 0 or self._ready.count == 0):
+                    began_ns = self._spent_ns
                     self._attend()
+                    asides_ns -= self._spent_ns - began_ns
                 elif self._ready.count > 0:
                     began_ns = self._spent_ns
                     self._run(self._ready.pop(), end_ns)

@@ -33,6 +33,8 @@ class AsyncioFiber:
         "_coroutine",
         "_end",
         "_loop",
+        "_name",
+        "_on_done",
         "_resume",
         "_throw",
         "_waits_for",
@@ -51,6 +53,8 @@ class AsyncioFiber:
         self._waits_for: Any = None
         self._throw: BaseException | None = None
         self._cancels = 0
+        self._name: str | None = None
+        self._on_done: list[Any] | None = None  # (callback, context) of whoever waits for this coroutine's end
 
     def begin(self, coroutine: Coroutine[Any, None, Any]) -> None:
         self._coroutine = coroutine
@@ -72,16 +76,16 @@ class AsyncioFiber:
             else:
                 yielded = _contexts.send(self._context, coroutine, self._end)
                 if yielded is self._end:
-                    self._coroutine = None
+                    self._is_over()
                     self.value = self._end[0]
                     self._end[0] = None
                     return True
         except StopIteration as stop:  # from `throw`
-            self._coroutine = None
+            self._is_over()
             self.value = stop.value
             return True
         except BaseException:
-            self._coroutine = None
+            self._is_over()
             raise
         finally:
             leave(loop, task)
@@ -116,20 +120,30 @@ class AsyncioFiber:
     def _woken(self, _future: object) -> None:
         self._resume()
 
-    # what others may ask of a task
+    def _is_over(self) -> None:
+        self._coroutine = None
+        if self._on_done is not None:
+            waiting, self._on_done = self._on_done, None
+            for callback, context in waiting:
+                self._loop.call_soon(callback, self, context=context)
+
+    # what others may ask of a task; that of underscores is what anyio asks, and with it httpx
 
     def cancel(self, msg: object = None) -> bool:
         if self._coroutine is None:
             return False
         self._cancels += 1
-        if self._waits_for is not None and self._waits_for.cancel():
+        # The message says who cancels, and whose it is to catch: anyio knows its own by it.
+        error = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
+        if self._waits_for is not None and self._waits_for.cancel(msg=msg):
             return True
-        self._throw = asyncio.CancelledError()
+        self._throw = error
         return True
 
     def abandon(self) -> None:
         """Close the coroutine wherever it stands."""
-        coroutine, self._coroutine = self._coroutine, None
+        coroutine = self._coroutine
+        self._is_over()
         if coroutine is not None:
             coroutine.close()
 
@@ -157,4 +171,42 @@ class AsyncioFiber:
         return self._context
 
     def get_name(self) -> str:
-        return "shoal-handler"
+        if self._name is None:
+            return "shoal handler" if self.cell is None else f"shoal {self.cell.path()}"
+        return self._name
+
+    def set_name(self, value: object) -> None:
+        self._name = str(value)
+
+    def get_stack(self, *, limit: int | None = None) -> list[Any]:
+        frame = getattr(self._coroutine, "cr_frame", None)
+        return [] if frame is None else [frame]
+
+    def add_done_callback(self, callback: Callable[[Any], object], *, context: Any = None) -> None:
+        """Called soon after the coroutine that runs now has ended; at once soon if none does."""
+        context = contextvars.copy_context() if context is None else context
+        if self._coroutine is None:
+            self._loop.call_soon(callback, self, context=context)
+        elif self._on_done is None:
+            self._on_done = [(callback, context)]
+        else:
+            self._on_done.append((callback, context))
+
+    def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
+        before = self._on_done or []
+        left = [(other, context) for other, context in before if other != callback]
+        self._on_done = left or None
+        return len(before) - len(left)
+
+    @property
+    def _fut_waiter(self) -> Any:
+        return self._waits_for
+
+    @property
+    def _must_cancel(self) -> bool:
+        return isinstance(self._throw, asyncio.CancelledError)
+
+    @_must_cancel.setter
+    def _must_cancel(self, value: bool) -> None:
+        if not value and isinstance(self._throw, asyncio.CancelledError):
+            self._throw = None

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
+
+from shoal.runtime.errors import WrongThread
 
 from .asyncio_fiber import AsyncioFiber
 from .interlude import Interlude
@@ -24,12 +27,14 @@ class AsyncioDriver:
     """Runs one system on one running asyncio loop."""
 
     __slots__ = (
+        "_context",
         "_deadline_us",
         "_interrupted",
         "_is_awake",
         "_is_closed",
         "_owner",
         "_sampler",
+        "_thread",
         "_timer",
         "_turn",
         "is_real_time",
@@ -49,6 +54,8 @@ class AsyncioDriver:
         self._sampler: asyncio.TimerHandle | None = None
         self._owner: asyncio.Task[Any] | None = None
         self._interrupted = False
+        self._context = contextvars.copy_context()  # for all turns: not that of whoever happened to send something
+        self._thread = threading.get_ident()
 
     def start(self, turn: Callable[[], None]) -> None:
         self._turn = turn
@@ -59,13 +66,19 @@ class AsyncioDriver:
 
     def wake(self) -> None:
         if not self._is_awake and not self._is_closed:
+            if threading.get_ident() != self._thread:
+                self.wake_from_afar()  # what was put there is there, and must not wait for somebody else's message
+                raise WrongThread(
+                    "an actor was told, asked or stopped from a thread that is not its system's, which is not safe; "
+                    "use loop.call_soon_threadsafe(ref.tell, message), or ActorSystem(mode='threaded')"
+                )
             self._is_awake = True
-            self.loop.call_soon(self._run)
+            self.loop.call_soon(self._run, context=self._context)
 
     def wake_from_afar(self) -> None:
         """As `wake`, from any thread; about 5 us here, and one turn of the loop there."""
         try:
-            self.loop.call_soon_threadsafe(self._run_unless_awake)
+            self.loop.call_soon_threadsafe(self._run_unless_awake, context=self._context)
         except RuntimeError:  # the loop is closed: whoever was to be woken is gone
             if not self.loop.is_closed():
                 raise
@@ -80,7 +93,7 @@ class AsyncioDriver:
             self._timer.cancel()
         self._deadline_us = deadline_us
         # One microsecond more: a float that was rounded down must not wake us before the deadline.
-        self._timer = self.loop.call_at((deadline_us + 1) / 1e6, self._run_timer)
+        self._timer = self.loop.call_at((deadline_us + 1) / 1e6, self._run_timer, context=self._context)
 
     def fiber(self, resume: Callable[[], None]) -> AsyncioFiber:
         return AsyncioFiber(self.loop, resume)
@@ -91,8 +104,15 @@ class AsyncioDriver:
     def start_task(
         self, coroutine: Coroutine[Any, Any, object], name: str, on_end: Callable[[BaseException | None], None]
     ) -> asyncio.Task[object]:
-        task = self.loop.create_task(coroutine, name=name)
-        task.add_done_callback(lambda done: on_end(None if done.cancelled() else done.exception()))
+        exits: list[SystemExit] = []
+        task = self.loop.create_task(_held(coroutine, exits), name=name)
+
+        def ended(done: asyncio.Task[object]) -> None:
+            coroutine.close()  # one that was cancelled before its first step never began
+            error = None if done.cancelled() else done.exception()
+            on_end(exits[0] if exits else error)
+
+        task.add_done_callback(ended)
         return task
 
     def call_soon(
@@ -146,3 +166,12 @@ class AsyncioDriver:
         # Two callbacks in one round of the loop need not both be turns.
         if not self._is_awake:
             self._run()
+
+
+async def _held(coroutine: Coroutine[Any, Any, object], exits: list[SystemExit]) -> object:
+    """What it returns.  A SystemExit, which asyncio would pass through its loop to the program, goes to `exits`."""
+    try:
+        return await coroutine
+    except SystemExit as error:
+        exits.append(error)
+        return None

@@ -90,4 +90,4 @@ class ThreadDriver(AsyncioDriver):
             if deadline_us >= 0:
                 self.wake_at(deadline_us)
         if found == STINT_OVER:
-            self.loop.call_soon(self._linger)  # when it has gone round
+            self.loop.call_soon(self._linger, context=self._context)  # when it has gone round

@@ -56,13 +56,19 @@ class SystemCollector:
 
     def collect(self) -> Iterator[Any]:
         snapshot = self._take()
+        if snapshot is None:
+            return
         yield from self._of_system(snapshot.counters)
         yield from self._of_loop(snapshot)
         yield from self._of_actors([actor for actor in snapshot.actors if "/$" not in actor.path][: self._actors_max])
 
-    def _take(self) -> Snapshot:
-        loop = self._system._life.loop  # noqa: SLF001, extras belong to the runtime
-        if loop is None or loop is _running_loop():
+    def _take(self) -> Snapshot | None:
+        """None of a system that has not started: it has no figures, and others in the registry have theirs."""
+        life = self._system._life  # noqa: SLF001, extras belong to the runtime
+        loop = life.loop
+        if not life.was_started:
+            return None
+        if loop is None or loop is _running_loop() or loop.is_closed():  # a closed one runs nobody: the last figures
             return self._system.snapshot()
         taken: Future[Snapshot] = Future()
 
