@@ -32,6 +32,7 @@ from .messages import (
     Fetch,
     FetchDocument,
     Noted,
+    Overran,
     Routed,
     TransferData,
 )
@@ -81,6 +82,7 @@ class Cdn(Actor[Any]):
         self._routes: Routes | None = None
         self._last_words = ""
         self._running: dict[int, TaskHandle] = {}
+        self._overran: set[int] = set()  # transfers whose body went on behind its end
 
     def receive(self, message: Any) -> None:
         match message:
@@ -124,6 +126,9 @@ class Cdn(Actor[Any]):
         finally:
             self._running.pop(fetch.transfer, None)
         await self._session.send(outcome)
+        if fetch.transfer in self._overran:
+            self._overran.discard(fetch.transfer)
+            self._session.tell(Overran(fetch.segment.key, source_label(SourceKind.CDN, self._name)))
 
     def _tell_words(self, words: str) -> None:
         """The policy needs only the reason; people need the sentence, once and not for every segment."""
@@ -151,7 +156,8 @@ class Cdn(Actor[Any]):
             self._heed(response)
             skip, total = _place(fetch, response)
             await self._session.send(TransferStarted(transfer=fetch.transfer, total_bytes=total, etag=response.etag))
-            left = None if total is None else total - fetch.first_byte
+            end = fetch.total_bytes if total is None else total
+            left = None if end is None else end - fetch.first_byte
             async for piece in response:
                 data = piece
                 if skip:
@@ -159,6 +165,7 @@ class Cdn(Actor[Any]):
                     skipped = min(skip, len(data))
                     skip -= skipped
                     data = data[skipped:]
+                is_beyond = left is not None and len(data) > left
                 if left is not None:
                     data = data[:left]  # a whole file, when only a range of it was wanted
                     left -= len(data)
@@ -168,10 +175,13 @@ class Cdn(Actor[Any]):
                     await self._session.ask(
                         TransferData(transfer=fetch.transfer, data=data), timeout_s=TAKE_IN_TIMEOUT_S
                     )
-                if left == 0:
+                if is_beyond and total is None:  # it announced no length, and does not end where it should
+                    self._tell_words(f"{url} sent more than its {end} bytes; the rest was not read")
+                    self._overran.add(fetch.transfer)
+                if left == 0 and (is_beyond or total is not None):
                     break
             if left:
-                raise BodyTruncated(f"{url} ended {left} bytes short of {total}")
+                raise BodyTruncated(f"{url} ended {left} bytes short of {end}")
         finally:
             await response.aclose()
         return TransferEnded(transfer=fetch.transfer)

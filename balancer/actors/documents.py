@@ -1,7 +1,7 @@
 """Documents and hashes: what the actors that read playlists and MPDs have in common.
 
-A document that times out, fails, or is not what it should be is asked for from the
-next CDN; the one that was good last is asked first.
+A document that times out, fails, is not what it should be, or stands still while it
+should go on is asked for from the next CDN; the one that was good last is asked first.
 
 Hashes are loaded beside the first playlist.  Where they may be missing and did not
 come for a reason that may pass (a time-out, a 5xx), they are asked for again, later
@@ -25,7 +25,7 @@ from ..model import ByteRange
 from .messages import CdnsInOrder, Document, FetchDocument, HashesAbsent, HashesKnown, Listed, Noted
 from .renditions import may_pass
 
-__all__ = ["Documents", "Hashes"]
+__all__ = ["Documents", "Hashes", "Newer"]
 
 T = TypeVar("T")
 
@@ -35,13 +35,14 @@ class Hashes(msgspec.Struct, frozen=True):
 
     sidecar: Sidecar | None
     error: Exception | None = None
+    is_behind: bool = False  # they do not know the newest segments
 
 
 class _HashesDue(msgspec.Struct, frozen=True):
     """From our timer: ask for the hashes again."""
 
 
-class _Newer(msgspec.Struct, frozen=True):
+class Newer(msgspec.Struct, frozen=True):
     """From a loading task: hashes of a live stream, asked for since it went on."""
 
     hashes: Hashes
@@ -83,7 +84,7 @@ class Documents(Actor[Any]):
                 self.start_task(self._load_hashes_again(), name="hashes")
             case Hashes():
                 self._on_hashes_again(message)
-            case _Newer(hashes):
+            case Newer(hashes):
                 self._is_renewing = False
                 self._on_newer_hashes(hashes)
                 self._list_again()
@@ -115,6 +116,7 @@ class Documents(Actor[Any]):
         best: T | None = None
         failure: Exception | None = None
         bad: list[str] = []
+        behind: list[str] = []
         cdns, first = self._cdns, self._good_cdn
         for step in range(len(cdns)):
             place = (first + step) % len(cdns)
@@ -146,7 +148,14 @@ class Documents(Actor[Any]):
                 if cdns is self._cdns:  # else another order was given meanwhile
                     self._good_cdn = place
             if is_enough(found):
+                if behind:
+                    self._session.tell(
+                        Noted(
+                            f"a document came from {cdns[place].name}, since that of {', '.join(behind)} stands still"
+                        )
+                    )
                 return found
+            behind.append(cdns[place].name)
         if best is None:
             assert failure is not None, "a session has at least one CDN"
             raise failure
@@ -154,34 +163,38 @@ class Documents(Actor[Any]):
 
     # -- hashes
 
-    async def _load_hashes(self) -> Hashes:
-        """Raises only where a stream without hashes is refused."""
+    async def _load_hashes(self, lacks: Callable[[Sidecar], int] = lambda _: 0) -> Hashes:
+        """Those that lack the least of what they should know.  Raises only where a stream without hashes is refused.
+
+        All CDNs are asked for what one lacks, but not if that was in vain the last time.
+        """
         assert self._sidecar_url is not None
+        are_all_asked = self._are_hashes_fresh
         try:
             sidecar = await self._best(
                 self._sidecar_url,
                 self._config.sidecar_bytes_max,
                 lambda document: Sidecar.parse(document.body, document.url),
-                is_enough=lambda _: True,
-                rank=lambda _: 0,
+                is_enough=lambda sidecar: not (are_all_asked and lacks(sidecar)),
+                rank=lambda sidecar: -lacks(sidecar),
             )
         except (TransportError, BalancerError) as error:
             if self._is_sidecar_required and not self._is_sidecar_settled:
                 raise
             return Hashes(None, error)
-        return Hashes(sidecar)
+        return Hashes(sidecar, is_behind=lacks(sidecar) > 0)
 
     async def _load_hashes_again(self) -> None:
         await self.ref.send(await self._load_hashes())
 
-    def _renew_hashes(self) -> None:
+    def _renew_hashes(self, lacks: Callable[[Sidecar], int]) -> None:
         """A live stream has gone on, and its hashes with it; nobody waits for them."""
         if self._has_sidecar and not self._is_renewing:
             self._is_renewing = True
-            self.start_task(self._load_newer_hashes(), name="newer-hashes")
+            self.start_task(self._load_newer_hashes(lacks), name="newer-hashes")
 
-    async def _load_newer_hashes(self) -> None:
-        await self.ref.send(_Newer(await self._load_hashes()))
+    async def _load_newer_hashes(self, lacks: Callable[[Sidecar], int]) -> None:
+        await self.ref.send(Newer(await self._load_hashes(lacks)))
 
     def _on_hashes(self, hashes: Hashes) -> None:
         """The first answer about hashes; it comes before anything is listed."""
@@ -203,9 +216,11 @@ class Documents(Actor[Any]):
         """Those of a live stream, asked for with each playlist; old ones stay while none come."""
         if hashes.sidecar is not None:
             self._know(hashes.sidecar)
-        elif self._are_hashes_fresh:  # said once, and not at each reload
-            self._session.tell(Noted(f"newer hashes did not come, so new segments are not verified: {hashes.error}"))
-        self._are_hashes_fresh = hashes.sidecar is not None
+        are_fresh = hashes.sidecar is not None and not hashes.is_behind
+        if self._are_hashes_fresh and not are_fresh:  # said once, and not at each reload
+            why = hashes.error or "no CDN has those of the newest"
+            self._session.tell(Noted(f"newer hashes did not come, so new segments are not verified: {why}"))
+        self._are_hashes_fresh = are_fresh
 
     def _know(self, sidecar: Sidecar) -> None:
         self._has_sidecar = True

@@ -63,6 +63,7 @@ __all__ = [
     "NotWhole",
     "Noted",
     "Open",
+    "Overran",
     "Passed",
     "PathwaysFound",
     "PeerGone",
@@ -472,6 +473,13 @@ class Banned(msgspec.Struct, frozen=True):
     """To signalling: this peer is not to be met again."""
 
     peer_id: str
+
+
+class Overran(msgspec.Struct, frozen=True):
+    """This source's body went on behind the end that is known; what came before that was taken in."""
+
+    key: ResourceKey
+    source: str  # label
 
 
 class Noted(msgspec.Struct, frozen=True):

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from shoal.runtime import ActorRef, Reply
 from shoal.transports.errors import TransportError
@@ -46,9 +47,9 @@ from ..model import ByteRange, Kind, ResourceKey, Segment
 from ..paths import path_of, playlist_path
 from ..pathways import PATHWAYS_MAX, merge
 from ..streams import media_of, streams_of
-from .documents import Documents, Hashes
+from .documents import Documents, Hashes, Newer
 from .messages import Document, Listed, LoadPlaylist, Noted, PathwaysFound, PlaylistText
-from .renditions import KnownRendition, is_newer, newness
+from .renditions import KnownRendition, lacking, newness
 from .waiting import Waiting
 
 __all__ = ["SESSION_RENDITION", "Playlist"]
@@ -60,6 +61,8 @@ OVERDUE_AFTER = 1.5
 RESTART_AFTER = 3.0  # long enough for a CDN's cache to have expired, and below a player's buffer
 # The draft has a server give up by then (6.2.5.2), and a player may ask anew.
 BLOCKED_AT_MOST = 3.0
+# A live playlist waits so long for the hashes that come with it: less than the least that a player keeps in its buffer.
+HASHES_GRACE_S = 0.2
 AGAIN_US_MIN = 100_000  # between two questions to origins that did not wait: no part is much shorter
 RENDITIONS_MAX = 1_000  # variants, renditions and I-frame lists: a large ladder in forty languages has 500
 
@@ -69,10 +72,12 @@ class _Loaded(msgspec.Struct, frozen=True):
 
     rendition: int | None
     wanted: Directives
-    playlist: Load | Multivariant | None
     reload: Reload  # that has read it
-    hashes: Hashes | None
-    error: Exception | None
+    playlist: Load | Multivariant | None = None
+    came_us: int = 0  # when; it may have waited for hashes since
+    hashes: Hashes | None = None
+    are_hashes_late: bool = False  # they follow by themselves
+    error: Exception | None = None
 
 
 class _Again(msgspec.Struct, frozen=True):
@@ -192,9 +197,6 @@ class Playlist(Documents):
 
     async def _load(self, rendition: int | None, wanted: Directives) -> None:
         """Fetch and parse; what became of it comes back as a message, so that state changes in one place."""
-        hashes: asyncio.Task[Hashes] | None = None
-        playlist: Load | Multivariant | None = None
-        failure: Exception | None = None
         known = None if rendition is None else self._renditions[rendition]
         limits = Limits(playlist_bytes_max=self._config.playlist_bytes_max)
         reload = known.reload if known is not None else Reload(0, _path)
@@ -208,37 +210,50 @@ class Playlist(Documents):
             if known is None or not known.is_live or not isinstance(loaded, Load) or not loaded.playlist.is_live:
                 return True
             if loaded.edge.place == known.edge.place:
-                return not known.is_overdue(self.now_us, OVERDUE_AFTER)
+                return not known.is_overdue(self.now_us, OVERDUE_AFTER, wanted)
             return loaded.edge.place > known.edge.place
 
         url = self._url if known is None else wanted.url(known.url)
         wait_us = 0 if known is None else known.wait_us(wanted, OVERDUE_AFTER)
+        skipping = known if before is not None else None
+        # A live stream's sidecar grows with it; what is asked for before it is there comes too early for that.
+        is_growing = self._has_sidecar and known is not None and known.is_live and wanted == NOTHING
+        is_first = not self._is_sidecar_settled
+        # Side by side, so that a CDN which hangs costs one time-out at the start and not two.
+        found = asyncio.create_task(self._whole(url, wait_us, skipping, read, is_enough))
+        hashes: asyncio.Task[Hashes] | None = None
+        if is_first or (is_growing and not self._is_renewing):
+            hashes = asyncio.create_task(self._hashes_of(found))
         try:
-            # Side by side, so that a CDN which hangs costs one time-out at the start and not two.
-            async with asyncio.TaskGroup() as group:
-                # A live stream's sidecar grows with it; what is asked for before it is there comes too early for that.
-                is_growing = self._has_sidecar and known is not None and known.is_live and wanted == NOTHING
-                if not self._is_sidecar_settled or is_growing:
-                    hashes = group.create_task(self._load_hashes())
-                skipping = known if before is not None else None
-                found = group.create_task(self._whole(url, wait_us, skipping, read, is_enough))
-            playlist = found.result()
-            if hashes is not None and is_newer(playlist, hashes.result().sidecar):
-                # The window slid between the two answers; once more, and the newest segment is hashed as well.
-                hashes = asyncio.create_task(self._load_hashes())
-                await hashes
-        except* (TransportError, BalancerError) as failures:
-            failure = failures.exceptions[0]
-        await self.ref.send(
-            _Loaded(
-                rendition=rendition,
-                wanted=wanted,
-                playlist=playlist,
-                reload=reload,
-                hashes=hashes.result() if hashes is not None and failure is None else None,
-                error=failure,
-            )
-        )
+            loaded = _Loaded(rendition=rendition, wanted=wanted, reload=reload)
+            try:
+                playlist = await found
+                came_us = self.now_us
+                if hashes is not None:
+                    await asyncio.wait([hashes], timeout=None if is_first else HASHES_GRACE_S)
+                is_late = hashes is not None and not hashes.done()
+                came = None if hashes is None or is_late else hashes.result()
+                loaded = replace(loaded, playlist=playlist, came_us=came_us, hashes=came, are_hashes_late=is_late)
+            except (TransportError, BalancerError) as error:
+                loaded = replace(loaded, error=error)
+            await self.ref.send(loaded)
+            if loaded.are_hashes_late and hashes is not None:
+                await self.ref.send(Newer(await hashes))
+        finally:
+            left = [task for task in (found, hashes) if task is not None]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    async def _hashes_of(self, found: asyncio.Task[Load | Multivariant]) -> Hashes:
+        """Those of the playlist that is being loaded."""
+        hashes = await self._load_hashes()
+        playlist = await found
+        lacks = lacking(playlist, hashes.sidecar)
+        if lacks == 1 or (lacks and self._are_hashes_fresh):
+            # The window slid between the two answers, or the hashes of that CDN stand still.
+            return await self._load_hashes(lambda sidecar: lacking(playlist, sidecar))
+        return replace(hashes, is_behind=lacks > 0)
 
     async def _whole(
         self,
@@ -270,6 +285,7 @@ class Playlist(Documents):
         if loaded.error is not None:
             self._on_failed(loaded, loaded.error)
             return
+        self._is_renewing = self._is_renewing or loaded.are_hashes_late
         if loaded.hashes is not None:
             if self._is_sidecar_settled:
                 self._on_newer_hashes(loaded.hashes)
@@ -288,10 +304,11 @@ class Playlist(Documents):
                         only.reload = loaded.reload
                         self._renditions = [only]
                     before = self._renditions[loaded.rendition or 0].edge.segment
-                    answer = self._on_media(loaded.rendition or 0, loaded.playlist)
+                    answer = self._on_media(loaded.rendition or 0, loaded.playlist, loaded.came_us)
                     self._reply(loaded, answer)
                     if loaded.wanted != NOTHING and self._renditions[loaded.rendition or 0].edge.segment > before:
-                        self._renew_hashes()
+                        whole = loaded.playlist
+                        self._renew_hashes(lambda sidecar: lacking(whole, sidecar))
                 case _:
                     raise PlaylistUnsupported("a multivariant playlist stands where a media playlist should be")
         except BalancerError as error:
@@ -380,13 +397,13 @@ class Playlist(Documents):
             uris=tuple(known.url for known in self._renditions),
         )
 
-    def _on_media(self, rendition: int, loaded: Load) -> PlaylistText:
+    def _on_media(self, rendition: int, loaded: Load, came_us: int) -> PlaylistText:
         known, playlist, edge = self._renditions[rendition], loaded.playlist, loaded.edge
         is_older = known.answer is not None and known.is_live and edge.place < known.edge.place
         if known.answer is not None and is_older and not known.is_overdue(self.now_us, RESTART_AFTER):
             # A CDN that lags behind the one before must not turn the player's time back.
             self._session.tell(Noted(f"a playlist of rendition {rendition} was older than the one before"))
-            known.loaded_us = self.now_us
+            known.loaded_us = came_us
             return known.answer
         update = known.reload.take(loaded)
         if known.answer is None or edge.place != known.edge.place:
@@ -408,7 +425,7 @@ class Playlist(Documents):
             ),
         )
         self._session.tell(known.listed)
-        known.loaded_us, known.edge, known.is_live = self.now_us, edge, playlist.is_live
+        known.loaded_us, known.edge, known.is_live = came_us, edge, playlist.is_live
         known.target_duration_us, known.part_target_us = playlist.target_duration_us, playlist.part_target_us
         known.blocks = _blocks(playlist)
         known.before = playlist if playlist.is_live and playlist.server_control is not None else None

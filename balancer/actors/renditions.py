@@ -7,12 +7,12 @@ import msgspec
 from shoal.transports.errors import AddressRefused, StatusError, TransportError
 
 from .. import identity
-from ..formats.hls import Directives, Edge, Load, MediaPlaylist, Multivariant, Reload
+from ..formats.hls import NOTHING, Directives, Edge, Load, MediaPlaylist, Multivariant, Reload
 from ..integrity import Sidecar
 from ..streams import Medium
 from .messages import Listed, PlaylistText
 
-__all__ = ["KnownRendition", "is_newer", "may_pass", "newness"]
+__all__ = ["KnownRendition", "lacking", "may_pass", "newness"]
 
 _PARTS_AHEAD = 3  # that a player may ask for beyond the last one, which is how long it may have to wait
 
@@ -53,8 +53,10 @@ class KnownRendition(msgspec.Struct):
             return _PARTS_AHEAD * self.part_target_us
         return int(self.target_duration_us * target_durations)
 
-    def is_overdue(self, now_us: int, target_durations: float) -> bool:
-        return now_us - self.went_on_us > self.target_duration_us * target_durations
+    def is_overdue(self, now_us: int, target_durations: float, wanted: Directives = NOTHING) -> bool:
+        """Whether it should have gone on by now: by a part, where one is wanted, and else by a segment."""
+        unit_us = self.part_target_us if wanted.part is not None else None
+        return now_us - self.went_on_us > (unit_us or self.target_duration_us) * target_durations
 
 
 def may_pass(error: Exception) -> bool:
@@ -68,9 +70,8 @@ def newness(loaded: Load | Multivariant) -> tuple[int, int]:
     return loaded.edge.place if isinstance(loaded, Load) else (0, 0)
 
 
-def is_newer(loaded: Load | Multivariant, sidecar: Sidecar | None) -> bool:
-    """Whether a live playlist names a segment that its hashes do not know yet, though they know others."""
+def lacking(loaded: Load | Multivariant, sidecar: Sidecar | None) -> int:
+    """How many of the newest two segments of a live playlist its hashes do not know."""
     if sidecar is None or not isinstance(loaded, Load) or not loaded.playlist.is_live:
-        return False
-    known = [sidecar.digests(segment.uri, segment.byte_range) is not None for segment in loaded.newest]
-    return known == [True, False]
+        return 0
+    return sum(sidecar.digests(segment.uri, segment.byte_range) is None for segment in loaded.newest)

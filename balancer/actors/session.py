@@ -189,6 +189,8 @@ class Session(Actor[Any]):
                 self._neighbours.is_silent = not self._trust.allows_offers
             case m.AuditAnswered() | m.AuditUnanswered():
                 self._on_audit(message)
+            case m.Overran(key, source):
+                self._on_overran(key, source)
             case m.Unaudited(key, assembly):
                 if self._assemblies.get(key) is assembly:
                     self._follow(key, assembly.drop_peers())
@@ -517,6 +519,15 @@ class Session(Actor[Any]):
         if reason != "length":
             self._reporter.tell(r.Polluted(key, source, self.now_us))
         self._decide(SourceBlamed(key=key, source=source, keep_bytes=self._assembly(key).end_bytes))
+
+    def _on_overran(self, key: ResourceKey, source: str) -> None:
+        segment = self._segments.get(key)
+        if segment is None or self._trust.digests(segment) is None:  # without hashes nobody knows who is right
+            return
+        self._note(f"{source} is to blame (length) at {key.kind} {key.rendition}/{key.number}")
+        assembly = self._assemblies.get(key)
+        keep_bytes = self._held.get(key, 0) if assembly is None else assembly.end_bytes
+        self._decide(SourceBlamed(key=key, source=source, keep_bytes=keep_bytes))
 
     def _on_audit_due(self, key: ResourceKey) -> None:
         for number, _ in self._transfers.of(key):

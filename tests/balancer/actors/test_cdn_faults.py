@@ -10,6 +10,7 @@ from shoal.balancer.errors import NoSource, WrongBytes
 from shoal.balancer.report import SessionReport
 from shoal.runtime.testing import run_virtual
 
+from ...faults.hostile import Hostile
 from .origin import BLOCK_BYTES, FAULTS, PIECE_BYTES
 from .world import Shown, World, play, read_pieces, read_until_failure, read_whole, source, story, wasted_bytes
 
@@ -109,6 +110,22 @@ HIDDEN = {"cut", "short", "long"}  # without hashes nothing tells such a body fr
 def test_without_block_hashes_an_open_fault_costs_no_byte_and_no_stall_either(kind: str, hashes: str) -> None:
     shown, _, _ = played(kind, hashes=hashes, first="one")
     assert shown.is_perfect, (shown.errors, shown.stall_us)
+
+
+def test_a_body_that_does_not_end_is_read_to_its_known_end_and_its_sender_left() -> None:
+    async def main() -> None:
+        async with World() as world:
+            endless = Hostile("endless", world.stream.names)
+            world.origins["one"].front = endless.handle
+            async with world.viewer(first="one") as session:
+                assert (await play(session, world.stream)).is_perfect
+                report = await session.report()
+                assert endless.met.total() <= 2  # both under way before the first had its end
+                assert endless.longest_bytes < 3 * len(world.stream.segments[-1])
+                assert source(report, "one").state == "open"
+                assert any("sent more than its" in line for line in report.log)
+
+    run_virtual(main())
 
 
 def test_a_cdn_that_ignores_ranges_is_read_past_what_is_held() -> None:

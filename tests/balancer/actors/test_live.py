@@ -126,6 +126,77 @@ def test_hashes_that_stop_coming_are_said_once_and_new_segments_are_not_verified
     run_virtual(main())
 
 
+def sidecars_asked(world: World) -> dict[str, int]:
+    return {name: sum(asked.name == SIDECAR for asked in origin.asked) for name, origin in world.origins.items()}
+
+
+def test_hashes_that_stand_still_at_one_cdn_are_taken_from_another() -> None:
+    async def main() -> None:
+        async with on_air() as (world, _), world.viewer() as session:
+            world.origins["one"].documents[SIDECAR] = hashes_of_window(world.stream, 0)
+            seen = await watch(session, until=12)
+            assert is_whole(seen, world, 12)
+            report = await session.report()
+            verified = {segment.number: segment.verified for segment in report.segments if segment.kind == "media"}
+            assert set(verified.values()) == {"blocks"}, str(verified)
+            assert sum("since that of cdn-one stands still" in line for line in report.log) == 1
+
+    run_virtual(main())
+
+
+def test_hashes_that_stand_still_everywhere_are_asked_for_everywhere_once_and_then_of_one_cdn() -> None:
+    async def main() -> None:
+        async with on_air() as (world, _), world.viewer() as session:
+            world.document(SIDECAR, hashes_of_window(world.stream, 0))
+            await watch(session, until=2)
+            before = sidecars_asked(world)
+            seen = await watch(session, until=12)
+            assert len(seen.firsts) >= 10
+            asked = {name: count - before[name] for name, count in sidecars_asked(world).items()}
+            assert min(asked.values()) <= 1
+            assert max(asked.values()) <= 2 * len(seen.firsts)
+            report = await session.report()
+            assert sum("newer hashes did not come" in line for line in report.log) == 1
+
+    run_virtual(main())
+
+
+def test_a_live_playlist_does_not_wait_for_hashes_that_hang() -> None:
+    async def main() -> None:
+        async with on_air() as (world, _), world.viewer() as session:
+            await session.playlist(0)
+            for origin in world.origins.values():
+                origin.document_faults[SIDECAR] = "hang"
+            await asyncio.sleep(5)
+            began_s = asyncio.get_running_loop().time()
+            assert (await session.playlist(0)).segments[-1].key.number == WINDOW
+            assert asyncio.get_running_loop().time() - began_s < 0.3
+
+    run_virtual(main())
+
+
+def test_hashes_that_come_later_than_their_playlist_count_for_what_begins_then() -> None:
+    async def main() -> None:
+        async with on_air() as (world, broadcast), world.viewer() as session:
+
+            def publish() -> None:
+                Broadcast.publish(broadcast)
+                world.document(SIDECAR, hashes_of_window(world.stream, broadcast.first))
+
+            broadcast.publish = publish  # type: ignore[method-assign]
+            publish()
+            await session.playlist(0)
+            for origin in world.origins.values():
+                origin.document_delay_s = 0.5  # of playlists as well, which are asked for together with it
+            seen = await watch(session, until=8)
+            assert is_whole(seen, world, 8)
+            report = await session.report()
+            verified = {segment.number: segment.verified for segment in report.segments if segment.kind == "media"}
+            assert set(verified.values()) == {"blocks"}, str(verified)
+
+    run_virtual(main())
+
+
 def test_a_player_follows_the_window() -> None:
     async def main() -> None:
         async with on_air() as (world, _), world.viewer() as session:
