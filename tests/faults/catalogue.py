@@ -10,7 +10,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["BURST", "CELLS", "FAULTS", "HARMLESS", "RESOURCES", "RESUMED", "STREAMS", "Cell", "named", "why_nothing"]
+__all__ = [
+    "BURST",
+    "CELLS",
+    "FAULTS",
+    "HARMLESS",
+    "LATE",
+    "RESOURCES",
+    "RESUMED",
+    "STREAMS",
+    "Cell",
+    "named",
+    "why_nothing",
+]
 
 RESOURCES = ("playlist", "init", "media", "steering", "key", "sidecar")
 STREAMS = ("vod", "live", "low-latency")
@@ -119,18 +131,18 @@ CELLS = tuple(
 
 # A fault -> what the report must say: of a source's errors, its transfers' reasons or the log, a pattern.
 _STATUS = {fault: rf"(status|answered) {fault}" for fault in FAULTS if fault.isdigit()}
-_LATE = r"stalled|timed out|did not come|did not get past|no steering manifest came"
+LATE = r"stalled|timed out|did not come|did not get past|no steering manifest came"
 _NOT_A_DOCUMENT = r"not with #EXTM3U|is empty|sidecar|steering manifest|NUL|character|line \d+"
 _NAMED = {
     **_STATUS,
     "refused": r"nobody listens|refused",
     "dns": r"no such name|Name or service|not known|no address|resolve",
     "rebound": r"not public",
-    "slow-accept": _LATE,
+    "slow-accept": LATE,
     "tls-expired": r"certificate has expired",
     "tls-host": r"(?i)hostname mismatch|not valid for",
     "tls-cut": r"(?i)eof|handshake|reset|disconnected|ssl",
-    "hang": _LATE,
+    "hang": LATE,
     "reset-early": r"before it answered",
     "header-bomb": r"not HTTP",
     "burst": r"(status|answered) 503",
@@ -144,9 +156,9 @@ _NAMED = {
     "cut": r"truncated|ended|sidecar|steering manifest",
     "truncated": r"broke off|truncated|ended after",
     "overlong": r"sent more than|changed|length|not HTTP",
-    "stop": _LATE,
-    "drip": _LATE,
-    "slow": r"slow|stalled",
+    "stop": LATE,
+    "drip": LATE,
+    "slow": r"slow|stalled|measured at",
     "short": rf"changed|length|{_NOT_A_DOCUMENT}",
     "long": rf"changed|length|{_NOT_A_DOCUMENT}",
     "empty": rf"changed|length|{_NOT_A_DOCUMENT}",

@@ -112,14 +112,15 @@ class Hostile:
 
     async def _body(self, data: bytes, *, then: str = "end", bytes_per_s: int | None = None) -> AsyncIterator[bytes]:
         sent = 0
+        piece_bytes = PIECE_BYTES if bytes_per_s is None else bytes_per_s // 10
         while True:
-            for start in range(0, len(data), PIECE_BYTES):
-                piece = data[start : start + PIECE_BYTES]
+            for start in range(0, len(data), piece_bytes):
+                piece = data[start : start + piece_bytes]
+                if bytes_per_s is not None:
+                    await asyncio.sleep(len(piece) / bytes_per_s)
                 sent += len(piece)
                 self.longest_bytes = max(self.longest_bytes, sent)
                 yield piece
-                if bytes_per_s is not None:
-                    await asyncio.sleep(len(piece) / bytes_per_s)
             if then == "reset":
                 raise ConnectionResetError
             if then == "stop":

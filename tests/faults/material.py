@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 
+from shoal.balancer.formats.hls import Directives
+from shoal.balancer.formats.hls.blocking import Edge
 from shoal.balancer.integrity import sidecar
 
 from ..balancer.actors.origin import SIDECAR, Stream
 
 __all__ = [
+    "HOLD_BACK",
     "KEY",
     "MAIN",
     "MANIFEST",
@@ -21,17 +25,21 @@ __all__ = [
     "SEGMENTS",
     "SEGMENT_S",
     "WINDOW",
+    "Edges",
+    "breaking",
     "files_of",
     "hashes",
     "listing",
     "multivariant",
     "names_of",
     "older",
+    "part_name",
     "stream_of",
 ]
 
 SEGMENTS, WINDOW = 7, 4
 PARTS = 4  # of a segment
+HOLD_BACK = 4  # so many parts does a low-latency player stay behind the newest; the draft asks for three at least
 SEGMENT_S = 1
 BLOCK_BYTES = 16 * 1024  # small, so that small segments, which cost little, have a middle that a fault can be in
 SEGMENT_BYTES = 2 * BLOCK_BYTES + 500
@@ -62,6 +70,11 @@ def files_of(kind: str) -> dict[str, bytes]:
     return files
 
 
+def breaking(names: list[str]) -> list[str]:
+    """In which of them the origin that is well breaks once: of parts one in each segment, or nobody would be well."""
+    return [name for name in names if ".0.m4s" in name] or names
+
+
 def part_name(number: int, part: int) -> str:
     return f"s{number}.{part}.m4s"
 
@@ -75,10 +88,11 @@ def listing(kind: str, first: int, parts: int) -> bytes:
     if kind != "low-latency":
         return text
     part_s = SEGMENT_S / PARTS
-    control = (
-        f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={3 * part_s}\n#EXT-X-PART-INF:PART-TARGET={part_s}"
-    )
-    lines = text.replace(b"#EXT-X-MEDIA-SEQUENCE", control.encode() + b"\n#EXT-X-MEDIA-SEQUENCE").decode().splitlines()
+    lines = text.decode().splitlines()
+    lines[1:1] = [
+        f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={HOLD_BACK * part_s}",
+        f"#EXT-X-PART-INF:PART-TARGET={part_s}",
+    ]
     last = f"s{first + WINDOW - 1}.m4s"
     of_last = [part_line(first + WINDOW - 1, part, part_s) for part in range(PARTS)]
     at = lines.index(last) - 1
@@ -106,9 +120,15 @@ def hashes(kind: str, first: int, parts: int) -> bytes:
 
 
 def older(kind: str) -> dict[str, bytes]:
-    """What each media segment's name stood for before: the segment that now is the one before it."""
-    segments = stream_of(kind).segments
-    return {f"s{number}.m4s": segments[number - 1] for number in range(len(segments))}
+    """What each name of media stood for before: the segment that now is the one before it, or a part of that."""
+    files = files_of(kind)
+    names = [[f"s{number}.m4s", *(part_name(number, part) for part in range(PARTS))] for number in range(SEGMENTS)]
+    return {
+        name: files[before]
+        for place, segment in enumerate(names)
+        for name, before in zip(segment, names[place - 1], strict=True)
+        if name in files
+    }
 
 
 def multivariant(server: str, folders: dict[str, str]) -> bytes:
@@ -117,3 +137,22 @@ def multivariant(server: str, folders: dict[str, str]) -> bytes:
     for pathway, folder in folders.items():
         lines += [f'#EXT-X-STREAM-INF:BANDWIDTH=400000,PATHWAY-ID="{pathway}"', f"{folder}{PLAYLIST}"]
     return "\n".join([*lines, ""]).encode()
+
+
+class Edges:
+    """How far a stream is, for those who wait until it has gone on (blocking reload)."""
+
+    def __init__(self) -> None:
+        self._edge = Edge()
+        self._went_on = asyncio.Event()
+
+    def publish(self, first: int, parts: int) -> None:
+        self._edge = Edge(first + WINDOW, parts, PARTS)
+        self._went_on.set()
+        self._went_on = asyncio.Event()  # each waiter holds the one it waits for
+
+    async def wait(self, query: str) -> None:
+        """Until there is what a playlist asked for with `query` is to have."""
+        wanted = Directives.read(query)
+        while wanted.segment is not None and not self._edge.has(wanted):
+            await self._went_on.wait()

@@ -28,6 +28,8 @@ from .material import (
     PLAYLIST,
     SEGMENTS,
     WINDOW,
+    Edges,
+    breaking,
     files_of,
     hashes,
     listing,
@@ -66,6 +68,7 @@ class Setting:
         if cell.resource == "media":
             self.hostile.before = older(cell.stream)
         self.detour: Detour | None = None
+        self._edges = Edges()
 
     @property
     def met(self) -> int:
@@ -84,12 +87,13 @@ class Setting:
         steering = MemoryServer(world.network.host("steer"))
         for origin in world.origins.values():
             origin.files = dict(files_of(cell.stream))
+            origin.answers = self._wait
         world.document(MAIN, multivariant("http://steer/", FOLDERS))
         self.publish(0, 0)
         if cell.resource != "steering" and cell.fault not in BEFORE:
             world.origins["one"].front = self.hostile.handle
         if cell.fault in RESUMED:  # there is something to resume only where the other one breaks
-            world.origins["two"].front = Hostile("reset", self.names, times=1).handle
+            world.origins["two"].front = Hostile("reset", breaking(self.names), times=1).handle
         await lures.start()
         await steering.start(self._steer, port=80)
         sliding = asyncio.ensure_future(self._slide())
@@ -101,7 +105,11 @@ class Setting:
             await steering.aclose()
             await lures.stop()
 
+    async def _wait(self, request: ServerRequest) -> None:
+        await self._edges.wait(request.query)
+
     def publish(self, first: int, parts: int) -> None:
+        self._edges.publish(first, parts)
         self.world.document(PLAYLIST, listing(self.cell.stream, first, parts))
         self.world.document(SIDECAR, hashes(self.cell.stream, first, parts))
 

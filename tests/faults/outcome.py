@@ -23,6 +23,7 @@ LIMITS = {
 }
 # A socket's buffers and what is on its way: what may have left of a body before it is refused.
 _UNREAD_BYTES = 384 * 1024
+_SLOW_BYTES_PER_S = 100_000  # of one that sends 20 kB/s, while others have 2 MB/s
 _BYTES_MAX = {
     **dict.fromkeys(("init", "media", "key"), LIMITS["segment_bytes_max"]),
     **dict.fromkeys(("playlist", "sidecar"), LIMITS["playlist_bytes_max"]),
@@ -87,5 +88,10 @@ def _evidence(report: SessionReport) -> str:
     errors = [reason for source in report.sources if source.name == "cdn:one" for reason in source.errors]
     parts = [part for segment in report.segments for part in segment.parts if part.source == "cdn:one"]
     reasons = {part.reason for part in parts if part.outcome in {"failed", "cancelled", "wrong"}}
+    slow = [
+        f"measured at {source.throughput_bytes_per_s:.0f} bytes/s"
+        for source in report.sources
+        if source.name == "cdn:one" and (source.throughput_bytes_per_s or _SLOW_BYTES_PER_S) < _SLOW_BYTES_PER_S
+    ]
     lines = [line for line in report.log if re.search(r"cdn[:-]one|steering|rendition 0|hashes", line)]
-    return "\n".join([*errors, *sorted(reasons), *lines])
+    return "\n".join([*errors, *sorted(reasons), *slow, *lines])
