@@ -11,6 +11,8 @@ sys.path.insert(0, str(BENCHMARKS))
 parser = importlib.import_module("standards_claims.parser")
 refresh = importlib.import_module("standards_claims.refresh")
 bodies = importlib.import_module("standards_claims.bodies")
+faults = importlib.import_module("standards_claims.faults")
+suites = importlib.import_module("standards_claims.suites")
 sys.path.remove(str(BENCHMARKS))
 
 
@@ -32,3 +34,39 @@ def test_the_bare_server_has_what_its_playlist_names(path, status, size):
     assert len(body) == size
     playlist, _ = bodies.answer("/4/stream.m3u8")
     assert playlist.count(b".ts\n") == bodies.NAMES
+
+
+@pytest.mark.parametrize("suite", suites.SUITES, ids=lambda suite: suite.what)
+def test_a_suite_is_made_of_tests_that_exist(suite):
+    assert [path for path in suite.paths if not (BENCHMARKS.parent / path).is_file()] == []
+
+
+@pytest.mark.parametrize(("passing", "figure"), [("1", 100), ("0", 50)])
+def test_a_suite_with_a_failing_case_does_not_hold(tmp_path, monkeypatch, passing, figure):
+    (tmp_path / "test_it.py").write_text(f"def test_one(): pass\ndef test_other(): assert {passing}\n")
+    monkeypatch.setattr(suites, "ROOT", tmp_path)
+    claim = suites.claim(suites.Suite("it", ("test_it.py",), 2))
+    assert claim.figure == figure
+    assert claim.holds is (figure == 100)
+
+
+def test_a_suite_that_was_skipped_or_is_smaller_than_it_was_does_not_hold(tmp_path, monkeypatch):
+    (tmp_path / "test_it.py").write_text("import pytest\ndef test_one(): pass\ndef test_other(): pytest.skip('no')\n")
+    monkeypatch.setattr(suites, "ROOT", tmp_path)
+    assert suites.claim(suites.Suite("it", ("test_it.py",), 2)).figure is None
+    (tmp_path / "test_it.py").write_text("def test_one(): pass\n")
+    assert suites.claim(suites.Suite("it", ("test_it.py",), 2)).holds is False
+
+
+def test_one_cell_that_breaks_shows_in_the_figures_of_the_matrix():
+    well = {"cells": 500, "seconds": 1.0, "right_percent": 100.0, "wrong_bytes": 0, "named_percent": 100.0}
+    well |= {"stall_s": 0.2, "grown_mib": 1.0, "broken": []}
+    assert all(claim.holds for claim in faults.claims_of({"in virtual time": well, "on sockets": well}))
+    for changed in (
+        {"right_percent": 99.9},
+        {"wrong_bytes": 1},
+        {"named_percent": 99.8},
+        {"stall_s": 0.6},
+        {"cells": 9},
+    ):
+        assert not all(claim.holds for claim in faults.claims_of({"in virtual time": well | changed}))
