@@ -46,13 +46,15 @@ N = TypeVar("N")
 class Actor(Generic[M]):
     """Base of all actors.  Instances are made by `spawn` only; `self.ref` works from `__init__` on."""
 
-    __slots__ = ("_ref",)
+    __slots__ = ("_shoal_ref",)
 
     supervision: ClassVar[Supervision] = Supervision()  # of this actor's children
 
     blocking: ClassVar[bool] = False  # its handlers block, or release the GIL: on a thread of its own, where there are
 
-    _ref: ActorRef[M]  # set by `spawn` before __init__; outlives the actor, so that a late callback can still tell
+    # Set by `spawn` before __init__; outlives the actor, so that a late callback can still tell.  The name is one
+    # that no subclass takes for itself.
+    _shoal_ref: ActorRef[M]
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -80,10 +82,15 @@ class Actor(Generic[M]):
 
     # what they use
 
-    @property
-    def ref(self) -> ActorRef[M]:
-        """This actor, for others."""
-        return self._ref
+    if TYPE_CHECKING:
+
+        @property
+        def ref(self) -> ActorRef[M]:
+            """This actor, for others."""
+            ...
+
+    else:
+        ref = property(_methods.ref_of, doc="This actor, for others.")
 
     @property
     def system(self) -> ActorSystem:
@@ -231,12 +238,13 @@ class Actor(Generic[M]):
 
     @property
     def _life(self) -> Life:
-        life: Life = self._ref.scheduler.host  # type: ignore[assignment]
+        life: Life = _methods.ref_of(self).scheduler.host
         return life
 
     @property
     def _cell(self) -> Cell:
-        return self._ref.cell
+        cell: Cell = _methods.ref_of(self).cell
+        return cell
 
 
 def _dispatching(table: MessageTable) -> Callable[[Actor[Any], Any], Any]:

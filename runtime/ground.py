@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .core.birth import Spawner
 from .core.cell import RUNNING, STATE_NAMES, STOPPING, Cell, queued
+from .core.ref import ref_to
 from .core.reply import FAILED, Reply
 from .core.scheduler import Scheduler
 from .core.timers import Timer
@@ -82,7 +83,7 @@ class Ground:
         self.loop: Any = None
         self.instrument: Callable[[Cell, Handler], Handler] | None = None
         self.root = Cell(None, "", 0, mailbox, None)
-        self.root_ref: ActorRef[Any] = ActorRef(self.scheduler, self.root)
+        self.root_ref: ActorRef[Any] = ref_to(self.scheduler, self.root)
         self.crew: Crew | None = None  # where actors may have threads of their own
         self.stand_ins: dict[Cell, None] = {}  # cells that stand for an actor of another thread
         self._driver: Driver | None = None
@@ -235,7 +236,7 @@ class Ground:
     def publish_letter(self, cell: Cell, message: Any, reason: str) -> None:
         """Tell whoever wants to hear of a message that nobody will handle."""
         if self.dead_letters.has_subscribers or self.events.has_subscribers:
-            ref = cell.handle or ActorRef(self.scheduler, cell)
+            ref = cell.handle or ref_to(self.scheduler, cell)
             letter = DeadLetter(ref, message, DeadLetterReason(reason))
             self.dead_letters.publish(letter)
             if not isinstance(message, DeadLetter):  # or a full subscriber would make one letter of another

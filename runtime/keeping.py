@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .belongings import Belongings, belongings_of
 from .core.cell import STATE_NAMES, STOPPED, STOPPING, Cell
 from .core.mailbox import Overflow
+from .core.ref import ref_to
 from .core.timers import Timer
 from .errors import ActorStopped, NotAvailable
 from .handling import Handling
@@ -31,7 +32,7 @@ class Keeping(Handling):
 
     def watch(self, watcher: Cell, watched: Cell, ref: ActorRef[Any] | None = None) -> None:
         if watched.state == STOPPED:  # its cell keeps no ref any more: the watcher hears of the one it knows
-            ref = ref or ActorRef(self.scheduler, watched)
+            ref = ref or ref_to(self.scheduler, watched)
             self.scheduler.post_control(watcher, Terminated(ref, StopReason.STOPPED))
             return
         theirs = self.afar(watched)
@@ -44,7 +45,7 @@ class Keeping(Handling):
             return
         inbox = theirs.inbox
         if not inbox.call(lambda: theirs.host.watched_from_afar(watched, watcher, self.scheduler)):
-            self.tell_watcher(watcher, None, watched, Terminated(ref or ActorRef(theirs, watched), StopReason.STOPPED))
+            self.tell_watcher(watcher, None, watched, Terminated(ref or ref_to(theirs, watched), StopReason.STOPPED))
 
     def unwatch(self, watcher: Cell, watched: Cell) -> None:
         watches = None if watcher.extras is None else watcher.extras.watches
@@ -102,7 +103,7 @@ class Keeping(Handling):
         if watched.state != STOPPED:
             _add_watcher(watched, watcher, theirs)
             return
-        ref: ActorRef[Any] = ActorRef(self.scheduler, watched)
+        ref: ActorRef[Any] = ref_to(self.scheduler, watched)
         self.tell_watcher(watcher, theirs, watched, Terminated(ref, StopReason.STOPPED))
 
     # timers and tasks

@@ -46,7 +46,7 @@ class ActorSystem:
     """Actors that live and die together."""
 
     # A place of its own for what each `spawn` looks up (`core/bound.py`).
-    __slots__ = ("__dict__", "__weakref__", "_ref")
+    __slots__ = ("__dict__", "__weakref__", "_shoal_ref")
 
     _life_class: type[Life] = Life  # a simulation's notes what happens
 
@@ -108,7 +108,7 @@ class ActorSystem:
             "supervision": supervision or Supervision(per_child=True),
         }
         self._life = self._life_class(self, **options)
-        self._ref = self._life.root_ref  # whose children `spawn` starts
+        self._shoal_ref = self._life.root_ref  # whose children `spawn` starts
         self._plan = choose(mode, gil=has_gil(), threads=has_threads())
         if self._plan.uses_threads:
             if driver is not None:

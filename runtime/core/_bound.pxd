@@ -9,22 +9,31 @@ cdef extern from *:
     """
     #include "structmember.h"
     #define SHOAL_KINDS_MAX 2  /* actors and systems */
-    static struct { PyTypeObject *kind; Py_ssize_t place; } shoal_with_ref[SHOAL_KINDS_MAX];  /* of the slot `_ref` */
+    static struct { PyTypeObject *kind; Py_ssize_t place; } shoal_with_ref[SHOAL_KINDS_MAX];  /* of the slot `_shoal_ref` */
     static int shoal_kinds;
+    #define SHOAL_NO_REF "this %S has no ref: actors are made by `spawn`, not by calling their class"
     static PyObject *shoal_ref_name;
     static PyObject *shoal_ref_of(PyObject *self) {
         int i;
         for (i = 0; i < shoal_kinds; i++) {  /* a system is none of a subclass, mostly */
             if (!Py_IS_TYPE(self, shoal_with_ref[i].kind)) continue;
             PyObject *ref = *(PyObject **)((char *)self + shoal_with_ref[i].place);
-            if (ref) return Py_NewRef(ref);
+            if (ref && ref != Py_None) return Py_NewRef(ref);  /* what is compiled may ask None for fields */
         }
         for (i = 0; i < shoal_kinds; i++) {
             if (!PyObject_TypeCheck(self, shoal_with_ref[i].kind)) continue;
             PyObject *ref = *(PyObject **)((char *)self + shoal_with_ref[i].place);
-            if (ref) return Py_NewRef(ref);
+            if (ref && ref != Py_None) return Py_NewRef(ref);  /* what is compiled may ask None for fields */
         }
-        return PyObject_GetAttr(self, shoal_ref_name);  /* or what Python says of it */
+        PyObject *ref = PyObject_GetAttr(self, shoal_ref_name);
+        if (ref && ref != Py_None) return ref;
+        if (!ref && !PyErr_ExceptionMatches(PyExc_AttributeError)) return NULL;
+        Py_XDECREF(ref);
+        PyErr_Clear();
+        PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(self), "__name__");
+        if (name) PyErr_Format(PyExc_TypeError, SHOAL_NO_REF, name);
+        Py_XDECREF(name);
+        return NULL;
     }
     typedef PyObject *(*shoal_plainly)(PyObject *self, PyObject *kind, PyObject *args, PyObject *keywords);
     static shoal_plainly shoal_spawn_plainly;
@@ -56,7 +65,7 @@ cdef extern from *:
     };
     #endif
     static PyObject *shoal_as_method(PyObject *kind, PyObject *in_full, shoal_plainly plainly) {
-        if (!shoal_ref_name && !(shoal_ref_name = PyUnicode_InternFromString("_ref"))) return NULL;
+        if (!shoal_ref_name && !(shoal_ref_name = PyUnicode_InternFromString("_shoal_ref"))) return NULL;
         Py_INCREF(in_full);  /* and never let go of: a module's own function */
         shoal_spawn_in_full = in_full;
         shoal_spawn_plainly = plainly;
@@ -64,7 +73,7 @@ cdef extern from *:
         (void)kind;
         return Py_NewRef(in_full);
     #else
-        PyObject *slot = PyDict_GetItemString(((PyTypeObject *)kind)->tp_dict, "_ref");
+        PyObject *slot = PyDict_GetItemString(((PyTypeObject *)kind)->tp_dict, "_shoal_ref");
         if (slot && Py_IS_TYPE(slot, &PyMemberDescr_Type) && shoal_kinds < SHOAL_KINDS_MAX) {
             shoal_with_ref[shoal_kinds].kind = (PyTypeObject *)Py_NewRef(kind);
             shoal_with_ref[shoal_kinds++].place = ((PyMemberDescrObject *)slot)->d_member->offset;

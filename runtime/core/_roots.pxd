@@ -21,11 +21,11 @@ cdef extern from *:
     static void shoal_unroot(PyObject *thing) {
         if (shoal_is_collected(thing) && !PyObject_GC_IsTracked(thing)) PyObject_GC_Track(thing);
     }
-    /* Where in an instance the slot `_ref` is, which setting it by name would look up each time; 0: ask Python. */
+    /* Where in an instance the slot `_shoal_ref` is, which setting it by name would look up each time; 0: ask Python. */
     static Py_ssize_t shoal_place_of_ref(PyObject *kind) {
         Py_ssize_t place = 0;
     #ifndef Py_LIMITED_API
-        PyObject *slot = PyObject_GetAttrString(kind, "_ref");
+        PyObject *slot = PyObject_GetAttrString(kind, "_shoal_ref");
         if (!slot) return -1;
         if (Py_IS_TYPE(slot, &PyMemberDescr_Type)) place = ((PyMemberDescrObject *)slot)->d_member->offset;
         Py_DECREF(slot);
@@ -34,7 +34,7 @@ cdef extern from *:
     }
     static int shoal_give_ref(PyObject *actor, Py_ssize_t place, PyObject *ref) {
         PyObject **slot = (PyObject **)((char *)actor + place), *old;
-        if (!place) return PyObject_SetAttrString(actor, "_ref", ref);
+        if (!place) return PyObject_SetAttrString(actor, "_shoal_ref", ref);
         old = *slot;
         *slot = Py_NewRef(ref);
         Py_XDECREF(old);

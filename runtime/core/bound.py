@@ -14,5 +14,9 @@ def as_method(kind: type, in_full: Callable[..., Any], plainly: Callable[..., An
 
 
 def ref_of(actor: Any) -> Any:
-    """Its `_ref`: of a class that `as_method` has seen, without looking that up."""
-    return actor._ref  # noqa: SLF001, of the core
+    """Its `_shoal_ref`: of a class that `as_method` has seen, without looking that up.  TypeError if it has none."""
+    ref = getattr(actor, "_shoal_ref", None)
+    if ref is None:
+        kind = type(actor).__name__
+        raise TypeError(f"this {kind} has no ref: actors are made by `spawn`, not by calling their class")
+    return ref

@@ -12,9 +12,14 @@ from . import bound as _bound
 from .cell import STOPPING
 from .ref import ActorRef
 
-__all__ = ["cancel_timer", "spawn", "spawn_method", "start_timer"]
+__all__ = ["cancel_timer", "ref_of", "spawn", "spawn_method", "start_timer"]
 
 _STOPPING = STOPPING
+
+
+def ref_of(self: Any) -> Any:
+    """The ref of an actor.  TypeError if it is none that `spawn` made."""
+    return _bound.ref_of(self)
 
 
 def spawn(

@@ -27,13 +27,13 @@ def create(kind: Any) -> Any:
 
 
 def place_of_ref(kind: Any) -> int:  # noqa: ARG001, what compiled code takes
-    """Where in its instances the slot `_ref` is; 0 where Python is to look."""
+    """Where in its instances the slot `_shoal_ref` is; 0 where Python is to look."""
     return 0
 
 
 def give_ref(actor: Any, place: int, ref: Any) -> None:  # noqa: ARG001, what compiled code takes
-    """Set its `_ref`."""
-    actor._ref = ref  # noqa: SLF001
+    """Set its `_shoal_ref`."""
+    actor._shoal_ref = ref  # noqa: SLF001
 
 
 def root(thing: object) -> None:
