@@ -168,7 +168,7 @@ class Ending(Keeping):
             self.report(cell, error, "receive", type_name(cell.message), Directive.STOP)
         if belongings.is_in_handler or cell.state == SUSPENDED:
             belongings.is_in_handler = False
-            self.scheduler.lost += 1
+            self.scheduler.cut_short(cell, is_handled=False)
             self.refuse_answer(cell)
         cell.message = None
 

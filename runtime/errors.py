@@ -5,6 +5,7 @@
     ├── ActorStopped         nobody is there any more; `tell` makes a dead letter of it instead
     ├── NameTaken            a living sibling has that name
     ├── NotHandlingAsk       `take_reply` where no question is being handled
+    ├── NotInHand            `stash` or `unhandled` of what is not the message being handled, or for the second time
     ├── StashFull            too many messages are put aside: unstash, or raise stash_max
     ├── BehaviourLimit       too many behaviours are stacked by `become`
     ├── NotAvailable         what was asked for cannot be had here; the message says what can
@@ -42,6 +43,7 @@ __all__ = [
     "NoRoutee",
     "NotAvailable",
     "NotHandlingAsk",
+    "NotInHand",
     "StashFull",
     "SystemNotRunning",
     "ThreadsUnavailable",
@@ -73,6 +75,10 @@ class NameTaken(ActorError):
 
 class NotHandlingAsk(ActorError):
     """There is no question to answer: the message came by `tell`, or its reply was taken before."""
+
+
+class NotInHand(ActorError):
+    """`stash` and `unhandled` take the message that is being handled, and take it once."""
 
 
 class StashFull(ActorError):

@@ -53,7 +53,7 @@ class Failing(Ending):
         if state in (RUNNING, SUSPENDED):
             where = "receive"
             cell.state = RUNNING  # the handler has ended: the end need not cancel it
-            self.scheduler.lost += 1
+            self.scheduler.cut_short(cell, is_handled=False)
             reply = cell.reply
             if reply is not None:
                 cell.reply = None
@@ -67,7 +67,7 @@ class Failing(Ending):
         belongings = belongings_of(cell)
         if belongings.is_in_handler:
             belongings.is_in_handler = False
-            self.scheduler.lost += 1
+            self.scheduler.cut_short(cell, is_handled=False)
             self.refuse_answer(cell)
             if not is_cancellation(error):
                 self.report(cell, error, "receive", type_name(cell.message), Directive.STOP)

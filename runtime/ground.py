@@ -13,7 +13,7 @@ from .core.birth import Spawner
 from .core.cell import RUNNING, STATE_NAMES, STOPPING, Cell, queued
 from .core.ref import ref_to
 from .core.reply import FAILED, Reply
-from .core.scheduler import Scheduler
+from .core.scheduler import Given, Scheduler
 from .core.timers import Timer
 from .errors import (
     ActorStopped,
@@ -283,7 +283,8 @@ class Ground:
                 if cell.extras is not None and cell.extras.stash:
                     waiting += len(cell.extras.stash)
             in_flight = 0 if scheduler.inbox is None else scheduler.inbox.in_flight()
-            sent, taken, handled = scheduler.sent, scheduler.taken, scheduler.handled
+            sent, taken = scheduler.sent, scheduler.taken
+            handled = scheduler.handled + scheduler.given_in_hand()
             lost, late_replies = scheduler.lost, scheduler.late_replies
         else:
             assert scheduler.inbox is not None, "it is not here"
@@ -343,7 +344,7 @@ def _snapshot(cell: Cell) -> ActorSnapshot:
 
 
 def type_name(message: Any) -> str:
-    return type(message).__name__
+    return type(message.message if type(message) is Given else message).__name__
 
 
 def shown(error: BaseException) -> str:

@@ -14,8 +14,8 @@ from .belongings import belongings_of
 from .core.cell import STOPPED, Cell
 from .core.mailbox import Overflow
 from .core.reply import FAILED, Reply
-from .errors import ActorStopped, BehaviourLimit, NotHandlingAsk, StashFull
-from .ground import Ground, stopped
+from .errors import ActorStopped, BehaviourLimit, NotHandlingAsk, NotInHand, StashFull
+from .ground import Ground, error_of, stopped, type_name
 
 __all__ = ["Handling"]
 
@@ -68,8 +68,19 @@ class Handling(Ground):
             raise
 
     def unhandled(self, cell: Cell, message: Any, reason: str = "unhandled") -> None:
-        self._take_from_account()
+        if not self.scheduler.give_away(cell, message):
+            raise _not_in_hand(cell, message, "refuse")
         self.scheduler.bury(cell, self._with_question(cell, message), reason)
+
+    def nobody_for(self, cell: Cell, message: Any, reason: str) -> None:
+        """A router found nobody for the message in hand, or for what a subclass made of it."""
+        if self.scheduler.give_away(cell, message):
+            self.scheduler.bury(cell, self._with_question(cell, message), reason)
+            return
+        reply, cell.reply = cell.reply, None
+        if reply is not None:
+            self.scheduler.settle(reply, FAILED, error_of(cell, message, reason))
+        self.undelivered(cell, message, reason)
 
     def undelivered(self, target: Cell, message: Any, reason: str) -> None:
         """Count as sent, and as a dead letter, what a full mailbox refused and nobody is told of."""
@@ -87,7 +98,8 @@ class Handling(Ground):
         limit = cell.settings.stash_max
         if len(belongings.stash) >= limit:
             raise StashFull(f"{cell.path()} has put {limit} messages aside; unstash them, or raise stash_max")
-        self._take_from_account()
+        if not self.scheduler.give_away(cell, message):
+            raise _not_in_hand(cell, message, "put aside")
         belongings.stash.append(self._with_question(cell, message))
 
     def unstash(self, cell: Cell) -> int:
@@ -103,11 +115,6 @@ class Handling(Ground):
         items = list(cell.extras.stash)
         cell.extras.stash = None
         return items
-
-    def _take_from_account(self) -> None:
-        """The scheduler will count the message in hand as handled, once its handler ends: count it back."""
-        self.scheduler.taken -= 1
-        self.scheduler.handled -= 1
 
     def _with_question(self, cell: Cell, message: Any) -> Any:
         """The message as it was in the mailbox: in its Reply, if it was a question that nobody has answered."""
@@ -146,3 +153,10 @@ class Handling(Ground):
     def handler_function(self, cell: Cell, function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         """What the scheduler is to call: the function, or what an observer made of it."""
         return function if self.instrument is None else self.instrument(cell, function)
+
+
+def _not_in_hand(cell: Cell, message: Any, what: str) -> NotInHand:
+    return NotInHand(
+        f"{cell.path()} cannot {what} this {type_name(message)}: it is not the message being handled, or was given "
+        "away before; give the very message that came, once"
+    )

@@ -181,7 +181,8 @@ class Life(Failing):
         belongings = belongings_of(cell)
         if belongings.is_in_handler:
             belongings.is_in_handler = False
-            self.scheduler.handled += 1
+            self.scheduler.cut_short(cell, is_handled=True)
+            cell.message = None
             self.refuse_answer(cell)
         self.go_on_ending(cell)
 

@@ -152,7 +152,7 @@ class Router(Actor[Any]):
                 self._life.undelivered(routee.cell, message, "no_routee")
 
     def _nobody(self, message: Any) -> None:
-        self._life.unhandled(self._cell, message, "no_routee")
+        self._life.nobody_for(self._cell, message, "no_routee")
 
 
 class Pool(Router):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from .ground import type_name
 from .modes import has_gil
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def what_runs(scheduler: Scheduler, cell: Cell | None, message: Any) -> tuple[st
 def _message_type(cell: Cell, frame: FrameType | None) -> str:
     """Of the message in handling: from a suspended handler's cell, or from the second argument of `receive`."""
     if cell.message is not None:
-        return type(cell.message).__name__
+        return type_name(cell.message)
     code: Any = getattr(cell.function, "__code__", None)
     while frame is not None and code is not None:
         if frame.f_code is code and code.co_argcount > 1:

@@ -1,6 +1,7 @@
 cimport cython
 from libc.stdint cimport int64_t
 from . cimport _guard
+from . cimport _hands
 from . cimport _threads
 from . cimport _ticks as _clock
 from .cell cimport Cell, queued
@@ -11,6 +12,7 @@ from .reply cimport Reply, new_reply
 from .stats cimport Stats
 from .timers cimport Timer, Timers
 
+cdef int64_t _GIVEN
 cdef int _RUNNING
 cdef int _SUSPENDED
 cdef int _WAITING
@@ -22,6 +24,11 @@ cdef Py_ssize_t _TIMERS_A_TURN
 cdef Py_ssize_t _POOL_MAX
 cdef Py_ssize_t _LENT_MAX
 cdef Py_ssize_t _WAITING_MAX
+
+
+@cython.final
+cdef class Given:
+    cdef readonly object message
 
 
 @cython.final
@@ -55,6 +62,7 @@ cdef class Scheduler:
     cdef bint _is_awake
     cdef Cell _running
     cdef object _in_hand
+    cdef int64_t _marked
     cdef ReadyQueue _ready
     cdef object _urgent
     cdef object _settled
@@ -122,6 +130,8 @@ cdef class Scheduler:
     @cython.locals(reply=Reply)
     cdef void _answer(self, Cell cell, object value) except *
     @cython.locals(reply=Reply)
+    cpdef bint give_away(self, Cell cell, object message) except -1
+    cpdef int given_in_hand(self) except -1
     cdef void _wake_askers(self) except *
     cpdef void hasten(self, Reply reply) except *
     @cython.locals(timer=Timer)

@@ -37,7 +37,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import clocks as _clock
 from . import guard as _guard
+from . import hands as _hands
 from .cell import RUNNING, SUSPENDED, Cell, queued
+from .hands import complaint as _complaint
 from .mailbox import Mailbox, Overflow
 from .ready import ReadyQueue
 from .reply import ABANDONED, ANSWERED, FAILED, WAITING, Reply, new_reply
@@ -48,8 +50,9 @@ if TYPE_CHECKING:
     from .host import Chooser, Host, Interlude
     from .inbox import Inbox
 
-__all__ = ["Scheduler"]
+__all__ = ["Given", "Scheduler"]
 
+_GIVEN = -1  # no object's address
 _RUNNING = RUNNING
 _SUSPENDED = SUSPENDED
 _WAITING = WAITING
@@ -62,6 +65,15 @@ _TIMERS_A_TURN = 256  # a burst of deadlines may not hold a turn up; the rest ar
 _POOL_MAX = 256  # empty mailboxes kept for the next actor that gets a message: about 40 kB
 _LENT_MAX = 256  # mailboxes that stay where they are when they are empty: those who talk much are few
 _WAITING_MAX = 1024  # senders that may wait for room in one mailbox; more would be a queue without a limit
+
+
+class Given:
+    """Stands where the message in hand was, when its handler put it aside or refused it: it is counted elsewhere."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: Any) -> None:
+        self.message = message
 
 
 class Scheduler:
@@ -80,6 +92,7 @@ class Scheduler:
         "_is_awake",
         "_is_busy",
         "_lent",
+        "_marked",
         "_pool",
         "_pooled",
         "_ready",
@@ -142,6 +155,8 @@ class Scheduler:
         # What other threads look at, by `in_hand`: who is in a slice now, and, where there is no GIL, on what message.
         self._running: Cell | None = None
         self._in_hand: Any = None
+        # Where the message is that a handler has which has not returned yet; _GIVEN: it was given away.
+        self._marked = 0
         self._ready = ReadyQueue(slice_us * 1000)
         self._urgent: deque[Cell] = deque()
         self._settled: deque[Reply] = deque()
@@ -516,7 +531,7 @@ class Scheduler:
         cell = self._running
         message = self._in_hand
         _guard.unlock(self)
-        return cell, message
+        return cell, message.message if type(message) is Given else message
 
     def held_since_ns(self) -> int:
         """Since when that cell has had the thread (by `perf_counter_ns`).  From any thread."""
@@ -525,6 +540,7 @@ class Scheduler:
     def _show(self, cell: Cell | None) -> None:
         _guard.lock(self)
         self._running = cell
+        self._marked = 0
         if _guard.IS_FREE:
             self._in_hand = None
         _guard.unlock(self)
@@ -584,6 +600,7 @@ class Scheduler:
                     message = reply.message
                 else:
                     message = item
+                self._marked = _hands.address(message)
                 if _guard.IS_FREE:
                     self._show_message(message)
                 result = cell.function(cell.actor, message)
@@ -658,9 +675,15 @@ class Scheduler:
             cell.continuation = cell.fiber
         elif kind is GeneratorType:
             cell.continuation = result
+        elif result is not None and _hands.is_awaitable(result):
+            raise TypeError(_complaint(cell.path(), result))
         else:
             self._answer(cell, result)
             return
+        if self._marked == _GIVEN:
+            self.handled += 1
+            message = Given(message)
+            self._marked = 0
         cell.message = message
         cell.state = _SUSPENDED
         self._advance(cell)
@@ -685,6 +708,8 @@ class Scheduler:
         cell.continuation = None
         if cell.state == _SUSPENDED:
             cell.state = _RUNNING
+            if type(cell.message) is Given:
+                self.handled -= 1  # which the answer adds
             cell.message = None
             self._answer(cell, value)
         else:
@@ -696,6 +721,42 @@ class Scheduler:
         if reply is not None:
             cell.reply = None
             self.settle(reply, _ANSWERED, value)
+
+    # the account of the message in hand
+
+    def give_away(self, cell: Cell, message: Any) -> bool:
+        """Take the message in hand out of its handler's account, once; False if `message` is not in hand.
+
+        While a handler waits, its cell has the message.  Before, the scheduler knows it, and will count it as handled
+        when the handler returns: counted back here.
+        """
+        if cell.state == _RUNNING:
+            if self._running is not cell or self._marked != _hands.address(message):
+                return False
+            self._marked = _GIVEN
+            self.handled -= 1
+        elif cell.message is message and (cell.state == _SUSPENDED or message is not None):
+            cell.message = Given(message)
+        else:
+            return False
+        self.taken -= 1
+        return True
+
+    def given_in_hand(self) -> int:
+        """1 while the handler that runs now has given its message away and is counted back for it, else 0."""
+        return 1 if self._marked == _GIVEN else 0
+
+    def cut_short(self, cell: Cell, *, is_handled: bool) -> None:
+        """A handler ended otherwise than by returning to its turn: count its message, if it has one still."""
+        if type(cell.message) is Given:
+            return
+        if cell.message is None and self._running is cell and self._marked == _GIVEN:
+            self.handled += 1
+            self._marked = 0
+        elif is_handled:
+            self.handled += 1
+        else:
+            self.lost += 1
 
     def _wake_askers(self) -> None:
         """Step the tasks whose answers have come, here and not through the loop: a third of the price."""

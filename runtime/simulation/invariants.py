@@ -35,8 +35,11 @@ def _counts(counters: Counters) -> list[str]:
             f"{counters.sent} messages were sent, but {counters.handled} handled + {counters.lost} lost + {dead} dead "
             f"letters + {counters.queued} queued + {counters.handling} in handling are {placed}"
         )
-    if counters.handling < 0:
-        found.append(f"{counters.handling} messages are in handling: more ended than began")
+    if min(counters.handling, counters.handled, counters.lost, counters.queued) < 0:
+        found.append(
+            f"{counters.handling} messages are in handling, {counters.handled} handled, {counters.lost} lost, "
+            f"{counters.queued} queued: more ended than began"
+        )
     if counters.actors < 0 or (counters.actors == 0 and (counters.queued or counters.handling)):
         found.append(
             f"with {counters.actors} actors left, {counters.queued} messages are queued and {counters.handling} in "

@@ -13,7 +13,7 @@ async def until(condition, seconds=60.0):
 
 def adds_up(counters):
     """The law of conservation."""
-    return counters.sent == (
+    return min(counters.handled, counters.lost, counters.queued, counters.handling) >= 0 and counters.sent == (
         counters.handled
         + counters.lost
         + sum(counters.dead_letters.values())

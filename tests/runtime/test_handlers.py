@@ -249,3 +249,50 @@ def test_a_subclass_that_awaits_uses_the_one_loop_and_keeps_no_task():
         return await system.spawn(Waiting).ask(1)
 
     assert in_virtual_time(body) == 1
+
+
+class Owing(Actor):
+    """Returns what is no answer."""
+
+    def __init__(self, other=None):
+        self.other = other
+
+    def receive(self, message):
+        match message:
+            case "reply":
+                return self.other.ask(message)
+            case "future":
+                return Awaitable()
+            case _:
+                return self.steps()
+
+    async def steps(self):
+        yield 1
+
+
+class Awaitable:
+    def __await__(self):
+        yield
+
+
+class Echo(Actor):
+    def receive(self, message):
+        return message
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ("reply", "returned a Reply, which is no answer; await it"),
+        ("future", "returned a Awaitable, which is no answer; await it"),
+        ("generator", "is an async generator, of which nothing runs"),
+    ],
+)
+def test_what_would_have_to_be_awaited_is_no_answer_but_a_failure(system, caplog, message, says):
+    caplog.set_level(logging.CRITICAL, "shoal.runtime")
+    ref = system.spawn(Owing, system.spawn(Echo))
+    reply = ref.ask(message)
+    system.run_until_idle()
+    with pytest.raises(HandlerFailed, match=says):
+        reply.result()
+    assert system.counters.lost == system.counters.failures == 1

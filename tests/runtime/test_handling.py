@@ -1,5 +1,6 @@
 """What an actor does with the message in hand: forward, stash, become."""
 
+import asyncio
 import logging
 import re
 
@@ -8,14 +9,17 @@ import pytest
 from shoal.runtime import (
     Actor,
     ActorStopped,
+    ActorSystem,
     AskTimedOut,
     BehaviourLimit,
     MailboxFull,
     MailboxSettings,
+    NotInHand,
     Overflow,
+    Restart,
     StashFull,
 )
-from shoal.runtime.testing import ManualSystem
+from shoal.runtime.testing import ManualSystem, run_virtual
 
 
 class Calling(Actor):
@@ -280,3 +284,183 @@ def test_stacked_behaviours_have_a_limit(system):
     system.spawn(Calling).tell(loop)
     system.run_until_idle()
     assert failures == [BehaviourLimit]
+
+
+# only the message in hand, and once
+
+
+class Careless(Actor):
+    """Does with messages what it is told to, and notes what is said of that."""
+
+    def __init__(self, log):
+        self.log = log
+
+    def attempt(self, what, message):
+        try:
+            getattr(self, what)(message)
+        except NotInHand as error:
+            self.log.append(str(error))
+
+    def receive(self, message):
+        if message == "open":
+            self.unstash()
+        for what in message.split() if message.startswith(("stash", "unhandled")) else ():
+            self.attempt(what, message)
+        if message.startswith("other"):
+            self.attempt(message.split()[1], "another")
+        if message.endswith("fail"):
+            self.stash(message)
+            raise ValueError
+        if message.endswith("wait"):
+            self.attempt("stash", message)
+            return self.wait(message)
+        return None
+
+    async def wait(self, message):
+        await self.system.find("silence").ask("wait")
+        self.attempt("stash", message)
+
+
+class Waiting(Careless):
+    async def receive(self, message):
+        if message == "yours":
+            self.attempt("unhandled", "another")
+        self.attempt("stash", message)
+        await self.system.find("silence").ask("wait")
+        self.attempt("stash", message)
+
+
+class Silence(Actor):
+    def receive(self, message):
+        if message == "wait":
+            self.reply = self.take_reply()
+        else:
+            self.reply.set(None)
+
+
+def is_balanced(system):
+    c = system.counters
+    return balance(system) == 0 and min(c.handled, c.lost, c.queued, c.handling) >= 0
+
+
+@pytest.mark.parametrize("twice", ["stash stash", "stash unhandled", "unhandled stash", "unhandled unhandled"])
+def test_the_message_in_hand_is_put_aside_or_refused_once(system, twice):
+    log = []
+    system.spawn(Careless, log).tell(twice)
+    system.run_until_idle()
+    (said,) = log
+    assert "given away before" in said
+    assert is_balanced(system)
+    assert system.counters.sent == 1
+
+
+@pytest.mark.parametrize("what", ["stash", "unhandled"])
+def test_what_is_not_in_hand_is_neither_put_aside_nor_refused(system, what):
+    log = []
+    system.spawn(Careless, log).tell(f"other {what}")
+    system.run_until_idle()
+    assert len(log) == 1
+    assert (system.counters.handled, system.counters.sent) == (1, 1)
+
+
+@pytest.mark.parametrize("hook", ["on_start", "on_stop"])
+def test_hooks_have_no_message_in_hand(system, hook):
+    class Early(Actor):
+        def receive(self, message):
+            pass
+
+    def attempt(actor, *_):
+        with pytest.raises(NotInHand):
+            actor.stash("never sent")
+        seen.append(hook)
+
+    seen = []
+    setattr(Early, hook, attempt)
+    ref = system.spawn(Early)
+    system.run_until_idle()
+    ref.stop()
+    system.run_until_idle()
+    assert seen == [hook]
+    assert system.counters.sent == system.counters.handled == 0
+
+
+def test_a_task_has_no_message_in_hand_but_that_of_the_handler_that_waits():
+    async def body():
+        async with ActorSystem() as system:
+            said = []
+
+            class Both(Actor):
+                async def receive(self, message):
+                    if message == "task":
+                        await self.start_task(self.beside(message))
+                    else:
+                        self.start_task(self.beside(message))
+
+                async def beside(self, message):
+                    await asyncio.sleep(1)
+                    try:
+                        self.stash(message)
+                    except NotInHand:
+                        said.append(message)
+
+            ref = system.spawn(Both)
+            ref.tell("over by then")
+            await asyncio.sleep(10)
+            assert said == ["over by then"]
+            assert system.counters.queued == 0
+
+    run_virtual(body())
+
+
+def test_a_message_that_was_put_aside_before_its_handler_failed_is_not_lost(system):
+    log = []
+    ref = system.spawn(Careless, log, restart=Restart.TEMPORARY)
+    ref.tell("then fail")
+    system.run_until_idle()
+    assert is_balanced(system)
+    assert (system.counters.handled, system.counters.lost) == (0, 0)
+    assert system.counters.dead_letters == {"stopped": 1}
+
+
+@pytest.mark.parametrize("kind", [Careless, Waiting])
+def test_a_handler_that_waits_puts_its_message_aside_once_and_counts_for_nothing_else(system, kind):
+    log = []
+    silence = system.spawn(Silence, name="silence")
+    ref = system.spawn(kind, log)
+    ref.tell("then wait")
+    system.run_until_idle()
+    counters = system.counters
+    assert (counters.sent, counters.handled, counters.handling, counters.queued) == (2, 1, 0, 1)
+    silence.tell("go on")
+    system.run_until_idle()
+    assert len(log) == 1
+    counters = system.counters
+    assert (counters.sent, counters.handled, counters.handling, counters.queued) == (3, 2, 0, 1)
+    ref.stop()
+    system.run_until_idle()
+    assert is_balanced(system)
+
+
+def test_a_stop_of_a_handler_that_has_put_its_message_aside_loses_nothing(system):
+    system.spawn(Silence, name="silence")
+    ref = system.spawn(Waiting, [])
+    ref.tell("yours")
+    system.run_until_idle()
+    ref.stop()
+    system.run_until_idle()
+    assert is_balanced(system)
+    assert system.counters.lost == 0
+    assert system.counters.dead_letters == {"stopped": 1}
+
+
+def test_what_a_handler_sees_of_the_counts_is_right_while_it_gives_its_message_away(system):
+    seen = []
+
+    class Looking(Actor):
+        def receive(self, message):
+            self.stash(message)
+            seen.append(self.system.counters)
+
+    system.spawn(Looking).tell("x")
+    system.run_until_idle()
+    assert [(c.sent, c.handled, c.handling, c.queued) for c in seen] == [(1, 0, 0, 1)]

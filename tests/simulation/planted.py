@@ -152,7 +152,7 @@ BUGS = (
         "the message of a crashing handler is not accounted for",
         "failing.py",
         'where = "receive"\n            cell.state = RUNNING  # the handler has ended: the end need not cancel it\n'
-        "            self.scheduler.lost += 1",
+        "            self.scheduler.cut_short(cell, is_handled=False)",
         'where = "receive"\n            cell.state = RUNNING',
     ),
     Bug(
