@@ -69,7 +69,7 @@ class Belongings:
         # What its start_task began, and whether it was told to end.
         self.tasks: dict[TaskHandle, bool] | None = None
         # With the scheduler of each, or None for one on this thread; dicts: sets have no order, and runs must repeat.
-        self.watches: dict[Cell, Scheduler | None] | None = None
+        self.watches: dict[Cell, Scheduler | None] | None = None  # of the present instance
         self.watched_by: dict[Cell, Scheduler | None] | None = None
         self.stash: deque[Any] | None = None  # messages, and Replies with questions in them, put aside
         self.comeback: Comeback | None = None

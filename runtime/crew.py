@@ -271,6 +271,8 @@ def _sum(one: Counters, other: Counters) -> Counters:
     values: dict[str, Any] = {}
     for field in dataclasses.fields(Counters):
         mine, theirs = getattr(one, field.name), getattr(other, field.name)
+        if field.name == "events_dropped":
+            continue  # the system's own, whatever its schedulers
         if field.name == "dead_letters":
             values[field.name] = {
                 reason: mine.get(reason, 0) + theirs.get(reason, 0) for reason in sorted({*mine, *theirs})

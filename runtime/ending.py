@@ -124,6 +124,8 @@ class Ending(Keeping):
             return
         was_suspended = cell.state == SUSPENDED
         self._record_end(cell, reason, restarting=restarting)
+        if restarting:
+            self.forget_watches(cell)
         cell.state = STOPPING
         cell.is_scheduled = True
         self._break_links(cell)
@@ -201,6 +203,7 @@ class Ending(Keeping):
                 if cell.continuation is not None or belongings.tasks or cell.last_child is not None:
                     self.go_on_ending(cell)
                     return
+                self.cancel_timers(belongings)  # that it set: the next instance shall not hear of them
         if belongings.is_restarting:
             belongings.is_parked = True
             self.ended_to_restart(cell, belongings)
@@ -227,6 +230,8 @@ class Ending(Keeping):
             for watcher, theirs in (belongings.watched_by or {}).items():
                 self.tell_watcher(watcher, theirs, cell, Terminated(cell.handle, belongings.reason, belongings.error))
         if parent is not None:
+            if self.events.of_actors:
+                self.events.forget(cell.handle)
             disown(parent, cell)
             self.stand_ins.pop(cell, None)
             self.spawner.actors -= 1
@@ -252,7 +257,7 @@ class Ending(Keeping):
         cell.message = None
         cell.reply = None
         cell.extras = None
-        cell.recipe = None
+        cell.recipe = None if belongings is None else belongings.reason  # for who watches it later
         if parent is None and self._stop_deadline is not None:
             self.scheduler.timers.cancel(self._stop_deadline)
 

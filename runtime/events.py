@@ -57,28 +57,43 @@ class EventSubscription:
 class Events:
     """Publish and subscribe by type, within one system."""
 
-    __slots__ = ("_known", "_lock", "_subscriptions", "dropped")
+    __slots__ = ("_known", "_lock", "_subscriptions", "dropped", "of_actors")
 
     def __init__(self) -> None:
         self.dropped = 0  # by all subscriptions so far
         self._lock = threading.Lock()  # of several threads that subscribe at once, none may undo what another did
-        self._subscriptions: tuple[EventSubscription, ...] = ()
+        self._subscriptions: dict[EventSubscription, None] = {}  # in their order
+        self.of_actors: dict[ActorRef[Any], list[EventSubscription]] = {}  # those among them that tell an actor
         self._known: dict[type[Any], tuple[EventSubscription, ...]] = {}
 
     def subscribe(self, event_type: type[E], to: ActorRef[E] | Callable[[E], object]) -> EventSubscription:
         """Have events of a type told to an actor, or a function called with them, from now on.
 
         An actor that has subscribed to that type already keeps the subscription
-        it has, so that `on_start` may subscribe whenever it runs.
+        it has, so that `on_start` may subscribe whenever it runs.  One that has ended gets nothing.
         """
+        subscription = EventSubscription(self, event_type, to)
         with self._lock:
             if isinstance(to, ActorRef):
-                for subscription in self._subscriptions:
-                    if subscription.to is to and subscription.event_type is event_type:
-                        return subscription
-            subscription = EventSubscription(self, event_type, to)
-            self._change((*self._subscriptions, subscription))
-            return subscription
+                if not to.is_alive:
+                    return subscription
+                its_own = self.of_actors.setdefault(to, [])
+                for other in its_own:
+                    if other.event_type is event_type:
+                        return other
+                its_own.append(subscription)
+            self._subscriptions[subscription] = None
+            self._known = {}
+        return subscription
+
+    def forget(self, ref: ActorRef[Any]) -> None:
+        """The actor has ended, and its subscriptions with it."""
+        if ref not in self.of_actors:
+            return
+        with self._lock:
+            for subscription in self.of_actors.pop(ref, ()):
+                self._subscriptions.pop(subscription, None)
+            self._known = {}
 
     def publish(self, event: object) -> int:
         """Give an event to all who subscribed to its type; how many got it.  Without subscribers, a dict's look-up."""
@@ -109,17 +124,23 @@ class Events:
         known = self._known  # taken before the subscriptions: what another thread changes now has a new one
         if len(known) >= _KNOWN_MAX:
             known.clear()
-        found = tuple(s for s in self._subscriptions if issubclass(event_type, s.event_type))
+        with self._lock:
+            subscriptions = tuple(self._subscriptions)
+        found = tuple(s for s in subscriptions if issubclass(event_type, s.event_type))
         known[event_type] = found
         return found
 
-    def _change(self, subscriptions: tuple[EventSubscription, ...]) -> None:
-        self._subscriptions = subscriptions
-        self._known = {}
-
     def _drop(self, subscription: EventSubscription) -> None:
         with self._lock:
-            self._change(tuple(s for s in self._subscriptions if s is not subscription))
+            if subscription not in self._subscriptions:
+                return
+            del self._subscriptions[subscription]
+            if isinstance(subscription.to, ActorRef):
+                its_own = self.of_actors[subscription.to]
+                its_own.remove(subscription)
+                if not its_own:
+                    del self.of_actors[subscription.to]
+            self._known = {}
 
 
 def _call(callback: Callable[[Any], object], event: object) -> int:

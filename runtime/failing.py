@@ -165,6 +165,7 @@ class Failing(Ending):
         comeback.timer = None
         self._restarts += 1
         belongings_of(cell).begin_instance()
+        self.forget_watches(cell)
         unroot(cell)
         cell.state = STARTING
         self.start_again(cell)

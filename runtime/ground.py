@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -250,7 +251,10 @@ class Ground:
 
     def counters(self) -> Counters:
         """Of the whole system."""
-        return self.own_counters() if self.crew is None else self.crew.counters()
+        counters = self.own_counters() if self.crew is None else self.crew.counters()
+        if self.events.dropped:  # of all threads together
+            return dataclasses.replace(counters, events_dropped={"mailbox_full": self.events.dropped})
+        return counters
 
     def actor_snapshots(self) -> tuple[ActorSnapshot, ...]:
         return self.own_actor_snapshots() if self.crew is None else self.crew.actor_snapshots()

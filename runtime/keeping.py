@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from .core.ref import ref_to
 from .core.timers import Timer
 from .errors import ActorStopped, NotAvailable
 from .handling import Handling
-from .messages import StopReason, Terminated
+from .messages import NameChanged, StopReason, Terminated
 from .ref import ActorRef
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class Keeping(Handling):
 
     def watch(self, watcher: Cell, watched: Cell, ref: ActorRef[Any] | None = None) -> None:
         if watched.state == STOPPED:  # its cell keeps no ref any more: the watcher hears of the one it knows
-            ref = ref or ref_to(self.scheduler, watched)
-            self.scheduler.post_control(watcher, Terminated(ref, StopReason.STOPPED))
+            known: ActorRef[Any] = ref or ref_to(self.scheduler, watched)
+            self.scheduler.post_control(watcher, Terminated(known, _reason_of(watched)))
             return
         theirs = self.afar(watched)
         mine = belongings_of(watcher)
@@ -44,8 +45,9 @@ class Keeping(Handling):
             _add_watcher(watched, watcher, None)
             return
         inbox = theirs.inbox
-        if not inbox.call(lambda: theirs.host.watched_from_afar(watched, watcher, self.scheduler)):
-            self.tell_watcher(watcher, None, watched, Terminated(ref or ref_to(theirs, watched), StopReason.STOPPED))
+        if not inbox.call(lambda: theirs.host.watched_from_afar(watched, watcher, self.scheduler, ref)):
+            ended = Terminated(ref or ref_to(theirs, watched), _reason_of(watched))
+            self.tell_watcher(watcher, None, watched, ended)
 
     def unwatch(self, watcher: Cell, watched: Cell) -> None:
         watches = None if watcher.extras is None else watcher.extras.watches
@@ -58,6 +60,12 @@ class Keeping(Handling):
             theirs.inbox.call(lambda: theirs.host.forget_watcher(watched, None, watcher))
         elif watched.extras is not None and watched.extras.watched_by is not None:
             watched.extras.watched_by.pop(watcher, None)
+
+    def forget_watches(self, cell: Cell) -> None:
+        """Watches are of instances: the next hears of what it watches itself, and what is in the mailbox already."""
+        watches, cell.extras.watches = cell.extras.watches, None
+        for watched, theirs in (watches or {}).items():
+            self.forget_watcher(watched, theirs, cell)
 
     def link(self, one: Cell, other: Cell) -> None:
         if other.state == STOPPED or not other.is_open:
@@ -82,7 +90,21 @@ class Keeping(Handling):
         belongings = belongings_of(cell)
         if belongings.names is None:
             belongings.names = {}
-        belongings.names[name] = self.registry.watch(name, lambda change: self.scheduler.post_control(cell, change))
+        belongings.names[name] = self.registry.watch(name, lambda change: self.name_changed(cell, change))
+
+    def name_changed(self, cell: Cell, change: NameChanged) -> None:
+        """Tell of a name, in place of what waits to be told of it: a name that flaps may not fill a mailbox."""
+        if not self.is_here():
+            assert self.scheduler.inbox is not None, "it is not here"
+            self.scheduler.inbox.call(lambda: self.name_changed(cell, change))
+            return
+        control: deque[Any] = (None if cell.mailbox is None else cell.mailbox.control) or deque()
+        old = next((one for one in control if type(one) is NameChanged and one.name == change.name), None)
+        if old is not None:
+            control.remove(old)  # and not replaced where it is: what was said since came before
+        self.scheduler.post_control(cell, change)
+        if old is not None:
+            self.scheduler.bury(cell, old, "superseded")
 
     def unwatch_name(self, cell: Cell, name: str) -> None:
         if cell.extras is not None and cell.extras.names is not None:
@@ -98,13 +120,13 @@ class Keeping(Handling):
             del watcher.extras.watches[watched]
             self.scheduler.post_control(watcher, message)
 
-    def watched_from_afar(self, watched: Cell, watcher: Cell, theirs: Any) -> None:
+    def watched_from_afar(self, watched: Cell, watcher: Cell, theirs: Any, ref: ActorRef[Any] | None) -> None:
         """An actor of another thread watches one of this."""
         if watched.state != STOPPED:
             _add_watcher(watched, watcher, theirs)
             return
-        ref: ActorRef[Any] = ref_to(self.scheduler, watched)
-        self.tell_watcher(watcher, theirs, watched, Terminated(ref, StopReason.STOPPED))
+        ended = Terminated(ref or ref_to(self.scheduler, watched), _reason_of(watched))
+        self.tell_watcher(watcher, theirs, watched, ended)
 
     # timers and tasks
 
@@ -149,6 +171,11 @@ class Keeping(Handling):
             target()
             return
         message = timer.payload
+        if (
+            target.state == STOPPING and target.extras.is_stop_hook_done
+        ):  # set by `on_stop`, with which its time is over
+            target.extras.timers.pop(timer.key, None)
+            return
         if timer.interval_us < 0:
             timer.deadline_us = self.scheduler.now_us - timer.interval_us
             self.scheduler.timers.put(timer)
@@ -197,3 +224,9 @@ def _add_watcher(watched: Cell, watcher: Cell, theirs: Any) -> None:
     if belongings.watched_by is None:
         belongings.watched_by = {}
     belongings.watched_by[watcher] = theirs
+
+
+def _reason_of(ended: Cell) -> StopReason:
+    """How one that has ended did; its error is not kept."""
+    reason = ended.recipe
+    return reason if isinstance(reason, StopReason) else StopReason.STOPPED

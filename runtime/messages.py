@@ -53,7 +53,7 @@ class Terminated:
 
 @dataclass(frozen=True, slots=True)
 class NameChanged:
-    """A name that is watched was given to an actor, or became free (None)."""
+    """A name that is watched was given to an actor, or became free (None); of those that wait only the newest comes."""
 
     name: str
     ref: ActorRef[Any] | None
@@ -67,6 +67,7 @@ class DeadLetterReason(Enum):
     DROPPED_OLDEST = "dropped_oldest"
     TIMER_REFUSED = "timer_refused"  # a timer's message met a full mailbox
     UNHANDLED = "unhandled"  # the actor has no handler for it
+    SUPERSEDED = "superseded"  # a newer NameChanged of that name took its place in the mailbox
     NO_ROUTEE = "no_routee"  # no routee of the router lives and has room
 
 

@@ -39,6 +39,8 @@ class Counters:
     restarts: int = 0
     failures: int = 0
     in_flight: int = 0  # on the way to another scheduler
+    # Of `system.events`, by reason; each is one subscriber that did not hear.  `refused` has "mailbox_full" too.
+    events_dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,10 @@ class SystemCollector:
         for reason, count in counters.dead_letters.items():
             dead.add_metric([self._name, reason], count)
         yield dead
+        dropped = CounterMetricFamily("shoal_events_dropped", "Events not heard.", labels=["system", "reason"])
+        for reason, count in counters.events_dropped.items():
+            dropped.add_metric([self._name, reason], count)
+        yield dropped
 
     def _of_loop(self, snapshot: Snapshot) -> Iterator[Any]:
         from prometheus_client.core import GaugeMetricFamily

@@ -154,3 +154,98 @@ def test_an_actor_that_ended_watches_no_name(system):
     system.run_until_idle()
     system.spawn(Idle, name="db")
     assert system.counters.dead_letters == {}
+
+
+class Flapping(Actor):
+    """Waits in its handler; keeps what it hears of names."""
+
+    def __init__(self, log):
+        self.log = log
+
+    def on_start(self):
+        self.watch_name("db")
+
+    async def receive(self, message):
+        self.log.append(message)
+        if message == "wait":
+            await self.system.find("silence").ask("x", timeout_s=1e6)
+
+
+class Silence(Actor):
+    def receive(self, message):
+        if message == "go on":
+            self.reply.set(None)
+        else:
+            self.reply = self.take_reply()
+
+
+def test_a_name_that_flaps_fills_no_mailbox_and_the_newest_change_is_heard(system):
+    log = []
+    silence = system.spawn(Silence, name="silence")
+    watcher = system.spawn(Flapping, log)
+    watcher.tell("wait")
+    system.run_until_idle()
+    for _ in range(100):
+        db = system.spawn(Idle, name="db")
+        db.stop()
+        system.run_until_idle()
+    last = system.spawn(Idle, name="db")
+    counters = system.counters
+    assert counters.queued == 1
+    assert counters.dead_letters == {"superseded": 200}
+    silence.tell("go on")
+    system.run_until_idle()
+    assert log == ["wait", NameChanged("db", last)]
+
+
+def test_a_change_that_takes_the_place_of_another_comes_after_what_was_said_in_between(system):
+    log = []
+    silence = system.spawn(Silence, name="silence")
+    old = system.spawn(Idle, name="db")
+
+    class Both(Flapping):
+        def on_start(self):
+            self.watch(old)
+            super().on_start()
+
+    watcher = system.spawn(Both, log)
+    watcher.tell("wait")
+    system.run_until_idle()
+    old.stop()
+    system.run_until_idle()
+    new = system.spawn(Idle, name="db")
+    silence.tell("go on")
+    system.run_until_idle()
+    assert [type(message).__name__ for message in log] == ["NameChanged", "str", "Terminated", "NameChanged"]
+    assert log[-1] == NameChanged("db", new)
+
+
+def test_an_actors_subscriptions_end_with_it_though_nothing_is_published(system):
+    closed = []
+    for event_type in (Played, PlayedLate):
+        ref = system.spawn(Idle)
+        closed.append(system.events.subscribe(event_type, ref))
+        closed.append(system.events.subscribe(Failure, ref))
+        ref.stop()
+        system.run_until_idle()
+    assert not system.events.has_subscribers
+    assert system.events.of_actors == {}
+    for subscription in closed:
+        subscription.close()  # does nothing
+
+
+def test_an_actor_that_has_ended_cannot_subscribe(system):
+    ref = system.spawn(Idle)
+    ref.stop()
+    system.run_until_idle()
+    system.events.subscribe(Played, ref).close()
+    assert not system.events.has_subscribers
+
+
+def test_events_that_were_dropped_are_in_the_counters_by_reason(system):
+    assert system.counters.events_dropped == {}
+    system.events.subscribe(Played, system.spawn(Idle, mailbox=MailboxSettings(1)))
+    for name in "abc":
+        system.events.publish(Played(name))
+    assert system.counters.events_dropped == {"mailbox_full": 2}
+    assert system.snapshot().to_dict()["counters"]["events_dropped"] == {"mailbox_full": 2}

@@ -12,6 +12,7 @@ from shoal.runtime import (
     ActorStopped,
     ActorSystem,
     NameTaken,
+    Restart,
     StopReason,
     SystemNotRunning,
     Terminated,
@@ -426,3 +427,59 @@ def test_a_watcher_of_the_stopped_hears_of_the_very_ref_it_watched(system):
     probe = Probe(system, watch=(ref,))
     system.run_until_idle()
     assert probe.take(Terminated).ref is ref
+
+
+def test_who_watches_late_hears_how_it_ended(system, caplog):
+    caplog.set_level(logging.CRITICAL, "shoal.runtime")
+
+    class Fragile(Actor):
+        def receive(self, message):
+            raise ValueError(message)
+
+    class Watcher(Actor):
+        def receive(self, message):
+            if isinstance(message, Terminated):
+                reasons.append(message.reason)
+            else:
+                self.watch(message)
+
+    reasons = []
+    failed, stopped = (system.spawn(Fragile, restart=Restart.TEMPORARY) for _ in range(2))
+    failed.tell("x")
+    stopped.stop()
+    system.run_until_idle()
+    watcher = system.spawn(Watcher)
+    watcher.tell(failed)
+    watcher.tell(stopped)
+    system.run_until_idle()
+    assert reasons == [StopReason.FAILED, StopReason.STOPPED]
+
+
+def test_an_instance_hears_of_no_end_that_the_one_before_it_watched(system, caplog):
+    caplog.set_level(logging.CRITICAL, "shoal.runtime")
+
+    class Watcher(Actor):
+        def receive(self, message):
+            if message == "fail":
+                raise ValueError
+            if isinstance(message, Terminated):
+                heard.append(message.ref)
+            else:
+                self.watch(message)
+                self.spawn(Noting, "child", [])
+
+    heard = []
+    watched = system.spawn(Noting, "a", [])
+    watcher = system.spawn(Watcher)
+    watcher.tell(watched)
+    watcher.tell("fail")
+    system.run_until_idle()
+    watched.stop()
+    system.run_until_idle()
+    assert heard == []
+    assert watched.cell.extras is None
+    again = system.spawn(Noting, "b", [])
+    watcher.tell(again)
+    again.stop()
+    system.run_until_idle()
+    assert heard == [again]

@@ -1,10 +1,11 @@
 """Timers that send an actor messages."""
 
 import asyncio
+import logging
 
 import pytest
 
-from shoal.runtime import Actor, ActorSystem, MailboxSettings
+from shoal.runtime import Actor, ActorSystem, AskTimedOut, MailboxSettings
 from shoal.runtime.testing import ManualSystem
 
 
@@ -158,3 +159,46 @@ def test_a_key_that_cannot_be_one_is_refused_and_leaves_no_timer():
 
     asyncio.run(main())
     assert left == [0, 0]
+
+
+class Parting(Actor):
+    """Sets a timer as it ends; a failing one starts again."""
+
+    def __init__(self, log):
+        self.log = log
+
+    def on_stop(self, reason):
+        self.start_timer("late", "late", delay_us=100, interval_us=100)
+
+    def receive(self, message):
+        if message == "fail":
+            raise ValueError
+        self.log.append(message)
+
+
+class PartingSlowly(Parting):
+    async def on_stop(self, reason):
+        super().on_stop(reason)
+        with pytest.raises(AskTimedOut):
+            await self.system.find("silence").ask("x", timeout_s=0.001)
+
+
+class Silence(Actor):
+    def receive(self, message):
+        self.take_reply()
+
+
+@pytest.mark.parametrize("kind", [Parting, PartingSlowly])
+def test_a_timer_that_is_set_by_the_stop_hook_is_none_of_the_next_instance(system, kind, caplog):
+    caplog.set_level(logging.CRITICAL, "shoal.runtime")
+    log = []
+    system.spawn(Silence, name="silence")
+    ref = system.spawn(kind, log)
+    ref.tell("fail")
+    system.advance_us(1_000_000)
+    ref.tell("alive")
+    system.run_until_idle()
+    assert log == ["alive"]
+    ref.stop()
+    system.advance_us(1_000_000)
+    assert len(system._life.scheduler.timers) == 0

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shoal.runtime import Actor, ActorSystem, NotAvailable
+from shoal.runtime import Actor, ActorSystem, MailboxSettings, NotAvailable
 from shoal.runtime.extras.prometheus import register
 from shoal.runtime.testing import ManualSystem
 
@@ -105,3 +105,12 @@ def test_the_runtime_and_its_extras_import_no_package_by_themselves():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_events_that_were_dropped_are_by_reason():
+    system = ManualSystem()
+    system.events.subscribe(int, system.spawn(Worker, mailbox=MailboxSettings(1)))
+    for number in range(3):
+        system.events.publish(number)
+    assert 'shoal_events_dropped_total{reason="mailbox_full",system="default"} 2.0' in exposition(system)
+    system.shut_down()
