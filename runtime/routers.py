@@ -5,11 +5,11 @@
     await pool.ask(job)        # the routee answers
 
     RoundRobin          each in turn
-    SmallestMailbox     who has least waiting, of equals the first
+    SmallestMailbox     who has least waiting, of equals the first; then the others, by length
     ConsistentHash      the same key to the same routee; when one goes, only its keys move
     Broadcast           to all; it can be told, and not asked
 
-A routee that has ended is left out; one whose mailbox is full is passed over,
+A routee that is ending, or has ended, is left out; one whose mailbox is full is passed over,
 but for ConsistentHash and Broadcast, which mean that very one.  What finds
 nobody is a dead letter ("no_routee"), and its asker gets NoRoutee.
 
@@ -21,13 +21,16 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .actor import Actor
 from .errors import MailboxFull, NotAvailable
 from .messages import MailboxSettings, Terminated
 from .ref import ActorRef
 from .supervision import Restart
+
+if TYPE_CHECKING:
+    from .core.cell import Cell
 
 __all__ = ["Broadcast", "Choice", "ConsistentHash", "Pool", "RoundRobin", "Router", "SmallestMailbox"]
 
@@ -59,12 +62,12 @@ class RoundRobin:
 
 
 class SmallestMailbox:
-    """Who has least waiting; linear in the number of routees."""
+    """Who has least waiting, then who has next to least if that one is full; sorts the routees for each message."""
 
     is_broadcast = False
 
     def choose(self, routees: Sequence[ActorRef[Any]], message: Any) -> Sequence[ActorRef[Any]]:
-        return (min(routees, key=lambda ref: ref.queued),)
+        return sorted(routees, key=lambda ref: ref.queued)
 
 
 class ConsistentHash:
@@ -109,15 +112,14 @@ class Router(Actor[Any]):
     def __init__(self, routees: Sequence[ActorRef[Any]], choice: Choice) -> None:
         self._choice = choice
         self._routees: tuple[ActorRef[Any], ...] = ()
+        self._watched: set[Cell] = set()  # all there ever were: what is said of their end is for nobody else
         for routee in routees:
             self._add(routee)
 
     def receive(self, message: Any) -> None:
-        if isinstance(message, Terminated):
-            living = tuple(routee for routee in self._routees if routee.is_alive)
-            if len(living) < len(self._routees):
-                self._routees = living
-                return
+        if isinstance(message, Terminated) and self._was_routee(message.ref):
+            self._leave_out()
+            return
         if not self._routees:
             self._nobody(message)
         elif self._choice.is_broadcast:
@@ -127,23 +129,46 @@ class Router(Actor[Any]):
 
     def _add(self, routee: ActorRef[Any]) -> None:
         self._routees = (*self._routees, routee)
+        self._watched.add(routee.cell)
         self.watch(routee)
 
+    def _was_routee(self, ref: ActorRef[Any]) -> bool:
+        return ref.cell in self._watched
+
+    def _leave_out(self) -> bool:
+        """Forget routees that have ended or are ending; whether there were any."""
+        before = len(self._routees)
+        if all(map(_is_open, self._routees)):
+            return False
+        self._routees = tuple(filter(_is_open, self._routees))
+        return len(self._routees) < before
+
     def _to_one(self, message: Any) -> None:
-        for routee in self._choice.choose(self._routees, message):
-            if not routee.is_alive:
-                continue
-            try:
-                self.forward(routee, message)
-            except MailboxFull:
-                continue
-            return
+        while self._routees:
+            is_chosen_anew = False
+            for routee in self._choice.choose(self._routees, message):
+                if not _is_open(routee):
+                    is_chosen_anew = self._leave_out()
+                    if is_chosen_anew:
+                        break  # one who is in its place may do
+                    continue
+                try:
+                    self.forward(routee, message)
+                except MailboxFull:
+                    continue
+                return
+            if not is_chosen_anew:
+                break
         self._nobody(message)
 
     def _to_all(self, message: Any) -> None:
         if self._cell.reply is not None:
             error = NotAvailable(f"{self.ref.path} tells all of its routees: there is no one answer; use tell")
             self.take_reply().fail(error)
+            return
+        self._leave_out()
+        if not self._routees:
+            self._nobody(message)
             return
         for routee in self._choice.choose(self._routees, message):
             try:
@@ -174,6 +199,15 @@ class Pool(Router):
         super().__init__((), choice or RoundRobin())
         for _ in range(size):
             self._add(self.spawn(actor_class, *args, mailbox=routee_mailbox, restart=routee_restart, **kwargs))
+
+    def _was_routee(self, ref: ActorRef[Any]) -> bool:
+        """Those of the instance before this one too, whose ends may be in the mailbox still."""
+        return ref.path.startswith(self.ref.path + "/")
+
+
+def _is_open(routee: ActorRef[Any]) -> bool:
+    """Whether it takes messages: one that is ending would make dead letters of them, however long its end takes."""
+    return bool(routee.cell.is_open)
 
 
 def _hash(data: bytes) -> int:

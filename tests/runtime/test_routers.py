@@ -17,6 +17,8 @@ from shoal.runtime import (
     RoundRobin,
     Router,
     SmallestMailbox,
+    StopReason,
+    Terminated,
 )
 from shoal.runtime.testing import ManualSystem
 
@@ -160,3 +162,96 @@ def test_a_routee_of_a_pool_that_fails_starts_again(system):
 def test_a_pool_without_routees_is_refused(system):
     with pytest.raises(ValueError, match="at least 1"):
         system.spawn(Pool, Worker, size=0)
+
+
+class Ending(Worker):
+    """Takes its time to end."""
+
+    async def on_stop(self, reason):
+        await self.log.until_over.ask("end", timeout_s=1e6)
+
+
+class Silence(Actor):
+    def receive(self, message):
+        self.take_reply()
+
+
+class Slow:
+    def __init__(self, system):
+        self.until_over = system.spawn(Silence)
+
+    def append(self, line):
+        """What is handled is no matter here."""
+
+
+@pytest.mark.parametrize(
+    "choice", [RoundRobin, SmallestMailbox, lambda: ConsistentHash(str)], ids=["round robin", "smallest", "hash"]
+)
+def test_a_routee_that_is_ending_gets_no_messages_however_long_it_takes(system, choice):
+    refs = [system.spawn(Ending, Slow(system), name=f"w{number}") for number in range(3)]
+    router = system.spawn(Router, refs, choice())
+    refs[0].stop()
+    system.run_until_idle()
+    assert refs[0].is_alive
+    assert set(answers(system, router, range(12))) <= {"w1", "w2"}
+    assert system.counters.dead_letters == {}
+
+
+def test_a_broadcast_leaves_out_who_is_ending(system):
+    refs = [system.spawn(Ending, Slow(system)) for _ in range(2)]
+    router = system.spawn(Router, refs, Broadcast())
+    refs[0].stop()
+    system.run_until_idle()
+    router.tell("hear")
+    system.run_until_idle()
+    assert system.counters.dead_letters == {}
+    refs[1].stop()
+    system.run_until_idle()
+    router.tell("nobody hears")
+    system.run_until_idle()
+    assert system.counters.dead_letters == {"no_routee": 1}
+
+
+def test_who_has_next_to_least_waiting_gets_what_the_smallest_mailbox_has_no_room_for(system):
+    small = system.spawn(Worker, name="small", mailbox=MailboxSettings(1))
+    large = system.spawn(Worker, name="large")
+    router = system.spawn(Router, [small, large], SmallestMailbox())
+    reply = router.ask("x")
+    small.tell("fills it")
+    for _ in range(5):
+        large.tell("waits")
+    system.run_until_idle()
+    assert reply.result() == "large"
+
+
+def test_a_pool_that_starts_again_tells_its_workers_nothing_of_those_before_them(system):
+    log = []
+    pool = system.spawn(Pool, Worker, log, size=8)
+    for _ in range(4):  # one failure more than its supervision allows
+        pool.tell("fail")
+    system.run_until_idle()
+    assert system.snapshot().actors[0].restarts == 1
+    assert answers(system, pool, ["x"]) != []
+    assert [message for _, message in log] == ["x"]
+    assert system.counters.dead_letters == {}
+
+
+def test_a_router_passes_on_the_ends_of_those_that_are_no_routees_of_its(system):
+    log = []
+    other = system.spawn(Worker)
+    router = system.spawn(Router, [system.spawn(Worker, log, name="w")], RoundRobin())
+    end = Terminated(other, StopReason.STOPPED)
+    router.tell(end)
+    system.run_until_idle()
+    assert log == [("w", end)]
+
+
+def test_what_a_subclass_makes_of_a_message_is_a_dead_letter_too_where_nobody_is(system):
+    class Renaming(Router):
+        def receive(self, message):
+            super().receive(("renamed", message))
+
+    router = system.spawn(Renaming, [], RoundRobin())
+    with pytest.raises(NoRoutee):
+        answers(system, router, ["x"])
+    assert system.counters.dead_letters == {"no_routee": 1}
