@@ -25,7 +25,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from .core import methods as _methods
-from .dispatch import MessageTable, handlers_of
+from .dispatch import MessageTable, handlers_of, refuse_async_generators
 from .messages import MailboxSettings, StopReason
 from .supervision import Restart, Supervision
 
@@ -58,14 +58,16 @@ class Actor(Generic[M]):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        refuse_async_generators(cls)
         if handlers_of(cls):
             if "receive" in vars(cls):
                 raise TypeError(f"{cls.__name__} has both receive and handlers; keep one of them")
-            cls.receive = _dispatching(MessageTable(cls))  # type: ignore[method-assign, assignment]
+            _refuse_to_hide_receive(cls)
+            cls.receive = _dispatching(MessageTable(cls))  # type: ignore[method-assign]
 
     # what users write
 
-    def receive(self, message: M) -> Any:
+    def receive(self, message: M, /) -> Any:
         """Handle one message."""
         raise NotImplementedError(
             f"{type(self).__name__} has no receive method; define receive(self, message), or mark methods with @handler"
@@ -157,7 +159,11 @@ class Actor(Generic[M]):
         cancel_timer = _methods.cancel_timer
 
     def watch(self, ref: ActorRef[Any]) -> None:
-        """Get `Terminated(ref, ...)` when that actor has ended, at once if it has; once, however often asked for."""
+        """Get `Terminated(ref, ...)` when that actor has ended, at once if it has; once, however often asked for.
+
+        Watches are of instances: a restarted one watches again, in its `__init__` or `on_start`.  What is in the
+        mailbox already still comes.
+        """
         self._life.watch(self._cell, ref.cell, ref)
 
     def unwatch(self, ref: ActorRef[Any]) -> None:
@@ -177,7 +183,10 @@ class Actor(Generic[M]):
         self._life.unlink(self._cell, ref.cell)
 
     def watch_name(self, name: str) -> None:
-        """Get `NameChanged(name, ref)` when an actor takes that path, at once if one has it; None as it goes."""
+        """Get `NameChanged(name, ref)` when an actor takes that path, at once if one has it; None as it goes.
+
+        Of several changes that wait for this actor it gets the newest only.
+        """
         self._life.watch_name(self._cell, name)
 
     def unwatch_name(self, name: str) -> None:
@@ -257,7 +266,21 @@ def _dispatching(table: MessageTable) -> Callable[[Actor[Any], Any], Any]:
             return self.unhandled(message)
         return function(self, message)
 
+    receive.made_of_handlers = True  # type: ignore[attr-defined]
     return receive
+
+
+def _refuse_to_hide_receive(cls: type[Any]) -> None:
+    """TypeError if a base has a `receive` of its own, which would never be called again."""
+    for base in cls.__mro__[1:]:
+        if base is Actor:
+            return
+        receive = vars(base).get("receive")
+        if receive is not None and not hasattr(receive, "made_of_handlers"):
+            raise TypeError(
+                f"{cls.__name__} has handlers, and its base {base.__name__} a receive, which they would take the place "
+                f"of; override receive, or call it from a handler of a class that is no {base.__name__}"
+            )
 
 
 if not TYPE_CHECKING:

@@ -23,7 +23,7 @@ import typing
 from collections.abc import Callable
 from typing import Any, TypeVar, Union, overload
 
-__all__ = ["MessageTable", "handler", "handlers_of"]
+__all__ = ["MessageTable", "handler", "handlers_of", "refuse_async_generators"]
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -31,6 +31,7 @@ U = TypeVar("U")
 R = TypeVar("R")
 
 _MARK = "shoal_handles"
+_CALLED = ("receive", "on_start", "on_stop", "on_restart")  # besides those that are marked
 _KNOWN_MAX = 1024  # message classes remembered by a table; programs that make classes as they run must not fill memory
 
 
@@ -72,9 +73,26 @@ def handlers_of(actor_class: type[Any]) -> dict[str, tuple[Any, ...]]:
     found: dict[str, tuple[Any, ...]] = {}
     for base in reversed(actor_class.__mro__):
         for name, value in vars(base).items():
-            if hasattr(value, _MARK):
-                found[name] = getattr(value, _MARK)
+            marked = _mark_of(value)
+            if marked is not None:
+                found[name] = marked
     return found
+
+
+def _mark_of(value: Any) -> tuple[Any, ...] | None:
+    """What `handler` left there; a mock, for one, has any attribute, but no such tuple."""
+    marked = getattr(value, _MARK, None)
+    return marked if type(marked) is tuple else None
+
+
+def refuse_async_generators(actor_class: type[Any]) -> None:
+    """TypeError for a handler or hook of which nothing would ever run."""
+    for name, value in vars(actor_class).items():
+        if inspect.isasyncgenfunction(value) and (name in _CALLED or _mark_of(value) is not None):
+            raise TypeError(
+                f"{actor_class.__name__}.{name} is an async generator, of which nothing would run; "
+                "`async def` without `yield`, or a plain generator"
+            )
 
 
 class MessageTable:
@@ -129,7 +147,9 @@ class MessageTable:
             ) from error
 
     def _annotated(self, name: str) -> list[type[Any]]:
-        function = next(vars(base)[name] for base in self._actor_class.__mro__ if hasattr(vars(base).get(name), _MARK))
+        function = next(
+            vars(base)[name] for base in self._actor_class.__mro__ if _mark_of(vars(base).get(name)) is not None
+        )
         parameters = list(inspect.signature(function).parameters)
         hints = typing.get_type_hints(function)
         if len(parameters) != 2 or parameters[1] not in hints:  # self and the message

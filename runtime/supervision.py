@@ -34,6 +34,7 @@ from collections import deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 from typing import Generic, TypeVar
 
 __all__ = [
@@ -93,8 +94,10 @@ class Backoff:
     reset_us: int | None = None  # run for longer than this, and the next delay is the initial one; None: max_us
 
     def __post_init__(self) -> None:
-        if not 0 <= self.initial_us <= self.max_us or self.factor < 1 or not 0 <= self.jitter <= 1:
-            raise ValueError(f"{self!r}; use 0 <= initial_us <= max_us, a factor of 1 or more, a jitter of 0 to 1")
+        if not 0 <= self.initial_us <= self.max_us or not 1 <= self.factor < inf or not 0 <= self.jitter <= 1:
+            raise ValueError(
+                f"{self!r}; use 0 <= initial_us <= max_us, a finite factor of 1 or more, a jitter of 0 to 1"
+            )
 
     def attempt(self, last: int, ran_us: int) -> int:
         """The number of this restart in a row, from 1, after an instance that ran for `ran_us`."""
@@ -103,8 +106,10 @@ class Backoff:
 
     def delay_us(self, attempt: int, key: int = 0) -> int:
         """The delay before restart `attempt`, from 1.  Equal arguments, equal delays; `key` tells children apart."""
-        grown_us = self.initial_us * self.factor ** min(attempt - 1, _ATTEMPTS_MAX)
-        delay_us = min(grown_us, self.max_us)
+        try:
+            delay_us = min(self.initial_us * self.factor ** min(attempt - 1, _ATTEMPTS_MAX), self.max_us)
+        except OverflowError:  # more than a float holds is more than any limit
+            delay_us = self.max_us if self.initial_us else 0
         return int(delay_us * (1 - self.jitter * _fraction(self.seed, key, attempt)))
 
 

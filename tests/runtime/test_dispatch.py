@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -194,3 +195,47 @@ def test_a_dead_letter_reaches_subscribers_of_the_event_stream(system):
     system.spawn(Account).tell("what?")
     system.run_until_idle()
     assert probe.take(DeadLetter).message == "what?"
+
+
+@pytest.mark.parametrize("name", ["receive", "on_start", "on_stop", "deposit"])
+def test_an_async_generator_is_refused_when_its_class_is_made(name):
+    async def deposit(self, message: Deposit):
+        yield message
+
+    body = {name: handler(deposit) if name == "deposit" else deposit}
+    with pytest.raises(TypeError, match=rf"Account\.{name} is an async generator.*without `yield`"):
+        type("Account", (Actor,), body)
+
+
+def test_an_attribute_that_is_a_mock_is_no_handler(system):
+    class Tested(Actor):
+        clock = MagicMock()
+
+        def receive(self, message):
+            return message
+
+    assert answer(system, system.spawn(Tested), 1) == 1
+
+
+def test_handlers_may_not_take_the_place_of_a_bases_receive_unsaid():
+    class Base(Actor):
+        def receive(self, message):
+            return message
+
+    with pytest.raises(TypeError, match=r"Derived has handlers, and its base Base a receive"):
+
+        class Derived(Base):
+            @handler
+            def number(self, message: int) -> int:
+                return message
+
+
+def test_handlers_are_inherited_and_added_to(system):
+    class Derived(Account):
+        @handler
+        def number(self, message: int) -> int:
+            return message
+
+    ref = system.spawn(Derived)
+    assert answer(system, ref, 5) == 5
+    assert answer(system, ref, Withdraw(5)) == -5

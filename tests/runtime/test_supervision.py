@@ -4,7 +4,17 @@ import logging
 
 import pytest
 
-from shoal.runtime import Actor, ChildFailed, Directive, HandlerFailed, Restart, StopReason, Supervision, Terminated
+from shoal.runtime import (
+    Actor,
+    Backoff,
+    ChildFailed,
+    Directive,
+    HandlerFailed,
+    Restart,
+    StopReason,
+    Supervision,
+    Terminated,
+)
 from shoal.runtime.supervision import RestartHistory, decide
 from shoal.runtime.testing import ManualSystem, Probe
 
@@ -220,3 +230,14 @@ def test_a_stop_overtakes_a_restart(system):
     system.run_until_idle()
     assert not ref.is_alive
     assert probe.take(Terminated).reason is StopReason.STOPPED
+
+
+@pytest.mark.parametrize(("initial_us", "delay_us"), [(1, 10**9), (0, 0)])
+def test_a_back_off_that_outgrows_all_numbers_is_at_its_limit(initial_us, delay_us):
+    assert Backoff(initial_us=initial_us, max_us=10**9, factor=1e6).delay_us(60) == delay_us
+
+
+@pytest.mark.parametrize("factor", [float("inf"), float("nan"), 0.5])
+def test_a_back_off_grows_by_a_finite_factor(factor):
+    with pytest.raises(ValueError, match="a finite factor of 1 or more"):
+        Backoff(factor=factor)
