@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -45,6 +46,28 @@ def test_the_type_checker_refuses_what_it_must_and_nothing_else(
         for code in match[1].split(", ")
     }
     assert errors[name] == expected
+
+
+def test_another_type_checker_refuses_the_same_lines() -> None:
+    pytest.importorskip("pyright")
+    # The files by name, and not a folder: it would look at every file below, for minutes.
+    files = [str(FOLDER / name) for name in ("accepted.py", "refused.py")]
+    command = [sys.executable, "-m", "pyright", "--outputjson", *files]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+    if not done.stdout.startswith("{"):
+        pytest.skip(f"pyright does not run here: {(done.stdout + done.stderr).strip()[-200:]}")
+    found = {
+        (Path(one["file"]).name, one["range"]["start"]["line"] + 1)
+        for one in json.loads(done.stdout)["generalDiagnostics"]
+        if one["severity"] == "error"
+    }
+    expected = {
+        (Path(file).name, number)
+        for file in files
+        for number, line in enumerate(Path(file).read_text().splitlines(), 1)
+        if EXPECTED.search(line)
+    }
+    assert found == expected
 
 
 def test_there_are_programs_to_refuse() -> None:

@@ -56,6 +56,11 @@ class Greeter(Actor[str]):
         self.unbecome()
 
 
+class Short(Actor[str]):
+    def receive(self, m: str) -> str:  # by whatever name
+        return m
+
+
 class Front(Actor[str]):
     def __init__(self, greeter: ActorRef[str]) -> None:
         self.greeter = greeter
