@@ -88,6 +88,8 @@ __all__ = [
 
 REQUEST_IDS = 1000  # the package draws from 0..999
 _IDS_PER_COUNT = 256
+_VAIN_WEIGHT = 20  # of what nothing follows from: who goes on with it is heard ten times a second
+_REFUSALS_MAX = 8  # requests in a row that we refuse; an honest peer asks for what we have announced
 CANCELLED_MAX = 64  # cancelled requests whose answers may still come; a peer that is later than that is of no use
 CLAIMS_MAX = 1024  # hashes told, of the highest numbers: 16 KiB, and half an hour of 2 s segments
 STATES = ("free", "busy", "choked")
@@ -98,14 +100,21 @@ class PeerMisuse(RuntimeError):
 
 
 class PeerLimits(msgspec.Struct, frozen=True):
-    """What one peer may cost us.  Rates allow bursts of two seconds' worth, and then pauses (see above)."""
+    """What one peer may cost us.  Rates allow bursts of two seconds' worth, and then pauses (see above).
+
+    A command and what it makes us answer are half a millisecond of CPU time, most of it WebRTC's, so what a peer
+    may say for hours is kept to some percent of one core; what it may say at once is what honest ones do.
+    """
 
     wire: wire.WireLimits = wire.WireLimits()
     segment_bytes_max: int = 256 * 1024 * 1024  # as for CDN bodies: a 60 s segment at 35 Mbit/s
     commands_per_second_max: int = 1000  # of any kind; each is a few microseconds of ours
     # The package announces at every change of its store.  Each counts once for every 256 ids that it names: reading
     # 16,000 of them takes 0.7 ms, and a hundred times a second that would be a viewer's loop.
-    announcements_per_second_max: int = 100
+    # It changes four times a second with segments of half a second that come as they are played, and with each of
+    # hundreds at once when somebody joins on a fast line.
+    announcements_per_second_max: int = 25
+    announcements_at_once_max: int = 1_000
     requests_per_second_max: int = 200  # each is a look into the store; a segment of 90 kB takes 10 ms to send
 
 
@@ -138,7 +147,7 @@ class PeerProtocol:
         self._decoder = wire.Decoder(self.limits.wire)
         self._statistics = PeerStatistics()
         self._commands = _rate(self.limits.commands_per_second_max)
-        self._announcements = _rate(self.limits.announcements_per_second_max)
+        self._announcements = Rate(self.limits.announcements_per_second_max, self.limits.announcements_at_once_max)
         self._requests = _rate(self.limits.requests_per_second_max)
         self._announced: wire.Announcement | None = None
         self._has_greeted = False  # we have
@@ -155,6 +164,7 @@ class PeerProtocol:
         self._cancelled: deque[tuple[int, int]] = deque(maxlen=CANCELLED_MAX)  # (number, request id)
         self._late_remaining = 0  # bytes that a cancelled transfer may still send
         # upload
+        self._refusals = 0  # in a row, by us
         self._upload: UploadRequested | None = None
         self._upload_remaining: int | None = None  # None until it began
 
@@ -277,6 +287,7 @@ class PeerProtocol:
         if request.end_byte is None:
             total_bytes = None
         messages = self._encode(wire.DataFollows(request.number, byte_count, request.request_id, total_bytes))
+        self._refusals = 0
         self._upload_remaining = byte_count
         return messages
 
@@ -313,6 +324,7 @@ class PeerProtocol:
         if self._upload_remaining is not None:
             raise PeerMisuse(f"the upload of segment {request.number} has begun; end it, or close the channel")
         self._upload = None
+        self._refusals += 1
         why = extension.Refusal.number(reason) if self.is_greeted else 0
         return self._encode(wire.Absent(request.number, request.request_id, why))
 
@@ -345,10 +357,11 @@ class PeerProtocol:
                 self._pause(self._announcements.take(now_us, weight))
                 return [Announced(frozenset(said.held), frozenset(said.fetching))]
             case wire.Request():
-                self._pause(self._requests.take(now_us))
+                is_vain = self._refusals >= _REFUSALS_MAX
+                self._pause(self._requests.take(now_us, _VAIN_WEIGHT if is_vain else 1))
                 return self._requested(said)
             case wire.Cancel():
-                return self._upload_cancelled(said)
+                return self._upload_cancelled(said, now_us)
             case wire.DataFollows():
                 return self._data_follows(said)
             case wire.DataDone():
@@ -365,6 +378,7 @@ class PeerProtocol:
                 return self._state_told(STATES[state], now_us)
             case wire.UnknownCommand() | extension.Greeting() | extension.UploadState():
                 self._statistics.unknown_commands += 1
+                self._pause(self._commands.take(now_us, _VAIN_WEIGHT))
                 return []
 
     def _requested(self, said: wire.Request) -> list[PeerEvent]:
@@ -383,9 +397,10 @@ class PeerProtocol:
         self._heard_state = state
         return [UploadStateHeard(state)]
 
-    def _upload_cancelled(self, said: wire.Cancel) -> list[PeerEvent]:
+    def _upload_cancelled(self, said: wire.Cancel, now_us: int) -> list[PeerEvent]:
         if self._upload is None or self._upload.request_id != said.request_id:
             self._statistics.late_commands += 1  # it crossed our last message
+            self._pause(self._commands.take(now_us, _VAIN_WEIGHT))
             return []
         self._upload = self._upload_remaining = None
         return [UploadCancelled(said.request_id)]

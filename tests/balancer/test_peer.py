@@ -277,9 +277,8 @@ def test_sending_before_beginning_is_our_own_mistake() -> None:
 @pytest.mark.parametrize(
     ("command", "limits"),
     [
-        (wire.Announcement(), PeerLimits(announcements_per_second_max=5)),
+        (wire.Announcement(), PeerLimits(announcements_per_second_max=5, announcements_at_once_max=10)),
         (wire.Request(1, 1), PeerLimits(requests_per_second_max=5)),
-        (wire.Cancel(1, 1), PeerLimits(commands_per_second_max=5)),
     ],
 )
 def test_who_says_more_than_the_rate_allows_is_listened_to_less_often(
@@ -305,7 +304,12 @@ def test_pieces_of_an_endless_command_count_as_commands() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50_000)), max_size=300))
 def test_however_hasty_a_peer_waiting_as_told_keeps_it_within_its_limits(said: list[tuple[int, int]]) -> None:
-    limits = PeerLimits(commands_per_second_max=20, announcements_per_second_max=5, requests_per_second_max=10)
+    limits = PeerLimits(
+        commands_per_second_max=20,
+        announcements_per_second_max=5,
+        announcements_at_once_max=10,
+        requests_per_second_max=10,
+    )
     peer, now_us, count = PeerProtocol(limits), 0, 0
     commands = wire.Announcement(), wire.Request(1, 1), wire.Cancel(1, 1), wire.Announcement((1,))
     for kind, gap_us in said:

@@ -157,7 +157,7 @@ def test_the_state_of_uploads_is_told_and_heard_when_it_changes() -> None:
 
 @pytest.mark.parametrize("command", [Hashes((1,), (bytes(CLAIM_BYTES),)), UploadState(0)])
 def test_who_says_such_things_without_end_is_listened_to_less_often(command: wire.Command) -> None:
-    peer = PeerProtocol(PeerLimits(announcements_per_second_max=5))
+    peer = PeerProtocol(PeerLimits(announcements_per_second_max=5, announcements_at_once_max=10))
     said(peer, Greeting(1), *[command] * 10)
     assert peer.pause_us == 200_000
 
