@@ -19,6 +19,7 @@ from shoal.app.tracker_messages import Shown
 from shoal.app.tracker_nodes import Nodes
 from shoal.balancer import wire
 from shoal.balancer.errors import ConfigurationError, PlaylistError, SidecarError, SteeringError
+from shoal.balancer.extension import Greeting, UploadState
 from shoal.balancer.formats import cmcd, dash
 from shoal.balancer.formats.cmsd import server_data
 from shoal.balancer.formats.hls.parser import parse
@@ -42,6 +43,7 @@ from shoal.transports.sansio.signaling import TrackerClient
 __all__ = ["ALL"]
 
 URL = "https://cdn.example/live/index.m3u8"
+_WRITTEN_BACK = (wire.Request, wire.DataFollows, wire.DataDone, wire.Absent, wire.Cancel, Greeting, UploadState)
 INFO_HASH, PEER_ID = "h" * 20, "p" * 20
 
 
@@ -51,17 +53,23 @@ def text_of(data: bytes) -> str:
 
 
 def wire_messages(data: bytes) -> None:
-    """Messages of a channel, one after another, with a form feed between them: read until the first that is wrong."""
-    decoder = wire.Decoder()
-    for message in data.split(b"\f"):
-        try:
-            read = decoder.receive(message)
-        except wire.WireError:
-            return
-        # Announcements are not written back: a peer may repeat ids, and have more groups than ours would.
-        if isinstance(read, wire.Request | wire.DataFollows | wire.DataDone | wire.Absent | wire.Cancel):
-            again = wire.Decoder()
-            assert [again.receive(piece) for piece in wire.encode(read)] == [read], "what is written is read the same"
+    """Messages of a channel, one after another, with a form feed between them: read until the first that is wrong.
+
+    Twice: as a peer of ours hears them that has been greeted, and as one that has not.
+    """
+    for is_greeted in (False, True):
+        decoder = wire.Decoder()
+        decoder.is_greeted = is_greeted
+        for message in data.split(b"\f"):
+            try:
+                read = decoder.receive(message)
+            except wire.WireError:
+                break
+            # Lists of ids are not written back: a peer may repeat ids, and have more groups than ours would.
+            if isinstance(read, _WRITTEN_BACK):
+                again = wire.Decoder()
+                again.is_greeted = is_greeted
+                assert [again.receive(piece) for piece in wire.encode(read)] == [read], "it is read as written"
 
 
 def playlist(data: bytes) -> None:
@@ -135,7 +143,7 @@ def media_data(data: bytes) -> None:
         written = cmcd.text(values)
     except ValueError:  # some of what can be read has no place in the standard, and is not written
         return
-    assert cmcd.text(cmcd.decode(written)) == written, "what is written is read the same"
+    assert cmcd.text(cmcd.decode(written)) == written, "it is read as written"
 
 
 def configuration(data: bytes) -> None:
