@@ -87,7 +87,7 @@ __all__ = [
 ]
 
 REQUEST_IDS = 1000  # the package draws from 0..999
-_IDS_PER_COUNT = 256
+_IDS_PER_COUNT = 4096  # that many take as long to read and to compare as a message takes to arrive
 _VAIN_WEIGHT = 20  # of what nothing follows from: who goes on with it is heard ten times a second
 _REFUSALS_MAX = 8  # requests in a row that we refuse; an honest peer asks for what we have announced
 CANCELLED_MAX = 64  # cancelled requests whose answers may still come; a peer that is later than that is of no use
@@ -109,10 +109,9 @@ class PeerLimits(msgspec.Struct, frozen=True):
     wire: wire.WireLimits = wire.WireLimits()
     segment_bytes_max: int = 256 * 1024 * 1024  # as for CDN bodies: a 60 s segment at 35 Mbit/s
     commands_per_second_max: int = 1000  # of any kind; each is a few microseconds of ours
-    # The package announces at every change of its store.  Each counts once for every 256 ids that it names: reading
-    # 16,000 of them takes 0.7 ms, and a hundred times a second that would be a viewer's loop.
-    # It changes four times a second with segments of half a second that come as they are played, and with each of
-    # hundreds at once when somebody joins on a fast line.
+    # The package announces at every change of its store: some times a second with segments of half a second that come
+    # as they are played, and hundreds at once when somebody joins on a fast line.  Each counts once more for every
+    # 4,096 ids that it names, since reading 16,000 of them takes 0.7 ms.
     announcements_per_second_max: int = 25
     announcements_at_once_max: int = 1_000
     requests_per_second_max: int = 200  # each is a look into the store; a segment of 90 kB takes 10 ms to send

@@ -248,7 +248,7 @@ class Neighbours:
         if self._links and not self._is_announce_due:
             self._is_announce_due = True
             named = max(map(len, self._shareable.values()), default=0)
-            # A long list costs each peer's loop more, so it is told less often; 256 ids, as in PeerLimits.
+            # A long list costs each peer's loop and line more, so it is told less often.
             delay_us = self._parts.config.announce_delay_us * (1 + named // 256)
             self._session.start_timer("announce", m.AnnounceNow(), delay_us=delay_us)
 
