@@ -64,6 +64,8 @@ class Decisions:
     def take(self, now_us: int) -> None:
         """Act on everything that is due; `wake_us` of the ledger is then the next moment to look."""
         self._book.wake_us = None
+        if self._book.busy_until_us > now_us:
+            self._book.later(self._book.busy_until_us, now_us)
         flowing = [t for t in self._book.transfers.values() if t.first_byte_us is not None]
         is_full = any(not t.is_peer for t in flowing)
         self._book.line.look(now_us, is_flowing=bool(flowing), is_full=is_full)

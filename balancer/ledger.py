@@ -62,6 +62,7 @@ class Ledger:
         self.transfer_count = 0
         self.media_bytes_per_s: dict[int, float] = {}  # by rendition, of media time
         self.too_small: dict[int, None] = {}  # renditions whose segments would cost more to audit than they may
+        self.busy_until_us = 0  # of the peer that said so last
         self.came_bytes = 0
         self.repeated_bytes = 0  # of these, what was there already
         self.actions: list[Action] = []
@@ -157,7 +158,7 @@ class Ledger:
             case PeerUploadState(_, "free"):
                 peer.busy_until_us = 0
             case PeerUploadState():
-                peer.was_busy(now_us, self.config)
+                self._was_busy(peer, now_us)
 
     def part_ended(self, event: PartEnded, now_us: int) -> None:
         peer = self.peers.get(event.peer)
@@ -181,10 +182,14 @@ class Ledger:
             peer.estimate.failed(now_us, event.reason)
         self.peer_failed(peer, self.wants[transfer.key], event.reason, now_us)
 
+    def _was_busy(self, peer: Peer, now_us: int) -> None:
+        peer.was_busy(now_us, self.config)
+        self.busy_until_us = peer.busy_until_us
+
     def peer_failed(self, peer: Peer, want: Want, reason: str, now_us: int) -> None:
         """It did not give what it was asked for: how soon it is asked again, and for what."""
         if reason in NOT_NOW:
-            peer.was_busy(now_us, self.config)
+            self._was_busy(peer, now_us)
         elif reason == "absent":
             want.mark(peer.label).never = True
             self.availability.lacks(peer.name, want.key.number)
