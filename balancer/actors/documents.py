@@ -71,6 +71,7 @@ class Documents(Actor[Any]):
         self._sidecar_retry_us = config.sidecar_retry_us
         self._good_cdn = 0
         self._is_renewing = False
+        self._sidecar: Sidecar | None = None  # that came last
 
     def on_start(self) -> None:
         if self._sidecar_url is None:
@@ -224,6 +225,7 @@ class Documents(Actor[Any]):
 
     def _know(self, sidecar: Sidecar) -> None:
         self._has_sidecar = True
+        self._sidecar = sidecar
         self._session.tell(HashesKnown(sidecar))
 
     def _on_hashes_again(self, hashes: Hashes) -> None:

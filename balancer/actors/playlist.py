@@ -49,7 +49,7 @@ from ..pathways import PATHWAYS_MAX, merge
 from ..streams import media_of, streams_of
 from .documents import Documents, Hashes, Newer
 from .messages import Document, Listed, LoadPlaylist, Noted, PathwaysFound, PlaylistText
-from .renditions import KnownRendition, lacking, newness
+from .renditions import KnownRendition, knows_parts, lacking, newness
 from .waiting import Waiting
 
 __all__ = ["SESSION_RENDITION", "Playlist"]
@@ -106,6 +106,7 @@ class Playlist(Documents):
         self._root: PlaylistText | None = None  # of a multivariant playlist
         self._renditions: list[KnownRendition] = []
         self._numbers: dict[str, int] = {}  # URL of a playlist, and the same without its query -> rendition
+        self._are_parts_hashed = False  # of low latency
         self._waiting = Waiting()
         self._loading: set[int | None] = set()
         self._dropped: set[str] = set()  # tags that the player does not see, as was said
@@ -216,14 +217,16 @@ class Playlist(Documents):
         url = self._url if known is None else wanted.url(known.url)
         wait_us = 0 if known is None else known.wait_us(wanted, OVERDUE_AFTER)
         skipping = known if before is not None else None
-        # A live stream's sidecar grows with it; what is asked for before it is there comes too early for that.
-        is_growing = self._has_sidecar and known is not None and known.is_live and wanted == NOTHING
+        # A live stream's sidecar grows with it; what is asked for before it is there has no hash before that either.
+        is_live = self._has_sidecar and known is not None and known.is_live
+        is_ahead = wanted != NOTHING
+        is_growing = is_live and (self._are_parts_hashed or not is_ahead)
         is_first = not self._is_sidecar_settled
         # Side by side, so that a CDN which hangs costs one time-out at the start and not two.
         found = asyncio.create_task(self._whole(url, wait_us, skipping, read, is_enough))
         hashes: asyncio.Task[Hashes] | None = None
         if is_first or (is_growing and not self._is_renewing):
-            hashes = asyncio.create_task(self._hashes_of(found))
+            hashes = asyncio.create_task(self._hashes_of(found, is_ahead=is_ahead))
         try:
             loaded = _Loaded(rendition=rendition, wanted=wanted, reload=reload)
             try:
@@ -245,8 +248,10 @@ class Playlist(Documents):
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
 
-    async def _hashes_of(self, found: asyncio.Task[Load | Multivariant]) -> Hashes:
-        """Those of the playlist that is being loaded."""
+    async def _hashes_of(self, found: asyncio.Task[Load | Multivariant], *, is_ahead: bool) -> Hashes:
+        """Those of the playlist that is being loaded: beside it, or behind it where it is not there yet."""
+        if is_ahead:
+            await asyncio.wait([found])
         hashes = await self._load_hashes()
         playlist = await found
         lacks = lacking(playlist, hashes.sidecar)
@@ -303,10 +308,12 @@ class Playlist(Documents):
                         only = self._rendition(0, self._url, identity.Stream(), {})
                         only.reload = loaded.reload
                         self._renditions = [only]
+                    self._are_parts_hashed |= knows_parts(loaded.playlist, self._sidecar)
                     before = self._renditions[loaded.rendition or 0].edge.segment
                     answer = self._on_media(loaded.rendition or 0, loaded.playlist, loaded.came_us)
                     self._reply(loaded, answer)
-                    if loaded.wanted != NOTHING and self._renditions[loaded.rendition or 0].edge.segment > before:
+                    is_further = self._renditions[loaded.rendition or 0].edge.segment > before
+                    if loaded.wanted != NOTHING and is_further and loaded.hashes is None:
                         whole = loaded.playlist
                         self._renew_hashes(lambda sidecar: lacking(whole, sidecar))
                 case _:

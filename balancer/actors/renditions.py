@@ -7,12 +7,12 @@ import msgspec
 from shoal.transports.errors import AddressRefused, StatusError, TransportError
 
 from .. import identity
-from ..formats.hls import NOTHING, Directives, Edge, Load, MediaPlaylist, Multivariant, Reload
+from ..formats.hls import NOTHING, Directives, Edge, Load, MediaPlaylist, Multivariant, Part, Reload
 from ..integrity import Sidecar
 from ..streams import Medium
 from .messages import Listed, PlaylistText
 
-__all__ = ["KnownRendition", "lacking", "may_pass", "newness"]
+__all__ = ["KnownRendition", "knows_parts", "lacking", "may_pass", "newness"]
 
 _PARTS_AHEAD = 3  # that a player may ask for beyond the last one, which is how long it may have to wait
 
@@ -71,7 +71,24 @@ def newness(loaded: Load | Multivariant) -> tuple[int, int]:
 
 
 def lacking(loaded: Load | Multivariant, sidecar: Sidecar | None) -> int:
-    """How many of the newest two segments of a live playlist its hashes do not know."""
+    """How many of the newest two segments of a live playlist its hashes do not know, and the newest part."""
     if sidecar is None or not isinstance(loaded, Load) or not loaded.playlist.is_live:
         return 0
-    return sum(sidecar.digests(segment.uri, segment.byte_range) is None for segment in loaded.newest)
+    lacks = sum(sidecar.digests(segment.uri, segment.byte_range) is None for segment in loaded.newest)
+    newest = _parts(loaded)[-1:]
+    if newest and sidecar.digests(newest[0].uri, newest[0].byte_range) is None and knows_parts(loaded, sidecar):
+        lacks += 1
+    return lacks
+
+
+def knows_parts(loaded: Load | Multivariant, sidecar: Sidecar | None) -> bool:
+    """Whether there are hashes of parts as well."""
+    if sidecar is None or not isinstance(loaded, Load):
+        return False
+    return any(sidecar.digests(part.uri, part.byte_range) is not None for part in _parts(loaded))
+
+
+def _parts(loaded: Load) -> list[Part]:
+    """Those of the last whole segment, and of the one behind it."""
+    segments = loaded.playlist.segments
+    return [*(segments[-1].parts if segments else ()), *loaded.playlist.parts]

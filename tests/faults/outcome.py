@@ -36,6 +36,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     wanted: int  # resources
     right: int  # of them
     wrong_bytes: int  # that the player was given
+    unverified: int  # media, though there are hashes of all of them
     stall_us: int
     errors: list[str]  # that the player saw
     met: int  # how often the fault was met
@@ -51,6 +52,7 @@ class Outcome(msgspec.Struct, kw_only=True):
         holds = {
             f"{self.right} of {self.wanted} came": self.right == self.wanted,
             f"{self.wrong_bytes} wrong bytes reached the player": not self.wrong_bytes,
+            f"{self.unverified} came unverified": self.cell.resource == "sidecar" or not self.unverified,
             f"errors reached the player: {self.errors}": not self.errors,
             f"it stood still for {self.stall_us / 1e6:.2f} s": stall_us_max is None or self.stall_us <= stall_us_max,
             "the fault was never met": self.met > 0,
@@ -72,6 +74,7 @@ def outcome(
         wanted=len(shown.wanted),
         right=len(shown.bodies) - len(wrong),
         wrong_bytes=sum(map(len, wrong)) + report.dropped.get("wrong_bytes_read", 0),
+        unverified=sum(story.verified == "unverified" for story in report.segments),
         stall_us=shown.stall_us,
         errors=[str(error) for errors in shown.errors.values() for error in errors],
         met=met,
