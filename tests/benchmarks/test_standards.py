@@ -38,7 +38,7 @@ def test_the_bare_server_has_what_its_playlist_names(path, status, size):
 
 @pytest.mark.parametrize("suite", suites.SUITES, ids=lambda suite: suite.what)
 def test_a_suite_is_made_of_tests_that_exist(suite):
-    assert [path for path in suite.paths if not (BENCHMARKS.parent / path).is_file()] == []
+    assert [path for path in suite.paths if not any(BENCHMARKS.parent.glob(path))] == []
 
 
 @pytest.mark.parametrize(("passing", "figure"), [("1", 100), ("0", 50)])
