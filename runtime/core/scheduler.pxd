@@ -20,6 +20,7 @@ cdef int _ANSWERED
 cdef int _FAILED
 cdef int _ABANDONED
 cdef int64_t _NO_END_NS
+cdef Py_ssize_t _UNREAD_MAX
 cdef Py_ssize_t _TIMERS_A_TURN
 cdef Py_ssize_t _POOL_MAX
 cdef Py_ssize_t _LENT_MAX
@@ -118,7 +119,7 @@ cdef class Scheduler:
     cdef inline void _show_message(self, object message) noexcept
     @cython.locals(
         start_ns=int64_t, now_ns=int64_t, used_ns=int64_t, taken=int64_t, left=Py_ssize_t,
-        box=Mailbox, stats=Stats, reply=Reply,
+        read_at=Py_ssize_t, unread=Py_ssize_t, box=Mailbox, stats=Stats, reply=Reply,
     )
     cdef void _run(self, Cell cell, int64_t end_ns) except *
     @cython.locals(box=Mailbox)

@@ -1,5 +1,7 @@
 """The ring: order, its limit, and the lane ahead of it."""
 
+import sys
+
 from shoal.runtime.core.mailbox import Mailbox
 
 
@@ -15,6 +17,19 @@ def test_messages_come_out_in_the_order_they_went_in():
     for i in range(50):
         assert box.push(i)
     assert drained(box) == list(range(50))
+
+
+def test_what_was_taken_out_is_held_no_longer():
+    box = Mailbox(1000)
+    message = object()
+    held, none_held = sys.getrefcount(message), sys.getrefcount(None)
+    for _ in range(1000):
+        box.push(message)
+    while box.count:
+        assert box.pop() is message
+    assert sys.getrefcount(message) == held
+    del box  # an empty place holds None
+    assert abs(sys.getrefcount(None) - none_held) < 100, "where None is counted at all"
 
 
 def test_a_full_mailbox_refuses_and_keeps_what_it_has():

@@ -1,6 +1,7 @@
 """Who runs next, and for how long.  The clock of these tests charges 1 us for each look at it."""
 
 import itertools
+import time
 
 import pytest
 
@@ -118,6 +119,40 @@ def test_a_turn_ends_before_its_budget_if_one_more_slice_would_pass_it():
     assert used_us <= 250 < used_us + 80  # a slice is two messages here
     driver.run_until_idle()
     assert len(log) == 100
+
+
+SLOW_NS = 1_000_000
+
+
+class AtTimesSlow(Actor):
+    def __init__(self, handled):
+        self.handled = handled
+
+    def receive(self, message):
+        end_ns = time.perf_counter_ns() + (SLOW_NS if message == "slow" else 0)
+        while time.perf_counter_ns() < end_ns:
+            pass
+        self.handled.append(message)
+
+
+@pytest.mark.parametrize(
+    ("quick_before", "slow_most"),
+    [(0, 4), (20, 16 + 4)],  # a browser's clock is not read after every quick message, but after every 16th at least
+    ids=["from the first on", "after quick ones"],
+)
+def test_slow_messages_end_a_turn_by_the_clock_itself(quick_before, slow_most):
+    driver = ManualDriver()
+    system = ActorSystem(driver=driver, turn_budget_us=4_000, loop_delay_interval_us=None, watchdog_limit_us=None)
+    system.start()
+    handled = []
+    ref = system.spawn(AtTimesSlow, handled)
+    for message in ["quick"] * quick_before + ["slow"] * 40:
+        ref.tell(message)
+    driver._is_awake = False
+    driver._turn()
+    assert handled.count("slow") <= slow_most
+    driver.run_until_idle()
+    assert handled == ["quick"] * quick_before + ["slow"] * 40
 
 
 def test_one_handler_runs_in_each_turn_however_small_the_budget(system):
