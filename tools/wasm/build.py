@@ -42,6 +42,8 @@ PLATFORM = "pyemscripten_2026_0_wasm32"  # Pyodide 314
 LIMITED_API = "0x030C0000"  # CPython 3.12, the first with what Cython needs of the Limited API
 # -Os makes it 4 % smaller: too little to give speed away for.
 OPTIMISE = "-O2"
+# What every message goes through: references are counted in place there (limited_api.h).
+HOT = {f"shoal.runtime.core.{name}" for name in ("mailbox", "ready", "ref", "scheduler")}
 ZIG = (sys.executable, "-m", "ziglang")
 
 
@@ -116,6 +118,8 @@ def compile_module(name: str, source: Path, work: Path, *, headers: list[str | P
         *(level, "-g0", "-fPIC", "-DNDEBUG", "-w"),
         "-ffp-contract=off",  # no a*b+c in one rounding: decisions are the same everywhere
         *(f"-DPy_LIMITED_API={LIMITED_API}", "-DCYTHON_LIMITED_API=1"),
+        *(["-DSHOAL_IS_HOT"] if name in HOT else []),
+        *("-include", Path(__file__).with_name("limited_api.h")),
         "-DCYTHON_COMPRESS_STRINGS=0",  # the wheel compresses them better, and needs no code for it
         *headers,
         *("-c", source, "-o", compiled),
