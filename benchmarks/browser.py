@@ -26,7 +26,7 @@ __all__ = ["SUBJECTS", "main"]
 
 SUBJECTS: dict[str, Callable[[argparse.Namespace], list[Claim]]] = {
     "equal": lambda options: equal.claims(options.seeds),
-    "sending": lambda options: sending.claims(options.rounds),
+    "sending": lambda options: asyncio.run(sending.claims(options.rounds)),
     "frames": lambda options: asyncio.run(frames.claims(options.rounds)),
     "wheels": lambda _: wheels.claims(),
     "startup": lambda options: asyncio.run(startup.claims(options.rounds)),

@@ -98,9 +98,9 @@ def _printed(*command: str | Path) -> str:
     return done.stdout
 
 
-def files(script: Path) -> dict[str, str | Path]:
-    """The files of a page that runs `script` in Pyodide with the compiled wheel."""
-    found = wheel("compiled")
+def files(script: Path, kind: str = "compiled") -> dict[str, str | Path]:
+    """The files of a page that runs `script` in Pyodide with one of our wheels."""
+    found = wheel(kind)
     assert found is not None
     names = [MSGSPEC.name, found.name]
     page = LOADER.replace("WHEELS", repr(names))
