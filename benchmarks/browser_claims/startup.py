@@ -1,7 +1,7 @@
 """Start-up: bytes and time of the interpreter and of the balancer on it; cold, cached, and from a snapshot.
 
-A snapshot is the interpreter's memory after it has started, kept by the page (Cache API) and
-laid over a fresh one.  `_makeSnapshot` and `_loadSnapshot` are Pyodide's own, and not promised.
+By the code of the player's page (`interpreter.js`, `snapshots.js`).  A snapshot is the interpreter's memory after it
+has started, kept by the page (Cache API) and laid over a fresh one.
 """
 
 from __future__ import annotations
@@ -12,47 +12,41 @@ from typing import Any
 
 from harness import Claim
 
-from .pyodide import MSGSPEC, chromium, site, wheel
+from .pyodide import MSGSPEC, ROOT, chromium, site, wheel
 
 __all__ = ["claims"]
 
+PLAYER = ROOT / "app" / "page" / "player"
 PAGE = """<!doctype html><meta charset="utf-8"><title>start-up</title><script type="module">
-import { loadPyodide } from "./pyodide/pyodide.mjs";
-const how = new URLSearchParams(location.search).get("how");
+import { startInterpreter } from "./interpreter.js";
+import { keepSnapshot, kept } from "./snapshots.js";
 const began = performance.now();
-const kept = await caches.open("shoal");
-const options = {};
-if (how === "snapshot") options._loadSnapshot = await (await kept.match("/snapshot")).arrayBuffer();
-if (how === "make") options._makeSnapshot = true;
-const pyodide = await loadPyodide(options);
+const { pyodide, isFromSnapshot } = await startInterpreter();
 pyodide.runPython("1 + 1");
 const interpreter_ms = performance.now() - began;
-if (how === "make") {
-  const snapshot = pyodide.makeMemorySnapshot();
-  await kept.put("/snapshot", new Response(snapshot));
-  globalThis.seen = { snapshot_bytes: snapshot.byteLength };
-} else {
-  const extractDir = pyodide.runPython("import site; site.getsitepackages()[0]");
-  for (const name of WHEELS)
-    pyodide.unpackArchive(await (await fetch("./" + name)).arrayBuffer(), "wheel", { extractDir });
-  pyodide.runPython("import shoal.app.page_stream");
-  const all_ms = performance.now() - began;
-  const files = performance.getEntriesByType("resource");
-  globalThis.seen = {
-    interpreter_ms, all_ms,
-    bytes: files.reduce((sum, one) => sum + one.decodedBodySize, 0),
-    moved_bytes: files.reduce((sum, one) => sum + one.transferSize, 0),
-  };
-}
+const extractDir = pyodide.runPython("import site; site.getsitepackages()[0]");
+for (const name of WHEELS)
+  pyodide.unpackArchive(await (await fetch("./" + name)).arrayBuffer(), "wheel", { extractDir });
+pyodide.runPython("import shoal.app.page_actor");
+const all_ms = performance.now() - began;
+const files = performance.getEntriesByType("resource");
+globalThis.keep = async () => ((await keepSnapshot()) ? (await kept()).byteLength : null);
+globalThis.seen = {
+  interpreter_ms, all_ms, isFromSnapshot,
+  bytes: files.reduce((sum, one) => sum + one.decodedBodySize, 0),
+  moved_bytes: files.reduce((sum, one) => sum + one.transferSize, 0),
+};
 </script>"""
 
 
-async def loaded(browser: Any, url: str, how: str) -> dict[str, Any]:
+async def loaded(browser: Any, url: str, *, keeps: bool = False) -> dict[str, Any]:
+    """What one page saw; with `keeps` it leaves a snapshot to the next, of so many bytes."""
     page = await browser.new_page()
     try:
-        await page.goto(f"{url}?how={how}")
+        await page.goto(url)
         await page.wait_for_function("globalThis.seen !== undefined")
-        return dict(await page.evaluate("seen"))
+        seen = dict(await page.evaluate("seen"))
+        return {**seen, "snapshot_bytes": await page.evaluate("keep()") if keeps else None}
     finally:
         await page.close()
 
@@ -62,20 +56,22 @@ async def claims(rounds: int) -> list[Claim]:
     assert found is not None
     names = [MSGSPEC.name, found.name]
     files = {"": PAGE.replace("WHEELS", json.dumps(names)), names[0]: MSGSPEC, names[1]: found}
-    ready: dict[str, list[float]] = {"warm": [], "snapshot": []}
+    files |= {path.name: path for path in PLAYER.glob("*.js")}
     async with site(files) as url, chromium() as browser:
-        cold = await loaded(browser, url, "cold")
-        made = await loaded(browser, url, "make")
-        for _ in range(rounds):
-            for how, figures in ready.items():
-                seen = await loaded(browser, url, how)
-                figures.append(seen["interpreter_ms"])
-                print(f"  {how}: interpreter {seen['interpreter_ms']:.0f} ms, all {seen['all_ms']:.0f} ms", flush=True)
+        cold = await loaded(browser, url)
+        warm = [await loaded(browser, url) for _ in range(rounds)]
+        made = await loaded(browser, url, keeps=True)
+        restored = [await loaded(browser, url) for _ in range(rounds)]
     print(
         f"  cold: interpreter {cold['interpreter_ms']:.0f} ms, all {cold['all_ms']:.0f} ms, {cold['bytes']:,} bytes "
-        f"({cold['moved_bytes']:,} over the network); snapshot {made['snapshot_bytes']:,} bytes",
+        f"({cold['moved_bytes']:,} over the network)",
         flush=True,
     )
-    return [
-        Claim("interpreter ready from a snapshot, warm cache", statistics.median(ready["snapshot"]), 1000, False, "ms")
-    ]
+    for how, pages in (("warm cache", warm), ("snapshot", restored)):
+        for seen in pages:
+            print(f"  {how}: interpreter {seen['interpreter_ms']:.0f} ms, all {seen['all_ms']:.0f} ms", flush=True)
+    print(f"  snapshot: {made['snapshot_bytes'] or 0:,} bytes", flush=True)
+    if not all(seen["isFromSnapshot"] for seen in restored):
+        raise RuntimeError("a page did not start from the snapshot that one before it had left")
+    ready_ms = statistics.median(seen["interpreter_ms"] for seen in restored)
+    return [Claim("interpreter ready from a snapshot, warm cache", ready_ms, 1000, False, "ms")]

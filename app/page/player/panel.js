@@ -98,12 +98,14 @@ export function showSources(report) {
 }
 
 /** What it cost to load the balancer, and the way to have it on the other thread. */
-export function showStartup({ bytes, movedBytes, ms, interpreterMs, packagesMs, sessionMs }, inWorker, otherThread) {
+export function showStartup(startup, inWorker, otherThread) {
+  const { bytes, movedBytes, ms, interpreterMs, isFromSnapshot, packagesMs, sessionMs } = startup;
   at("startup").textContent = `${megabytes(bytes)}, ${seconds(ms)}`;
   const link = document.createElement("a");
   link.href = otherThread;
   link.textContent = inWorker ? "use the page's thread" : "use a worker";
-  const parts = `interpreter ${seconds(interpreterMs)}, packages ${seconds(packagesMs)}, playlists ${seconds(sessionMs)}`;
+  const from = isFromSnapshot ? " from a snapshot" : "";
+  const parts = `interpreter ${seconds(interpreterMs)}${from}, packages ${seconds(packagesMs)}, playlists ${seconds(sessionMs)}`;
   at("startup-parts").replaceChildren(
     `${parts}; ${megabytes(movedBytes)} over the network; ${inWorker ? "in a worker" : "on the page's thread"} (`, link, ")",
   );

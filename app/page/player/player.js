@@ -9,6 +9,7 @@
 import { openBalancer } from "./link.js";
 import { loaderClass } from "./loader.js";
 import { at, showBuffer, showMemory, showSegments, showSources, showStartup } from "./panel.js";
+import { keepSnapshot } from "./snapshots.js";
 
 const REFRESH_MS = 500;
 const BALANCER_IN_WORKER = true; // the smoother of the two: `make bench-page` measures both
@@ -17,6 +18,7 @@ const inWorker = asked.has("worker") ? asked.get("worker") !== "0" : BALANCER_IN
 // What happened, for whoever looks from outside: each thing's hash, and who gave it.
 const seen = {
   segments: [], fatal: [], stalls: 0, ended: false, startup: null, report: null, reportsFailed: 0, error: null, inWorker,
+  snapshot: null,
 };
 globalThis.seen = seen;
 
@@ -73,6 +75,7 @@ function startPlayer(url, video) {
     if (video.currentTime > 0 && !video.ended) seen.stalls += 1;
   });
   video.addEventListener("ended", () => (seen.ended = true));
+  video.addEventListener("pause", keepForTheNextVisit); // at the end too
   hls.loadSource(url);
   hls.attachMedia(video);
   if (asked.get("start") === "hand") return;
@@ -88,6 +91,12 @@ async function refresh(video) {
   }
   showSegments(hls, seen.segments, seen.report);
   setTimeout(refresh, REFRESH_MS, video);
+}
+
+// The work of some seconds on another thread: while the picture stands, so that it disturbs nothing.
+async function keepForTheNextVisit() {
+  if (balancer === null) return; // else it would compete with the first start
+  seen.snapshot = await keepSnapshot();
 }
 
 // From now on the player gets what it loads from here.

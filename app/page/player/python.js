@@ -1,6 +1,6 @@
 // Python with the balancer in it, on whichever thread this is loaded: the page's, or a worker's (worker.js).
 
-import { loadPyodide } from "./pyodide/pyodide.mjs";
+import { startInterpreter } from "./interpreter.js";
 
 const bytesOf = async (path) => {
   const response = await fetch(new URL(`.${path}`, import.meta.url));
@@ -13,7 +13,7 @@ const bytesOf = async (path) => {
 export async function startPython({ options, wheels }, ended) {
   const began = performance.now();
   const coming = wheels.map(bytesOf); // beside the interpreter
-  const pyodide = await loadPyodide({ indexURL: new URL("./pyodide/", import.meta.url).href });
+  const { pyodide, isFromSnapshot } = await startInterpreter();
   pyodide._api.on_fatal = (error) => ended(`the interpreter ended: ${error?.message ?? error}`);
   globalThis.pyodide = pyodide; // for the browser's console
   const interpreter = performance.now();
@@ -29,6 +29,7 @@ export async function startPython({ options, wheels }, ended) {
   const startup = {
     ms: Math.round(performance.now() - began),
     interpreterMs: Math.round(interpreter - began),
+    isFromSnapshot,
     packagesMs: Math.round(imported - interpreter),
     sessionMs: Math.round(performance.now() - imported), // the playlists and their hashes
     bytes: sum("decodedBodySize"),
