@@ -126,7 +126,9 @@ class Decisions:
             return
         is_long = needed_us > _STARTUP_LONG * self._book.config.startup_patience_us
         enough_us = int(self._book.config.move_gain * needed_us)
-        other = self._alternative(transfer, want, now_us, any_peer=False, is_long=is_long, enough_us=enough_us)
+        is_playing = self._book.deadline_us(want.key) is not None
+        soon_us = min(enough_us, target_us - now_us) if is_playing else enough_us  # then the cheapest, else the soonest
+        other = self._alternative(transfer, want, now_us, any_peer=False, is_long=is_long, enough_us=soon_us)
         if other is not None and other[0] <= enough_us:
             if self._races.may_begin(transfer, want, other[1]):
                 self._book.start(want, other[1], "race", now_us)

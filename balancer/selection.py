@@ -63,6 +63,7 @@ class Selection:
         # By size; the segments of a rendition are mostly guessed to be alike, and all of a window are looked at.
         self._soonest: dict[int, tuple[int, float] | None] = {}
         self._busy: dict[tuple[int, int], bool] = {}  # by size and duration
+        self._greeted: int | None = None  # how many peers are ours
 
     def urgent(
         self,
@@ -160,7 +161,9 @@ class Selection:
 
         Measured ones alone.  Each range costs a round trip, of which there are some for each peer.
         """
-        if size_bytes < 2 * BLOCK_BYTES:
+        if self._greeted is None:
+            self._greeted = sum(peer.is_greeted for peer in self._peers.values())
+        if self._greeted < 2 or size_bytes < 2 * BLOCK_BYTES:
             return ()
         ready = [
             peer
@@ -200,6 +203,7 @@ class Selection:
         """Time has passed, or a source's figures have changed."""
         self._soonest.clear()
         self._busy.clear()
+        self._greeted = None
 
     def _soonest_cdn(self, size_bytes: int, now_us: int) -> tuple[int, float] | None:
         times = [
@@ -226,7 +230,7 @@ class Selection:
     ) -> tuple[int, Cdn | Peer] | None:
         """The other source that would be done soonest, and how soon; None if there is no other.
 
-        Of those that would be done within `enough_us` it is the cheapest.
+        Of those that would be done within `enough_us`, peers with all their usual lateness, it is the cheapest.
         A broken circuit counts as what it costs if the CDN still fails.  `is_hopeful`:
         it is worth a try whether it is the CDN or the line that is slow.
         """
@@ -244,7 +248,9 @@ class Selection:
 
         def order(one: tuple[int, Cdn | Peer]) -> tuple[bool, float, int]:
             needed_us, source = one
-            is_enough = needed_us <= enough_us
+            # A peer's line is shared by whoever asks it next; near the deadline a free source that is late is none.
+            sure_us = needed_us * (1.0 + source.estimate.spread) if isinstance(source, Peer) else needed_us
+            is_enough = sure_us <= enough_us
             return (not is_enough, source.price if is_enough and isinstance(source, Cdn) else 0.0, needed_us)
 
         return min(found, key=order, default=None)

@@ -720,3 +720,21 @@ def test_a_live_playlist_that_slides_on_forgets_what_was_left_and_keeps_what_is_
     table.feed(ResourceRequested(media(3)))  # which is in no playlist any more
     table.feed(ResourceReleased(media(3)))
     assert media(3) not in table.policy._book.wants
+
+
+def test_near_the_deadline_a_late_transfer_goes_to_a_cdn_and_not_to_a_peer_that_would_be_late_as_well() -> None:
+    table = Table(config=BalancerConfig(cdn_transfers_max=0, peer_transfers_max=0, race_share=0.0))
+    table.feed(CdnAdded("a", price_per_gb=1.0))
+    table.playing(until=3)
+    for peer, rate in (("p", 2 * SIZE), ("q", SIZE // 2)):
+        table.join(peer, held=range(4, 5))
+        table.policy._book.peers[peer].estimate.first_byte(20_000)
+        table.policy._book.peers[peer].estimate.sample(SECOND, rate, table.now_us)
+    table.until(table.policy._book.deadline_us(media(4)) - 2 * SECOND)
+    asked = only(table.feed(ResourceRequested(media(4))))
+    assert (asked.peer, asked.why) == ("p", "offload")
+    seen = table.feed(TransferStarted(asked.transfer, SIZE))
+    while not any(isinstance(action, CancelTransfer) for action in seen):
+        seen += table.feed(TransferProgressed(asked.transfer, 10_000), after_us=SECOND // 10)
+        seen += table.until(table.now_us)
+    assert [action.cdn for action in seen if isinstance(action, FetchFromCdn)] == ["a"]
