@@ -154,13 +154,12 @@ class Playlist(Documents):
         """Whether the last load was enough to answer."""
         if known.answer is None:
             return False
-        if not known.blocks or wanted.segment is None:
-            is_enough = known.fresh_us is None or self.now_us - known.loaded_us < known.fresh_us
-        else:
-            is_enough = known.edge.has(wanted)
-            if known.edge.is_too_far(wanted, known.part_target_us):
-                reply.fail(DirectiveRefused(f"{wanted} is far ahead of the stream, which is at {known.edge}"))
-                return True
+        is_fresh = known.fresh_us is None or self.now_us - known.loaded_us < known.fresh_us
+        is_enough = known.edge.has(wanted) if known.blocks and wanted.segment is not None else is_fresh
+        # Of a rendition that nobody has asked for lately, only a new load can tell what is far ahead.
+        if known.blocks and is_fresh and known.is_too_far(wanted):
+            reply.fail(_too_far(wanted, known))
+            return True
         if is_enough:
             reply.set(known.answer)
         return is_enough
@@ -171,6 +170,8 @@ class Playlist(Documents):
         self._loading.add(rendition)
         known = None if rendition is None else self._renditions[rendition]
         wanted = self._waiting.least(rendition) if known is not None and known.blocks else NOTHING
+        if known is not None and known.is_too_far(wanted):
+            wanted = NOTHING
         self.start_task(self._load(rendition, wanted), name=f"load-{rendition}")
 
     def _reply(self, loaded: _Loaded, answer: PlaylistText | Exception) -> None:
@@ -183,6 +184,9 @@ class Playlist(Documents):
                 reply.fail(answer)
             else:
                 reply.set(answer)
+        if known is not None and edge is not None and loaded.error is None:
+            for reply, wanted in self._waiting.refuse(asked, known.is_too_far):
+                reply.fail(_too_far(wanted, known))
         if known is not None and edge is not None and asked in self._waiting:
             came = loaded.error is None and edge.has(loaded.wanted)
             pause_us = 0 if came else max(AGAIN_US_MIN, known.part_target_us or known.target_duration_us // 2)
@@ -459,6 +463,10 @@ class Playlist(Documents):
 def _blocks(playlist: MediaPlaylist) -> bool:
     """Whether its server waits with an answer until there is one."""
     return playlist.is_live and playlist.server_control is not None and playlist.server_control.can_block_reload
+
+
+def _too_far(wanted: Directives, known: KnownRendition) -> DirectiveRefused:
+    return DirectiveRefused(f"{wanted} is far ahead of the stream, which is at {known.edge}")
 
 
 def _path(segment: Segment) -> str:

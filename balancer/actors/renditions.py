@@ -45,6 +45,10 @@ class KnownRendition(msgspec.Struct):
         boundary_us = before.server_control.can_skip_until_us or 0
         return before if now_us - self.loaded_us <= boundary_us // 2 else None
 
+    def is_too_far(self, wanted: Directives) -> bool:
+        """Whether nobody who follows this rendition would ask for it yet, as far as the last load tells."""
+        return self.edge.is_too_far(wanted, self.part_target_us)
+
     def wait_us(self, wanted: Directives, target_durations: float) -> int:
         """How much longer than else an answer may take, since the server waits for what is wanted."""
         if wanted.segment is None:

@@ -7,6 +7,8 @@ until its patience ends, and then takes what there is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from shoal.runtime import Reply
@@ -48,6 +50,14 @@ class Waiting:
         if left:
             self._asked[rendition] = left
         return [one.reply for one in asked if one not in left]
+
+    def refuse(self, rendition: int | None, is_wrong: Callable[[Directives], bool]) -> list[tuple[Reply, Directives]]:
+        """Those who want what is wrong to want; they wait no longer."""
+        asked = self._asked.pop(rendition, [])
+        left = [one for one in asked if not is_wrong(one.wanted)]
+        if left:
+            self._asked[rendition] = left
+        return [(one.reply, one.wanted) for one in asked if is_wrong(one.wanted)]
 
 
 def _order(wanted: Directives) -> tuple[int, int]:

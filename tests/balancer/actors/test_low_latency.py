@@ -226,6 +226,29 @@ def test_a_player_that_switches_asks_the_other_rendition_for_what_comes_next() -
     run_virtual(main())
 
 
+def test_a_player_that_comes_back_to_a_rendition_after_a_while_is_answered() -> None:
+    """What was known of it then says nothing of what is far ahead now."""
+
+    async def main() -> None:
+        async with on_air() as (world, air), world.viewer() as session:
+            first, other = Follower(session, HD, "hd", air), Follower(session, SD, "sd", air)
+            await first.follow(2)
+            await other.follow(15)
+            assert other.playlist is not None
+            report = other.playlist.rendition_reports[0]
+            wanted = Directives(report.last_sequence, report.last_part)
+            assert edge_of(await first.reload(wanted)).has(wanted)
+            with pytest.raises(DirectiveRefused, match="far ahead"):
+                await session.playlist(HD, Directives((report.last_sequence or 0) + 5))
+            await asyncio.sleep(8)
+            with pytest.raises(DirectiveRefused, match="far ahead"):
+                await session.playlist(HD, Directives((report.last_sequence or 0) + 50))
+            await first.follow(3)
+            assert first.errors == []
+
+    run_virtual(main())
+
+
 def test_parts_leave_the_store_soon_after_the_playlist_that_named_them() -> None:
     async def main() -> None:
         async with on_air() as (world, air), world.viewer() as session:
