@@ -17,8 +17,10 @@ from shoal.transports.errors import ChannelClosed, TransportMissing
 from shoal.transports.native.webrtc import WebRtcConnector
 from shoal.transports.native.webrtc_native import NativeWebRtcConnector
 from shoal.transports.sansio.gathering import Gathering
+from shoal.transports.sansio.limits import ChannelLimits
+from shoal.transports.sansio.reports import Reports
 
-from .contract import assert_nothing_left
+from .contract import assert_nothing_left, read_all
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -78,6 +80,60 @@ async def exchange(one, other, *, slow=False, blocked=False):
 )
 def test_it_speaks_with_aiortc_either_way(offering, answering):
     run_pair(exchange, offering=offering, answering=answering)
+
+
+@pytest.mark.parametrize("answering", [NativeWebRtcConnector, WebRtcConnector])
+def test_no_more_than_the_window_and_a_message_is_under_way_to_a_peer_that_reports(answering):
+    async def main(one, other):
+        async def send():
+            for _ in range(60):
+                await one.send(bytes(60_000))
+
+        def sent(byte_count, now_us):
+            under_way.append((departures.in_flight_bytes, one._window.refill_bytes))
+            type(departures).sent(departures, byte_count, now_us)
+
+        under_way = []
+        departures = one._departures
+        departures.sent = sent
+        sending = asyncio.create_task(send())
+        for _ in range(60):
+            assert len(await other.receive()) == 60_000
+        await sending
+        assert len(under_way) == 60
+        assert all(in_flight <= room for in_flight, room in under_way)
+        assert one._window.rtt_us >= 10_000  # as long as the link: it is the other side that said so
+
+    run_pair(main, answering=answering, link=Link(delay_us=5_000))
+
+
+def test_what_waits_for_reports_is_delivered_before_the_channel_closes():
+    async def main(one, other):
+        one._limits = ChannelLimits(close_timeout_us=30_000_000)  # a second is little on a busy machine
+        reading = asyncio.create_task(read_all(other))
+        for number in range(5):
+            await one.send(bytes([number]) * 30_000)
+        await one.close()
+        assert [message[0] for message in (await reading)[0]] == list(range(5))
+
+    run_pair(main)
+
+
+@pytest.mark.parametrize("reports", [Reports(wanted=False, given=False), Reports(wanted=True, given=True)])
+def test_a_peer_that_reports_nothing_gets_everything_too(monkeypatch, reports):
+    monkeypatch.setattr("shoal.transports.native.connector.reports_of", lambda _: Reports(wanted=False, given=False))
+    monkeypatch.setattr(WebRtcConnector.stack, "reports", reports)
+    run_pair(exchange, answering=WebRtcConnector)
+
+
+@pytest.mark.parametrize("text", ["99999999", "a line of text", ""])
+def test_a_report_of_what_never_left_ends_the_channel_and_is_counted(text):
+    async def main(one, other):
+        other._raw.send(text)
+        with pytest.raises(ChannelClosed, match="report"):
+            await one.receive()
+
+    run_pair(main, answering=WebRtcConnector)
 
 
 def test_a_lossy_link_with_delay_loses_nothing():

@@ -27,6 +27,7 @@ from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer
 from shoal.transports.sansio.descriptions import CandidatePolicy, bounded_description, filtered_description
 from shoal.transports.sansio.gathering import Gathering
 from shoal.transports.sansio.limits import ChannelLimits
+from shoal.transports.sansio.reports import Reports, reports_of, with_reports
 from shoal.transports.sansio.upload_cap import UploadCap
 
 from .datachannel import DataChannel
@@ -54,7 +55,7 @@ class ConnectorStatistics(msgspec.Struct, frozen=True):
     connections: int  # pending ones included
     buffered_bytes: int
     unread_bytes: int
-    ended: dict[str, int]  # text, oversized, flooded, unreadable, silent, refused; in words: `datachannel.py`
+    ended: dict[str, int]  # text, oversized, flooded, unreadable, silent, refused, misreported: see `datachannel.py`
 
 
 class PeerConnector:
@@ -163,7 +164,7 @@ class PeerConnector:
         shown = filtered_description(description, self._candidates)
         if "a=candidate:" not in shown:
             raise ConnectFailed(_NO_ADDRESS[self._candidates])
-        return shown
+        return with_reports(shown, self.stack.reports)
 
     def forget(self, link: _Link) -> None:
         self._links.discard(link)
@@ -179,6 +180,7 @@ class _Link:
         self.connection = connection
         self._connector = connector
         self.channel: DataChannel | None = None
+        self._peer_reports = Reports(wanted=False, given=False)
         self._disconnected: asyncio.TimerHandle | None = None
         self._opened: asyncio.Future[DataChannel] = asyncio.get_running_loop().create_future()
         self._closing: asyncio.Task[None] | None = None
@@ -198,7 +200,7 @@ class _Link:
         if self.channel is not None and not self._opened.done():
             self.channel.fingerprint = self._connector.stack.fingerprint(self.connection)
             self.channel.remote_address = self._connector.stack.remote_address(self.connection)
-            self.channel.opened()
+            self.channel.opened(self._peer_reports)
             self._opened.set_result(self.channel)
 
     def _on_state(self) -> None:
@@ -218,6 +220,7 @@ class _Link:
 
     async def set_remote(self, description: str, kind: str, timeout_us: int) -> None:
         """ConnectFailed.  Names of browsers (`.local`) are asked for on the local network, a second or so."""
+        self._peer_reports = reports_of(description)
         try:
             async with asyncio.timeout(timeout_us / _SECOND_US):
                 await self.connection.setRemoteDescription(self._connector.stack.description(description, kind))

@@ -4,9 +4,10 @@
                                   +-> credit window -> library ... library -+
     send(bulk)   -> bulk queue ---+
 
-What the library has taken can no longer be overtaken, so aiortc is given one message of bulk at a time, when the path
-has room (`sansio/window.py`), and others 64 KiB.  An urgent message then waits for one message and half a window at
-most.  A peer that was silent is asked for a sign of life (`sansio/liveness.py`).
+What the library has taken can no longer be overtaken, so it is given one message of bulk at a time, when the path has
+room (`sansio/window.py`).  An urgent message then waits for one message and half a window at most.  Where the library
+does not show what came, the other side reports it (`sansio/reports.py`); if it does not, the library keeps 64 KiB and
+a message.  A peer that was silent is asked for a sign of life (`sansio/liveness.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 from shoal.transports.errors import ChannelClosed, MessageTooLarge
 from shoal.transports.sansio.limits import ChannelLimits
 from shoal.transports.sansio.liveness import Liveness, Pulse
+from shoal.transports.sansio.reports import Arrivals, BadReport, Departures, Reports
 from shoal.transports.sansio.upload_cap import UploadCap
 from shoal.transports.sansio.window import CreditWindow
 
@@ -72,6 +74,9 @@ class DataChannel:
             on_unreadable=self._on_unreadable,
         )
         self._association.window_bytes = self._window.window_bytes
+        self._reports_wanted = stack.reports.wanted
+        self._departures: Departures | None = None  # what the other side reports of ours
+        self._arrivals: Arrivals | None = None  # what we report of theirs
         self._liveness = Liveness(
             self._now_us(), interval_us=limits.heartbeat_interval_us, dead_after_us=limits.dead_after_us
         )
@@ -86,8 +91,12 @@ class DataChannel:
         raw.on("bufferedamountlow", self._feed)
         raw.on("close", self._on_close)
 
-    def opened(self) -> None:
-        """Begin to send, and to watch for the peer's silence."""
+    def opened(self, peer_reports: Reports) -> None:
+        """Begin to send, and to watch for the peer's silence; `peer_reports`: as its description says."""
+        if self._reports_wanted and peer_reports.given:
+            self._departures = Departures()
+        if peer_reports.wanted:
+            self._arrivals = Arrivals()
         self._tick()
         self._feed()
 
@@ -132,8 +141,10 @@ class DataChannel:
 
     def _may_hand_over_bulk(self) -> bool:
         association = self._association
-        if not association.is_hooked:  # its own event calls us again
-            return int(self._raw.bufferedAmount) <= self._limits.buffered_bytes_low
+        if not association.is_hooked:  # its own event calls us again, or the next report
+            return int(self._raw.bufferedAmount) <= self._limits.buffered_bytes_low and (
+                self._departures is None or self._departures.in_flight_bytes <= self._window.refill_bytes
+            )
         return (
             association.is_empty
             and not self._raw.bufferedAmount
@@ -152,22 +163,38 @@ class DataChannel:
 
     def _hand_over(self, data: bytes) -> None:
         self._queued_bytes -= len(data)
+        self._give(data, len(data))
+
+    def _give(self, data: bytes | str, size: int) -> None:
         if self._cap is not None:
-            self._cap.take(len(data), self._now_us())
+            self._cap.take(size, self._now_us())
         try:
             self._raw.send(data)
         except self._closed_error_class:  # the peer's reset is here, and its event is not yet
             self._end("closed by the peer")
         except ValueError as error:  # the other side announced a smaller limit in its description
-            self._abandon("refused", f"a message of {len(data)} bytes could not be sent: {error}")
+            self._abandon("refused", f"a message of {size} bytes could not be sent: {error}")
         else:
-            self._window.sent(len(data))
+            self._window.sent(size)
+            if self._departures is not None and isinstance(data, bytes):
+                self._departures.sent(size, self._now_us())
 
     def _on_round_trip(self, seconds: float) -> None:
         now_us = self._now_us()
         if self._window.round_trip(max(1, int(seconds * _SECOND_US)), now_us):
             self._window.round_over(self._association.unacknowledged_bytes() + int(self._raw.bufferedAmount), now_us)
             self._association.window_bytes = self._window.window_bytes
+
+    def _on_report(self, departures: Departures, text: str) -> None:
+        now_us = self._now_us()
+        try:
+            round_trip_us = departures.reported(text, now_us)
+        except BadReport as error:
+            self._abandon("misreported", str(error))
+            return
+        if round_trip_us is not None and self._window.round_trip(max(1, round_trip_us), now_us):
+            self._window.round_over(departures.in_flight_bytes, now_us)
+        self._feed()
 
     async def receive(self) -> bytes:
         """As Channel.receive; one reader at a time."""
@@ -226,6 +253,9 @@ class DataChannel:
 
     def _on_message(self, message: Any) -> None:
         """Runs inside the library's receive path, where an exception would end the association: it raises nothing."""
+        if self._departures is not None and isinstance(message, str):
+            self._on_report(self._departures, message)  # also while closing, or what is queued would not leave
+            return
         if self._detail is not None:
             return
         limits = self._limits
@@ -243,6 +273,8 @@ class DataChannel:
             self._unread.append(message)
             self.unread_bytes += len(message)
             self._arrived.set()
+            if self._arrivals is not None and (report := self._arrivals.came(len(message))) is not None:
+                self._give(report, len(report))
 
     def _on_unreadable(self, detail: str) -> None:
         self._abandon("unreadable", f"the peer sent what is no SCTP: {detail}")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from shoal.transports.interface import TurnServer
+from shoal.transports.sansio.reports import Reports
 
 __all__ = ["Association", "OpaqueAssociation", "Stack", "TurnServer"]
 
@@ -51,6 +52,7 @@ class Stack(Protocol):
     """One library."""
 
     closed_error: type[Exception]  # of a send on a channel that is not open
+    reports: Reports  # wanted by a library that does not show its SCTP
 
     def check_servers(self, stun: tuple[str, ...], turn: tuple[TurnServer, ...]) -> None:
         """TransportMissing names a server that the library would pass over without a word."""

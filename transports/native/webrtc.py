@@ -18,6 +18,7 @@ from aiortc import (
 )
 
 from shoal.transports.errors import TransportMissing
+from shoal.transports.sansio.reports import Reports
 
 from . import aiortc_private
 from .connector import CandidatePolicy, ChannelLimits, ConnectorStatistics, PeerConnector
@@ -30,6 +31,7 @@ class _Aiortc:
     """The Stack that aiortc is."""
 
     closed_error: type[Exception] = InvalidStateError
+    reports = Reports(wanted=False, given=True)
 
     def check_servers(self, stun: tuple[str, ...], turn: tuple[TurnServer, ...]) -> None:
         urls = [*stun, *(one.url for one in turn)]

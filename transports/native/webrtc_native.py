@@ -3,9 +3,9 @@
     pip install "shoal[webrtc-native]"        resolve_connector("webrtc-native")
 
 It takes a third of aiortc's CPU per megabyte; docs/design/webrtc-native.md has the figures, what else was tried, and
-why this is not the default yet: the package calls itself a beta.  It paces itself, so there is no credit window of
-ours, and urgent messages go ahead of what waits before the library.  A path that brings nothing is `disconnected`
-after five seconds, which is how a vanished peer is noticed, a second later.
+why this is not the default yet: the package calls itself a beta.  It does not show what came, so the credit window
+goes by what peers of ours report (`sansio/reports.py`); to others it paces itself.  A path that brings nothing is
+`disconnected` after five seconds, which is how a vanished peer is noticed, a second later.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from webrtc import aiortc as wrtc
 
 from shoal.transports.errors import TransportMissing
+from shoal.transports.sansio.reports import Reports
 
 from .connector import PeerConnector
 from .stack import OpaqueAssociation, TurnServer
@@ -29,6 +30,7 @@ class _Wrtc:
     """The Stack that wrtc is, through its face that resembles aiortc."""
 
     closed_error: type[Exception] = wrtc.InvalidStateError
+    reports = Reports(wanted=True, given=True)
 
     def check_servers(self, stun: tuple[str, ...], turn: tuple[TurnServer, ...]) -> None:
         pass  # it uses them all
