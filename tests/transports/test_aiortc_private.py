@@ -10,7 +10,7 @@ import socket
 
 import pytest
 from aioice import ice
-from aiortc import rtcsctptransport
+from aiortc import rtcdtlstransport, rtcsctptransport
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -142,7 +142,9 @@ def test_an_association_is_left_as_it_was():
             connection.sctp, on_progress=lambda: None, on_round_trip=lambda _: None, on_unreadable=lambda _: None
         )
         association.release()
-        assert not set(aiortc_private._WRAPPED) & set(vars(connection.sctp))
+        assert not {*aiortc_private._WRAPPED, "_send_chunk"} & set(vars(connection.sctp))
+        gatherer = connection.sctp.transport.transport._connection
+        assert "data_received" not in vars(gatherer)
 
     with_connection(check)
 
@@ -186,6 +188,146 @@ def test_fragments_in_any_order_make_the_messages_that_aiortc_makes(order, lengt
                 messages.append(list(stream.pop_messages()))
     assert came[0] == came[1]
     assert sum(map(len, came[1])) == 12
+
+
+def test_the_short_way_between_packets_and_datagrams_is_as_we_take_it():
+    def check(connection):
+        sctp = connection.sctp
+        short_way = aiortc_private._ShortWay(sctp, lambda _: False)
+        assert short_way.is_there
+        pair = short_way._ice._nominated[1]
+        assert callable(pair.protocol.transport.sendto)
+        assert isinstance(pair.remote_addr, tuple)
+        assert sctp.transport._data_receiver is sctp
+        assert sctp.transport._state is rtcdtlstransport.State.CONNECTED
+        assert "self.receiver.data_received(data," in inspect.getsource(ice.StunProtocol.datagram_received)
+        assert "self._queue.put_nowait((data, component))" in inspect.getsource(ice.Connection.data_received)
+        # What a packet that goes the short way leaves out.
+        sends = inspect.getsource(rtcdtlstransport.RTCDtlsTransport._send_data)
+        assert "self._ssl.send(data)\n        await self._write_ssl()" in sends
+        receives = inspect.getsource(rtcdtlstransport.RTCDtlsTransport._recv_next)
+        assert "await self._data_receiver._handle_data(data)" in receives
+        assert "serialize_packet(" in inspect.getsource(type(sctp)._send_chunk)
+
+    with_connection(check)
+
+
+class Wire:
+    """In place of DTLS, for an SCTP by itself."""
+
+    state = "connected"
+
+    async def _send_data(self, data):
+        pass
+
+
+class Taker:
+    """A channel at the end of SCTP, as far as that knows."""
+
+    def __init__(self):
+        self.messages = []
+
+    def emit(self, event, message):
+        self.messages.append(message)
+
+
+def lone_sctp():
+    sctp = rtcsctptransport.RTCSctpTransport(Wire())
+    sctp._local_verification_tag, sctp._last_received_tsn = 7, 0
+    sctp._association_state = sctp.State.ESTABLISHED
+    sctp._remote_port, sctp._data_channels = 5000, {1: Taker()}
+    return sctp
+
+
+def packets_of(messages):
+    tsn = 0
+    for sequence, length in enumerate(messages):
+        for part in range(length):
+            chunk = rtcsctptransport.DataChunk()
+            chunk.flags = 2 * (part == 0) + (part == length - 1)
+            tsn += 1
+            chunk.tsn, chunk.stream_id, chunk.stream_seq, chunk.protocol = tsn, 1, sequence, 53
+            chunk.user_data = bytes([sequence, part]) * (2 + sequence % 3)  # some of them padded
+            yield rtcsctptransport.serialize_packet(5000, 5000, 7, chunk)
+
+
+@given(
+    st.lists(st.integers(1, 6), min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["swap", "twice", "spoil", "other tag"])), max_size=6),
+)
+def test_packets_that_go_the_short_way_do_what_they_do_at_aiortc(messages, faults):
+    packets = list(packets_of(messages))
+    for place, fault in faults:
+        at = place % len(packets)
+        match fault:
+            case "swap":
+                packets[at - 1], packets[at] = packets[at], packets[at - 1]
+            case "twice":
+                packets.append(packets[at])
+            case "spoil":
+                packets.insert(at, packets[at][:-1] + bytes([packets[at][-1] ^ 1]))
+            case "other tag":
+                packets.insert(at, packets[at][:4] + b"\0\0\0\x09" + packets[at][8:])
+
+    async def main():
+        plain, ours = lone_sctp(), lone_sctp()
+        association = Association(
+            ours, on_progress=lambda: None, on_round_trip=lambda _: None, on_unreadable=pytest.fail
+        )
+        short = 0
+        for packet in packets:
+            await plain._handle_data(packet)
+            if association._take_fragment(packet):
+                short += 1
+            else:
+                await ours._handle_data(packet)
+            assert plain._data_channels[1].messages == ours._data_channels[1].messages
+            assert plain._last_received_tsn == ours._last_received_tsn
+            assert plain._advertised_rwnd == ours._advertised_rwnd
+            assert plain._sack_misordered == ours._sack_misordered
+        association.release()
+        if not faults:
+            unpadded = sum(length - 1 for sequence, length in enumerate(messages) if sequence % 3 != 1)
+            assert short == unpadded - (messages[0] > 1)  # the first packet makes the stream, the long way
+
+    asyncio.run(main())
+
+
+def test_messages_that_do_not_end_are_bounded_and_said_to_be_unreadable():
+    async def main():
+        sctp, said = lone_sctp(), []
+        association = Association(
+            sctp, on_progress=lambda: None, on_round_trip=lambda _: None, on_unreadable=said.append
+        )
+        chunk = rtcsctptransport.DataChunk(flags=2)
+        chunk.stream_id, chunk.stream_seq, chunk.protocol, chunk.user_data = 1, 0, 53, bytes(1152)
+        while not said:
+            chunk.tsn += 1
+            packet = rtcsctptransport.serialize_packet(5000, 5000, 7, chunk)
+            if not association._take_fragment(packet):
+                await sctp._handle_data(packet)
+            chunk.flags = 0
+        assert chunk.tsn * 1152 == pytest.approx(8 * 1024 * 1024, abs=1152)
+        assert "do not end" in said[0]
+        association.release()
+
+    asyncio.run(main())
+
+
+def test_what_would_wait_while_it_handles_a_packet_goes_on_as_a_task():
+    async def main():
+        done = asyncio.Event()
+
+        async def handle():
+            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
+            done.set()
+
+        aiortc_private._run(handle())
+        assert not done.is_set()
+        await done.wait()
+
+    asyncio.run(main())
 
 
 def test_a_changed_aiortc_costs_a_field_and_not_the_connection():

@@ -18,14 +18,18 @@ import asyncio
 import contextlib
 import functools
 import socket
+import struct
 import threading
+import types
 import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from aioice import ice
-from aiortc import RTCPeerConnection, rtcsctptransport
+from aiortc import RTCPeerConnection, rtcdtlstransport, rtcsctptransport
 from cryptography.hazmat.primitives.hashes import SHA256
+from google_crc32c import value as crc32c
+from OpenSSL import SSL
 
 __all__ = [
     "RECEIVE_BUFFER_BYTES",
@@ -49,6 +53,9 @@ _SACK_DELAY_S = 0.02  # much less, since the other side takes the time of an ack
 _PACKETS_AT_ONCE = 512
 _PACKET_BYTES = 1160  # aiortc's USERDATA_MAX_LENGTH
 _INITIAL_WINDOW_PACKETS = 10  # RFC 6928 for TCP, and Chromium's for SCTP; aiortc has 3
+# Parts of messages that are not whole: aiortc announces 1 MiB, and keeps whatever comes.  Whoever goes by that has no
+# more than a credit window of ours under way.
+_UNFINISHED_BYTES_MAX = 8 * 1024 * 1024
 _HEARTBEAT_INFO = 1  # RFC 9260, 3.3.5
 _WRAPPED = (
     *("_handle_data", "_data_channel_flush", "_update_rto", "_send_sack", "_mark_received", "_get_inbound_stream"),
@@ -58,7 +65,17 @@ _NEEDED = (
     *_WRAPPED,
     *("_send_chunk", "_flight_size", "_cwnd", "_outbound_queue", "_sent_queue", "_data_channel_queue"),
     *("_inbound_streams", "_sack_misordered", "_sack_duplicates", "_sack_needed", "_last_received_tsn"),
+    *("_local_port", "_remote_port", "_remote_verification_tag", "_local_verification_tag", "_reconfig_deferred"),
+    *("_advertised_rwnd",),
 )
+_NEEDED_OF_DTLS = ("_ssl", "_state", "_data_receiver")
+_NEEDED_OF_ICE = ("_nominated", "_queue", "data_received")
+# A packet with one DATA chunk (RFC 9260, 3 and 3.3.1): ports, tag, checksum; type, flags, length, TSN, stream, its
+# sequence number, and what the message is.
+_FRAGMENT = struct.Struct("!HHL4sBBHLHHL")
+_LAST_OR_UNORDERED = rtcsctptransport.SCTP_DATA_LAST_FRAG | rtcsctptransport.SCTP_DATA_UNORDERED
+_APPLICATION_DATA = b"\x17"  # RFC 6347, 4.1: the first byte of a DTLS record is its type
+_DATAGRAM_BYTES_MAX = 1500
 
 
 def _sockets(connection: RTCPeerConnection) -> list[Any]:
@@ -143,9 +160,7 @@ class _InboundStream(rtcsctptransport.InboundStream):
     walks over them were a fifth of what receiving cost.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._completes_nothing = False
+    _completes_nothing = False  # of the class, so that a stream can become one of these
 
     def add_chunk(self, chunk: rtcsctptransport.DataChunk) -> None:
         super().add_chunk(chunk)
@@ -157,6 +172,100 @@ class _InboundStream(rtcsctptransport.InboundStream):
             self._completes_nothing = False
             return iter(())
         return super().pop_messages()
+
+
+def _run(handling: Coroutine[Any, Any, None]) -> None:
+    """Run one of aiortc's coroutines that handle or send a packet, here and now: none of them waits for anything.
+
+    Should one do so in a new aiortc, the rest of it becomes a task.
+    """
+    try:
+        awaited = handling.send(None)
+    except StopIteration:
+        return
+    rest: Any = _the_rest(handling, awaited)  # a coroutine, which no annotation of a generator says
+    asyncio.ensure_future(rest)  # noqa: RUF006 - the loop has it, by what it waits for
+
+
+@types.coroutine
+def _the_rest(handling: Coroutine[Any, Any, None], awaited: Any) -> Iterator[Any]:
+    while True:
+        yield awaited
+        try:
+            awaited = handling.send(None)
+        except StopIteration:
+            return
+
+
+class _ShortWay:
+    """Between SCTP's packets and UDP's datagrams, without what aiortc does for each of them besides.
+
+    That is a try at STUN, a queue, a wake of a task, a look for what DTLS would answer, and eight coroutines none of
+    which ever waits.  Whatever is not application data on an established connection takes aiortc's way.
+    """
+
+    def __init__(self, sctp: Any, take_fragment: Callable[[bytes], bool]) -> None:
+        dtls: Any = getattr(sctp, "transport", None)
+        ice: Any = getattr(getattr(dtls, "transport", None), "_connection", None)
+        needed = [(dtls, name) for name in _NEEDED_OF_DTLS] + [(ice, name) for name in _NEEDED_OF_ICE]
+        self.is_there = all(hasattr(owner, name) for owner, name in needed)
+        self._take_fragment = take_fragment
+        self._protocol: Any = None
+        self._sctp = sctp
+        self._dtls = dtls
+        self._ice = ice
+
+    def take(self) -> None:
+        self._receive_the_long_way: Callable[[bytes, int], None] = self._ice.data_received
+        self._ice.data_received = self._receive
+        self._sctp._send_chunk = self._send_chunk
+
+    def release(self) -> None:
+        self._ice.__dict__.pop("data_received", None)
+        if self._protocol is not None:
+            self._protocol.__dict__.pop("datagram_received", None)
+        self._sctp.__dict__.pop("_send_chunk", None)
+
+    async def _send_chunk(self, chunk: rtcsctptransport.Chunk) -> None:
+        sctp, dtls = self._sctp, self._dtls
+        pair = self._ice._nominated.get(1)
+        if dtls._state is not rtcdtlstransport.State.CONNECTED or pair is None:
+            raise ConnectionError("not connected")
+        packet = rtcsctptransport.serialize_packet(
+            sctp._local_port, sctp._remote_port, sctp._remote_verification_tag, chunk
+        )
+        dtls._ssl.send(packet)
+        pair.protocol.transport.sendto(dtls._ssl.bio_read(_DATAGRAM_BYTES_MAX), pair.remote_addr)
+
+    def _receive_datagram(self, data: bytes, address: tuple[Any, ...]) -> None:
+        if data[:1] == _APPLICATION_DATA:  # STUN's begin with 0 or 1 (RFC 7983, 7)
+            self._receive(data, 1)
+        else:
+            type(self._protocol).datagram_received(self._protocol, data, address)
+
+    def _receive(self, data: bytes, component: int) -> None:
+        dtls, queue = self._dtls, self._ice._queue
+        if (
+            data[:1] != _APPLICATION_DATA
+            or not queue.empty()  # what came before is handled before
+            or dtls._state is not rtcdtlstransport.State.CONNECTED
+            or dtls._data_receiver is not self._sctp
+        ):
+            self._receive_the_long_way(data, component)
+            return
+        if self._protocol is None and (pair := self._ice._nominated.get(1)) is not None:
+            self._protocol = pair.protocol
+            self._protocol.datagram_received = self._receive_datagram
+        dtls._ssl.bio_write(data)
+        try:
+            packet = dtls._ssl.recv(_DATAGRAM_BYTES_MAX)
+        except SSL.Error:
+            return  # forged, or seen before
+        try:
+            if not self._take_fragment(packet):
+                _run(self._sctp._handle_data(packet))
+        except ConnectionError:
+            queue.put_nowait(None)  # how aiortc's own loop learns of the end
 
 
 class Association:
@@ -189,8 +298,11 @@ class Association:
         self._had_gap = False
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Future[None]] = set()  # so that none is collected while it runs
+        self._short_way = _ShortWay(sctp, self._take_fragment)
         if self.is_hooked:
             self._wrap()
+            if self._short_way.is_there:
+                self._short_way.take()
 
     @property
     def in_flight_bytes(self) -> int:
@@ -219,6 +331,8 @@ class Association:
             self._timer.cancel()
         if self.is_hooked:
             self.is_hooked = False
+            if self._short_way.is_there:
+                self._short_way.release()
             for name in _WRAPPED:
                 self._sctp.__dict__.pop(name, None)
 
@@ -228,6 +342,7 @@ class Association:
         self._original_mark: Callable[[int], bool] = sctp._mark_received
         handle, flush, update_rto = sctp._handle_data, sctp._data_channel_flush, sctp._update_rto
         send_packets = sctp._transmit
+        self._announced_bytes: int = sctp._advertised_rwnd
         sctp._cwnd = max(sctp._cwnd, _INITIAL_WINDOW_PACKETS * _PACKET_BYTES)
 
         async def handle_data(data: bytes) -> None:
@@ -238,6 +353,7 @@ class Association:
                 raise  # how aiortc's own loop learns of the end
             except Exception as error:
                 self._on_unreadable(repr(error))
+            self._bound_unfinished()
 
         async def then_go_on(send: Callable[[], Coroutine[Any, Any, None]]) -> None:
             await send()
@@ -256,6 +372,8 @@ class Association:
             update_rto(seconds)
             self._on_round_trip(seconds)
 
+        for stream in sctp._inbound_streams.values():  # the one on which the channel was announced
+            stream.__class__ = _InboundStream
         sctp._handle_data = handle_data
         sctp._data_channel_flush = data_channel_flush
         sctp._update_rto = update_round_trip
@@ -263,6 +381,11 @@ class Association:
         sctp._send_sack = self._send_sack
         sctp._mark_received = self._mark_received
         sctp._get_inbound_stream = self._get_inbound_stream
+
+    def _bound_unfinished(self) -> None:
+        unfinished = self._announced_bytes - self._sctp._advertised_rwnd
+        if unfinished > _UNFINISHED_BYTES_MAX:
+            self._on_unreadable(f"{unfinished} bytes of messages that do not end")
 
     def _mark_received(self, tsn: int) -> bool:
         """As aiortc's, which sorts and filters three empty sets for each packet that comes in its order."""
@@ -279,7 +402,47 @@ class Association:
             streams[stream_id] = _InboundStream()
         return streams[stream_id]
 
+    def _take_fragment(self, packet: bytes) -> bool:
+        """Take in a packet that is one fragment in its order, and not a message's last; False, and nothing, if not.
+
+        Of the packets of a message of 64 KiB that is all but one.  This does what aiortc's `_handle_data` and what it
+        calls come to for them.
+        """
+        sctp = self._sctp
+        if len(packet) <= _FRAGMENT.size or not self.is_hooked:
+            return False
+        _, _, tag, checksum, kind, flags, length, tsn, stream_id, sequence, protocol = _FRAGMENT.unpack_from(packet)
+        stream = sctp._inbound_streams.get(stream_id)
+        if (
+            kind != rtcsctptransport.DataChunk.type
+            or flags & _LAST_OR_UNORDERED
+            or length != len(packet) - rtcsctptransport.SCTP_COMMON_HEADER_LENGTH  # neither padded nor one of several
+            or tag != sctp._local_verification_tag
+            or tsn - 1 != sctp._last_received_tsn
+            or sctp._sack_misordered
+            or sctp._sack_duplicates
+            or sctp._reconfig_deferred is not None
+            or type(stream) is not _InboundStream
+            or int.from_bytes(checksum, "little") != crc32c(packet[:8] + bytes(4) + packet[12:])
+        ):
+            return False
+        chunk = rtcsctptransport.DataChunk(flags)
+        chunk.tsn, chunk.stream_id, chunk.stream_seq, chunk.protocol = tsn, stream_id, sequence, protocol
+        chunk.user_data = packet[_FRAGMENT.size :]
+        self.heard = True
+        sctp._last_received_tsn = tsn
+        sctp._advertised_rwnd -= len(chunk.user_data)
+        stream.add_chunk(chunk)
+        self._bound_unfinished()
+        if self._sack_is_due():
+            _run(self._original_sack())
+        return True
+
     async def _send_sack(self) -> None:
+        if self._sack_is_due():
+            await self._original_sack()
+
+    def _sack_is_due(self) -> bool:
         sctp = self._sctp
         has_gap = bool(sctp._sack_misordered or sctp._sack_duplicates)
         self._unacknowledged += 1
@@ -289,10 +452,10 @@ class Association:
             sctp._sack_needed = False
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(_SACK_DELAY_S, self._sack_late)
-            return
+            return False
         self._had_gap = has_gap
         self._unacknowledged = 0
-        await self._original_sack()
+        return True
 
     def _sack_late(self) -> None:
         self._timer = None
