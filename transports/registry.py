@@ -5,6 +5,7 @@
     server       native/server.py            memory.py                never: a page cannot listen
     connector    native/webrtc.py  [webrtc]  memory.py                browser/webrtc.py
                  native/webrtc_native.py  [webrtc-native], named `webrtc-native`
+                 native/apart.py  [webrtc], named `webrtc-apart`
     signaling    native/websocket.py         memory.py                browser/signaling.py
     hasher       native/hashing.py           memory.py                browser/hashing.py
     shelf        native/shelf.py             memory.py                none: a page has no folder to share
@@ -67,6 +68,7 @@ _BUILTIN = {
     "connector.webrtc-native": _Builtin(
         "shoal.transports.native.webrtc_native", "NativeWebRtcConnector", 'pip install "shoal[webrtc-native]"'
     ),
+    "connector.webrtc-apart": _Builtin("shoal.transports.native.apart", "ApartConnector", _WEBRTC),
     "signaling.native": _Builtin("shoal.transports.native.websocket", "WebSocketSignaling"),
     "hasher.native": _Builtin("shoal.transports.native.hashing", "ThreadHasher"),
     "shelf.native": _Builtin("shoal.transports.native.shelf", "ThreadShelf", "it needs file locks (fcntl)"),

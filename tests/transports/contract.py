@@ -255,6 +255,7 @@ class ChannelContract:
             assert waiting.cancelled()
             await offer.close()
             await assert_nothing_left()
+            await connector.aclose()
 
         world.run(main())
 
