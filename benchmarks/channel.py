@@ -18,6 +18,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ ENDS = Path(__file__).resolve().parent / "channels" / "ends.py"
 STACKS = ("bare", "shoal")
 HAS_NATIVE = importlib.util.find_spec("wrtc") is not None
 LINE_BYTES_PER_SECOND = 12_500_000  # 100 Mbit/s
+CAP_BYTES_PER_SECOND = 1_000_000  # of `capped` in ends.py
 TCP_SHARE = 1448 / 1538  # of a line, in full Ethernet frames: what TCP could carry at its very best
 
 
@@ -108,6 +110,25 @@ def measure(
         }
 
 
+def percent_off_cap(seconds: float) -> float:
+    """How far what the line carried is from an upload cap of 1 MB/s, with all headers, over so many seconds."""
+    with contextlib.ExitStack() as ends:
+        sender, receiver = End("capped"), End("shoal")
+        ends.callback(sender.quit)
+        ends.callback(receiver.quit)
+        link = Link(delay_us=10_000)
+        offer = link.pass_offer(sender.ask("offer")["description"])
+        answer = link.pass_answer(receiver.ask("answer", description=offer)["description"])
+        ends.enter_context(link.running())
+        receiver.tell("opened")
+        sender.ask("accept", description=answer)
+        receiver.hear()
+        before, began = link.passed_bytes, time.monotonic()
+        sender.ask("send", seconds=seconds, asking=False)
+        rate = (link.passed_bytes - before) / (time.monotonic() - began)
+        return abs(rate / CAP_BYTES_PER_SECOND - 1) * 100
+
+
 def seconds_to_notice(*, connected: bool) -> float:
     """Until our side gave up a peer that stopped, while it was connected or before."""
     with contextlib.ExitStack() as ends:
@@ -182,6 +203,7 @@ def claims(results: Results) -> list[Claim]:
             at_least=True,
             unit="x",
         ),
+        Claim("upload cap of 1 MB/s, off by", percent_off_cap(5.0), 5, at_least=False, unit="%"),
         Claim("a peer that vanished, noticed after", seconds_to_notice(connected=True), 5, at_least=False, unit="s"),
         Claim("connecting given up after", seconds_to_notice(connected=False), 10.5, at_least=False, unit="s"),
     ]

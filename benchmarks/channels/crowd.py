@@ -1,4 +1,4 @@
-"""Half of a crowd, as a process: many peers on one event loop, `crowd.py`, JSON lines in and out.
+"""Half of a crowd, as a process: many peers on one event loop, `crowd.py [apart]`, JSON lines in and out.
 
     in                                                     out
     {"do": "offer", "count": 10}                           {"descriptions": [...]}
@@ -9,7 +9,8 @@
     {"do": "quit"}
 
 In `run` each of its channels sends pieces of 16,000 bytes at its rate, and all that comes is read.  The loop's delay is
-how late a timer of 5 ms was, as a player on the same loop would feel it.
+how late a timer of 5 ms was, as a player on the same loop would feel it.  With `apart` the peers are in a process of
+their own (`transports/native/apart.py`), whose CPU is not in `cpu_s`.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import uvloop
 from ends import cpu_s
 
 from shoal.transports.errors import ChannelClosed, TransportError
+from shoal.transports.native.apart import ApartConnector
 from shoal.transports.native.webrtc import WebRtcConnector
 
 PIECE = bytes(16_000)
@@ -32,8 +34,8 @@ TIMER_S = 0.005
 
 
 class Crowd:
-    def __init__(self) -> None:
-        self._connector = WebRtcConnector(connections_max=1000, connect_timeout_us=60_000_000)
+    def __init__(self, make: Callable[..., Any]) -> None:
+        self._connector = make(connections_max=1000, connect_timeout_us=60_000_000)
         self._pending: list[Any] = []
         self._channels: list[Any] = []
         self._received = 0
@@ -113,7 +115,7 @@ class Crowd:
 
 
 async def main() -> None:
-    crowd = Crowd()
+    crowd = Crowd(ApartConnector if sys.argv[1] == "apart" else WebRtcConnector)
     loop = asyncio.get_running_loop()
     while True:
         line = await loop.run_in_executor(None, sys.stdin.readline)

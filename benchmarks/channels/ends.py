@@ -3,6 +3,7 @@
     stack    bare     aiortc as its own example of sending files has it, on uvloop
              shoal    the connector of this project, on uvloop
              native   the same, with the optional native engine
+             capped   shoal, with an upload cap of CAP_BYTES_PER_SECOND
 
     in                                              out
     {"do": "offer"}                                 {"description": ...}
@@ -37,6 +38,7 @@ from shoal.transports.registry import resolve_connector
 MESSAGE = bytes(64_000)
 REQUEST_BYTES = 64
 REQUEST_INTERVAL_S = 0.05
+CAP_BYTES_PER_SECOND = 1_000_000
 _DRAIN_S = 1.0
 
 
@@ -107,8 +109,9 @@ class Bare:
 class Shoal:
     """This project's connector."""
 
-    def __init__(self, name: str | None = None) -> None:
-        self._connector = resolve_connector(name)()
+    def __init__(self, name: str | None = None, **options: int) -> None:
+        make: Callable[..., Any] = resolve_connector(name)
+        self._connector = make(**options)
         self._pending: Any = None
         self._channel: Any = None
         self._reading: asyncio.Task[str] | None = None
@@ -205,8 +208,16 @@ class End:
         return {"bytes": self._bytes, "seconds": self._last - began, "cpu_s": cpu_s() - cpu_began}
 
 
+STACKS: dict[str, Callable[[], Bare | Shoal]] = {
+    "bare": Bare,
+    "shoal": Shoal,
+    "native": lambda: Shoal("webrtc-native"),
+    "capped": lambda: Shoal(upload_bytes_per_second=CAP_BYTES_PER_SECOND),
+}
+
+
 async def main() -> None:
-    stack = Bare() if sys.argv[1] == "bare" else Shoal("webrtc-native" if sys.argv[1] == "native" else None)
+    stack = STACKS[sys.argv[1]]()
     end = End(stack)
     loop = asyncio.get_running_loop()
     while True:

@@ -37,6 +37,7 @@ _BUFFER_BYTES = 8 * 1024 * 1024  # ours must never be what loses a packet
 _SO_RCVBUFFORCE = 33
 _READ_AT_ONCE = 256  # so that a flood one way does not hold up the other
 _STEP_S = 0.001
+_HEADER_BYTES = 28
 
 Address = tuple[str, int]
 
@@ -65,7 +66,7 @@ class Link:
         self._b: Address | None = None
         self.cut = multiprocessing.Event()  # set: nothing passes any more, in either direction
         self._stop = multiprocessing.Event()
-        self._counts = multiprocessing.Array("q", 3)
+        self._counts = multiprocessing.Array("q", 4)
 
     @property
     def passed(self) -> int:
@@ -81,6 +82,11 @@ class Link:
     def overflowed(self) -> int:
         """Packets that found the queue full."""
         return self._counts[2]
+
+    @property
+    def passed_bytes(self) -> int:
+        """From A to B, with the headers of IPv4 and UDP."""
+        return self._counts[3]
 
     def pass_offer(self, description: str) -> str:
         """A's offer, as B is to see it."""
@@ -149,6 +155,8 @@ class Link:
                 way.free_at = max(way.free_at, now) + len(packet) / self._rate
                 now = way.free_at
             self._counts[0] += 1
+            if way.source is self._far:
+                self._counts[3] += len(packet) + _HEADER_BYTES
             way.queue.append((now + self._delay_s, packet))
 
 
