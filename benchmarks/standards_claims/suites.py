@@ -64,7 +64,7 @@ def claim(suite: Suite) -> Claim:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={file}", *files]
         environment = {**os.environ, "SHOAL_LEG": "fast", "SHOAL_EFFORT": str(suite.effort)}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-        counts = counted(file) if file.exists() else {"tests": 0, "failures": 0, "errors": 1, "skipped": 0}
+        counts = counted(file) if file.exists() else {"tests": 1, "failures": 0, "errors": 1, "skipped": 0}
     passed = counts["tests"] - counts["failures"] - counts["errors"] - counts["skipped"]
     print(f"{suite.what}: {passed} of {counts['tests']} cases passed, {counts['skipped']} skipped")
     if counts["failures"] or counts["errors"]:
