@@ -37,7 +37,7 @@ SUITES = (
             "tests/balancer/formats/dash/test_mpd_parser.py",
             "tests/balancer/formats/dash/test_mpegdash.py",
         ),
-        150,
+        95,
     ),
     Suite(
         "players through the proxy: hls.js, dash.js, Shaka, libav",
