@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 from typing import Any
 
@@ -14,19 +15,30 @@ __all__ = ["claims", "p99"]
 COUNTS = (1, 10, 100, 500)
 WATCHED_MS = 3_000
 SETTLE_MS = 500
+STOCK_S_MAX = 30.0  # for three seconds' watching
 TIMER_MS = 20  # as a player's; the platform's clamp is 4
 MEASURE = """(milliseconds) => new Promise((done) => {
   const began = performance.now();
   const late = [];
   let frames = 0;
-  const over = () => performance.now() - began >= milliseconds;
-  const frame = () => { frames += 1; if (!over()) requestAnimationFrame(frame); };
+  let due = 0;
+  let isOver = false;
+  // Whichever comes first after the time: Pyodide's own loop may let no timer through for a minute.
+  const end = () => {
+    const now = performance.now();
+    if (isOver || now - began < milliseconds) return isOver;
+    if (now > due) late.push(now - due); // the one that is awaited
+    done({ frames_per_s: (1000 * frames) / (now - began), late_ms: late });
+    return (isOver = true);
+  };
+  const frame = () => { frames += 1; if (!end()) requestAnimationFrame(frame); };
   const set = () => {
-    const due = performance.now() + TIMER_MS;
+    due = performance.now() + TIMER_MS;
     setTimeout(() => {
+      if (isOver) return;
       late.push(performance.now() - due);
-      if (!over()) return set();
-      done({ frames_per_s: (1000 * frames) / (performance.now() - began), late_ms: late });
+      due = Infinity;
+      if (!end()) set();
     }, TIMER_MS);
   };
   requestAnimationFrame(frame);
@@ -51,23 +63,41 @@ async def watched(page: Any, kind: str, count: int) -> dict[str, Any]:
     return seen
 
 
+async def ready_page(browser: Any, url: str) -> Any:
+    page = await browser.new_page()
+    await page.goto(url)
+    await page.wait_for_function("document.title === 'ready'")
+    return page
+
+
+async def watched_stock(url: str, count: int) -> dict[str, Any]:
+    """The same with Pyodide's own loop, in a browser of its own: it may never let anybody in again."""
+    async with chromium() as browser:
+        page = await ready_page(browser, url)
+        try:
+            async with asyncio.timeout(STOCK_S_MAX):
+                return await watched(page, "stock", count)
+        except TimeoutError:
+            return {"frames_per_s": 0.0, "late_ms": [1000 * STOCK_S_MAX]}
+
+
 async def claims(rounds: int) -> list[Claim]:
-    ratios: dict[tuple[str, int], list[float]] = {}
+    ratios: dict[int, list[float]] = {}
     late: dict[tuple[str, int], list[float]] = {}
     frames: dict[tuple[str, int], list[float]] = {}
     async with chromium() as browser, site(files(CLAIMS / "frames_page.py")) as url:
-        page = await browser.new_page()
-        await page.goto(url)
-        await page.wait_for_function("document.title === 'ready'")
+        page = await ready_page(browser, url)
+        for count in COUNTS:  # once: it is not what is judged
+            stock = await watched_stock(url, count)
+            frames["stock", count], late["stock", count] = [stock["frames_per_s"]], stock["late_ms"]
         for _ in range(rounds):
             for count in COUNTS:
                 idle = await watched(page, "idle", 0)
                 late.setdefault(("idle", count), []).extend(idle["late_ms"])
-                for kind in ("actors", "stock"):
-                    seen = await watched(page, kind, count)
-                    ratios.setdefault((kind, count), []).append(seen["frames_per_s"] / idle["frames_per_s"])
-                    frames.setdefault((kind, count), []).append(seen["frames_per_s"])
-                    late.setdefault((kind, count), []).extend(seen["late_ms"])
+                busy = await watched(page, "actors", count)
+                ratios.setdefault(count, []).append(busy["frames_per_s"] / idle["frames_per_s"])
+                frames.setdefault(("actors", count), []).append(busy["frames_per_s"])
+                late.setdefault(("actors", count), []).extend(busy["late_ms"])
                 frames.setdefault(("idle", count), []).append(idle["frames_per_s"])
     found = []
     for count in COUNTS:
@@ -79,7 +109,7 @@ async def claims(rounds: int) -> list[Claim]:
             flush=True,
         )
         one = "actor" if count == 1 else "actors"
-        ratio = statistics.median(ratios["actors", count])
+        ratio = statistics.median(ratios[count])
         found += [
             Claim(f"{count} busy {one}: frames, of the idle page's", ratio, 0.93, True, "x"),
             Claim(f"{count} busy {one}: timers p99, later by", lateness["actors"] - lateness["idle"], 20, False, "ms"),
