@@ -9,7 +9,8 @@
 
 As in draft-pantos-hls-rfc8216bis: a part is one fragment (moof and mdat), its segment
 all of them one after another, and parts are listed for the last three segments.
-They are files of their own, or ranges of the segment that grows (`parts_in`).
+They are files of their own, or ranges of the segment that grows (`parts_in`); with
+"none" the same stream is live in whole segments.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def films_of(folder: Path, part_s: float) -> dict[str, Film]:
 
 class Broadcast:
     def __init__(self, films: Mapping[str, Film], *, parts_in: str = "files", began: dt.datetime | None = None) -> None:
-        assert parts_in in {"files", "ranges"}, parts_in
+        assert parts_in in {"files", "ranges", "none"}, parts_in
         self.films = dict(films)
         self._parts_in = parts_in
         first = next(iter(self.films.values()))
@@ -139,25 +140,36 @@ class Broadcast:
         film = self.films[name]
         whole, parts = self.edge(name, at_s)
         first = max(0, whole - WINDOW)
-        held_back = f"PART-HOLD-BACK={3 * self.part_target_s:.3f},HOLD-BACK={3 * self.segment_s:.3f}"
         lines = [
             "#EXTM3U",
             "#EXT-X-VERSION:9",
             f"#EXT-X-TARGETDURATION:{round(self.segment_s)}",
-            f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,{held_back}",
-            f"#EXT-X-PART-INF:PART-TARGET={self.part_target_s:.3f}",
+            *([] if self._parts_in == "none" else self._promises()),
             f"#EXT-X-MEDIA-SEQUENCE:{first}",
             f'#EXT-X-MAP:URI="{name}_init.mp4"',
         ]
         for segment in range(first, whole):
             row = film.segments[segment]
             lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{self._date(name, segment)}")
-            if segment >= whole - _WITH_PARTS:
+            if segment >= whole - _WITH_PARTS and self._parts_in != "none":
                 lines += self._part_lines(name, segment, len(row))
             lines += [f"#EXTINF:{sum(part.seconds for part in row):.5f},", _file(name, segment)]
         if whole == len(film.segments):
             return "\n".join([*lines, "#EXT-X-ENDLIST", ""])
-        lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{self._date(name, whole)}")
+        if self._parts_in != "none":
+            lines += self._what_comes(name, whole, parts, at_s)
+        return "\n".join([*lines, ""])
+
+    def _promises(self) -> list[str]:
+        held_back = f"PART-HOLD-BACK={3 * self.part_target_s:.3f},HOLD-BACK={3 * self.segment_s:.3f}"
+        return [
+            f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,{held_back}",
+            f"#EXT-X-PART-INF:PART-TARGET={self.part_target_s:.3f}",
+        ]
+
+    def _what_comes(self, name: str, whole: int, parts: int, at_s: float) -> list[str]:
+        """Behind the last whole segment: the parts of the next one, a hint, and how far other renditions are."""
+        lines = [f"#EXT-X-PROGRAM-DATE-TIME:{self._date(name, whole)}"]
         lines += self._part_lines(name, whole, parts)
         lines.append(self._hint(name, whole, parts))
         for other in self.films:
@@ -167,7 +179,7 @@ class Broadcast:
                     (segment, count - 1) if count else (segment - 1, len(self.films[other].segments[segment - 1]) - 1)
                 )
                 lines.append(f'#EXT-X-RENDITION-REPORT:URI="{other}.m3u8",LAST-MSN={last[0]},LAST-PART={last[1]}')
-        return "\n".join([*lines, ""])
+        return lines
 
     def _date(self, name: str, segment: int) -> str:
         first = self._firsts[name][segment]

@@ -385,8 +385,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--low-latency",
-        choices=("files", "ranges"),
-        help="the stream is live, from the first request on, in parts that are files or ranges of segments",
+        choices=("files", "ranges", "none"),
+        help="the stream is live, from the first request on; parts are files, ranges of segments, or there are none",
     )
     asyncio.run(_run(parser.parse_args(argv)))
     return 0

@@ -37,6 +37,22 @@ SHORT = StreamOptions(
     frames_per_s=FRAMES_PER_S,
     renditions=(Rendition("hd", 320, 180, 1_200_000), Rendition("sd", 160, 90, 150_000, 64_000)),
 )
+# For several players at once: few and small pictures, so that they leave something of the machine to others; but no
+# video below 200 kbit/s, whose level would be 1b, which Chromium says it cannot play.
+LIGHT = StreamOptions(
+    seconds=10,
+    segment_seconds=1,
+    frames_per_s=10,
+    renditions=(Rendition("hd", 320, 180, 600_000), Rendition("sd", 160, 90, 200_000, 32_000)),
+)
+# For what is live: on air for longer than a busy machine needs to begin, to play some of it and to switch.
+ON_AIR = StreamOptions(
+    seconds=180,
+    segment_seconds=2,
+    frames_per_s=10,
+    renditions=(Rendition("hi", 320, 180, 400_000, 32_000), Rendition("lo", 160, 90, 200_000, 32_000)),
+)
+RUN_TIMEOUT_S = 300.0  # of one real run; 15 s on an idle machine
 RUN_VARIABLE = "SHOAL_TEST_RUN"  # in the environment of every process of a run: children's children have it too
 
 
