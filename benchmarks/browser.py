@@ -17,6 +17,7 @@ import subprocess
 import traceback
 from collections.abc import Callable
 
+import page
 from browser_claims import bridge, equal, frames, murmur, playing, sending, startup, wheels
 from browser_claims.pyodide import missing
 from harness import Claim, conclude
@@ -31,6 +32,7 @@ SUBJECTS: dict[str, Callable[[argparse.Namespace], list[Claim]]] = {
     "wheels": lambda _: wheels.claims(),
     "startup": lambda options: asyncio.run(startup.claims(options.rounds)),
     "playing": lambda _: asyncio.run(playing.claims()),
+    "page": lambda options: asyncio.run(page.claims(options.rounds)),
     "murmur": lambda _: murmur.claims(),
     "bridge": lambda options: asyncio.run(bridge.claims(options.rounds)),
 }

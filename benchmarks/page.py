@@ -29,7 +29,7 @@ from shoal.app.page_stream import PageOptions
 from shoal.app.player_site import PlayerSite
 from shoal.app.tracker import Tracker
 
-__all__ = ["main"]
+__all__ = ["claims", "main"]
 
 STREAM = StreamOptions(seconds=30, segment_seconds=2, renditions=(Rendition("thread", 640, 360, 4_000_000),))
 PLAY_S_MAX = 240.0
@@ -150,25 +150,20 @@ async def hashing() -> list[Claim]:
     return found
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    if what := missing():
-        print(f"{what} is missing")
-        return 3
-    found, wrong, balanced = asyncio.run(measured(options.rounds))
+async def claims(rounds: int) -> list[Claim]:
+    """Of both places, for this file and for browser.py."""
+    found, wrong, balanced = await measured(rounds)
 
     def median(place: str, name: str) -> float:
         return statistics.median(row[name] for row in found[place])
 
-    claims = [
+    lines = [
         Claim(f"{place}: stalls in half a minute, handed over meanwhile", max(row["stalls"] for row in rows), 0, False)
         for place, rows in found.items()
     ]
-    claims += [
+    lines += [
         Claim("wrong bytes", wrong, 0, at_least=False, unit="bytes"),
-        Claim("segments through the balancer, of all rounds", balanced, options.rounds * len(PLACES), at_least=True),
+        Claim("segments through the balancer, of all rounds", balanced, rounds * len(PLACES), at_least=True),
         Claim(
             "the page stands still with a worker, of its time without",
             median("worker", "still_ms") / max(1.0, median("page", "still_ms")),
@@ -184,7 +179,17 @@ def main() -> int:
             unit="x",
         ),
     ]
-    return conclude("page", claims + asyncio.run(hashing()))
+    return lines + await hashing()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    if what := missing():
+        print(f"{what} is missing")
+        return 3
+    return conclude("page", asyncio.run(claims(options.rounds)))
 
 
 if __name__ == "__main__":
