@@ -32,7 +32,7 @@ from shoal.transports.sansio import addresses
 
 from ..balancer.actors.origin import SIDECAR
 from ..balancer.actors.world import Shown
-from .catalogue import BURST, FAULTS, LATE, RESUMED, STREAMS, Cell, why_nothing
+from .catalogue import BURST, FAULTS, LATE, RESUMED, Cell, why_nothing
 from .certificates import client_context, server_context
 from .hostile import BEFORE
 from .material import (
@@ -58,8 +58,9 @@ from .watching import number_of, watch
 
 __all__ = ["REAL_CELLS", "run", "run_all"]
 
-# Each fault in what a viewer asks for most, and those that end differently elsewhere; the kinds of stream by turns.  Of
-# a part that is newer than its hashes nothing tells a wrong body from the truth, and which part that is, time decides.
+# Each fault in what a viewer asks for most, and those that end differently elsewhere, on demand and live by turns.  A
+# player of low latency has a second of parts and no more: in real time a busy machine takes that from it.
+KINDS = ("vod", "live")
 _MORE = {
     "playlist": ("refused", "dns", "tls-expired", "tls-cut", "hang", "503", "garbage", "endless", "reset"),
     "init": ("404", "corrupt", "private"),
@@ -67,11 +68,10 @@ _MORE = {
     "sidecar": ("hang", "huge", "empty"),
     "steering": ("tls-host", "rebound", "header-bomb", "429", "410", "garbage"),
 }
-_SEGMENTS = [Cell(fault, "media", ("vod", "live")[place % 2]) for place, fault in enumerate(FAULTS)]
-_PARTS = [Cell(fault, "media", "low-latency") for fault in ("refused", "hang", "404", "503", "type")]
+_SEGMENTS = [Cell(fault, "media", KINDS[place % 2]) for place, fault in enumerate(FAULTS)]
 _PAIRS = [(fault, resource) for resource, faults in _MORE.items() for fault in faults]
-_OTHERS = [Cell(*pair, STREAMS[place % len(STREAMS)]) for place, pair in enumerate(_PAIRS)]
-REAL_CELLS = (*_SEGMENTS, *_PARTS, *_OTHERS)
+_OTHERS = [Cell(*pair, KINDS[place % 2]) for place, pair in enumerate(_PAIRS)]
+REAL_CELLS = (*_SEGMENTS, *_OTHERS)
 assert not [cell for cell in REAL_CELLS if why_nothing(cell)], "each is one of the matrix"
 
 CELL_TIMEOUT_S = 150.0  # 6 s on an idle machine
