@@ -247,7 +247,7 @@ class Playlist(Documents):
             if loaded.are_hashes_late and hashes is not None:
                 await self.ref.send(Newer(await hashes))
         finally:
-            left = [task for task in (found, hashes) if task is not None]
+            left: list[asyncio.Task[Any]] = [task for task in (found, hashes) if task is not None]
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
