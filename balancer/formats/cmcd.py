@@ -180,6 +180,8 @@ def _field(name: str, key: Key, value: Any) -> Field:
             if value not in key.words:
                 raise ValueError(f"{name} is {value!r}; it may be one of {' '.join(sorted(key.words))}")
             return Item(Token(value))
+        case "custom" if isinstance(value, list | tuple):
+            return InnerList(tuple(Item(each) for each in value))
         case "string":
             if not isinstance(value, str) or len(value) > key.max:
                 raise ValueError(f"{name} is {str(value)[:80]!r}; it may be a string of {key.max} characters")

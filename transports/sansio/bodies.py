@@ -141,8 +141,9 @@ def _retry_after_us(value: str | None, *, date: str | None) -> int | None:
     """
     if value is None:
         return None
-    if _NUMBER.fullmatch(value.strip()):
-        return min(int(value) * _SECOND_US, _RETRY_AFTER_MAX_US)
+    number = value.strip(" \t")  # and nothing else that Python takes for blank, and int() does not
+    if _NUMBER.fullmatch(number):
+        return min(int(number) * _SECOND_US, _RETRY_AFTER_MAX_US)
     try:
         until = email.utils.parsedate_to_datetime(value)
         delay = (until - email.utils.parsedate_to_datetime(date or "")) // dt.timedelta(microseconds=1)
