@@ -445,6 +445,8 @@ class Scheduler:
                 elif self._ready.count > 0:
                     began_ns = self._spent_ns
                     self._run(self._ready.pop(), end_ns)
+                    if self._spent_ns == began_ns and self._asides > 0:
+                        asides_ns = 1  # it cannot run before its own signals, and would be taken out again for ever
                     if 2 * self._spent_ns - began_ns >= end_ns:
                         break  # another slice like this one would pass the end
                 elif self.inbox is None or self.inbox.count == 0:

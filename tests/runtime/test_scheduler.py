@@ -210,3 +210,18 @@ def test_the_same_messages_run_in_the_same_order_every_time():
         return log
 
     assert run() == run()
+
+
+def test_an_actor_that_has_signals_and_messages_holds_no_turn_up_for_ever():
+    class Idle(Actor):
+        def receive(self, message):
+            pass
+
+    system = ManualSystem()
+    refs = [system.spawn(Idle) for _ in range(400)]  # their ends take more than signals may have of one turn
+    for ref in refs:
+        ref.tell("waits")
+        ref.stop()
+    system.run_until_idle()
+    assert not any(ref.is_alive for ref in refs)
+    system.shut_down()
