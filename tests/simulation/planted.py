@@ -182,8 +182,8 @@ BUGS = (
     Bug(
         "of signals that come together only the first counts",
         "life.py",
-        "while cell.signals:",
-        "if cell.signals:",
+        "for action, value in signals or ():",
+        "for action, value in list(signals or ())[:1]:",
     ),
     Bug(
         "one restart too many within the period",
