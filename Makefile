@@ -58,8 +58,10 @@ fast: .stamps/fast
 checked: .stamps/checked
 	SHOAL_LEG=checked PYTHONPATH=build/legs/checked $(BIN)/pytest -m "not real" $(TESTS)
 
+# Torture, storms and shutdowns are minutes of the compiled core's: the two legs that have it.  TESTS names them all the same.
+HEAVY := $(foreach name,torture storms shutdown,--ignore=tests/runtime/test_$(name).py)
 pure: .stamps/venv
-	SHOAL_LEG=pure PYTHONPATH=src $(BIN)/pytest -m "not real" $(TESTS)
+	SHOAL_LEG=pure PYTHONPATH=src $(BIN)/pytest -m "not real" $(or $(TESTS),$(HEAVY))
 
 lint: .stamps/venv
 	$(BIN)/ruff check .

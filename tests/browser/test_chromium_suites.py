@@ -1,6 +1,7 @@
 """Chosen suites, the driver's promises, traces and decisions inside Pyodide in Chromium: as natively, seed for seed.
 
 `test_pyodide.py` runs more of them under Node; a browser is another engine, with other timers and a loop that paints.
+`make test` takes the driver's promises and the seeds; `make soak` (SHOAL_EFFORT above 1) the suites, 20 s, as well.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from ..app.chromium import page_in_chromium, page_server
+from ..effort import EFFORT
 from .chromium_world import COMPILED, DIST, PYODIDE, ROOT, WHEELS, what_is_missing
 from .suites import CORE
 from .test_pyodide import natively
@@ -20,8 +22,8 @@ from .test_pyodide import natively
 pytestmark = [pytest.mark.real, pytest.mark.skipif(what_is_missing() is not None, reason=str(what_is_missing()))]
 
 RUN_TIMEOUT_S = 400.0
-SCRIPTS = {  # name -> arguments
-    "suite.py": ("-q", *CORE),
+SUITES = {"suite.py": ("-q", *CORE)} if EFFORT > 1 else {}
+SCRIPTS = SUITES | {  # name -> arguments
     "driver.py": (),
     "traces.py": ("10",),
     "decisions.py": ("7",),  # each kind of swarm at least once
@@ -91,6 +93,7 @@ def in_chromium(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str,
     return asyncio.run(run_all(tmp_path_factory.mktemp("suites")))
 
 
+@pytest.mark.skipif(EFFORT == 1, reason="in make soak")
 def test_the_chosen_suites_pass_in_a_browser(in_chromium: dict[str, dict[str, Any]]):
     done = in_chromium["suite.py"]
     assert done["status"] == 0, done["stdout"][-3000:] + done["stderr"][-2000:]
