@@ -55,13 +55,15 @@ demo-browser: .stamps/fast .stamps/wasm
 fast: .stamps/fast
 	SHOAL_LEG=fast $(BIN)/pytest $(TESTS)
 
-checked: .stamps/checked
-	SHOAL_LEG=checked PYTHONPATH=build/legs/checked $(BIN)/pytest -m "not real" $(TESTS)
+# What a leg leaves to the fast one, unless TESTS names it: what no leg changes, and minutes of the runtime's heaviest.
+ONCE := --ignore=tests/benchmarks --ignore=tests/test_typing.py --ignore=tests/runtime/test_storms.py
+HEAVY := --ignore=tests/runtime/test_torture.py --ignore=tests/runtime/test_shutdown.py
 
-# Torture, storms and shutdowns are minutes of the compiled core's: the two legs that have it.  TESTS names them all the same.
-HEAVY := $(foreach name,torture storms shutdown,--ignore=tests/runtime/test_$(name).py)
+checked: .stamps/checked
+	SHOAL_LEG=checked PYTHONPATH=build/legs/checked $(BIN)/pytest -m "not real" $(or $(TESTS),$(ONCE))
+
 pure: .stamps/venv
-	SHOAL_LEG=pure PYTHONPATH=src $(BIN)/pytest -m "not real" $(or $(TESTS),$(HEAVY))
+	SHOAL_LEG=pure PYTHONPATH=src $(BIN)/pytest -m "not real" $(or $(TESTS),$(ONCE) $(HEAVY))
 
 lint: .stamps/venv
 	$(BIN)/ruff check .

@@ -23,7 +23,10 @@ PACKAGE = Path(shoal.__file__).resolve().parent
 LEG = os.environ.get("SHOAL_LEG", "fast")
 
 # No deadline: these machines are noisy, and a slow example is not a wrong one.
-settings.register_profile("test", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A hundred examples in the leg that users run, and half as many in each of the two beside it.
+settings.register_profile(
+    "test", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100 if LEG == "fast" else 50
+)
 settings.register_profile("soak", settings.get_profile("test"), max_examples=5_000)
 settings.load_profile("test")
 
