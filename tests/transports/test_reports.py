@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shoal.transports.sansio.descriptions import bounded_description
@@ -49,6 +49,7 @@ def test_what_is_not_reported_is_always_less_than_a_report_is_due_for(messages):
 
 
 @given(sizes, st.integers(1, 500_000))
+@example([16384, 0], 1)
 def test_a_round_trip_is_that_of_the_last_message_that_came(messages, path_us):
     """Against a list of when each left: as long as the path, and shorter by no more than what shares a mark with it."""
     arrivals, departures = Arrivals(), Departures()

@@ -82,6 +82,8 @@ class Departures:
         return self._sent_bytes - self._reported_bytes
 
     def sent(self, byte_count: int, now_us: int) -> None:
+        if byte_count == 0:
+            return  # no report can tell it from the message before it, whose time it must not take
         if self._marks and self._sent_bytes - self._mark_began_bytes < _MARK_BYTES:
             self._marks.pop()
         else:
