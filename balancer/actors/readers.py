@@ -5,7 +5,7 @@ the stream begins anew, or the store lets the resource go.  What it gets next mu
 belong to what it has: so a reader that was given wrong bytes is broken for good,
 and its response ends short, whatever comes after.
 
-Bookkeeping only.  A reader has one question open at a time.
+Nothing is decided here.  A reader has one question open at a time.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import msgspec
 
 from shoal.runtime import Reply
 
+from ..assembly import Assembly
 from ..errors import UnknownResource, WrongBytes
 from ..model import ByteRange, ResourceKey
+from .messages import Piece
 
 __all__ = ["Reader", "Readers", "went", "wrong_after"]
 
@@ -68,6 +70,29 @@ class Readers:
 
     def of(self, key: ResourceKey) -> Iterator[Reader]:
         return iter(self._readers.get(key, {}).values())
+
+    def give(self, key: ResourceKey, assembly: Assembly, piece_bytes_max: int) -> None:
+        """Answer whoever waits for `key` with what may be read now."""
+        readable = assembly.readable_bytes
+        for reader in self.of(key):
+            if reader.is_waiting and (readable > reader.offset or assembly.completed):
+                data = assembly.read(reader.offset, piece_bytes_max)
+                reader.offset += len(data)
+                is_last = assembly.completed and reader.offset >= assembly.end_bytes
+                reply, reader.reply = reader.reply, None
+                assert reply is not None, "it is waiting"
+                reply.set(Piece(data=data, total_bytes=assembly.total_bytes, is_last=is_last))
+
+    def fail(self, key: ResourceKey, error: Exception) -> None:
+        """Fail those who wait for `key`."""
+        for reader in self.of(key):
+            reader.fail(error)
+
+    def break_off(self, key: ResourceKey, error: Exception, *, beyond: int = -1) -> None:
+        """Let nobody go on who has bytes of `key` beyond that."""
+        for reader in self.of(key):
+            if reader.offset > beyond:
+                reader.breaks(error)
 
     def take_questions(self, key: ResourceKey) -> Iterator[tuple[int, int, Reply]]:
         """Who waits for bytes of `key`, and from which on; somebody else answers them from now on."""

@@ -302,7 +302,7 @@ class Session(Actor[Any]):
         reader.reply = reply
         if not assembly.completed and key not in self._sought:
             self._decide(ResourceRequested(key=key))
-        self._answer(key, assembly)
+        self._readers.give(key, assembly, self._config.piece_bytes_max)
 
     def _on_release(self, key: ResourceKey, reader: int) -> None:
         if not self._readers.close(key, reader):
@@ -313,29 +313,6 @@ class Session(Actor[Any]):
             del self._assemblies[key]
         self._decide(ResourceReleased(key=key))
         self._settle_empty(key)
-
-    def _answer(self, key: ResourceKey, assembly: Assembly) -> None:
-        """Give whoever waits for `key` what may be read now."""
-        readable = assembly.readable_bytes
-        for reader in self._readers.of(key):
-            if reader.is_waiting and (readable > reader.offset or assembly.completed):
-                data = assembly.read(reader.offset, self._config.piece_bytes_max)
-                reader.offset += len(data)
-                is_last = assembly.completed and reader.offset >= assembly.end_bytes
-                reply, reader.reply = reader.reply, None
-                assert reply is not None, "it is waiting"
-                reply.set(m.Piece(data=data, total_bytes=assembly.total_bytes, is_last=is_last))
-
-    def _fail_readers(self, key: ResourceKey, error: Exception) -> None:
-        """Fail those who wait for `key`."""
-        for reader in self._readers.of(key):
-            reader.fail(error)
-
-    def _break_readers(self, key: ResourceKey, error: Exception, *, beyond: int = -1) -> None:
-        """Let nobody go on who has bytes of `key` beyond that."""
-        for reader in self._readers.of(key):
-            if reader.offset > beyond:
-                reader.breaks(error)
 
     # -- what a playlist names
 
@@ -401,7 +378,7 @@ class Session(Actor[Any]):
         self._note(f"rendition {rendition} began anew; what was held of it is void")
         error = UnknownResource(f"rendition {rendition} began anew; load its playlist again")
         for key in [key for key in self._segments if key.rendition == rendition]:
-            self._break_readers(key, error)
+            self._readers.break_off(key, error)
             self._settle(key, wasted=True)
             self._assemblies.pop(key, None)
             self._held.pop(key, None)
@@ -500,12 +477,12 @@ class Session(Actor[Any]):
                 case AuditDue():
                     self._on_audit_due(key)
         if assembly is not None and self._assemblies.get(key) is assembly:
-            self._answer(key, assembly)
+            self._readers.give(key, assembly, self._config.piece_bytes_max)
 
     def _on_discarded(self, key: ResourceKey, step: Discarded) -> None:
         if step.breaks_readers:
             self._reporter.tell(r.Lost("wrong_bytes_read"))
-            self._break_readers(key, wrong_after(key, step.keep_bytes), beyond=step.keep_bytes)
+            self._readers.break_off(key, wrong_after(key, step.keep_bytes), beyond=step.keep_bytes)
         for source in (step.blamed,) if step.blamed is not None else step.suspects:
             self._reporter.tell(r.Polluted(key, source, self.now_us))
         if step.blamed is not None:
@@ -551,7 +528,7 @@ class Session(Actor[Any]):
     def _on_completed(self, key: ResourceKey, byte_count: int, verified: str) -> None:
         assembly = self._assemblies[key]
         is_shareable = self._trust.is_shareable(key, verified)
-        self._answer(key, assembly)
+        self._readers.give(key, assembly, self._config.piece_bytes_max)
         copies = self._copies(key, byte_count)
         self._storage.tell(m.Put(key=key, data=assembly.take(), shareable=is_shareable, copies=copies))
         self._held[key] = byte_count
@@ -584,7 +561,7 @@ class Session(Actor[Any]):
             return
         if wasted and assembly.verified in {"unverified", "audited"}:
             # What comes next may be another version, and nothing would tell.
-            self._break_readers(key, went(key), beyond=0)
+            self._readers.break_off(key, went(key), beyond=0)
         if wasted or key not in self._readers:
             del self._assemblies[key]
         if assembly.sources():
@@ -680,7 +657,7 @@ class Session(Actor[Any]):
                 error = NoSource(
                     f"{key.kind} {key.rendition}/{key.number} cannot be had: {reason}", key=key, reasons={}
                 )
-                self._fail_readers(key, error)
+                self._readers.fail(key, error)
                 self._settle(key, wasted=True)
                 self._reporter.tell(r.Failed(key, reason, self.now_us))
             case DropPartial(key):
