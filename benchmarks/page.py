@@ -15,19 +15,14 @@ import argparse
 import asyncio
 import hashlib
 import statistics
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from browser_claims.playing import native_peer
+from browser_claims.playing import player_site
 from browser_claims.pyodide import ROOT, chromium, files, missing, site
 from harness import Claim, conclude
 
-from shoal.app.demo.origin import Origin
 from shoal.app.demo.stream import Rendition, Stream, StreamOptions, cache_folder, make_stream
-from shoal.app.page_stream import PageOptions
-from shoal.app.player_site import PlayerSite
-from shoal.app.tracker import Tracker
 
 __all__ = ["claims", "main"]
 
@@ -111,18 +106,7 @@ async def measured(rounds: int) -> tuple[dict[str, list[dict[str, float]]], int,
     wrong = balanced = 0
     out = ROOT / "out"
     out.mkdir(exist_ok=True)
-    async with AsyncExitStack() as stack:
-        origins = [Origin(stream.folder, name=name) for name in ("a", "b")]
-        for origin in origins:
-            await origin.start()
-            stack.push_async_callback(origin.aclose)
-        tracker = Tracker()
-        port = await tracker.start("127.0.0.1", 0)
-        stack.push_async_callback(tracker.aclose)
-        cdns = {origin.name: f"{origin.url}/{stream.playlist}" for origin in origins}
-        options = PageOptions(url=cdns["a"], cdns=cdns, trackers=(f"ws://127.0.0.1:{port}",), allow_private=True)
-        await stack.enter_async_context(native_peer(options))
-        player = await stack.enter_async_context(PlayerSite(options, ROOT / "build"))
+    async with player_site(stream) as player:
         for number in range(rounds):
             for place in sorted(PLACES, reverse=number % 2 == 0):
                 seen = await played(player.url, place, out / f"bench-page-{place}.png")

@@ -23,7 +23,7 @@ from shoal.app.tracker import Tracker
 
 from .pyodide import ROOT, chromium
 
-__all__ = ["claims"]
+__all__ = ["claims", "player_site"]
 
 STREAM = StreamOptions(seconds=60, segment_seconds=2, renditions=(Rendition("page", 320, 180, 1_400_000),))
 AHEAD_S = 8
@@ -43,8 +43,9 @@ async def native_peer(options: PageOptions) -> AsyncIterator[None]:
         yield
 
 
-async def played(stream: Stream, picture: Path) -> dict[str, Any]:
-    """What the second page saw."""
+@asynccontextmanager
+async def player_site(stream: Stream) -> AsyncIterator[PlayerSite]:
+    """The player's page for a stream of two CDNs, with a tracker, and a native peer that holds all of it."""
     async with AsyncExitStack() as stack:
         origins = [Origin(stream.folder, name=name) for name in ("a", "b")]
         for origin in origins:
@@ -56,7 +57,13 @@ async def played(stream: Stream, picture: Path) -> dict[str, Any]:
         cdns = {origin.name: f"{origin.url}/{stream.playlist}" for origin in origins}
         options = PageOptions(url=cdns["a"], cdns=cdns, trackers=(f"ws://127.0.0.1:{port}",), allow_private=True)
         await stack.enter_async_context(native_peer(options))
-        site = await stack.enter_async_context(PlayerSite(options, ROOT / "build"))
+        yield await stack.enter_async_context(PlayerSite(options, ROOT / "build"))
+
+
+async def played(stream: Stream, picture: Path) -> dict[str, Any]:
+    """What the second page saw."""
+    async with AsyncExitStack() as stack:
+        site = await stack.enter_async_context(player_site(stream))
         pages = []
         for _ in range(2):  # a browser each: a page in the background would be slowed down
             browser = await stack.enter_async_context(chromium())

@@ -23,7 +23,7 @@ FIRST = 50  # cells, after which the process is as large as one that does nothin
 CELLS_MIN = {"in virtual time": 500, "on sockets": 60}
 STALL_S_MAX = 0.5
 # One session after another with a store of 1 MiB; or twenty at once, with their origins and what is on its way.
-MEMORY_MIB_MAX = {"in virtual time": 32.0, "on sockets": 64.0}
+MEMORY_MIB_MAX = {"in virtual time": 32.0, "on sockets": 32.0}
 
 
 def claims(rounds: int) -> list[Claim]:  # noqa: ARG001 - what holds in virtual time holds in each round
