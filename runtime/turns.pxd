@@ -48,7 +48,7 @@ cdef class Turns:
     @cython.locals(following=Ticket, timeout_us=int64_t)
     cdef void _wait(self, Ticket ticket) except *
     @cython.locals(first=Ticket, dismissed=Ticket)
-    cdef void _send_home(self, bint is_leaving) except *
+    cdef void _send_home(self, Ticket caller, bint is_leaving) except *
     cdef void _unpark(self, Ticket ticket) except *
     cdef bint _is_late(self) except -1
     cdef Ticket _let_go(self, Ticket ticket)

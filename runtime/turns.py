@@ -122,7 +122,7 @@ class Turns:
         _latches.unlock(self._latch)
         if following is not None:
             _gates.open_gate(following.gate)
-        self._send_home(True)
+        self._send_home(ticket, True)
 
     def park(self, ticket: Ticket) -> bool:
         """Hand on what token the caller has, and wait to be rung for: True, and the token is the caller's.
@@ -142,7 +142,7 @@ class Turns:
             else:
                 self._parked.append(ticket)
         _latches.unlock(self._latch)
-        self._send_home(not waits)
+        self._send_home(ticket, not waits)
         if not waits:
             if following is not None:
                 _gates.open_gate(following.gate)
@@ -155,7 +155,7 @@ class Turns:
                 ticket.is_dismissed = True
             _latches.unlock(self._latch)
             if waits:
-                self._send_home(True)
+                self._send_home(ticket, True)
                 return False
             self._wait(ticket)  # it is in line, or the gate is open by now
         if ticket.is_dismissed:
@@ -197,14 +197,19 @@ class Turns:
             if following is not None:
                 _gates.open_gate(following.gate)
 
-    def _send_home(self, is_leaving: bool) -> None:
-        """Whoever has been parked for too long; and all, when the caller leaves and nobody has the token."""
+    def _send_home(self, caller: Ticket, is_leaving: bool) -> None:
+        """Whoever has been parked for too long; and all, when the caller leaves and nobody has the token.
+
+        Not the caller, who is last in the row if it has just parked: it has not begun to wait, whatever the clock says
+        of a thread that was held up on its way here.
+        """
         while self._parked:
             dismissed = None
             _latches.lock(self._latch)
             if self._parked:
                 first = self._parked[0]
-                if (is_leaving and self._holder is None) or _clock.perf_counter_ns() - first.parked_ns > _PAUSE_NS:
+                is_over = _clock.perf_counter_ns() - first.parked_ns > _PAUSE_NS
+                if first is not caller and (is_over or (is_leaving and self._holder is None)):
                     dismissed = first
                     dismissed.is_dismissed = True
                     self._unpark(dismissed)

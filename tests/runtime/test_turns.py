@@ -1,10 +1,13 @@
 """The token that threads hand on."""
 
+import os
 import threading
 import time
 
 import pytest
 
+from shoal.runtime import turns as turns_module
+from shoal.runtime.core import clocks
 from shoal.runtime.turns import PAUSE_NS, Ticket, Turns
 
 
@@ -166,6 +169,32 @@ def test_who_is_parked_gets_the_token_when_somebody_has_rung_and_handed_on():
     assert turns.ring(ticket)
     assert turns.waiting() == 1
     assert found == []
+    turns.hand_on(holder)
+    thread.join()
+    assert found == [True]
+
+
+class HastyClock:
+    """A millisecond passes between any two looks at it, as on a machine where others compute."""
+
+    def __init__(self):
+        self.now_ns = 0
+
+    def perf_counter_ns(self):
+        self.now_ns += 1_000_000
+        return self.now_ns
+
+    def __getattr__(self, name):
+        return getattr(clocks, name)
+
+
+@pytest.mark.skipif(os.environ.get("SHOAL_LEG", "fast") != "pure", reason="compiled code reads its own clock")
+def test_who_is_held_up_on_the_way_to_its_place_does_not_send_itself_home(monkeypatch):
+    monkeypatch.setattr(turns_module, "_clock", HastyClock())
+    turns, holder, found = Turns(patience_s=5), Ticket(), []
+    turns.take(holder)
+    thread, ticket = parked_in_thread(turns, found)
+    assert turns.ring(ticket)
     turns.hand_on(holder)
     thread.join()
     assert found == [True]
