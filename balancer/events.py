@@ -71,7 +71,10 @@ class CdnAdded(msgspec.Struct, frozen=True, tag=True):
 
 
 class SegmentsListed(msgspec.Struct, frozen=True, tag=True):
-    """A media playlist was read; `segments` are all it names, in order.  Replaces what was known of the rendition."""
+    """A media playlist was read; `segments` are all it names, in order, and the parts that it lists.
+
+    Replaces what was known of the rendition.
+    """
 
     rendition: int
     segments: tuple[Segment, ...]

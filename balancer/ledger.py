@@ -39,6 +39,7 @@ NOT_NOW = {"busy", "choked"}  # what a peer says that may give it a little later
 _WAKE_US_MIN = 1_000  # after now: a limit that is due and could not be acted on must not spin
 _PAST_PEERS_MAX = 256  # left or banned ones that the report still shows
 _PREFETCH_PATIENCE = 3  # times the limits of an urgent transfer
+_GUESSED_US = 4_000_000  # of media that `segment_bytes_guess` is; a part is a piece of that
 
 
 class Ledger:
@@ -96,10 +97,24 @@ class Ledger:
             if transfer.is_probe:
                 cdn.circuit.probing = False
             if succeeded:
-                cdn.falls = 0
+                cdn.falls = cdn.falls + 1 if self._fell_behind(transfer, estimate, now_us) else 0
                 cdn.circuit.succeeded(now_us)
         if succeeded:
             estimate.succeeded(now_us)
+
+    def _fell_behind(self, transfer: Transfer, estimate: Estimate, now_us: int) -> bool:
+        """Whether a part took longer than it plays: then what was good before of its source is not believed.
+
+        However little each part is late, the player's buffer goes with it.
+        """
+        part = self.part(transfer.key)
+        if part is None or now_us - transfer.started_us <= part.duration_us:
+            return False
+        body_us = now_us - (transfer.started_us if transfer.first_byte_us is None else transfer.first_byte_us)
+        if estimate.sampled_us is None or estimate.sampled_us < transfer.started_us:  # it came in one flight, late
+            estimate.sample(body_us, transfer.received_bytes, now_us)
+        estimate.fell_to(transfer.received_bytes * 1_000_000 / max(1, body_us))
+        return True
 
     def cancel(self, transfer: Transfer, reason: str, now_us: int) -> Want:
         """Stop it; another that raced with it goes on."""
@@ -302,7 +317,12 @@ class Ledger:
     def deadline_us(self, key: ResourceKey) -> int | None:
         """When the player will play it, as far as its requests tell."""
         timeline = self.timelines.get(key.rendition)
-        return timeline.deadline_us(key) if timeline is not None and key.kind is Kind.MEDIA else None
+        return timeline.deadline_us(key) if timeline is not None else None
+
+    def part(self, key: ResourceKey) -> Segment | None:
+        """What is listed of a part; None for one that is not listed any more, and for what is no part."""
+        timeline = self.timelines.get(key.rendition)
+        return None if timeline is None else timeline.parts.find(key)
 
     def estimate(self) -> Estimate:
         config = self.config
@@ -354,10 +374,12 @@ class Ledger:
         if total_bytes is None:
             if segment is None:
                 timeline = self.timelines.get(want.key.rendition)
-                segment = timeline.find(want.key) if timeline is not None else None
+                segment = timeline.listed(want.key) if timeline is not None else None
             rate = self.media_bytes_per_s.get(want.key.rendition)
             if segment is not None and rate is not None:
                 total_bytes = int(rate * segment.duration_us / 1_000_000)
+            elif segment is not None and want.key.kind is Kind.PART:
+                total_bytes = self.config.segment_bytes_guess * segment.duration_us // _GUESSED_US
             else:
                 total_bytes = self.config.segment_bytes_guess
         return max(1, total_bytes - want.received_bytes)

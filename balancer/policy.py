@@ -306,7 +306,7 @@ class Policy:
         if want is None:
             want = self._book.wants[key] = Want(key)
         if timeline is not None and key.kind is Kind.PART:
-            timeline.switched_away()  # who reads a segment by its parts does not want it whole as well
+            timeline.part_requested(key, now_us)
         elif timeline is not None and not want.urgent:  # else it is known where the player is
             timeline.requested(key, now_us)
             self._tell_the_others(timeline, key)
@@ -358,7 +358,7 @@ class Policy:
         if timeline is not None:
             if want.urgent:
                 timeline.delivered(event.key, now_us)
-            segment = timeline.find(event.key)
+            segment = timeline.listed(event.key)
             if segment is not None and segment.duration_us > 0:
                 rate = event.byte_count * 1_000_000 / segment.duration_us
                 known = self._book.media_bytes_per_s.get(event.key.rendition, rate)

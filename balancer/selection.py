@@ -5,7 +5,7 @@ Reads the sources and changes nothing; starting the transfer is the policy's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -14,6 +14,7 @@ from .cdn_choice import LINE_HOPE, Cdn, best_cdn
 from .config import BalancerConfig
 from .integrity import BLOCK_BYTES
 from .line import Line
+from .model import Kind
 from .peer_choice import Peer, best_peer
 from .reputation import Reputation
 from .stripes import PEERS_MAX
@@ -114,10 +115,10 @@ class Selection:
     ) -> tuple[Cdn, bool] | None:
         """The best CDN that may be asked now, and whether that is to measure it."""
         ready = self._ready_cdns(want, now_us)
-        segment = None if timeline is None else timeline.find(want.key)
+        segment = None if timeline is None else timeline.listed(want.key)
         duration_us = 0 if segment is None else segment.duration_us
         may_explore = slack_us is not None and slack_us >= self._config.explore_slack_us and not want.fails_over
-        return best_cdn(
+        found = best_cdn(
             ready,
             size_bytes,
             may_explore=may_explore,
@@ -128,6 +129,27 @@ class Selection:
             line_bytes_per_s=self._line.bytes_per_s,
             duration_us=duration_us,
         )
+        if found is None or segment is None or want.key.kind is not Kind.PART:
+            return found
+        return self._who_keeps_up(found[0], ready, size_bytes, duration_us, now_us), found[1]
+
+    def _who_keeps_up(self, best: Cdn, ready: Sequence[Cdn], size_bytes: int, duration_us: int, now_us: int) -> Cdn:
+        """The best; but if it brings parts more slowly than they play, one that does not, or that may do better now.
+
+        A player asks for one part after another.  With such a source it falls behind for ever, while each part is
+        so little late that nothing is gained by moving it.
+        """
+
+        def is_behind(cdn: Cdn) -> bool:
+            first_us, rate = cdn.estimate.first_byte_us, cdn.estimate.bytes_per_s
+            if first_us is None or rate is None or cdn.is_unknown(now_us, self._config):
+                return False
+            return first_us + size_bytes * 1_000_000 / max(1.0, rate) > duration_us
+
+        if not is_behind(best):
+            return best
+        others = [cdn for cdn in ready if cdn.weight > 0 and not is_behind(cdn)]
+        return max(others, key=lambda cdn: cdn.score(size_bytes, now_us, self._config), default=best)
 
     def _most(self, *, is_unknown: bool = False) -> float | None:
         """What no source is believed to exceed: a little more than the line has carried lately."""

@@ -75,12 +75,12 @@ class Telemetry:
             return values
         if medium.object_type:  # the standard gives a duration to media alone, which it tells by their type
             values["d"] = segment.duration_us // 1_000
-        if key.kind is Kind.PART:  # it is to be there at once, which no deadline says
+        if deadline_us is not None:
+            values["dl"] = max(0, deadline_us - now_us) // 1_000
+        if key.kind is Kind.PART:  # the next one is not there yet, and a new clock is no start
             return values
         if deadline_us is None:
             values["su"] = True
-        else:
-            values["dl"] = max(0, deadline_us - now_us) // 1_000
         values["nor"] = _next(segment, segments)
         return values
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from .config import BalancerConfig
 from .model import Kind, ResourceKey, Segment
+from .part_clock import PartClock
 
 __all__ = ["Timeline"]
 
@@ -31,6 +32,7 @@ class Timeline:
     def __init__(self, config: BalancerConfig) -> None:
         self._config = config
         self.segments: tuple[Segment, ...] = ()
+        self.parts = PartClock()
         self.is_live = False
         self._places: dict[ResourceKey, int] = {}
         self.newest: Segment | None = None  # latest requested
@@ -46,16 +48,22 @@ class Timeline:
         """The playlist names these now; those that it names no more."""
         before = self._places
         self.segments = tuple(s for s in segments if s.key.kind is Kind.MEDIA)
+        self.parts.replace({s.key: s for s in segments if s.key.kind is Kind.PART})
         self._places = {s.key: place for place, s in enumerate(self.segments)}
         self.is_live = is_live
         self._window = None
         return [key for key in before if key not in self._places]
 
     def is_hashed(self, key: ResourceKey) -> bool:
-        segment = self.find(key)
+        segment = self.listed(key)
         return segment is not None and segment.is_hashed
 
+    def listed(self, key: ResourceKey) -> Segment | None:
+        """A segment or a part."""
+        return self.parts.find(key) if key.kind is Kind.PART else self.find(key)
+
     def find(self, key: ResourceKey) -> Segment | None:
+        """A segment, which is what peers carry."""
         place = self._places.get(key)
         return None if place is None else self.segments[place]
 
@@ -83,8 +91,16 @@ class Timeline:
         elif idled:
             self._usual_lead_us = lead_us
 
+    def part_requested(self, key: ResourceKey, now_us: int) -> None:
+        """The player asks for a part: who reads a segment by its parts does not want it whole as well."""
+        self.switched_away()
+        self.parts.requested(key, now_us)
+
     def delivered(self, key: ResourceKey, now_us: int) -> None:
-        """A requested segment is there."""
+        """A requested segment or part is there."""
+        if key.kind is Kind.PART:
+            self.parts.delivered(key, now_us)
+            return
         segment = self.find(key)
         if segment is None:
             return
@@ -126,6 +142,8 @@ class Timeline:
 
     def deadline_us(self, key: ResourceKey) -> int | None:
         """When it starts to play; None while nothing plays, and for what is not in the playlist."""
+        if key.kind is Kind.PART:
+            return self.parts.deadline_us(key)
         segment = self.find(key)
         return None if segment is None else self.starts_us(segment)
 

@@ -81,6 +81,7 @@ __all__ = ["Session"]
 REPORTER_MAILBOX = MailboxSettings(messages_max=16_384, overflow=Overflow.DROP_NEWEST)
 # A segment of 64 MiB that comes at once has 1024 blocks; four of them.
 HASHING_MAILBOX = MailboxSettings(messages_max=4_096)
+_TIMED = frozenset({Kind.MEDIA, Kind.PART})  # what plays at some time, and so has a deadline
 
 
 class Session(Actor[Any]):
@@ -336,11 +337,11 @@ class Session(Actor[Any]):
             self._storage.tell(m.Passed(unread))
         self._segments.update((segment.key, segment) for segment in listed.segments)
         self._seek(listed.segments)
-        media = tuple(self._trust.listed(segment) for segment in listed.segments if segment.key.kind is Kind.MEDIA)
+        timed = tuple(self._trust.listed(segment) for segment in listed.segments if segment.key.kind in _TIMED)
         self._decide(
             SegmentsListed(
                 rendition=rendition,
-                segments=media,
+                segments=timed,
                 is_live=listed.is_live,
                 is_restarted=listed.is_restarted,
             )
