@@ -6,7 +6,8 @@ loopback only; `border.py` says who may ask.
 
     GET /stream.m3u8             the playlist that the session was opened with, rewritten
     GET /stream.mpd              the same, of a session that was opened with an MPD
-    GET /playlist/...            a media playlist, rewritten; with _HLS_msn and _HLS_part, once it has that part
+    GET /playlist/...            a media playlist, rewritten; with _HLS_msn and _HLS_part, once it has that part;
+                                 with _HLS_skip, as a delta update where its server gives them too
     GET /media|part|init|...     verified bytes, as they arrive; single ranges (key and data as well)
     GET /dash/...                the same, by the names that our MPD has for it
     GET /health                  at once: 200 while requests are taken, 503 when draining or when the session ended
@@ -30,7 +31,7 @@ import msgspec
 from shoal.balancer import paths
 from shoal.balancer.errors import BalancerError, DirectiveRefused, UnknownResource
 from shoal.balancer.formats.dash.names import read_name
-from shoal.balancer.formats.hls import NOTHING, Directives
+from shoal.balancer.formats.hls import NOTHING, Directives, update_of, wants_update
 from shoal.balancer.model import ByteRange, ResourceKey
 from shoal.runtime import ActorError
 from shoal.transports.errors import TransportError
@@ -252,7 +253,10 @@ class Proxy:
         wanted = NOTHING if self._session.is_dash else Directives.read(request.query)
         playlist = await self._session.playlist(rendition, wanted)
         content_type = CONTENT_TYPES["mpd" if playlist.is_dash else "m3u8"]
-        return ServerResponse(200, {"content-type": content_type, **NO_STORE}, playlist.text.encode())
+        text = playlist.text
+        if playlist.skip_us is not None and wants_update(request.query):
+            text = update_of(text, playlist.skip_us)
+        return ServerResponse(200, {"content-type": content_type, **NO_STORE}, text.encode())
 
     async def _of_mpd(self, rendition: int, name: str, request: ServerRequest) -> ServerResponse:
         """A segment by its name, or a range of a file, which is a resource of its own."""

@@ -75,6 +75,7 @@ class Broadcast:
         }
         self._firsts = {name: [0, *accumulate(len(row) for row in f.segments)] for name, f in self.films.items()}
         self._head_s = HEAD_START * self.segment_s
+        self.skip_s = 6 * round(self.segment_s)  # the least that may be promised (4.4.3.8)
         self._began = (began or dt.datetime.now(dt.UTC)) - dt.timedelta(seconds=self._head_s)
 
     def edge(self, name: str, at_s: float) -> tuple[int, int]:
@@ -163,7 +164,7 @@ class Broadcast:
     def _promises(self) -> list[str]:
         held_back = f"PART-HOLD-BACK={3 * self.part_target_s:.3f},HOLD-BACK={3 * self.segment_s:.3f}"
         return [
-            f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,{held_back}",
+            f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={self.skip_s},{held_back}",
             f"#EXT-X-PART-INF:PART-TARGET={self.part_target_s:.3f}",
         ]
 

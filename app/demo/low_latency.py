@@ -1,4 +1,4 @@
-"""An origin whose stream is on air: low-latency HLS, with blocking reload and parts that are waited for.
+"""An origin whose stream is on air: low-latency HLS, with blocking reload, delta updates and parts that are waited for.
 
 It can do everything wrong that `Origin` can.  Several origins of one `OnAir` have the
 same parts at the same time, as CDNs in front of one packager have.
@@ -17,7 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from shoal.balancer.errors import DirectiveRefused
-from shoal.balancer.formats.hls import Directives, Edge
+from shoal.balancer.formats.hls import Directives, Edge, update_of, wants_update
 
 from .broadcast import Broadcast, Film, films_of
 from .origin import File, Origin
@@ -95,7 +95,10 @@ class LowLatencyOrigin(Origin):
         if Edge(*broadcast.edge(name, on_air.at_s())).is_too_far(wanted, round(broadcast.part_target_s * 1e6)):
             raise web.HTTPBadRequest(text=f"{wanted} is far ahead of the stream\n")
         await on_air.until(broadcast.due_s(name, wanted))
-        return _file(broadcast.playlist(name, on_air.at_s()).encode())
+        text = broadcast.playlist(name, on_air.at_s())
+        if wants_update(request.query_string):
+            text = update_of(text, broadcast.skip_s * 1_000_000)
+        return _file(text.encode())
 
 
 def _file(data: bytes) -> File:

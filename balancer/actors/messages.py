@@ -148,6 +148,7 @@ class PlaylistText(msgspec.Struct, frozen=True):
     is_dash: bool = False  # it is an MPD
     others: tuple[Segment, ...] = ()  # of a media playlist of HLS: init sections and keys
     uris: tuple[str, ...] = ()  # of the first HLS playlist: those of the media playlists, in the order of renditions
+    skip_us: int | None = None  # of a media playlist: the boundary of a delta update; None: there is none to be had
 
 
 class FindResource(msgspec.Struct, frozen=True):

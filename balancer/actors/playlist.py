@@ -436,6 +436,8 @@ class Playlist(Documents):
             ),
         )
         self._session.tell(known.listed)
+        if resources.is_restarted or is_older:
+            known.went_back_us = self.now_us
         known.loaded_us, known.edge, known.is_live = came_us, edge, playlist.is_live
         known.target_duration_us, known.part_target_us = playlist.target_duration_us, playlist.part_target_us
         known.blocks = _blocks(playlist)
@@ -449,6 +451,7 @@ class Playlist(Documents):
             segments=resources.media,
             renditions=len(self._renditions),
             others=(*resources.inits, *resources.keys),
+            skip_us=known.gives_skip_us(_skip_us(playlist), self.now_us),
         )
         return known.answer
 
@@ -463,6 +466,12 @@ class Playlist(Documents):
 def _blocks(playlist: MediaPlaylist) -> bool:
     """Whether its server waits with an answer until there is one."""
     return playlist.is_live and playlist.server_control is not None and playlist.server_control.can_block_reload
+
+
+def _skip_us(playlist: MediaPlaylist) -> int | None:
+    """The boundary of delta updates, where its server gives them."""
+    control = playlist.server_control
+    return None if control is None or not playlist.is_live else control.can_skip_until_us
 
 
 def _too_far(wanted: Directives, known: KnownRendition) -> DirectiveRefused:

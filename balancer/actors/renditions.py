@@ -35,6 +35,7 @@ class KnownRendition(msgspec.Struct):
     is_live: bool = False
     blocks: bool = False  # its server waits with an answer until it has what was asked for
     before: MediaPlaylist | None = None  # the last load, where a delta update of it may be asked for
+    went_back_us: int | None = None  # when its numbers last began anew: who has a playlist of before can join no update
     takes_skip: bool = True  # until asking for one has failed where a whole playlist came
 
     def skippable(self, now_us: int) -> MediaPlaylist | None:
@@ -44,6 +45,14 @@ class KnownRendition(msgspec.Struct):
             return None
         boundary_us = before.server_control.can_skip_until_us or 0
         return before if now_us - self.loaded_us <= boundary_us // 2 else None
+
+    def gives_skip_us(self, boundary_us: int | None, now_us: int) -> int | None:
+        """The boundary of an update that players may get now, where their server gives updates at all.
+
+        A player asks for one within half the boundary (rfc8216bis, 6.3.7): until then it may join nothing to before.
+        """
+        is_joined = self.went_back_us is None or boundary_us is None or now_us - self.went_back_us > boundary_us // 2
+        return boundary_us if is_joined else None
 
     def is_too_far(self, wanted: Directives) -> bool:
         """Whether nobody who follows this rendition would ask for it yet, as far as the last load tells."""

@@ -4,6 +4,7 @@ tokenizer     bytes to lines, within limits
 attributes    attribute lists and the values in them
 variables     EXT-X-DEFINE
 delta         EXT-X-SKIP: an update and what was known before to a whole playlist
+update        the way back: a whole playlist to the update that a player asks for
 low_latency   parts, hints, reports
 blocking      playlists that are answered when they have what was asked for
 parser        `parse`: the whole way to a Multivariant or a MediaPlaylist (playlist.py)
@@ -37,6 +38,7 @@ from .playlist import (
 from .reload import Load, Reload, Update
 from .rewrite import Namer, Rewritten, rewrite
 from .tokenizer import Limits
+from .update import update_of, wants_update
 
 __all__ = [
     "NOTHING",
@@ -70,4 +72,6 @@ __all__ = [
     "resources",
     "rewrite",
     "skip_url",
+    "update_of",
+    "wants_update",
 ]

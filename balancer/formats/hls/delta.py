@@ -19,7 +19,7 @@ the whole playlist then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urljoin
 
 from shoal.balancer.errors import PlaylistTooLarge, PlaylistUnsupported
@@ -29,12 +29,12 @@ from .low_latency import skip
 from .playlist import MediaPlaylist, MediaSegment, Skip
 from .tokenizer import Limits, Line
 
-__all__ = ["SKIP", "expand", "skip_url"]
+__all__ = ["HEAD", "SKIP", "expand", "in_force", "skip_url"]
 
 SKIP = "EXT-X-SKIP"
 
 # Of the whole playlist: an update says them itself.
-_HEAD = frozenset(
+HEAD = frozenset(
     {
         "EXTM3U",
         "EXT-X-DEFINE",
@@ -78,15 +78,25 @@ def expand(lines: Sequence[Line], url: str, before: MediaPlaylist | None, limits
     if segments:
         first = segments[0].place
         begin = before.segments[first - 1].line if first else 0
-        whole += _in_force(old[:begin], limits)
+        whole += in_force(old[:begin], limits)
         # Tags of the whole playlist that we do not know stand before its first segment, and would pile up there.
         said = frozenset(line.text for line in lines[:place]) if first == 0 else frozenset()
         kept = _of_segments(old[begin : segments[-1].line], segments[0], left_out, limits)
         whole += [line for line in kept if line.text not in said or line.number > segments[0].line]
-    whole += lines[place + 1 :]
+    whole += _without_known(lines[place + 1 :], whole, limits)
     if len(whole) > limits.lines_max:
         raise PlaylistTooLarge(f"has {len(whole)} lines with those left out; raise lines_max above {limits.lines_max}")
     return [Line(number, line.text, line.ending or "\n", line.name) for number, line in enumerate(whole, 1)]
+
+
+def _without_known(lines: Sequence[Line], before: Sequence[Line], limits: Limits) -> Iterator[Line]:
+    """`lines`, of which the first segment does not say again what is in force: each update would add it once more."""
+    known = {line.text for line in in_force(before, limits)}
+    is_first = True
+    for line in lines:
+        is_first = is_first and not line.is_uri
+        if not (is_first and line.name in _IN_FORCE and line.text in known):
+            yield line
 
 
 def _skipped(sequence: int, left_out: Skip, before: MediaPlaylist) -> Sequence[MediaSegment]:
@@ -108,8 +118,8 @@ def _sequence(lines: Iterable[Line]) -> int:
     return 0
 
 
-def _in_force(lines: Iterable[Line], limits: Limits) -> list[Line]:
-    """What the lines that went leave in force for those after them."""
+def in_force(lines: Iterable[Line], limits: Limits) -> list[Line]:
+    """What the lines that went leave in force for those after them: keys, an initialization section, a bit rate."""
     found: dict[tuple[str, str], Line] = {}
     for line in lines:
         if line.name not in _IN_FORCE:
@@ -129,7 +139,7 @@ def _in_force(lines: Iterable[Line], limits: Limits) -> list[Line]:
 def _of_segments(lines: Iterable[Line], first: MediaSegment, left_out: Skip, limits: Limits) -> list[Line]:
     kept: list[Line] = []
     for line in lines:
-        if line.name in _HEAD or line.name in _REPEATED:
+        if line.name in HEAD or line.name in _REPEATED:
             continue
         if line.name == "EXT-X-DATERANGE" and _is_gone(line, left_out, limits):
             continue

@@ -43,8 +43,8 @@ DROPPED = {
     "EXT-X-SKIP": "it stands for what the whole playlist has",
 }
 
-# EXT-X-SERVER-CONTROL promises what the server does.  On loopback a delta update would save nothing.
-_SERVER_CONTROL = frozenset({"CAN-SKIP-DATERANGES", "CAN-SKIP-UNTIL"})
+# EXT-X-SERVER-CONTROL promises what the server does: our updates (update.py) have all date ranges.
+_SERVER_CONTROL = frozenset({"CAN-SKIP-DATERANGES"})
 _RANGES = {
     "EXT-X-MAP": frozenset({"BYTERANGE"}),
     "EXT-X-PART": frozenset({"BYTERANGE"}),

@@ -15,13 +15,13 @@ from .origin import Stream
 from .world import World, read_whole
 
 WINDOW, SKIPPED = 8, 5
-CONTROL = "#EXT-X-SERVER-CONTROL:CAN-SKIP-UNTIL=24\n#EXT-X-MEDIA-SEQUENCE"
+CONTROL = "#EXT-X-SERVER-CONTROL:CAN-SKIP-UNTIL=24\n"
 SKIPPING = "stream.m3u8?_HLS_skip=YES"
 
 
-def whole(stream: Stream, first: int) -> bytes:
+def whole(stream: Stream, first: int, control: str = CONTROL) -> bytes:
     text = stream.media_playlist(first, WINDOW, ended=False).decode()
-    return text.replace("#EXT-X-MEDIA-SEQUENCE", CONTROL).encode()
+    return text.replace("#EXT-X-MEDIA-SEQUENCE", f"{control}#EXT-X-MEDIA-SEQUENCE").encode()
 
 
 def update(stream: Stream, first: int) -> bytes:
@@ -32,9 +32,9 @@ def update(stream: Stream, first: int) -> bytes:
     return "\n".join([*head, f"#EXT-X-SKIP:SKIPPED-SEGMENTS={SKIPPED}", *tail, ""]).encode()
 
 
-def publish(world: World, first: int) -> None:
+def publish(world: World, first: int, *, control: str = CONTROL) -> None:
     for origin in world.origins.values():
-        origin.documents["stream.m3u8"] = whole(world.stream, first)
+        origin.documents["stream.m3u8"] = whole(world.stream, first, control)
         origin.updates["stream.m3u8"] = update(world.stream, first)
 
 
@@ -61,7 +61,7 @@ def test_what_is_left_out_is_played_with_the_header_that_went_with_it() -> None:
             playlist = await session.playlist(0)
             assert [segment.key.number for segment in playlist.segments] == list(range(first, first + WINDOW))
             assert playlist.text.count("/init/0/0/init.mp4") == 1
-            assert "SKIP" not in playlist.text
+            assert "EXT-X-SKIP" not in playlist.text
             for number in (first, first + WINDOW - 1):
                 assert await read_whole(session, number) == world.stream.segments[number]
         assert asked(world) == ["stream.m3u8", *[SKIPPING] * 5]

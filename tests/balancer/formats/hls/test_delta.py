@@ -68,6 +68,17 @@ def test_keys_and_maps_that_slid_out_of_the_window_stay_in_force() -> None:
         assert segment.bitrate_kbps == 900
 
 
+def test_what_an_update_says_again_does_not_pile_up() -> None:
+    said = '#EXT-X-KEY:METHOD=AES-128,URI="k"\n#EXT-X-MAP:URI="i"\n'
+    playlist = read(window([said + PLAIN[0], *PLAIN[1:]], 0, 5))
+    for first in range(1, 5):
+        update = window(PLAIN, first, first + 5, skipped=3)
+        playlist = read(update.replace("SEGMENTS=3\n", f"SEGMENTS=3\n{said}"), before=playlist)
+    assert [line.name for line in playlist.layout.lines].count("EXT-X-MAP") == 1
+    assert [line.name for line in playlist.layout.lines].count("EXT-X-KEY") == 1
+    assert all(segment.keys and segment.map for segment in playlist.segments)
+
+
 def test_a_key_that_was_taken_back_does_not_come_back() -> None:
     chunks = list(PLAIN)
     chunks[0] = '#EXT-X-KEY:METHOD=AES-128,URI="k0"\n' + chunks[0]
