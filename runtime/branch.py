@@ -83,7 +83,9 @@ class Branch(Actor[Any]):
 class Subtree:
     """The thread, from its start to its end."""
 
-    def __init__(self, crew: Crew, boss: Life, parent: Cell, life: BranchLife, *, turns: Turns | None) -> None:
+    def __init__(
+        self, crew: Crew, boss: Life, parent: Cell, life: BranchLife, *, turns: Turns | None, weight: int
+    ) -> None:
         self.life = life
         self.is_over = False  # known to the parent's thread
         self.stand_in: ActorRef[Any] | None = None
@@ -92,6 +94,7 @@ class Subtree:
         self._parent = parent
         self.takes_turns = turns is not None
         self._turns = turns
+        self._weight = weight  # of its turns
         self._ref: ActorRef[Any] | None = None
         self._error: BaseException | None = None
         self._escalated: BaseException | None = None
@@ -180,7 +183,9 @@ class Subtree:
     async def _live(self, make: Callable[[], ActorRef[Any]]) -> None:
         life = self.life
         self._over = asyncio.get_running_loop().create_future()
-        driver = ThreadDriver(self._turns, life.scheduler, life.budget_us, lambda: self._crew.end_program(life))
+        driver = ThreadDriver(
+            self._turns, life.scheduler, life.budget_us, lambda: self._crew.end_program(life), weight=self._weight
+        )
         life.scheduler.thread = threading.get_ident()
         life.scheduler.inbox = Inbox(life.scheduler, driver.bell, self._crew)
         life.start(driver)

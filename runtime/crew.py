@@ -95,6 +95,7 @@ class Crew:
         mailbox: MailboxSettings | None,
         restart: Restart,
         takes_turns: bool,
+        weight: int,
     ) -> ActorRef[Any]:
         """Start an actor on a thread of its own; about 200 us, for which the caller's thread waits."""
         self.check_thread(boss)
@@ -105,9 +106,11 @@ class Crew:
         life = BranchLife(self._home.system, **self._options)
         life.crew = self
         life.branch_off(boss, parent)
-        subtree = Subtree(self, boss, parent, life, turns=self.turns if takes_turns else None)
+        subtree = Subtree(self, boss, parent, life, turns=self.turns if takes_turns else None, weight=weight)
         ref = subtree.start(
-            lambda: life.spawn(life.root, actor_class, args, kwargs, name=name, mailbox=mailbox, restart=restart),
+            lambda: life.spawn(
+                life.root, actor_class, args, kwargs, name=name, mailbox=mailbox, restart=restart, weight=weight
+            ),
             name or actor_class.__name__,
         )
         stand_in: ActorRef[Any] = boss.spawn(
@@ -177,10 +180,10 @@ class Crew:
         scheduler = self.by_thread.get(threading.get_ident())
         return Outsider(self._home) if scheduler is None else scheduler
 
-    def refused(self, cell: Cell) -> None:
+    def refused(self, cell: Cell, *, is_urgent: bool = False) -> None:
         with self._lock:
             self._refused += 1
-        raise mailbox_full(cell)
+        raise mailbox_full(cell, is_urgent=is_urgent)
 
     def bury(self, cell: Cell, item: Any, reason: str) -> None:
         with self._lock:  # only for the count: who hears of the letter may wait for a thread that counts

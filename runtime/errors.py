@@ -57,7 +57,7 @@ class ActorError(Exception):
 
 
 class MailboxFull(ActorError):
-    """The mailbox is at its limit; the message was not taken."""
+    """The mailbox is at its limit, `messages_max`, or at that for urgent messages; the message was not taken."""
 
     def __init__(self, message: str, *, path: str, messages_max: int) -> None:
         super().__init__(message)

@@ -220,9 +220,9 @@ class Ground:
 
     # messages that nobody handles, questions that nobody answers
 
-    def refused(self, cell: Cell) -> None:
+    def refused(self, cell: Cell, *, is_urgent: bool = False) -> None:
         self._refused += 1
-        raise mailbox_full(cell)
+        raise mailbox_full(cell, is_urgent=is_urgent)
 
     def dead_letter(self, cell: Cell, item: Any, reason: str) -> None:
         self._dead_by_reason[reason] = self._dead_by_reason.get(reason, 0) + 1
@@ -283,7 +283,7 @@ class Ground:
             for cell in self.cells():
                 waiting += queued(cell)
                 if cell.mailbox is not None:
-                    waiting += len(cell.mailbox.control or ())
+                    waiting += len(cell.mailbox.control or ()) + cell.mailbox.urgent_count()
                 if cell.extras is not None and cell.extras.stash:
                     waiting += len(cell.extras.stash)
             in_flight = 0 if scheduler.inbox is None else scheduler.inbox.in_flight()
@@ -344,6 +344,7 @@ def _snapshot(cell: Cell) -> ActorSnapshot:
             queued_peak=stats.peak(),
             waits_log2=tuple(stats.waits),
         ),
+        weight=cell.weight / 100 if cell.weight else 1.0,
     )
 
 
@@ -378,7 +379,14 @@ def error_of(cell: Cell, message: Any, reason: str) -> BaseException:
             return AskDropped(f"mailbox of {path} is full ({limit} messages) and dropped the question")
 
 
-def mailbox_full(cell: Cell) -> MailboxFull:
+def mailbox_full(cell: Cell, *, is_urgent: bool = False) -> MailboxFull:
+    if is_urgent:
+        limit = cell.settings.urgent_max
+        return MailboxFull(
+            f"{cell.path()} has {limit} urgent messages that wait; use `tell` for what can wait, or raise urgent_max",
+            path=cell.path(),
+            messages_max=limit,
+        )
     limit = cell.settings.messages_max
     return MailboxFull(
         f"mailbox of {cell.path()} is full ({limit} messages); slow the sender, `await ref.send(...)`, "

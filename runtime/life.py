@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Life"]
 
 _NAME_LENGTH_MAX = 200  # names are part of log lines
+# Beside one of the heaviest, one of the lightest waits for 10,000 slices, half a second, between two of its own.
+_WEIGHT_MIN, _WEIGHT_MAX = 0.01, 100.0
 
 
 class Life(Failing):
@@ -41,13 +43,14 @@ class Life(Failing):
         actor_class: type[Actor[Any]],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        options: tuple[str | None, MailboxSettings | None, Restart | None, bool | None, bool | None],
+        options: tuple[str | None, MailboxSettings | None, Restart | None, bool | None, bool | None, float | None],
     ) -> ActorRef[Any]:
         """What `spawn` does where its own short way does not go: here, or on a thread of its own.
 
-        `options`: name, mailbox, restart, own_scheduler and blocking, as `Actor.spawn` has them.
+        `options`: name, mailbox, restart, own_scheduler, blocking and weight, as `Actor.spawn` has them.
         """
-        name, mailbox, restart, own_scheduler, blocking = options
+        name, mailbox, restart, own_scheduler, blocking, weight = options
+        hundredths = _hundredths(weight)
         crew = self.crew
         if crew is not None:
             crew.check_thread(self)
@@ -64,8 +67,11 @@ class Life(Failing):
                     mailbox=mailbox,
                     restart=restart or Restart.TRANSIENT,
                     takes_turns=not is_blocking,
+                    weight=hundredths,
                 )
-        return self.spawn(parent, actor_class, args, kwargs, name=name, mailbox=mailbox, restart=restart)
+        return self.spawn(
+            parent, actor_class, args, kwargs, name=name, mailbox=mailbox, restart=restart, weight=hundredths
+        )
 
     def spawn(
         self,
@@ -77,6 +83,7 @@ class Life(Failing):
         name: str | None = None,
         mailbox: MailboxSettings | None = None,
         restart: Restart | None = None,
+        weight: int = 0,
     ) -> ActorRef[Any]:
         """An actor on this thread.  `core.birth` does the same, shorter, for those with every default."""
         if parent.state in (STOPPING, STOPPED):
@@ -91,6 +98,7 @@ class Life(Failing):
         cell = spawner.begin(
             parent, name, mailbox or spawner.mailbox, (actor_class, args, kwargs, restart or Restart.TRANSIENT)
         )
+        cell.weight = weight
         ref: ActorRef[Any] = cell.handle
         if name is not None:
             self.registry.add(ref.path, ref)
@@ -207,3 +215,15 @@ def _on_task_failed_signal(life: Life, cell: Cell, error: BaseException) -> None
 
 def _is_name(name: str) -> bool:
     return 0 < len(name) <= _NAME_LENGTH_MAX and "/" not in name and not name.startswith("$")
+
+
+def _hundredths(weight: float | None) -> int:
+    """The weight as a cell has it.  ValueError for one that is none."""
+    if weight is None:
+        return 0
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not _WEIGHT_MIN <= weight <= _WEIGHT_MAX:
+        raise ValueError(
+            f"weight is {weight!r}; give a number, {_WEIGHT_MIN:g} to {_WEIGHT_MAX:g}, where actors without one have 1"
+        )
+    hundredths = round(weight * 100)
+    return 0 if hundredths == 100 else hundredths

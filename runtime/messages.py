@@ -17,17 +17,23 @@ __all__ = ["DeadLetter", "DeadLetterReason", "Failure", "MailboxSettings", "Name
 
 @dataclass(frozen=True, slots=True)
 class MailboxSettings:
-    """How many user messages may wait for an actor, and what happens to the next."""
+    """How many messages of users may wait for an actor, and what happens to the next.
+
+    An urgent one too many is MailboxFull, whatever `overflow` says: it can neither wait nor be missed.
+    """
 
     messages_max: int = 1024  # a handler of 10 us is then at most 10 ms behind
     overflow: Overflow = Overflow.FAIL
     stash_max: int = 256  # messages that the actor may put aside besides
+    urgent_max: int = 64  # urgent messages besides: 10 us each, and the last is 0.6 ms behind
 
     def __post_init__(self) -> None:
         if self.messages_max < 1:
             raise ValueError(f"messages_max is {self.messages_max}; a mailbox needs room for at least 1 message")
         if self.stash_max < 0:
             raise ValueError(f"stash_max is {self.stash_max}; use 0 or more")
+        if self.urgent_max < 0:
+            raise ValueError(f"urgent_max is {self.urgent_max}; use 0, which takes none, or more")
 
 
 class StopReason(Enum):

@@ -38,6 +38,18 @@ if TYPE_CHECKING:
             """
             ...
 
+        def tell_urgent(self, message: M_contra, /) -> None:
+            """As `tell`, ahead of all messages that are not urgent; and the actor runs ahead of others that are busy.
+
+            Within bounds: one message in nine is not urgent while such wait, others keep half of each turn, and what an
+            actor has had ahead of time it has less later.  MailboxFull if `urgent_max` wait (`MailboxSettings`).
+            """
+            ...
+
+        def ask_urgent(self, message: M_contra, *, timeout_s: float = 5.0) -> Reply:
+            """As `ask`, by `tell_urgent`."""
+            ...
+
         async def send(self, message: M_contra) -> None:
             """As `tell`, but wait for room in a full mailbox, whatever its policy; first come, first served.
 

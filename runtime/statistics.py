@@ -71,11 +71,12 @@ class ActorSnapshot:
     path: str
     state: str  # starting, running, suspended, stopping; restarting: ending, or waiting, to begin again
     queued: int
-    run_time_us: int  # virtual: what it was charged, or was let off while it slept
+    run_time_us: int  # virtual: what it was charged, by its weight, or was let off while it slept
     actor_class: str = ""
     stashed: int = 0
     restarts: int = 0
     metrics: ActorMetrics | None = None  # None: metrics are off, or it has not run
+    weight: float = 1.0  # given at `spawn`, to a hundredth
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,6 +208,7 @@ class ActorSystem:
             restart: Restart = Restart.TRANSIENT,
             own_scheduler: bool | None = None,
             blocking: bool | None = None,
+            weight: float | None = None,
             **kwargs: Any,
         ) -> ActorRef[N]:
             """Start a top-level actor.  As `Actor.spawn`; SystemNotRunning outside the block.

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 from .core cimport _gates
 from .core cimport _latches
 from .core cimport _ticks as _clock
+from .core.ready cimport weighed
 
 cdef int64_t LEAD_NS
 cdef int64_t _PAUSE_NS
@@ -12,6 +13,7 @@ cdef Py_ssize_t LOOKS
 @cython.final
 cdef class Ticket:
     cdef public int64_t had_ns
+    cdef readonly int64_t weight
     cdef readonly bint is_rung
     cdef readonly bint is_parked
     cdef readonly bint is_dismissed
@@ -22,6 +24,7 @@ cdef class Ticket:
     cdef readonly object gate
 
     cdef void begin(self, bint is_measured, int64_t most_ns) except *
+    @cython.locals(used_ns=int64_t)
     cdef void charge(self) except *
 
 

@@ -4,6 +4,7 @@ Threads that compute otherwise hold each other up: each waits for the GIL until 
 other's switch interval (5 ms) is over, and whoever waits longest is not who gets it.
 Here a thread takes the token before a turn of its scheduler and hands it on after it,
 to the thread that has had it for the least time, which is let through a gate of its own.
+Its time is divided by its weight, which is that of the actor it was made for.
 A thread that slept comes in at most one turn behind the others, as a sleeping actor does
 among ready ones (`core/ready.py`): it goes ahead, and cannot save up time.
 
@@ -29,6 +30,7 @@ from __future__ import annotations
 from .core import clocks as _clock
 from .core import gates as _gates
 from .core import latches as _latches
+from .core.ready import weighed
 
 __all__ = ["Ticket", "Turns"]
 
@@ -55,10 +57,12 @@ class Ticket:
         "is_parked",
         "is_rung",
         "parked_ns",
+        "weight",
     )
 
-    def __init__(self) -> None:
-        self.had_ns = 0  # how long it has had the token, or was let off while it slept
+    def __init__(self, weight: int = 0) -> None:
+        self.weight = weight  # of its turns, as `Cell.weight`
+        self.had_ns = 0  # how long it has had the token, by its weight, or was let off while it slept
         self.is_rung = False  # somebody rang, since it last took the token, when it was not parked
         self.is_parked = False
         self.is_dismissed = False  # was parked too long when it was last parked, and sent home
@@ -79,9 +83,10 @@ class Ticket:
         if self._began_ns == 0:
             return
         if self._began_cpu_ns >= 0:
-            self.had_ns += _clock.thread_time_ns() - self._began_cpu_ns
+            used_ns = _clock.thread_time_ns() - self._began_cpu_ns
         else:
-            self.had_ns += min(_clock.perf_counter_ns() - self._began_ns, self._most_ns)
+            used_ns = min(_clock.perf_counter_ns() - self._began_ns, self._most_ns)
+        self.had_ns += used_ns if self.weight == 0 else weighed(used_ns, self.weight)
         self._began_ns = 0
 
 

@@ -61,7 +61,7 @@ cdef extern from *:
     static PyMethodDef shoal_spawn_method = {
         "spawn", (PyCFunction)(void (*)(void))shoal_spawn, METH_FASTCALL | METH_KEYWORDS,
         "spawn($self, actor_class, /, *args, name=None, mailbox=None, restart=None, "
-        "own_scheduler=None, blocking=None, **kwargs)\\n--\\n\\nStart a child."
+        "own_scheduler=None, blocking=None, weight=None, **kwargs)\\n--\\n\\nStart a child."
     };
     #endif
     static PyObject *shoal_as_method(PyObject *kind, PyObject *in_full, shoal_plainly plainly) {

@@ -62,7 +62,7 @@ class Cell:
         "is_ready",
         "is_resumable",
         "is_scheduled",
-        "is_urgent",
+        "is_signalled",
         "last_child",
         "mailbox",
         "message",
@@ -80,6 +80,7 @@ class Cell:
         "state",
         "stats",
         "virtual_ns",
+        "weight",
     )
 
     def __init__(self, parent: Cell | None, name: str | None, serial: int, settings: Any, recipe: Any) -> None:
@@ -93,9 +94,10 @@ class Cell:
         # A new message need not queue this cell: it is queued, running, or waiting for something else.
         self.is_scheduled = False
         self.is_ready = False  # in the heap of ready cells, where its virtual_ns and order may not change
-        self.is_urgent = False  # in the queue of cells with signals
+        self.is_signalled = False  # in the queue of cells with signals
         self.is_resumable = False  # the continuation can go on
-        self.virtual_ns = 0  # run time charged so far; the scheduler runs whoever has least
+        self.weight = 0  # in hundredths; 0 is 1.00, so that a cell without one has nothing to be multiplied by
+        self.virtual_ns = 0  # run time charged so far, by its weight; the scheduler runs whoever has least
         self.order = 0  # breaks ties of virtual_ns
         self.in_flight = 0  # messages on the way from other threads; under the inbox's lock
         self.backlog = 0  # length of the mailbox as those threads see it

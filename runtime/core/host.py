@@ -16,8 +16,8 @@ __all__ = ["Chooser", "Fiber", "Host", "Interlude"]
 class Chooser(Protocol):
     """Decides who runs next, in a simulation."""
 
-    def choose(self, urgent: Sequence[Cell], ready: Sequence[Cell]) -> int:
-        """The place, in `urgent` followed by `ready`, of the one to run.  There are at least two."""
+    def choose(self, signalled: Sequence[Cell], ready: Sequence[Cell]) -> int:
+        """The place, in `signalled` followed by `ready`, of the one to run.  There are at least two."""
         ...
 
 
@@ -92,8 +92,8 @@ class Host(Protocol):
         """The Reply that comes, to the caller's thread, when the cell has ended for good."""
         ...
 
-    def refused(self, cell: Cell) -> None:
-        """Raise MailboxFull."""
+    def refused(self, cell: Cell, *, is_urgent: bool = False) -> None:
+        """Raise MailboxFull: there is no room, or none for urgent messages."""
         ...
 
     def dead_letter(self, cell: Cell, item: Any, reason: str) -> None: ...

@@ -13,6 +13,7 @@ cdef int _SIGNAL
 cdef int _SETTLE
 cdef int _ABANDON
 cdef int _CALL
+cdef int _URGENT
 cdef Py_ssize_t _WAITING_MAX
 cdef Py_ssize_t _DELIVERED_AT_ONCE
 
@@ -27,6 +28,7 @@ cdef class Inbox:
     cdef dict _askers
     cdef object _latch
     cdef object _entries
+    cdef dict _urgent
     cdef bint _is_signalled
     cdef int64_t _posted
     cdef int64_t _taken
@@ -42,6 +44,8 @@ cdef class Inbox:
     cpdef int64_t in_flight(self) except -1
     cpdef tuple seen(self)
     cpdef void tell(self, Cell cell, object item) except *
+    @cython.locals(must_wake=bint)
+    cpdef void tell_urgent(self, Cell cell, object item) except *
     cpdef bint settle(self, Reply reply, int state, object value) except -1
     cpdef void begin(self) except *
     @cython.locals(scheduler=Scheduler, more=bint)
@@ -54,9 +58,17 @@ cdef class Inbox:
     cdef object _offer(self, Cell cell, object item)
     @cython.locals(must_wake=bint, is_open=bint, cell=Cell)
     cdef bint _put(self, int kind, object target, object what, object value) except -1
+    @cython.locals(has_room=bint)
+    cpdef bint let_in_urgent(self, Cell cell) except -1
+    @cython.locals(left=Py_ssize_t)
+    cpdef void urgent_left(self, Cell cell, Py_ssize_t count) except *
+    @cython.locals(count=Py_ssize_t)
+    cdef bint _let_in_urgent(self, Cell cell) except -1
     cdef bint _append(self, tuple entry) except -1
     cdef object _asker(self)
     cpdef Reply ask(self, Cell cell, object message, int64_t timeout_us)
+    @cython.locals(origin=Reply, envelope=Reply)
+    cpdef Reply ask_urgent(self, Cell cell, object message, int64_t timeout_us)
     @cython.locals(origin=Reply, envelope=Reply)
     cdef tuple _question(self, object asker, Cell cell, object message)
 

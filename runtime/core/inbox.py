@@ -11,7 +11,9 @@ Limits.  A message counts against its actor's mailbox from the moment it is put 
 `Cell.in_flight` is how many are on the way, `Cell.backlog` how long the mailbox was
 when the actor last ran or got something.  What was let in finds room on arrival,
 even where local senders have filled the mailbox meanwhile: a mailbox holds at most
-its limit, and what was on the way then.  What the runtime itself sends (answers,
+its limit, and what was on the way then.  Urgent messages are counted by actor, on the
+way and in its mailbox together; they go ahead of what waits in the mailbox when they
+arrive, and not of what is on the way with them.  What the runtime itself sends (answers,
 signals) is bounded by what it answers.
 
 A question travels as a Reply of the reader's own (`reply.origin` is the asker's):
@@ -45,6 +47,7 @@ _SIGNAL = 3
 _SETTLE = 4
 _ABANDON = 5
 _CALL = 6
+_URGENT = 7
 
 _WAITING_MAX = 1024  # more than a mailbox on the way to one actor: as many as may wait for room there
 _DELIVERED_AT_ONCE = 256  # then the actors have a slice: a burst may not use up a turn
@@ -63,7 +66,7 @@ class Outside(Protocol):
         """Count a message that will reach no scheduler, and say so."""
         ...
 
-    def refused(self, cell: Cell) -> None:
+    def refused(self, cell: Cell, *, is_urgent: bool = False) -> None:
         """Raise MailboxFull."""
         ...
 
@@ -88,6 +91,7 @@ class Inbox:
         "_seen_taken",
         "_seen_turns",
         "_taken",
+        "_urgent",
         "_wake",
         "count",
         "is_closed",
@@ -102,6 +106,7 @@ class Inbox:
         self._askers = outside.by_thread
         self._latch = _latches.new_latch()
         self._entries: deque[tuple[int, Any, Any, Any]] = deque()
+        self._urgent: dict[Cell, int] = {}  # how many there are for each, here and in its mailbox; none is not listed
         self._is_signalled = False  # the reader is awake, or on its way: nobody need wake it
         self._posted = 0  # messages, since the start; `_taken` of them have arrived
         self._taken = 0
@@ -149,6 +154,27 @@ class Inbox:
         if not self._put(_CONTROL, cell, message, None):
             self._outside.bury(cell, message, "stopped")
 
+    def tell_urgent(self, cell: Cell, item: Any) -> None:
+        """As `Scheduler.post_urgent`."""
+        refusal = None
+        must_wake = False
+        entry = (_URGENT, cell, item, None)
+        _latches.lock(self._latch)
+        if self.is_closed:
+            refusal = "stopped"
+        elif not self._let_in_urgent(cell):
+            refusal = "full"
+        else:
+            self._posted += 1
+            must_wake = self._append(entry)
+        _latches.unlock(self._latch)
+        if must_wake:
+            self._wake()
+        if refusal == "full":
+            self._outside.refused(cell, is_urgent=True)
+        elif refusal is not None:
+            self._outside.bury(cell, item, refusal)
+
     def signal(self, cell: Cell, signal: Any) -> None:
         """As `Scheduler.signal`; nothing happens when all actors there have ended."""
         self._put(_SIGNAL, cell, signal, None)
@@ -174,6 +200,15 @@ class Inbox:
             self._post_or_wait(cell, envelope, envelope)
         else:
             self.tell(cell, envelope)
+        if origin.state == WAITING:
+            asker.expect(origin, timeout_us)
+        return origin
+
+    def ask_urgent(self, cell: Cell, message: Any, timeout_us: int) -> Reply:
+        """As `Scheduler.ask_urgent`; the Reply is the asker's."""
+        asker = self._asker()
+        origin, envelope = self._question(asker, cell, message)
+        self.tell_urgent(cell, envelope)
         if origin.state == WAITING:
             asker.expect(origin, timeout_us)
         return origin
@@ -229,6 +264,23 @@ class Inbox:
         _latches.unlock(self._latch)
         return more
 
+    def let_in_urgent(self, cell: Cell) -> bool:
+        """Whether an actor here has room for an urgent message, which is counted then."""
+        _latches.lock(self._latch)
+        has_room = self._let_in_urgent(cell)
+        _latches.unlock(self._latch)
+        return has_room
+
+    def urgent_left(self, cell: Cell, count: int) -> None:
+        """Urgent messages have been taken out of a mailbox, or met the end of their actor."""
+        _latches.lock(self._latch)
+        left = self._urgent.get(cell, 0) - count
+        if left > 0:
+            self._urgent[cell] = left
+        else:
+            self._urgent.pop(cell, None)
+        _latches.unlock(self._latch)
+
     def deliver(self) -> None:
         """Carry out what has come, the oldest first."""
         for _ in range(_DELIVERED_AT_ONCE):
@@ -271,6 +323,9 @@ class Inbox:
         elif kind == _POST_OR_WAIT:
             self._taken += 1
             scheduler.arrive_or_wait(target, what, value)
+        elif kind == _URGENT:
+            self._taken += 1
+            scheduler.arrive_urgent(target, what)
         elif kind == _ABANDON:
             if target.state == WAITING:  # else its answer is on the way, and is late
                 target.callback = None
@@ -320,6 +375,14 @@ class Inbox:
         if must_wake:
             self._wake()
         return is_open
+
+    def _let_in_urgent(self, cell: Cell) -> bool:
+        """Under the latch."""
+        count: int = self._urgent.get(cell, 0)
+        if count >= cell.settings.urgent_max:
+            return False
+        self._urgent[cell] = count + 1
+        return True
 
     def _append(self, entry: tuple[int, Any, Any, Any]) -> bool:
         self._entries.append(entry)

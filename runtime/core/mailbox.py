@@ -1,4 +1,4 @@
-"""Messages that wait for one actor: a bounded ring, and a control lane ahead of it.
+"""Messages that wait for one actor: a bounded ring, and two lanes ahead of it.
 
 The ring is first in, first out.  Its limit is the mailbox's: `push` says whether
 the message was taken and never waits; what happens to a refused one is the
@@ -7,6 +7,9 @@ overflow policy's business, and that is the scheduler's to carry out.
 The control lane holds what the runtime itself tells an actor (a watched actor's
 end).  User messages cannot delay it and their limit does not count it: it holds
 at most one entry for each actor that is watched.
+
+Then come urgent messages, which users send (Erlang/OTP 28 has them as priority
+messages, EEP 76).  Of nine messages of both kinds that wait, one is not urgent.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ __all__ = ["Mailbox", "Overflow"]
 
 _FIRST_CAPACITY = 8  # slots of a new ring: 64 bytes, doubled as needed
 _KEPT_CAPACITY = 64  # a ring that once held a burst does not stay large
+_URGENT_IN_A_ROW = 8  # then one that has waited in the ring, or it might wait for ever
 
 
 class Overflow(IntEnum):
@@ -33,19 +37,36 @@ class Overflow(IntEnum):
 class Mailbox:
     """A ring of at most `limit` messages, with the senders that wait for room in it."""
 
-    __slots__ = ("_capacity", "_head", "_ring", "control", "count", "is_large", "limit", "next", "settings", "waiting")
+    __slots__ = (
+        "_capacity",
+        "_head",
+        "_ring",
+        "_row",
+        "control",
+        "count",
+        "is_large",
+        "is_passed",
+        "limit",
+        "next",
+        "settings",
+        "urgent",
+        "waiting",
+    )
 
     def __init__(self, limit: int) -> None:
-        self.count = 0  # messages in the ring, without the control lane
+        self.count = 0  # messages in the ring, without the lanes
         self.limit = limit
         self.is_large = False  # the ring has grown to more than is worth keeping when it is empty
+        self.is_passed = False  # something is in one of the lanes
         self.control: deque[Any] | None = None
+        self.urgent: deque[Any] | None = None
         self.waiting: deque[Any] | None = None  # (item, reply) of senders that wait for room, oldest first
         self.settings: Any = None  # where the limit comes from, for the scheduler that lends mailboxes out
         self.next: Mailbox | None = None  # of those that it has in store
         self._ring: list[Any] = [None] * _FIRST_CAPACITY
         self._capacity = _FIRST_CAPACITY
         self._head = 0
+        self._row = 0  # urgent messages taken out since one of the ring last had to be
 
     def push(self, item: Any) -> bool:
         """Take the message, or answer False when the ring is at its limit.  Amortised constant time."""
@@ -66,16 +87,27 @@ class Mailbox:
         self.count += 1
 
     def pop(self) -> Any:
-        """The next message: the control lane first, then the oldest.  None when there is none."""
+        """The next message: of the control lane, then urgent, then the oldest.  None when there is none."""
         if self.control is not None:
             item = self.control.popleft()
             if not self.control:
                 self.control = None
+                self.is_passed = self.urgent is not None
             return item
-        return self.pop_oldest()
+        if self.urgent is None:
+            return self.pop_oldest()
+        if self._row >= _URGENT_IN_A_ROW and self.count > 0:
+            self._row = 0
+            return self.pop_oldest()
+        self._row += 1
+        item = self.urgent.popleft()
+        if not self.urgent:
+            self.urgent = None
+            self.is_passed = False
+        return item
 
     def pop_oldest(self) -> Any:
-        """The oldest user message, whatever is in the control lane.  None when there is none."""
+        """The oldest message of the ring, whatever is in the lanes.  None when there is none."""
         if self.count == 0:
             return None
         head = self._head
@@ -90,14 +122,26 @@ class Mailbox:
         if self.control is None:
             self.control = deque()
         self.control.append(item)
+        self.is_passed = True
+
+    def push_urgent(self, item: Any) -> None:
+        """Queue ahead of the ring and behind earlier urgent messages; whether there is room is for others to say."""
+        if self.urgent is None:
+            self.urgent = deque()
+        self.urgent.append(item)
+        self.is_passed = True
+
+    def urgent_count(self) -> int:
+        """Urgent messages that wait."""
+        return 0 if self.urgent is None else len(self.urgent)
 
     def has_messages(self) -> bool:
         """Whether `pop` has something to give."""
-        return self.count > 0 or self.control is not None
+        return self.count > 0 or self.is_passed
 
     def is_bare(self) -> bool:
         """Whether nothing is in here, and nobody waits for room: the mailbox may serve another actor."""
-        return self.count == 0 and self.control is None and self.waiting is None
+        return self.count == 0 and not self.is_passed and self.waiting is None
 
     def reuse(self, limit: int) -> None:
         """Make an empty mailbox ready for another actor."""

@@ -15,6 +15,7 @@ from .ref import ActorRef
 __all__ = ["cancel_timer", "ref_of", "spawn", "spawn_method", "start_timer"]
 
 _STOPPING = STOPPING
+_NO_OPTIONS = (None,) * 6
 
 
 def ref_of(self: Any) -> Any:
@@ -31,14 +32,16 @@ def spawn(
     restart: Any = None,
     own_scheduler: Any = None,
     blocking: Any = None,
+    weight: Any = None,
     **kwargs: Any,
 ) -> Any:
     """Start a child: `Actor.spawn` and `ActorSystem.spawn` say what the arguments are."""
-    if name is None and mailbox is None and restart is None and own_scheduler is None and blocking is None:
+    options = (name, mailbox, restart, own_scheduler, blocking, weight)
+    if options == _NO_OPTIONS:
         ref = _spawn_plainly(self, actor_class, args, kwargs)
         if ref is not None:
             return ref
-    return _spawn(_bound.ref_of(self), actor_class, args, kwargs, (name, mailbox, restart, own_scheduler, blocking))
+    return _spawn(_bound.ref_of(self), actor_class, args, kwargs, options)
 
 
 def spawn_method(kind: type) -> Any:

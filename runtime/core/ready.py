@@ -16,7 +16,7 @@ from typing import Any
 
 from .cell import Cell
 
-__all__ = ["ReadyQueue"]
+__all__ = ["ReadyQueue", "weighed"]
 
 _KEPT_CAPACITY = 1024  # places kept once the queue is empty: appending and popping each time reallocates the list
 
@@ -24,19 +24,19 @@ _KEPT_CAPACITY = 1024  # places kept once the queue is empty: appending and popp
 class ReadyQueue:
     """A priority queue of cells."""
 
-    __slots__ = ("_floor_ns", "_heap", "_lead_ns", "_only", "_orders", "count")
+    __slots__ = ("_heap", "_lead_ns", "_only", "_orders", "count", "floor_ns")
 
     def __init__(self, lead_ns: int) -> None:
         self.count = 0
         self._lead_ns = lead_ns  # what a sleeper may be behind: one slice
-        self._floor_ns = 0  # virtual run time of the cell that ran last
+        self.floor_ns = 0  # virtual run time of the cell that ran last
         self._orders = 0
         self._only: Cell | None = None  # when there is but one, which came to an empty queue: it needs no heap
         self._heap: list[Any] = []  # the first `count` places are the heap; None in the others
 
     def push(self, cell: Cell) -> None:
         """Put in a cell that is not in here."""
-        floor_ns = self._floor_ns - self._lead_ns
+        floor_ns = self.floor_ns - self._lead_ns
         if cell.virtual_ns < floor_ns:  # noqa: PLR1730, max() would be a call of Python
             cell.virtual_ns = floor_ns
         self._orders += 1
@@ -74,8 +74,8 @@ class ReadyQueue:
             only = self._only
             self._only = None
             only.is_ready = False
-            if only.virtual_ns > self._floor_ns:  # noqa: PLR1730, as in `push`
-                self._floor_ns = only.virtual_ns
+            if only.virtual_ns > self.floor_ns:  # noqa: PLR1730, as in `push`
+                self.floor_ns = only.virtual_ns
             return only
         heap = self._heap
         first: Cell = heap[0]
@@ -106,6 +106,54 @@ class ReadyQueue:
                 place = below_place
             heap[place] = cell
         first.is_ready = False
-        if first.virtual_ns > self._floor_ns:  # noqa: PLR1730, as in `push`
-            self._floor_ns = first.virtual_ns
+        if first.virtual_ns > self.floor_ns:  # noqa: PLR1730, as in `push`
+            self.floor_ns = first.virtual_ns
         return first
+
+    def remove(self, cell: Cell) -> None:
+        """Take out a cell that is in here, out of its turn.  Linear in the number of cells."""
+        cell.is_ready = False
+        size = self.count - 1
+        self.count = size
+        if self._only is not None:
+            self._only = None
+            return
+        heap = self._heap
+        place = 0
+        while heap[place] is not cell:
+            place += 1
+        last: Cell = heap[size]
+        heap[size] = None
+        if place == size:
+            return
+        while place > 0:
+            above_place = (place - 1) >> 1
+            above = heap[above_place]
+            if not _is_before(last, above):
+                break
+            heap[place] = above
+            place = above_place
+        while True:
+            below_place = 2 * place + 1
+            if below_place >= size:
+                break
+            if below_place + 1 < size and _is_before(heap[below_place + 1], heap[below_place]):
+                below_place += 1
+            below = heap[below_place]
+            if not _is_before(below, last):
+                break
+            heap[place] = below
+            place = below_place
+        heap[place] = last
+
+
+def _is_before(one: Cell, other: Cell) -> bool:
+    return one.virtual_ns < other.virtual_ns or (one.virtual_ns == other.virtual_ns and one.order < other.order)
+
+
+def weighed(used_ns: int, weight: int) -> int:
+    """What run time counts for, by a weight in hundredths: 4.00 makes a microsecond a quarter of one.
+
+    Rounded up, or the many short slices of who has little to do at a time would be for nothing.
+    """
+    return (used_ns * 100 + weight - 1) // weight

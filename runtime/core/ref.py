@@ -68,8 +68,22 @@ class ActorRef:
         if self._scheduler is None:
             raise _of_nobody()
         if timeout_s is None:
-            raise TypeError("timeout_s is None, and every question has an end; give seconds, 5.0 if nothing is said")
+            raise _endless()
         return self._scheduler.ask(self._cell, message, _microseconds(timeout_s))
+
+    def tell_urgent(self, message: Any, /) -> None:
+        """As `tell`, ahead of all that are not urgent."""
+        if self._scheduler is None:
+            raise _of_nobody()
+        self._scheduler.post_urgent(self._cell, message)
+
+    def ask_urgent(self, message: Any, *, timeout_s: float = 5.0) -> Reply:
+        """As `ask`, ahead of all that are not urgent."""
+        if self._scheduler is None:
+            raise _of_nobody()
+        if timeout_s is None:
+            raise _endless()
+        return self._scheduler.ask_urgent(self._cell, message, _microseconds(timeout_s))
 
     async def send(self, message: Any) -> None:
         """As `tell`, but wait for room."""
@@ -98,7 +112,10 @@ class ActorRef:
 
     @property
     def queued(self) -> int:
-        """User messages that wait in its mailbox; from another thread, as long as it was when the actor last ran."""
+        """Messages of users that wait in its mailbox, without urgent ones.
+
+        From another thread, as many as there were when the actor last ran.
+        """
         scheduler = self._scheduler
         if scheduler is None:
             raise _of_nobody()
@@ -136,6 +153,10 @@ class ActorRef:
 
 def _of_nobody() -> TypeError:
     return TypeError("this ActorRef was made by hand and belongs to no actor; use one that `spawn` or `find` returned")
+
+
+def _endless() -> TypeError:
+    return TypeError("timeout_s is None, and every question has an end; give seconds, 5.0 if nothing is said")
 
 
 def ref_to(scheduler: Scheduler, cell: Cell) -> Any:

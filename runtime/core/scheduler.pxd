@@ -7,7 +7,7 @@ from . cimport _ticks as _clock
 from .cell cimport Cell, queued
 from .inbox cimport Inbox
 from .mailbox cimport Mailbox
-from .ready cimport ReadyQueue
+from .ready cimport ReadyQueue, weighed
 from .reply cimport Reply, new_reply
 from .stats cimport Stats
 from .timers cimport Timer, Timers
@@ -24,6 +24,7 @@ cdef Py_ssize_t _UNREAD_MAX
 cdef Py_ssize_t _TIMERS_A_TURN
 cdef Py_ssize_t _POOL_MAX
 cdef Py_ssize_t _LENT_MAX
+cdef int _BORROWED_SLICES
 cdef Py_ssize_t _WAITING_MAX
 
 
@@ -65,8 +66,9 @@ cdef class Scheduler:
     cdef object _in_hand
     cdef int64_t _marked
     cdef ReadyQueue _ready
-    cdef object _urgent
+    cdef object _signalled
     cdef object _settled
+    cdef object _passing
     cdef Py_ssize_t _asides
     cdef Mailbox _pool
     cdef Py_ssize_t _pooled
@@ -79,11 +81,17 @@ cdef class Scheduler:
     cpdef void post(self, Cell cell, object item) except *
     @cython.locals(box=Mailbox)
     cpdef void post_control(self, Cell cell, object message) except *
+    @cython.locals(inbox=Inbox, has_room=bint)
+    cpdef void post_urgent(self, Cell cell, object item) except *
+    @cython.locals(box=Mailbox)
+    cpdef void arrive_urgent(self, Cell cell, object item) except *
     cpdef void put_back(self, Cell cell, object item) except *
     @cython.locals(box=Mailbox)
     cpdef bint post_or_wait(self, Cell cell, object item, Reply reply) except -1
     @cython.locals(reply=Reply)
     cpdef Reply ask(self, Cell cell, object message, int64_t timeout_us)
+    @cython.locals(reply=Reply)
+    cpdef Reply ask_urgent(self, Cell cell, object message, int64_t timeout_us)
     @cython.locals(now_us=int64_t)
     cpdef void expect(self, Reply reply, int64_t timeout_us) except *
     @cython.locals(box=Mailbox, limit=Py_ssize_t)
@@ -109,8 +117,12 @@ cdef class Scheduler:
     cpdef bint turn(self, int64_t budget_us, int64_t now_us) except -1
     @cython.locals(cell=Cell)
     cdef void _attend(self) except *
+    @cython.locals(borrowed_ns=int64_t)
+    cdef bint _may_pass(self, Cell cell) except -1
+    @cython.locals(box=Mailbox, batch=Py_ssize_t)
+    cdef void _run_ahead(self, Cell cell) except *
     cpdef bint has_work(self) except -1
-    @cython.locals(ready=list, urgent_count=Py_ssize_t, place=Py_ssize_t, cell=Cell, more=bint)
+    @cython.locals(ready=list, signalled_count=Py_ssize_t, place=Py_ssize_t, cell=Cell, more=bint)
     cdef bint _step(self, int64_t now_us) except -1
     @cython.locals(cell=Cell)
     cpdef tuple in_hand(self)
@@ -122,6 +134,8 @@ cdef class Scheduler:
         read_at=Py_ssize_t, unread=Py_ssize_t, box=Mailbox, stats=Stats, reply=Reply,
     )
     cdef void _run(self, Cell cell, int64_t end_ns) except *
+    @cython.locals(count=Py_ssize_t)
+    cdef object _pop(self, Cell cell, Mailbox box)
     @cython.locals(box=Mailbox)
     cdef void _rest(self, Cell cell) except *
     @cython.locals(cpu_ns=int64_t, away_ns=int64_t)

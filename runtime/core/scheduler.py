@@ -9,11 +9,13 @@ In a turn, until the budget is spent:
 
     1. due time-outs and timers, a bounded number
     2. askers whose answers have come
-    3. actors with signals (stop, a child's end), in order of arrival
+    3. actors with signals (stop, a child's end), in order of arrival; then those with urgent messages, for these
     4. the ready actor with the least virtual run time, for one slice: at most
        `batch` messages and `slice_us`
 
-Virtual run time is the time an actor's handlers took (`ready.py` keeps the order).
+Virtual run time is the time an actor's handlers took, divided by its weight (`ready.py` keeps the order): of two that
+always have messages, each gets of the thread what its weight is of the sum.  So do Linux's CFS and EEVDF, after Stoica
+and Abdel-Wahab, "Earliest Eligible Virtual Deadline First", 1995.
 
 A simulation sets `chooser`: each turn is then one step, of one message or signal,
 of whichever actor the chooser names among all that could run (`_step`).
@@ -31,7 +33,7 @@ it: calls within one final compiled class are direct.
 from __future__ import annotations
 
 import threading as _threads
-from collections import deque
+from collections import OrderedDict, deque
 from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +43,7 @@ from . import hands as _hands
 from .cell import RUNNING, SUSPENDED, Cell, queued
 from .hands import complaint as _complaint
 from .mailbox import Mailbox, Overflow
-from .ready import ReadyQueue
+from .ready import ReadyQueue, weighed
 from .reply import ABANDONED, ANSWERED, FAILED, WAITING, Reply, new_reply
 from .stats import Stats
 from .timers import Timers
@@ -65,6 +67,9 @@ _UNREAD_MAX = 16  # messages in a slice without a look at the clock: all of them
 _TIMERS_A_TURN = 256  # a burst of deadlines may not hold a turn up; the rest are due at once
 _POOL_MAX = 256  # empty mailboxes kept for the next actor that gets a message: about 40 kB
 _LENT_MAX = 256  # mailboxes that stay where they are when they are empty: those who talk much are few
+# How far an actor may be ahead of its share and still pass others for urgent messages, in slices.  With less, one that
+# floods and has just run could not; with more, a hundred of them would hold an ordinary flooder up for longer.
+_BORROWED_SLICES = 2
 _WAITING_MAX = 1024  # senders that may wait for room in one mailbox; more would be a queue without a limit
 
 
@@ -94,14 +99,15 @@ class Scheduler:
         "_is_busy",
         "_lent",
         "_marked",
+        "_passing",
         "_pool",
         "_pooled",
         "_ready",
         "_running",
         "_settled",
+        "_signalled",
         "_slice_ns",
         "_spent_ns",
-        "_urgent",
         "batch",
         "chooser",
         "dead",
@@ -159,9 +165,10 @@ class Scheduler:
         # Where the message is that a handler has which has not returned yet; _GIVEN: it was given away.
         self._marked = 0
         self._ready = ReadyQueue(slice_us * 1000)
-        self._urgent: deque[Cell] = deque()
+        self._signalled: deque[Cell] = deque()
         self._settled: deque[Reply] = deque()
-        self._asides = 0  # entries of these two, which the loop would else have to ask of Python
+        self._passing: OrderedDict[Cell, None] = OrderedDict()  # with urgent messages, to run ahead of others
+        self._asides = 0  # entries of these three, which the loop would else have to ask of Python
         self._pool: Mailbox | None = None  # a chain
         self._pooled = 0
         self._lent = 0  # mailboxes that cells have
@@ -209,6 +216,43 @@ class Scheduler:
         if not cell.is_scheduled:
             self.ready(cell)
 
+    def post_urgent(self, cell: Cell, item: Any) -> None:
+        """Put a message ahead of all that are not urgent.  MailboxFull if as many urgent ones wait as may."""
+        inbox = self.inbox
+        if inbox is not None and self.thread != _threads.get_ident():
+            inbox.tell_urgent(cell, item)
+            return
+        if not cell.is_open:
+            self.sent += 1
+            self.bury(cell, item, "stopped")
+            return
+        if inbox is None:
+            has_room = (0 if cell.mailbox is None else cell.mailbox.urgent_count()) < cell.settings.urgent_max
+        else:
+            has_room = inbox.let_in_urgent(cell)
+        if not has_room:
+            self.host.refused(cell, is_urgent=True)
+        self.arrive_urgent(cell, item)
+
+    def arrive_urgent(self, cell: Cell, item: Any) -> None:
+        """Post an urgent message that was let in, and have its actor run ahead of others for it."""
+        self.sent += 1
+        if not cell.is_open:
+            if self.inbox is not None:
+                self.inbox.urgent_left(cell, 1)
+            self.bury(cell, item, "stopped")
+            return
+        box = cell.mailbox
+        if box is None:
+            box = self._lease(cell)
+        box.push_urgent(item)  # ahead of `only_message` too
+        if not cell.is_scheduled:
+            self.ready(cell)
+        if cell.is_ready and self._ready.count > 1 and self.chooser is None and cell not in self._passing:
+            self._passing[cell] = None
+            self._asides += 1
+            self.need_turn()
+
     def put_back(self, cell: Cell, item: Any) -> None:
         """Put a message that was taken out of the mailbox, and is counted nowhere now, ahead of the others."""
         self._box(cell).put_back(item)
@@ -241,6 +285,17 @@ class Scheduler:
             self.post_or_wait(cell, reply, reply)
         else:
             self.post(cell, reply)
+        if reply.state == _WAITING:
+            self.expect(reply, timeout_us)
+            reply.is_hasty = self._asker is not None and self._running is None
+        return reply
+
+    def ask_urgent(self, cell: Cell, message: Any, timeout_us: int) -> Reply:
+        """As `ask`, by `post_urgent`."""
+        if self.inbox is not None and self.thread != _threads.get_ident():
+            return self.inbox.ask_urgent(cell, message, timeout_us)
+        reply = new_reply(self, cell, message)
+        self.post_urgent(cell, reply)
         if reply.state == _WAITING:
             self.expect(reply, timeout_us)
             reply.is_hasty = self._asker is not None and self._running is None
@@ -364,7 +419,7 @@ class Scheduler:
         """Replies whose awaiting tasks no turn will wake any more."""
         found = list(self._settled)
         self._settled.clear()
-        self._asides = len(self._urgent)
+        self._asides = len(self._signalled) + len(self._passing)
         return found
 
     # waking
@@ -401,9 +456,9 @@ class Scheduler:
         if cell.signals is None:
             cell.signals = deque()
         cell.signals.append(signal)
-        if not cell.is_urgent:
-            cell.is_urgent = True
-            self._urgent.append(cell)
+        if not cell.is_signalled:
+            cell.is_signalled = True
+            self._signalled.append(cell)
             self._asides += 1
             self.need_turn()
 
@@ -464,19 +519,56 @@ class Scheduler:
         return more
 
     def _attend(self) -> None:
-        """See to what goes ahead of messages: all answers that have come, and the next cell with signals."""
+        """See to what goes ahead: all answers that have come, a cell with signals, a cell with urgent messages."""
         if self._settled:
             self._wake_askers()
-        if self._urgent:
-            cell = self._urgent.popleft()
+        if self._signalled:
+            cell = self._signalled.popleft()
             self._asides -= 1
-            cell.is_urgent = False
+            cell.is_signalled = False
             if not self._fixed_ns:
                 self._tick()  # what the askers took is not this one's
             self._show(cell)
             self.host.signalled(cell)
             self._show(None)
+        if self._asides > 0 and self._passing:
+            cell = self._passing.popitem(last=False)[0]
+            self._asides -= 1
+            if not self._fixed_ns:
+                self._tick()
+            if self._may_pass(cell):
+                self._run_ahead(cell)
         self._tick()
+
+    def _may_pass(self, cell: Cell) -> bool:
+        """Whether it has something urgent to do, which can be done now, and is not too far ahead of its share."""
+        if not cell.is_ready or cell.state != _RUNNING or cell.signals is not None or cell.mailbox is None:
+            return False
+        if cell.mailbox.urgent_count() == 0:
+            return False
+        borrowed_ns = _BORROWED_SLICES * self._slice_ns
+        if cell.weight != 0:
+            borrowed_ns = weighed(borrowed_ns, cell.weight)
+        return cell.virtual_ns <= self._ready.floor_ns + borrowed_ns
+
+    def _run_ahead(self, cell: Cell) -> None:
+        """Run an actor for its urgent messages before its turn, which comes later for that: its share stays what it is.
+
+        After Duda and Cheriton, "Borrowed-Virtual-Time Scheduling", SOSP 1999.
+        """
+        self._ready.remove(cell)
+        batch = self.batch
+        box = cell.mailbox
+        if box is not None:  # `_may_pass` said so
+            self.batch = min(batch, box.urgent_count())
+        try:
+            self._run(cell, self._end_ns)
+        finally:
+            self.batch = batch
+        box = cell.mailbox
+        if box is not None and box.urgent_count() > 0 and cell not in self._passing:
+            self._passing[cell] = None
+            self._asides += 1
 
     def has_work(self) -> bool:
         """Whether a turn would do something, apart from timers."""
@@ -500,26 +592,26 @@ class Scheduler:
                 cell = self._ready.pop()
                 cell.is_ready = True  # it is still queued, though not in the heap
                 ready.append(cell)
-            urgent = self._urgent
-            urgent_count = len(urgent)
+            signalled = self._signalled
+            signalled_count = len(signalled)
             place = 0
-            if urgent_count + len(ready) > 1 and self.chooser is not None:
-                place = self.chooser.choose(urgent, ready)
-            if place < urgent_count:
-                cell = urgent[place]
-                del urgent[place]
+            if signalled_count + len(ready) > 1 and self.chooser is not None:
+                place = self.chooser.choose(signalled, ready)
+            if place < signalled_count:
+                cell = signalled[place]
+                del signalled[place]
                 self._asides -= 1
-                cell.is_urgent = False
+                cell.is_signalled = False
                 self.host.signalled(cell)
             elif ready:
-                cell = ready[place - urgent_count]
-                if cell.is_urgent:
-                    urgent.remove(cell)
+                cell = ready[place - signalled_count]
+                if cell.is_signalled:
+                    signalled.remove(cell)
                     self._asides -= 1
-                    cell.is_urgent = False
+                    cell.is_signalled = False
                     self.host.signalled(cell)
                 else:
-                    del ready[place - urgent_count]
+                    del ready[place - signalled_count]
                     cell.is_ready = False
                     self._run(cell, self._spent_ns + _NO_END_NS)
         finally:
@@ -580,14 +672,14 @@ class Scheduler:
                 read_at = left
             while cell.state == _RUNNING and cell.signals is None and left > 0 and now_ns < end_ns:
                 box = cell.mailbox
-                if cell.only_message is not None and (box is None or box.control is None):
+                if cell.only_message is not None and (box is None or not box.is_passed):
                     item = cell.only_message
                     cell.only_message = None
                 elif box is None:
                     break
                 else:
-                    if box.control is not None:
-                        item = box.pop()
+                    if box.is_passed:
+                        item = self._pop(cell, box)
                     elif box.count > 0:
                         item = box.pop_oldest()
                     else:
@@ -631,11 +723,24 @@ class Scheduler:
         used_ns = now_ns - start_ns
         if used_ns > 2 * self._slice_ns:
             used_ns = self._charge(used_ns)
-        cell.virtual_ns += used_ns
+        if cell.weight == 0:
+            cell.virtual_ns += used_ns
+        else:
+            cell.virtual_ns += weighed(used_ns, cell.weight)
         if stats is not None:
             stats.run_ns += used_ns
             stats.handled += self.taken - taken
         self._rest(cell)
+
+    def _pop(self, cell: Cell, box: Mailbox) -> Any:
+        """The next message of a mailbox with something in its lanes."""
+        if cell.only_message is not None:
+            self._box(cell)
+        count = box.urgent_count()
+        item = box.pop()
+        if self.inbox is not None and box.urgent_count() < count:
+            self.inbox.urgent_left(cell, 1)
+        return item
 
     def _rest(self, cell: Cell) -> None:
         """After a slice: queue the cell again, or let the next message do that."""
@@ -649,7 +754,7 @@ class Scheduler:
             if box is None:
                 cell.is_scheduled = False
                 return
-            if box.count > 0 or box.control is not None:
+            if box.count > 0 or box.is_passed:
                 self.ready(cell)
                 return
             cell.is_scheduled = False
@@ -862,6 +967,8 @@ class Scheduler:
         """Take the mailbox of a cell that has ended, with all that is in it."""
         box = cell.mailbox if cell.only_message is None else self._box(cell)
         if box is not None:
+            if self.inbox is not None and box.urgent_count() > 0:
+                self.inbox.urgent_left(cell, box.urgent_count())
             cell.mailbox = None
             self._lent -= 1
         return box

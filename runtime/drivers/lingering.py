@@ -57,8 +57,10 @@ class Lingering:
         "ticket",
     )
 
-    def __init__(self, turns: Turns, scheduler: Scheduler, wake_loop: Callable[[], None], *, is_on: bool) -> None:
-        self.ticket = Ticket()
+    def __init__(
+        self, turns: Turns, scheduler: Scheduler, wake_loop: Callable[[], None], *, is_on: bool, weight: int = 0
+    ) -> None:
+        self.ticket = Ticket(weight)
         self.is_on = is_on  # else this only keeps the ticket
         self.is_closed = False  # the scheduler's end: no turn comes any more
         self._turns = turns

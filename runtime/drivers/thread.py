@@ -34,6 +34,8 @@ class ThreadDriver(AsyncioDriver):
         scheduler: Scheduler,
         budget_us: int = 0,
         on_interrupt: Callable[[], None] | None = None,
+        *,
+        weight: int = 0,
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self._scheduler = scheduler
@@ -42,7 +44,7 @@ class ThreadDriver(AsyncioDriver):
         self._lingering: Lingering | None = None
         if turns is not None:
             is_on = on_interrupt is not None and self.is_real_time
-            self._lingering = Lingering(turns, scheduler, self.wake_from_afar, is_on=is_on)
+            self._lingering = Lingering(turns, scheduler, self.wake_from_afar, is_on=is_on, weight=weight)
 
     @property
     def bell(self) -> Callable[[], None]:

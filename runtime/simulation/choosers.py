@@ -1,6 +1,7 @@
 """Who runs next: seeded strategies for the scheduler's `chooser`.
 
-RandomChooser    each step goes to one of the actors that could run, all equally likely
+RandomChooser    each step goes to one of the actors that could run, all equally likely; with weights, as likely as
+                 they are heavy (Waldspurger and Weihl, "Lottery Scheduling", OSDI 1994)
 PctChooser       each actor has a random priority and the highest runs; at `depth - 1` random steps the one that
                  would run falls below all others (Burckhardt et al., "A Randomized Scheduler with Probabilistic
                  Guarantees of Finding Bugs", ASPLOS 2010).  A bug that takes `depth` ordered steps among n actors
@@ -33,20 +34,24 @@ class RecordingChooser(Protocol):
 
     schedule: array[int]  # one place among the candidates for each choice
 
-    def choose(self, urgent: Sequence[Cell], ready: Sequence[Cell]) -> int: ...
+    def choose(self, signalled: Sequence[Cell], ready: Sequence[Cell]) -> int: ...
 
 
 class RandomChooser:
     """A random walk."""
 
-    __slots__ = ("_random", "schedule")
+    __slots__ = ("_random", "has_weights", "schedule")
 
     def __init__(self, seed: int) -> None:
         self.schedule = array("H")
+        self.has_weights = False  # else no actor was given one, and none is looked for
         self._random = Random(seed).random
 
-    def choose(self, urgent: Sequence[Cell], ready: Sequence[Cell]) -> int:
-        place = int(self._random() * (len(urgent) + len(ready)))
+    def choose(self, signalled: Sequence[Cell], ready: Sequence[Cell]) -> int:
+        if self.has_weights:
+            place = _drawn(self._random(), [cell.weight or 100 for cell in (*signalled, *ready)])
+        else:
+            place = int(self._random() * (len(signalled) + len(ready)))
         self.schedule.append(place & 0xFFFF)
         return place
 
@@ -67,26 +72,26 @@ class PctChooser:
         self._changes = {int(self._random() * steps): -1.0 - number for number in range(depth - 1)}
         self._priorities: dict[Cell, float] = {}
 
-    def choose(self, urgent: Sequence[Cell], ready: Sequence[Cell]) -> int:
+    def choose(self, signalled: Sequence[Cell], ready: Sequence[Cell]) -> int:
         if self._step >= self._fair_from:
-            place = int(self._random() * (len(urgent) + len(ready)))
+            place = int(self._random() * (len(signalled) + len(ready)))
             self.schedule.append(place & 0xFFFF)
             return place
-        place = self._highest(urgent, ready)
+        place = self._highest(signalled, ready)
         change = self._changes.get(self._step)
         if change is not None:
-            cell = urgent[place] if place < len(urgent) else ready[place - len(urgent)]
+            cell = signalled[place] if place < len(signalled) else ready[place - len(signalled)]
             self._priorities[cell] = change
-            place = self._highest(urgent, ready)
+            place = self._highest(signalled, ready)
         self._step += 1
         self.schedule.append(place & 0xFFFF)
         return place
 
-    def _highest(self, urgent: Sequence[Cell], ready: Sequence[Cell]) -> int:
+    def _highest(self, signalled: Sequence[Cell], ready: Sequence[Cell]) -> int:
         priorities = self._priorities
         best = place = 0
         best_priority = -1e9
-        for candidates in (urgent, ready):
+        for candidates in (signalled, ready):
             for cell in candidates:
                 priority = priorities.get(cell)
                 if priority is None:
@@ -106,13 +111,23 @@ class ReplayChooser:
         self.schedule = array("H")
         self._recorded = recorded
 
-    def choose(self, urgent: Sequence[Cell], ready: Sequence[Cell]) -> int:
+    def choose(self, signalled: Sequence[Cell], ready: Sequence[Cell]) -> int:
         step = len(self.schedule)
         place = self._recorded[step] if step < len(self._recorded) else 0
-        if place >= len(urgent) + len(ready):
+        if place >= len(signalled) + len(ready):
             place = 0
         self.schedule.append(place)
         return place
+
+
+def _drawn(chance: float, tickets: Sequence[int]) -> int:
+    """The place whose ticket it is; `chance` is 0 to 1."""
+    left = int(chance * sum(tickets))
+    for place, count in enumerate(tickets):
+        left -= count
+        if left < 0:
+            return place
+    return len(tickets) - 1
 
 
 def make_chooser(strategy: Strategy, seed: int, *, steps: int = 100) -> RandomChooser | PctChooser:

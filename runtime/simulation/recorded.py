@@ -22,6 +22,7 @@ from shoal.runtime.messages import StopReason
 from shoal.runtime.ref import ActorRef
 from shoal.runtime.supervision import Directive
 
+from .choosers import RandomChooser
 from .recording import Recorder, describe
 
 if TYPE_CHECKING:
@@ -56,6 +57,28 @@ class _RecordedRef(ActorRef[Any]):
                 life.recorder.unsend(self.cell)
                 raise
             life.after_send(self.cell, message)
+            life.recorder.asked(reply, life.now_us(), int(timeout_s * 1e6))
+            return reply
+
+        def tell_urgent(self, message: Any) -> None:
+            life = self.scheduler.host
+            life.before_send(self.cell, message, is_urgent=True)
+            try:
+                super().tell_urgent(message)
+            except MailboxFull:
+                life.recorder.unsend(self.cell, is_urgent=True)
+                raise
+            life.after_send(self.cell, message, " urgent")
+
+        def ask_urgent(self, message: Any, *, timeout_s: float = 5.0) -> Reply:
+            life = self.scheduler.host
+            life.before_send(self.cell, message, is_urgent=True)
+            try:
+                reply = super().ask_urgent(message, timeout_s=timeout_s)
+            except MailboxFull:
+                life.recorder.unsend(self.cell, is_urgent=True)
+                raise
+            life.after_send(self.cell, message, " urgent")
             life.recorder.asked(reply, life.now_us(), int(timeout_s * 1e6))
             return reply
 
@@ -121,13 +144,13 @@ class RecordedLife(Life):
 
     # messages
 
-    def before_send(self, cell: Cell, message: Any, *, may_wait: bool = False) -> None:
+    def before_send(self, cell: Cell, message: Any, *, may_wait: bool = False, is_urgent: bool = False) -> None:
         """A fault may say that there is no room."""
         if self.recorder.injector is not None and cell.is_open and self._fault("full", cell, message) is not None:
-            self.refused(cell)
-        self.recorder.sent(cell, message, is_certain=not may_wait)
+            self.refused(cell, is_urgent=is_urgent)
+        self.recorder.sent(cell, message, is_certain=not may_wait, is_urgent=is_urgent)
 
-    def after_send(self, cell: Cell, message: Any) -> None:
+    def after_send(self, cell: Cell, message: Any, how: str = "") -> None:
         if cell.is_open:
             recorder = self.recorder
             box = cell.mailbox
@@ -137,7 +160,9 @@ class RecordedLife(Life):
                     f"{cell.settings.messages_max}"
                 )
             sender = "/" if recorder.current is None else recorder.path(recorder.current)
-            recorder.events.append((self.now_us(), "deliver", sender, f"-> {recorder.path(cell)} {describe(message)}"))
+            recorder.events.append(
+                (self.now_us(), "deliver", sender, f"-> {recorder.path(cell)} {describe(message)}{how}")
+            )
 
     def dead_letter(self, cell: Cell, item: Any, reason: str) -> None:
         message = item.message if isinstance(item, Reply) and item.is_question else item
@@ -148,9 +173,9 @@ class RecordedLife(Life):
             self.recorder.taken_out(cell, message, is_handled=False)
         super().dead_letter(cell, item, reason)
 
-    def refused(self, cell: Cell) -> None:
+    def refused(self, cell: Cell, *, is_urgent: bool = False) -> None:
         self.note("refused", cell)
-        super().refused(cell)
+        super().refused(cell, is_urgent=is_urgent)
 
     def timed_out(self, reply: Reply) -> BaseException:
         if reply.cell is not None:
@@ -173,6 +198,11 @@ class RecordedLife(Life):
         return super().unstash(cell)
 
     # handlers
+
+    def spawn(self, *args: Any, weight: int = 0, **options: Any) -> ActorRef[Any]:
+        if weight and isinstance(self.scheduler.chooser, RandomChooser):
+            self.scheduler.chooser.has_weights = True
+        return super().spawn(*args, weight=weight, **options)
 
     def _make(self, cell: Cell) -> Any:
         recorder = self.recorder

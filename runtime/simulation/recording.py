@@ -1,7 +1,8 @@
 """What happens in a simulated system, noted as it happens.
 
     spawn /a Worker              an actor was made
-    deliver / -> /a 17           a message went into a mailbox; who told it is / outside of handlers
+    deliver / -> /a 17           a message went into a mailbox; who told it is / outside of handlers; "urgent" follows
+                                 one that is
     handle /a 17                 a handler began with a message
     timer /a 'tick'              a timer's message is due
     timeout /a                   an ask of /a ended without an answer
@@ -52,6 +53,7 @@ class Recorder:
         self.paths: dict[Cell, str] = {}
         # (sender, message, whether it had to be there) for each message on its way to a cell, oldest first.
         self.pending: dict[Cell, deque[tuple[Cell | None, Any, bool]]] = {}
+        self.urgent: dict[Cell, deque[Any]] = {}  # which have an order of their own, whoever sent them
         self.asks: list[tuple[Reply, int]] = []  # with their deadlines
         self.delayed: set[Timer] = set()  # by a fault, once each
         self.unstashed: set[Cell] = set()  # what was put aside goes back whatever the limit
@@ -69,15 +71,18 @@ class Recorder:
 
     # order of each pair of sender and receiver
 
-    def sent(self, cell: Cell, message: Any, *, is_certain: bool) -> None:
+    def sent(self, cell: Cell, message: Any, *, is_certain: bool, is_urgent: bool = False) -> None:
+        if is_urgent:
+            self.urgent.setdefault(cell, deque()).append(message)
+            return
         waiting = self.pending.get(cell)
         if waiting is None:
             waiting = self.pending[cell] = deque()
         waiting.append((self.current, message, is_certain))
 
-    def unsend(self, cell: Cell) -> None:
+    def unsend(self, cell: Cell, *, is_urgent: bool = False) -> None:
         """The message sent last was refused."""
-        self.pending[cell].pop()
+        (self.urgent if is_urgent else self.pending)[cell].pop()
 
     def turned_away(self, cell: Cell, message: Any) -> None:
         """The message, which came last, found no room."""
@@ -87,6 +92,8 @@ class Recorder:
 
     def taken_out(self, cell: Cell, message: Any, *, is_handled: bool) -> None:
         """A message left the mailbox; one that another of its sender's should have preceded is a violation."""
+        if self._was_urgent(cell, message, is_handled=is_handled):
+            return
         waiting = self.pending.get(cell)
         if not waiting:
             return
@@ -112,6 +119,24 @@ class Recorder:
                     f"which {'the outside' if sender is None else self.path(sender)} sent earlier"
                 )
             del waiting[fallback]
+
+    def _was_urgent(self, cell: Cell, message: Any, *, is_handled: bool) -> bool:
+        """Whether the message that left was one of the urgent; the first of them, if all is well."""
+        urgent = self.urgent.get(cell)
+        if not urgent:
+            return False
+        if urgent[0] is message:
+            urgent.popleft()
+            return True
+        place = next((place for place, one in enumerate(urgent) if one is message), -1)
+        if place < 0 or any(found is message for _, found, _ in self.pending.get(cell) or ()):
+            return False
+        if is_handled:
+            self.violations.append(
+                f"{self.path(cell)} handles {describe(message)} before {describe(urgent[0])}, both urgent"
+            )
+        del urgent[place]
+        return True
 
     # time
 

@@ -140,6 +140,8 @@ def test_no_more_than_a_thousand_senders_wait(system):
         ref.ask(i)
     with pytest.raises(MailboxFull):
         ref.ask("one too many")
+    with pytest.raises(MailboxFull):
+        ref.send("one too many").send(None)  # the first step of the coroutine, which takes it no further
 
 
 def test_a_mailbox_without_room_for_a_message_is_refused():

@@ -56,3 +56,18 @@ def test_a_cell_knows_whether_it_is_in_the_queue():
     assert cell.is_ready
     assert queue.pop() is cell
     assert not cell.is_ready
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=60))
+def test_who_is_taken_out_of_turn_leaves_the_others_in_their_order(drawn):
+    queue = ReadyQueue(1000)
+    all_cells = cells(*(time_ns for time_ns, _ in drawn))
+    for cell in all_cells:
+        queue.push(cell)
+    for cell, (_, is_taken) in zip(all_cells, drawn, strict=True):
+        if is_taken:
+            queue.remove(cell)
+            assert not cell.is_ready
+    left = [(time_ns, serial) for serial, (time_ns, is_taken) in enumerate(drawn) if not is_taken]
+    assert queue.count == len(left)
+    assert drained(queue) == [serial for _, serial in sorted(left)]

@@ -31,8 +31,8 @@ BUGS = (
     Bug(
         "the last message after a slice wakes nobody",
         "core/scheduler.py",
-        "if box.count > 0 or box.control is not None:\n                self.ready(cell)",
-        "if box.count > 1 or box.control is not None:\n                self.ready(cell)",
+        "if box.count > 0 or box.is_passed:\n                self.ready(cell)",
+        "if box.count > 1 or box.is_passed:\n                self.ready(cell)",
     ),
     Bug(
         "an answer that comes late replaces the time-out",

@@ -10,12 +10,13 @@ from ..effort import EFFORT
 
 
 class MailboxMachine(RuleBasedStateMachine):
-    """Two lists: what must come out first, and what waits."""
+    """Three lists: what must come out first, what should, and what waits."""
 
     @initialize(limit=st.integers(1, 40))
     def make(self, limit):
         self.box, self.limit = Mailbox(limit), limit
-        self.control, self.users, self.serial = [], [], 0
+        self.control, self.urgent, self.users, self.serial = [], [], [], 0
+        self.row = 0  # of urgent messages
 
     @rule(count=st.integers(1, 30))
     def push(self, count):
@@ -31,11 +32,27 @@ class MailboxMachine(RuleBasedStateMachine):
         self.box.push_control(self.serial)
         self.control.append(self.serial)
 
+    @rule(count=st.integers(1, 10))
+    def push_urgent(self, count):
+        for _ in range(count):
+            self.serial += 1
+            self.box.push_urgent(self.serial)
+            self.urgent.append(self.serial)
+
     @rule(count=st.integers(1, 30))
     def pop(self, count):
         for _ in range(count):
-            wanted = self.control.pop(0) if self.control else self.users.pop(0) if self.users else None
-            assert self.box.pop() == wanted
+            assert self.box.pop() == self.wanted()
+
+    def wanted(self):
+        if self.control:
+            return self.control.pop(0)
+        if self.urgent and (self.row < 8 or not self.users):
+            self.row += 1
+            return self.urgent.pop(0)
+        if self.urgent:
+            self.row = 0
+        return self.users.pop(0) if self.users else None
 
     @rule(count=st.integers(1, 20))
     def put_back(self, count):
@@ -51,7 +68,7 @@ class MailboxMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 40))
     def reuse_when_empty(self, limit):
-        if not self.control and not self.users:
+        if not self.control and not self.urgent and not self.users:
             self.box.reuse(limit)
             self.limit = limit
 
@@ -59,7 +76,9 @@ class MailboxMachine(RuleBasedStateMachine):
     def counts_agree(self):
         if hasattr(self, "box"):
             assert self.box.count == len(self.users)
-            assert self.box.has_messages() == bool(self.users or self.control)
+            assert self.box.has_messages() == bool(self.users or self.urgent or self.control)
+            assert self.box.urgent_count() == len(self.urgent)
+            assert self.box.is_passed == bool(self.urgent or self.control)
 
 
 MailboxMachine.TestCase.settings = settings(max_examples=100 * EFFORT, deadline=None)

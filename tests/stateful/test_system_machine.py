@@ -114,27 +114,30 @@ class SystemMachine(RuleBasedStateMachine):
         overflow=st.sampled_from(Overflow),
         messages_max=st.integers(1, 4),
         restart=st.sampled_from(Restart),
+        weight=st.sampled_from([None, 0.1, 7]),
     )
-    def spawn(self, overflow, messages_max, restart):
-        settings_ = MailboxSettings(messages_max, overflow, stash_max=2)
-        self.refs.append(self.system.spawn(Worker, self.seen, self.gate, mailbox=settings_, restart=restart))
+    def spawn(self, overflow, messages_max, restart, weight):
+        settings_ = MailboxSettings(messages_max, overflow, stash_max=2, urgent_max=3)
+        self.refs.append(
+            self.system.spawn(Worker, self.seen, self.gate, mailbox=settings_, restart=restart, weight=weight)
+        )
 
     @precondition(lambda self: getattr(self, "refs", None))
-    @rule(data=st.data(), message=st.sampled_from([*MESSAGES, "stop", "timer"]))
-    def tell(self, data, message):
+    @rule(data=st.data(), message=st.sampled_from([*MESSAGES, "stop", "timer"]), is_urgent=st.booleans())
+    def tell(self, data, message, is_urgent):
         ref = data.draw(st.sampled_from(self.refs))
         try:
-            ref.tell(message)
+            (ref.tell_urgent if is_urgent else ref.tell)(message)
             self.told += 1
         except MailboxFull:
             self.refused += 1
 
     @precondition(lambda self: getattr(self, "refs", None))
-    @rule(data=st.data(), message=st.sampled_from([*MESSAGES]))
-    def ask(self, data, message):
+    @rule(data=st.data(), message=st.sampled_from([*MESSAGES]), is_urgent=st.booleans())
+    def ask(self, data, message, is_urgent):
         ref = data.draw(st.sampled_from(self.refs))
         try:
-            self.replies.append(ref.ask(message, timeout_s=0.000_1))
+            self.replies.append((ref.ask_urgent if is_urgent else ref.ask)(message, timeout_s=0.000_1))
         except MailboxFull:
             self.refused += 1
 

@@ -74,6 +74,8 @@ async def main(system: ActorSystem) -> None:
     account = system.spawn(Account, restart=Restart.PERMANENT)
     assert_type(account, ActorRef[Deposit | Withdraw | Terminated])
     account.tell(Deposit(5))
+    account.tell_urgent(Deposit(5))
+    await system.spawn(Account, weight=0.5).ask_urgent(Withdraw(5))
     await account.ask(Withdraw(5))
     only_deposits: ActorRef[Deposit] = account  # who takes more may stand for who takes less
     only_deposits.tell(Deposit(1))

@@ -43,6 +43,9 @@ async def main(system: ActorSystem, greeter: ActorRef[str]) -> None:
     system.spawn(Account).tell("hello")  # E: arg-type
     system.spawn(Greeter).tell(5)  # E: arg-type
     greeter.ask(5)  # E: arg-type
+    greeter.tell_urgent(5)  # E: arg-type
+    greeter.ask_urgent(5)  # E: arg-type
+    system.spawn(Greeter, weight="4")  # E: arg-type
     await greeter.send(None)  # E: arg-type
     anything: ActorRef[object] = greeter  # E: assignment
     anything.tell(5)
