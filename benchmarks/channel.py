@@ -79,14 +79,14 @@ class End:
 def measure(
     stack: str, round_trip_ms: int, seconds: float, *, asking: bool = False, bytes_per_second: int | None = None
 ) -> dict[str, float]:
-    """One pair, from nothing to its figures."""
+    """One pair, from nothing to its figures; `link_ms_per_mb` is what the link took of a core."""
+    link = Link(delay_us=round_trip_ms * 500, bytes_per_second=bytes_per_second) if round_trip_ms else None
     with contextlib.ExitStack() as ends:
         sender, receiver = End(stack), End(stack)
         ends.callback(sender.quit)
         ends.callback(receiver.quit)
         offer = sender.ask("offer")["description"]
-        if round_trip_ms:
-            link = Link(delay_us=round_trip_ms * 500, bytes_per_second=bytes_per_second)
+        if link is not None:
             answer = link.pass_answer(receiver.ask("answer", description=link.pass_offer(offer))["description"])
             ends.enter_context(link.running())
         else:
@@ -98,16 +98,17 @@ def measure(
         figures = receiver.ask("figures")
         megabytes = figures["bytes"] / 1e6
         cpu_ms = (figures["cpu_s"] + sender.ask("figures")["cpu_s"]) * 1e3
-        if round_trip_ms and link.overflowed:
+        if link is not None and link.overflowed:
             print(f"the link's queue overflowed {link.overflowed} times", file=sys.stderr)
-        return {
-            "mb_per_s": megabytes / figures["seconds"],
-            "cpu_ms_per_mb": cpu_ms / megabytes,
-            "connect_ms": connect_ms,
-            "request_ms": statistics.median(sent["request_ms"]) if sent["request_ms"] else float("nan"),
-            "answered": len(sent["request_ms"]),
-            "unanswered": sent["unanswered"],
-        }
+    return {
+        "mb_per_s": megabytes / figures["seconds"],
+        "cpu_ms_per_mb": cpu_ms / megabytes,
+        "link_ms_per_mb": 0.0 if link is None else link.cpu_s * 1e3 / megabytes,
+        "connect_ms": connect_ms,
+        "request_ms": statistics.median(sent["request_ms"]) if sent["request_ms"] else float("nan"),
+        "answered": len(sent["request_ms"]),
+        "unanswered": sent["unanswered"],
+    }
 
 
 def percent_off_cap(seconds: float) -> float:

@@ -6,7 +6,9 @@ all packets of ICE, DTLS and SCTP take this way:
     A  --->  [far] ... delay, rate, loss ... [near]  --->  B        and the same way back
 
 Order is kept, as on most real paths.  Packets wait for the rate in a queue of `queue_bytes`; what does not fit there,
-and what is lost by chance (from a seed), is counted.  Packets are passed on in steps of a millisecond.
+and what is lost by chance (from a seed), is counted.  Packets are passed on in steps of a millisecond, as many as are
+there with one call each way (`packets.py`), so that the link takes little of the core that the measured ends need:
+`cpu_s` says how much.
 
     link = Link(delay_us=10_000)
     answer = await other.answer(link.pass_offer(offer.description))
@@ -27,6 +29,8 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
+from .packets import Packets
+
 __all__ = ["Link"]
 
 _CANDIDATE = re.compile(
@@ -35,9 +39,9 @@ _CANDIDATE = re.compile(
 _ANY_CANDIDATE = re.compile(r"(?m)^a=candidate:.*\r?\n")
 _BUFFER_BYTES = 8 * 1024 * 1024  # ours must never be what loses a packet
 _SO_RCVBUFFORCE = 33
-_READ_AT_ONCE = 256  # so that a flood one way does not hold up the other
 _STEP_S = 0.001
 _HEADER_BYTES = 28
+_PASSED, _LOST, _OVERFLOWED, _PASSED_BYTES = range(4)  # places in the counts
 
 Address = tuple[str, int]
 
@@ -66,27 +70,33 @@ class Link:
         self._b: Address | None = None
         self.cut = multiprocessing.Event()  # set: nothing passes any more, in either direction
         self._stop = multiprocessing.Event()
-        self._counts = multiprocessing.Array("q", 4)
+        self._counts = multiprocessing.Array("q", 4, lock=False)  # only the link writes
+        self._cpu_s = multiprocessing.Value("d", 0.0, lock=False)
 
     @property
     def passed(self) -> int:
         """Packets, both ways."""
-        return self._counts[0]
+        return self._counts[_PASSED]
 
     @property
     def lost(self) -> int:
         """Packets lost by chance."""
-        return self._counts[1]
+        return self._counts[_LOST]
 
     @property
     def overflowed(self) -> int:
         """Packets that found the queue full."""
-        return self._counts[2]
+        return self._counts[_OVERFLOWED]
 
     @property
     def passed_bytes(self) -> int:
         """From A to B, with the headers of IPv4 and UDP."""
-        return self._counts[3]
+        return self._counts[_PASSED_BYTES]
+
+    @property
+    def cpu_s(self) -> float:
+        """What the link itself took of a core, once it has ended; in a thread that of the whole process."""
+        return self._cpu_s.value
 
     def pass_offer(self, description: str) -> str:
         """A's offer, as B is to see it."""
@@ -121,11 +131,12 @@ class Link:
         assert self._a is not None
         assert self._b is not None
         ways = [_Way(self._far, self._near, self._b), _Way(self._near, self._far, self._a)]
-        by_socket = {way.source: way for way in ways}
+        sockets = [way.packets.source for way in ways]
+        began_s = time.process_time()
         while not self._stop.is_set():
-            due = min((way.queue[0][0] for way in ways if way.queue), default=None)
+            due = min((way.due[0][0] for way in ways if way.due), default=None)
             wait = 0.05 if due is None else min(0.05, max(0.0, due - time.monotonic()))
-            if not select.select(list(by_socket), [], [], wait)[0] and due is None:
+            if not select.select(sockets, [], [], wait)[0] and due is None:
                 continue
             # A step of a millisecond, as network cards collect interrupts: packet by packet we would need a core.
             time.sleep(_STEP_S)
@@ -133,40 +144,55 @@ class Link:
                 self._take(way)
             now = time.monotonic()
             for way in ways:
-                while way.queue and way.queue[0][0] <= now:
-                    _, packet = way.queue.popleft()
-                    with contextlib.suppress(OSError):
-                        way.target.sendto(packet, way.address)
+                way.pass_on(now)
+        self._cpu_s.value = time.process_time() - began_s
 
     def _take(self, way: _Way) -> None:
-        for _ in range(_READ_AT_ONCE):
-            try:
-                packet = way.source.recv(2048)
-            except OSError:  # nothing more; or the other end's port is closed, which ICE has to notice by itself
-                return
-            now = time.monotonic()
+        now = time.monotonic()
+        sizes = way.packets.read()
+        is_counted = way.packets.source is self._far
+        if self._rate is None and not self._loss and not self.cut.is_set() and sizes:
+            self._counts[_PASSED] += len(sizes)
+            if is_counted:
+                self._counts[_PASSED_BYTES] += sum(sizes) + _HEADER_BYTES * len(sizes)
+            way.due.append((now + self._delay_s, len(sizes)))
+            return
+        for size in sizes:
             if self.cut.is_set() or (self._loss and self._chance.random() < self._loss):
-                self._counts[1] += 1
+                self._counts[_LOST] += 1
+                way.due.append((0.0, 0))
                 continue
+            leaves = now
             if self._rate is not None:
                 if (way.free_at - now) * self._rate > self._queue_bytes:
-                    self._counts[2] += 1
+                    self._counts[_OVERFLOWED] += 1
+                    way.due.append((0.0, 0))
                     continue
-                way.free_at = max(way.free_at, now) + len(packet) / self._rate
-                now = way.free_at
-            self._counts[0] += 1
-            if way.source is self._far:
-                self._counts[3] += len(packet) + _HEADER_BYTES
-            way.queue.append((now + self._delay_s, packet))
+                leaves = way.free_at = max(way.free_at, now) + size / self._rate
+            self._counts[_PASSED] += 1
+            if is_counted:
+                self._counts[_PASSED_BYTES] += size + _HEADER_BYTES
+            way.due.append((leaves + self._delay_s, 1))
 
 
 class _Way:
+    """One direction: packets, and when how many of them leave; (0, 0) is one that never does."""
+
     def __init__(self, source: socket.socket, target: socket.socket, address: Address) -> None:
-        self.source = source
-        self.target = target
-        self.address = address
+        self.packets = Packets(source, target, address)
         self.free_at = 0.0
-        self.queue: deque[tuple[float, bytes]] = deque()
+        self.due: deque[tuple[float, int]] = deque()
+
+    def pass_on(self, now: float) -> None:
+        count = 0
+        while self.due and self.due[0][0] <= now:
+            _, more = self.due.popleft()
+            if not more:
+                self.packets.write(count)
+                self.packets.drop()
+                count = 0
+            count += more
+        self.packets.write(count)
 
 
 def _socket() -> socket.socket:

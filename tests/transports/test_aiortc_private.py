@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import inspect
 import ipaddress
 import socket
@@ -13,17 +14,22 @@ from aioice import ice
 from aiortc import rtcdtlstransport, rtcsctptransport
 from hypothesis import given
 from hypothesis import strategies as st
+from OpenSSL import SSL
 
-from shoal.transports.native import aiortc_private
 from shoal.transports.native.aiortc_private import (
-    Association,
+    arriving,
+    association,
+    datagrams,
     enlarge_receive_buffers,
+    leaving,
     limit_gathering,
     peer_fingerprint,
     renew_names,
     selected_remote_address,
 )
 from shoal.transports.native.webrtc import WebRtcConnector
+
+from .lone_sctp import lone_sctp, new_association
 
 pytestmark = pytest.mark.real
 
@@ -116,33 +122,35 @@ def test_the_selected_pair_is_found():
 def test_the_association_is_as_we_take_it():
     def check(connection):
         sctp = connection.sctp
-        assert all(hasattr(sctp, name) for name in aiortc_private._NEEDED)
-        association = Association(
-            sctp, on_progress=lambda: None, on_round_trip=lambda _: None, on_unreadable=lambda _: None
-        )
-        assert association.is_hooked
-        assert (association.in_flight_bytes, association.unacknowledged_bytes(), association.is_empty) == (0, 0, True)
+        assert all(hasattr(sctp, name) for name in (*association._NEEDED, *association._NEEDED_TO_SHORTEN, "_ssthresh"))
+        ours = new_association(sctp)
+        assert ours.is_hooked
+        assert ours.is_empty
+        assert ours.in_flight_bytes == ours.unacknowledged_bytes()  # of the channel's announcement, if anything
         chunk = rtcsctptransport.DataChunk()
         assert chunk.user_data == b""
-        assert rtcsctptransport.USERDATA_MAX_LENGTH == aiortc_private._PACKET_BYTES
+        assert rtcsctptransport.USERDATA_MAX_LENGTH == leaving._PACKET_BYTES
         # Called by these names, with what we take and give back.
-        source = {name: inspect.getsource(getattr(type(sctp), name)) for name in aiortc_private._WRAPPED}
+        source = {
+            name: inspect.getsource(getattr(type(sctp), name))
+            for name in (*association._WRAPPED, *association._SHORTENED)
+        }
         assert "await self._send_sack()" in source["_handle_data"]
         assert "self._sack_needed = False" in source["_send_sack"]
-        sack = inspect.getsource(type(sctp)._receive_sack_chunk)
+        sack = source["_receive_sack_chunk"]
         assert sack.index("await self._data_channel_flush()") < sack.index("await self._transmit()")
-        association.release()
+        assert "if not self._t3_handle:" in source["_transmit"]
+        assert "await self._transmit()" in source["_send"]
+        assert "asyncio.ensure_future(self._transmit())" in source["_t3_expired"]
+        ours.release()
 
     with_connection(check)
 
 
 def test_an_association_is_left_as_it_was():
     def check(connection):
-        association = Association(
-            connection.sctp, on_progress=lambda: None, on_round_trip=lambda _: None, on_unreadable=lambda _: None
-        )
-        association.release()
-        assert not {*aiortc_private._WRAPPED, "_send_chunk"} & set(vars(connection.sctp))
+        new_association(connection.sctp).release()
+        assert not {*association._WRAPPED, *association._SHORTENED, "_send_chunk"} & set(vars(connection.sctp))
         gatherer = connection.sctp.transport.transport._connection
         assert "data_received" not in vars(gatherer)
 
@@ -154,12 +162,10 @@ def test_packets_in_order_are_marked_as_aiortc_marks_them():
         sctp = connection.sctp
         plain = type(sctp)._mark_received
         vars(sctp).pop("_mark_received")  # the channel's own wrap, so that ours calls what aiortc has
-        association = Association(
-            sctp, on_progress=lambda: None, on_round_trip=lambda _: None, on_unreadable=lambda _: None
-        )
+        ours = new_association(sctp)._arriving
         for tsns in ([1, 2, 3], [1, 3, 2, 4], [1, 1, 2], [2, 2, 1, 3], [2**32 - 1, 0, 1]):
             answers = []
-            for mark in (functools.partial(plain, sctp), association._mark_received):
+            for mark in (functools.partial(plain, sctp), ours._mark_received):
                 sctp._last_received_tsn = (tsns[0] if tsns[0] != 2 else 1) - 1
                 sctp._sack_misordered, sctp._sack_duplicates = set(), []
                 said = [mark(tsn) for tsn in tsns]
@@ -179,7 +185,7 @@ def test_fragments_in_any_order_make_the_messages_that_aiortc_makes(order, lengt
             chunk.tsn, chunk.stream_id, chunk.stream_seq, chunk.protocol = len(fragments) + 1, 1, number, 53
             chunk.user_data = bytes([number, part])
             fragments.append(chunk)
-    streams = rtcsctptransport.InboundStream(), aiortc_private._InboundStream()
+    streams = rtcsctptransport.InboundStream(), arriving.InboundStream()
     came = [[], []]
     for start in order:
         for chunk in fragments[start::12]:
@@ -193,7 +199,7 @@ def test_fragments_in_any_order_make_the_messages_that_aiortc_makes(order, lengt
 def test_the_short_way_between_packets_and_datagrams_is_as_we_take_it():
     def check(connection):
         sctp = connection.sctp
-        short_way = aiortc_private._ShortWay(sctp, lambda _: False)
+        short_way = datagrams.Datagrams(sctp, lambda _: False)
         assert short_way.is_there
         pair = short_way._ice._nominated[1]
         assert callable(pair.protocol.transport.sendto)
@@ -210,33 +216,6 @@ def test_the_short_way_between_packets_and_datagrams_is_as_we_take_it():
         assert "serialize_packet(" in inspect.getsource(type(sctp)._send_chunk)
 
     with_connection(check)
-
-
-class Wire:
-    """In place of DTLS, for an SCTP by itself."""
-
-    state = "connected"
-
-    async def _send_data(self, data):
-        pass
-
-
-class Taker:
-    """A channel at the end of SCTP, as far as that knows."""
-
-    def __init__(self):
-        self.messages = []
-
-    def emit(self, event, message):
-        self.messages.append(message)
-
-
-def lone_sctp():
-    sctp = rtcsctptransport.RTCSctpTransport(Wire())
-    sctp._local_verification_tag, sctp._last_received_tsn = 7, 0
-    sctp._association_state = sctp.State.ESTABLISHED
-    sctp._remote_port, sctp._data_channels = 5000, {1: Taker()}
-    return sctp
 
 
 def packets_of(messages):
@@ -271,13 +250,11 @@ def test_packets_that_go_the_short_way_do_what_they_do_at_aiortc(messages, fault
 
     async def main():
         plain, ours = lone_sctp(), lone_sctp()
-        association = Association(
-            ours, on_progress=lambda: None, on_round_trip=lambda _: None, on_unreadable=pytest.fail
-        )
+        short_way = new_association(ours, on_unreadable=pytest.fail)
         short = 0
         for packet in packets:
             await plain._handle_data(packet)
-            if association._take_fragment(packet):
+            if short_way._arriving.take(packet):
                 short += 1
             else:
                 await ours._handle_data(packet)
@@ -285,10 +262,9 @@ def test_packets_that_go_the_short_way_do_what_they_do_at_aiortc(messages, fault
             assert plain._last_received_tsn == ours._last_received_tsn
             assert plain._advertised_rwnd == ours._advertised_rwnd
             assert plain._sack_misordered == ours._sack_misordered
-        association.release()
+        short_way.release()
         if not faults:
-            unpadded = sum(length - 1 for sequence, length in enumerate(messages) if sequence % 3 != 1)
-            assert short == unpadded - (messages[0] > 1)  # the first packet makes the stream, the long way
+            assert short == sum(messages) - 1  # the first packet makes the stream, the long way
 
     asyncio.run(main())
 
@@ -296,20 +272,18 @@ def test_packets_that_go_the_short_way_do_what_they_do_at_aiortc(messages, fault
 def test_messages_that_do_not_end_are_bounded_and_said_to_be_unreadable():
     async def main():
         sctp, said = lone_sctp(), []
-        association = Association(
-            sctp, on_progress=lambda: None, on_round_trip=lambda _: None, on_unreadable=said.append
-        )
+        ours = new_association(sctp, on_unreadable=said.append)
         chunk = rtcsctptransport.DataChunk(flags=2)
         chunk.stream_id, chunk.stream_seq, chunk.protocol, chunk.user_data = 1, 0, 53, bytes(1152)
         while not said:
             chunk.tsn += 1
             packet = rtcsctptransport.serialize_packet(5000, 5000, 7, chunk)
-            if not association._take_fragment(packet):
+            if not ours._arriving.take(packet):
                 await sctp._handle_data(packet)
             chunk.flags = 0
         assert chunk.tsn * 1152 == pytest.approx(8 * 1024 * 1024, abs=1152)
         assert "do not end" in said[0]
-        association.release()
+        ours.release()
 
     asyncio.run(main())
 
@@ -323,7 +297,7 @@ def test_what_would_wait_while_it_handles_a_packet_goes_on_as_a_task():
             await asyncio.sleep(0.001)
             done.set()
 
-        aiortc_private._run(handle())
+        datagrams.run_now(handle())
         assert not done.is_set()
         await done.wait()
 
@@ -334,12 +308,65 @@ def test_a_changed_aiortc_costs_a_field_and_not_the_connection():
     class Changed:
         sctp = object()
 
-    changed = Association(
-        Changed(), on_progress=lambda: None, on_round_trip=lambda _: None, on_unreadable=lambda _: None
-    )
-    assert not changed.is_hooked
-    changed.release()
+    async def associate():
+        changed = new_association(Changed())
+        assert not changed.is_hooked
+        changed.release()
+
+    asyncio.run(associate())
     limit_gathering(Changed(), 1.0)
     assert enlarge_receive_buffers(Changed()) == 0
     assert peer_fingerprint(Changed()) is None
     assert selected_remote_address(Changed()) is None
+
+
+@pytest.mark.parametrize("in_groups", [False, True])
+def test_what_comes_in_one_step_is_acknowledged_once_to_a_peer_that_lets_as_much_go(in_groups):
+    async def main():
+        sctp, sacks = lone_sctp(), []
+        sctp._RTCSctpTransport__transport._send_data = record(sacks)
+        ours = new_association(sctp)
+        if in_groups:
+            ours.acknowledge_in_groups()
+        for packet in packets_of([20]):
+            if not ours._arriving.take(packet):
+                await sctp._handle_data(packet)
+        assert len(sacks) == (0 if in_groups else 20)  # a path's beginning is acknowledged packet by packet
+        while not sacks:
+            await asyncio.sleep(0)
+        assert int.from_bytes(sacks[-1][16:20], "big") == 20
+        assert len(sacks) == (1 if in_groups else 20)
+        ours.release()
+
+    asyncio.run(main())
+
+
+def record(packets):
+    async def send(packet):
+        packets.append(packet)
+
+    return send
+
+
+def test_what_aiortcs_timers_send_after_the_end_is_no_error_that_nobody_awaits():
+    async def main():
+        sctp = lone_sctp()
+
+        async def refuse(_):
+            raise SSL.Error([("SSL routines", "", "protocol is shutdown")])
+
+        sctp._RTCSctpTransport__transport._send_data = refuse
+        ours = new_association(sctp)
+        sctp._reconfig_timer_start()
+        sctp._reconfig_request = rtcsctptransport.StreamResetOutgoingParam(1, 1, 1, [1])
+        sctp._reconfig_timer_expired()  # makes a task, and a timer
+        ours.release()
+        errors = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        gc.collect()
+        assert not errors
+        assert sctp._reconfig_handle is None
+
+    asyncio.run(main())

@@ -102,3 +102,10 @@ def test_whatever_is_reported_no_more_is_under_way_than_left(texts, messages):
         except BadReport:
             assert departures.in_flight_bytes == before
         assert 0 <= departures.in_flight_bytes <= before
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_who_sends_in_groups_says_so_in_a_line_of_its_own(grouped):
+    told = bounded_description(with_reports(DESCRIPTION, Reports(wanted=False, given=True, grouped=grouped)))
+    heard = reports_of(told)
+    assert (heard.wanted, heard.given, heard.grouped) == (False, True, grouped)

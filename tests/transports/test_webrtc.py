@@ -218,9 +218,12 @@ def test_sending_waits_while_too_much_is_unsent():
     run(main)
 
 
-@pytest.mark.parametrize("unknown", ["_NEEDED", "_NEEDED_OF_DTLS", "_NEEDED_OF_ICE"])
+@pytest.mark.parametrize(
+    "unknown",
+    ["association._NEEDED", "association._NEEDED_TO_SHORTEN", "datagrams._NEEDED_OF_DTLS", "datagrams._NEEDED_OF_ICE"],
+)
 def test_an_aiortc_that_we_do_not_know_still_delivers_everything(monkeypatch, unknown):
-    monkeypatch.setattr(aiortc_private, unknown, ("gone",))
+    monkeypatch.setattr(f"shoal.transports.native.aiortc_private.{unknown}", ("gone",))
 
     async def main():
         offering, answering = WebRtcConnector(), WebRtcConnector()

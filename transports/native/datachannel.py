@@ -74,7 +74,7 @@ class DataChannel:
             on_unreadable=self._on_unreadable,
         )
         self._association.window_bytes = self._window.window_bytes
-        self._reports_wanted = stack.reports.wanted
+        self._reports_wanted, self._sends_groups = stack.reports.wanted, stack.reports.grouped
         self._departures: Departures | None = None  # what the other side reports of ours
         self._arrivals: Arrivals | None = None  # what we report of theirs
         self._liveness = Liveness(
@@ -97,6 +97,8 @@ class DataChannel:
             self._departures = Departures()
         if peer_reports.wanted:
             self._arrivals = Arrivals()
+        if peer_reports.grouped and self._sends_groups:
+            self._association.acknowledge_in_groups()
         self._tick()
         self._feed()
 
@@ -134,6 +136,8 @@ class DataChannel:
             self._hand_over(self._urgent.popleft())
         while self._bulk and self._may_hand_over_bulk() and not self._waits_for_cap():
             self._hand_over(self._bulk.popleft())
+        if self._bulk and self._in_flight_bytes() > self._window.refill_bytes:
+            self._window.held_back()
         if self._queued_bytes <= self._limits.buffered_bytes_low:
             self._has_room.set()
         if not self._queued_bytes and not self._bulk:
@@ -150,6 +154,9 @@ class DataChannel:
             and not self._raw.bufferedAmount
             and association.in_flight_bytes <= self._window.refill_bytes
         )
+
+    def _in_flight_bytes(self) -> int:
+        return self._association.in_flight_bytes if self._departures is None else self._departures.in_flight_bytes
 
     def _waits_for_cap(self) -> bool:
         wait_us = 0 if self._cap is None else self._cap.wait_us(self._now_us())
@@ -175,9 +182,9 @@ class DataChannel:
         except ValueError as error:  # the other side announced a smaller limit in its description
             self._abandon("refused", f"a message of {size} bytes could not be sent: {error}")
         else:
-            self._window.sent(size)
             if self._departures is not None and isinstance(data, bytes):
                 self._departures.sent(size, self._now_us())
+            self._window.sent(size, self._in_flight_bytes() + (size if self._departures is None else 0))
 
     def _on_round_trip(self, seconds: float) -> None:
         now_us = self._now_us()

@@ -31,7 +31,7 @@ class _Aiortc:
     """The Stack that aiortc is."""
 
     closed_error: type[Exception] = InvalidStateError
-    reports = Reports(wanted=False, given=True)
+    reports = Reports(wanted=False, given=True, grouped=True)
 
     def check_servers(self, stun: tuple[str, ...], turn: tuple[TurnServer, ...]) -> None:
         urls = [*stun, *(one.url for one in turn)]

@@ -12,6 +12,10 @@ come in all, each time that it were REPORT_BYTES more:
     receiver    Arrivals.came(byte_count)              the report to send now, or None
     sender      Departures.sent(byte_count, now_us)    handed to the library
                 Departures.reported(text, now_us)      the round trip in microseconds; BadReport
+
+Of the acknowledgements below the channel one thing is said, by the side that sends as it means:
+
+    a=x-shoal-acknowledgements:grouped      I let as many packets go as one is for; so one for many will do
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ __all__ = ["REPORT_BYTES", "Arrivals", "BadReport", "Departures", "Reports", "re
 # A quarter of the smallest credit window, so that what is not reported yet never holds the next message up.
 REPORT_BYTES = 16 * 1024
 _ATTRIBUTE = "a=x-shoal-reports:"
+_GROUPED = "a=x-shoal-acknowledgements:grouped"
 _DIGITS_MAX = 18  # an exabyte; int() of what a stranger sends must not take long
 _MARK_BYTES = 8 * 1024  # messages that leave within so much share one time, so that small ones cost no memory each
 
@@ -32,23 +37,27 @@ class BadReport(Exception):
 
 
 class Reports:
-    """What one side of a connection says of reports in its description."""
+    """What one side of a connection says of reports and acknowledgements in its description."""
 
-    def __init__(self, *, wanted: bool, given: bool) -> None:
+    def __init__(self, *, wanted: bool, given: bool, grouped: bool = False) -> None:
         self.wanted = wanted
         self.given = given or wanted
+        self.grouped = grouped
 
 
 def with_reports(description: str, reports: Reports) -> str:
     """Our description with what we say of reports, in its only media section."""
     word = "wanted" if reports.wanted else "given" if reports.given else None
-    return description if word is None else f"{description}{_ATTRIBUTE}{word}\r\n"
+    said = [] if word is None else [f"{_ATTRIBUTE}{word}"]
+    said += [_GROUPED] if reports.grouped else []
+    return description + "".join(f"{line}\r\n" for line in said)
 
 
 def reports_of(description: str) -> Reports:
     """What a description says of reports; a word that we do not know says nothing."""
-    words = {line.removeprefix(_ATTRIBUTE) for line in description.splitlines() if line.startswith(_ATTRIBUTE)}
-    return Reports(wanted="wanted" in words, given="given" in words)
+    lines = description.splitlines()
+    words = {line.removeprefix(_ATTRIBUTE) for line in lines if line.startswith(_ATTRIBUTE)}
+    return Reports(wanted="wanted" in words, given="given" in words, grouped=_GROUPED in lines)
 
 
 class Arrivals:
