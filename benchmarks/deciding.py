@@ -1,6 +1,7 @@
 """What one decision costs: a viewer among 5 CDNs and some peers asks for one segment after the other.
 
-Each segment's events are the request, which is what is timed, and those of the transfers that follow from it.
+Each segment's events are the request, which is what is timed, and those of the transfers that follow from it: each
+brings all bytes at once, unless the policy has ended it before.
 """
 
 from __future__ import annotations
@@ -8,16 +9,22 @@ from __future__ import annotations
 import random
 import statistics
 import time
+from collections.abc import Iterable
 
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.events import (
+    Action,
+    CancelTransfer,
     CdnAdded,
+    FetchFromCdn,
     PeerAnnounced,
     PeerJoined,
+    RequestFromPeer,
     ResourceCompleted,
     ResourceRequested,
     SegmentsListed,
     TransferEnded,
+    TransferProgressed,
     TransferStarted,
 )
 from shoal.balancer.model import Kind, ResourceKey, Segment
@@ -55,16 +62,31 @@ def decide(peers: int, segments: int = 200) -> list[int]:
         began_ns = time.thread_time_ns()
         actions = policy.handle(ResourceRequested(segment.key), now_us)
         took_ns.append(time.thread_time_ns() - began_ns)
-        running = [(action.transfer, action.key) for action in actions if hasattr(action, "transfer")]
+        running: dict[int, ResourceKey] = {}
+        _note(running, actions)
         while running:
-            transfer, what = running.pop()
-            now_us += 100_000
-            more = policy.handle(TransferStarted(transfer, SEGMENT_BYTES), now_us)
-            more += policy.handle(TransferEnded(transfer), now_us + 50_000)
-            more += policy.handle(ResourceCompleted(what, SEGMENT_BYTES), now_us + 50_000)
-            running += [(a.transfer, a.key) for a in more if hasattr(a, "key") and hasattr(a, "first_byte")]
+            transfer, what = next(reversed(running.items()))
+            for event, after_us in (
+                (TransferStarted(transfer, SEGMENT_BYTES), 100_000),
+                (TransferProgressed(transfer, SEGMENT_BYTES), 50_000),
+                (TransferEnded(transfer), 0),
+                (ResourceCompleted(what, SEGMENT_BYTES), 0),
+            ):
+                if transfer in running:
+                    now_us += after_us
+                    _note(running, policy.handle(event, now_us))
+            running.pop(transfer, None)
         now_us += 500_000
     return took_ns
+
+
+def _note(running: dict[int, ResourceKey], actions: Iterable[Action]) -> None:
+    """Which transfers run now."""
+    for action in actions:
+        if isinstance(action, FetchFromCdn | RequestFromPeer):
+            running[action.transfer] = action.key
+        elif isinstance(action, CancelTransfer):
+            running.pop(action.transfer, None)
 
 
 def median_us(peers: int) -> float:
