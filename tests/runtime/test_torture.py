@@ -1,5 +1,5 @@
 """Millions of messages between 64 senders and 64 receivers that crash, stop and come back: none twice, none out of
-order, none unaccounted for.
+order, none unaccounted for.  One in 16 is urgent, and those have an order of their own.
 
 Two million in each mode on the fast leg, a tenth on the others; SHOAL_EFFORT times as many if that is set.  What
 was sent, handled and refused is counted here as well, by the actors, and held against the runtime's counters.
@@ -22,6 +22,7 @@ GROUPS = 4  # of either; in threaded mode each has a thread
 MESSAGES = EFFORT * (2_000_000 if os.environ.get("SHOAL_LEG", "fast") == "fast" else 200_000)
 CRASH_EACH = 1_000
 STOP_EACH = 10_000
+URGENT_EACH = 16
 
 
 class Place:
@@ -29,7 +30,7 @@ class Place:
 
     def __init__(self, seed):
         self.random = random.Random(seed)
-        self.last = [-1] * PAIRS  # of each sender
+        self.last = [[-1] * PAIRS, [-1] * PAIRS]  # of each sender; of those that are urgent
         self.seen = self.crashes = self.stops = 0
         self.wrong = []
         self.due = 1
@@ -37,6 +38,10 @@ class Place:
     def draw(self):
         """When something happens next: on average each 1,000 messages a crash, and each 10,000 a stop."""
         self.due = self.random.randrange(1, 2 * CRASH_EACH * STOP_EACH // (CRASH_EACH + STOP_EACH))
+
+
+def is_urgent(message):
+    return message // PAIRS % URGENT_EACH == 0
 
 
 class Receiver(Actor):
@@ -47,9 +52,10 @@ class Receiver(Actor):
         place = self.place
         place.seen += 1
         sender = message % PAIRS
-        if message <= place.last[sender]:
-            place.wrong.append((message, place.last[sender]))
-        place.last[sender] = message
+        last = place.last[is_urgent(message)]
+        if message <= last[sender]:
+            place.wrong.append((message, last[sender]))
+        last[sender] = message
         place.due -= 1
         if not place.due:
             place.draw()
@@ -92,7 +98,7 @@ class Sender(Actor):
         self.rounds += 1
         for ref in self.refs:
             try:
-                ref.tell(told)
+                (ref.tell_urgent if is_urgent(told) else ref.tell)(told)
             except MailboxFull:
                 self.refused += 1
             else:
@@ -118,7 +124,9 @@ def test_64_by_64_pairs_keep_order_and_lose_nothing_unaccounted(mode, take_turns
     places, refs, done = [Place(number) for number in range(PAIRS)], [None] * PAIRS, []
 
     async def main():
-        async with ActorSystem(mode=mode, take_turns=take_turns, mailbox=MailboxSettings(4096)) as system:
+        async with ActorSystem(
+            mode=mode, take_turns=take_turns, mailbox=MailboxSettings(4096, urgent_max=4096)
+        ) as system:
             for i in range(GROUPS):
                 system.spawn(Receivers, refs, places, range(i, PAIRS, GROUPS))
             groups = [

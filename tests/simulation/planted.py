@@ -35,6 +35,18 @@ BUGS = (
         "if box.count > 1 or box.is_passed:\n                self.ready(cell)",
     ),
     Bug(
+        "an urgent message passes those before it",
+        "core/mailbox.py",
+        "self.urgent.append(item)",
+        "self.urgent.appendleft(item)",
+    ),
+    Bug(
+        "an urgent message behind one of the runtime's is not seen",
+        "core/mailbox.py",
+        "self.is_passed = self.urgent is not None",
+        "self.is_passed = False",
+    ),
+    Bug(
         "an answer that comes late replaces the time-out",
         "core/scheduler.py",
         "if reply.state != _WAITING:\n            if state",

@@ -7,7 +7,7 @@ checks of every run (conservation, order, one at a time, ends in order, time).
 import asyncio
 import collections
 
-from shoal.runtime import Actor, ActorStopped, AskTimedOut, MailboxFull, MailboxSettings, Overflow
+from shoal.runtime import Actor, ActorStopped, AskTimedOut, MailboxFull, MailboxSettings, Overflow, Terminated
 from shoal.runtime.testing import run_until_idle, spend_us
 
 __all__ = ["SCENARIOS"]
@@ -93,6 +93,35 @@ async def fan_in(system):
     await run_until_idle(system)
     assert len(got) == len(set(got)) == 30
     assert in_order_by_sender(got)
+
+
+@scenario
+async def urgent_messages_of_heavy_and_light_actors(system):
+    class Pressing(Ticking):
+        def receive(self, number):
+            super().receive(number)
+            self.target.tell_urgent((f"urgent {self.ref.name}", number))
+
+    class Watching(Sink):
+        def __init__(self, got, watched):
+            super().__init__(got)
+            for ref in watched:
+                self.watch(ref)
+
+        def receive(self, message):
+            if not isinstance(message, Terminated):
+                super().receive(message)
+
+    got, brief = [], [system.spawn(Echo) for _ in range(3)]
+    sink = system.spawn(Watching, got, brief, weight=4)
+    for number, weight in enumerate((0.5, None, 9)):
+        system.spawn(Pressing, sink, 5, name=f"sender{number}", weight=weight).tell(0)
+    for ref in brief:
+        ref.stop()
+    await run_until_idle(system)
+    assert len(got) == len(set(got)) == 3 * (5 + 6)
+    assert in_order_by_sender(got)
+    assert await sink.ask_urgent(("the last", 0)) is None
 
 
 @scenario
