@@ -67,7 +67,7 @@ class Decisions:
         if self._book.busy_until_us > now_us:
             self._book.later(self._book.busy_until_us, now_us)
         flowing = [t for t in self._book.transfers.values() if t.first_byte_us is not None]
-        is_full = any(not t.is_peer for t in flowing)
+        is_full = any(not t.is_peer and t.grows_until_us <= now_us for t in flowing)
         self._book.line.look(now_us, is_flowing=bool(flowing), is_full=is_full)
         self._look_anew()
         for transfer in tuple(self._book.transfers.values()):

@@ -82,7 +82,7 @@ class Ledger:
         estimate = self.estimate_of(transfer)
         if transfer.received_bytes or transfer.first_byte_us is not None:
             transfer.close_slice(now_us, estimate)
-        if succeeded:
+        if succeeded and not transfer.grows_until_us:
             estimate.took(now_us - transfer.started_us, transfer.expected_us)
         if transfer.is_peer:
             for peer in self.peers_of(transfer):
@@ -227,6 +227,7 @@ class Ledger:
             first_byte_limit_us=first_byte_limit_us,
             stall_limit_us=stall_limit_us,
             expected_us=source.expected_us(self.size_bytes(want), now_us, self.config),
+            grows_until_us=sum(self.grows(want.key, now_us)),  # the last piece comes when it is made
             beside=tuple(peer.name for peer in beside),
             estimate=self.estimate() if beside else None,
         )
@@ -273,7 +274,7 @@ class Ledger:
         """How long the source may be silent before its first byte, and later.
 
         Less when the deadline is nearer, more for a source that is known to answer
-        late, and twice as much after each move: where all are slow, patience wins,
+        late, or that sends what is being made, and twice as much after each move: where all are slow, patience wins,
         but not with more than a third of the time that is left.
         """
         config = self.config
@@ -283,14 +284,24 @@ class Ledger:
             first_us = min(first_us, max(config.first_byte_limit_us_min, (deadline_us - now_us) // 3))
         if estimate.first_byte_us is not None and estimate.good_count:
             first_us = max(first_us, min(int(2 * estimate.first_byte_us), 2 * config.first_byte_limit_us))
+        grows_by_us = self.grows(want.key, now_us)[1]
         patience = (1 if want.urgent else _PREFETCH_PATIENCE) << min(want.moves, 8)
         patient_us = config.limit_us_max
         if deadline_us is not None and deadline_us > now_us:
             patient_us = min(patient_us, (deadline_us - now_us) // 3)
         return (
-            max(min(config.limit_us_max, first_us), min(patient_us, first_us * patience)),
-            max(min(config.limit_us_max, config.stall_limit_us), min(patient_us, config.stall_limit_us * patience)),
+            grows_by_us + max(min(config.limit_us_max, first_us), min(patient_us, first_us * patience)),
+            grows_by_us
+            + max(min(config.limit_us_max, config.stall_limit_us), min(patient_us, config.stall_limit_us * patience)),
         )
+
+    def grows(self, key: ResourceKey, now_us: int) -> tuple[int, int]:
+        """Until when it is made, and by how much media at a time; (0, 0) if all of it is there."""
+        timeline = self.timelines.get(key.rendition)
+        segment = None if timeline is None else timeline.listed(key)
+        if segment is None or segment.grows_until_us <= now_us:
+            return 0, 0
+        return segment.grows_until_us, segment.grows_by_us
 
     def hurry(self, want: Want, now_us: int) -> None:
         """A prefetch that somebody waits for now has the limits of an urgent transfer from here on."""
@@ -356,8 +367,10 @@ class Ledger:
     def is_shared(self, want: Want, timeline: Timeline | None) -> bool:
         """Whether peers may be asked for it: its hashes are known, or an audit can tell."""
         segment = None if timeline is None else timeline.find(want.key)
-        if segment is None or segment.is_hashed:
-            return segment is not None
+        if segment is None or segment.grows_until_us:  # nobody has what is being made
+            return False
+        if segment.is_hashed:
+            return True
         return (
             segment.is_audited
             and not want.from_cdns

@@ -111,6 +111,7 @@ class Transfer(msgspec.Struct, kw_only=True):
     first_byte_limit_us: int
     stall_limit_us: int
     expected_us: int = 0  # how long it should have taken, as it looked at its start
+    grows_until_us: int = 0  # until then it comes as it is made, and says nothing of who sends it; 0: it was all there
     is_probe: bool = False  # of a half-open circuit
     first_byte_us: int | None = None  # the answer, or the first byte if none was told
     received_bytes: int = 0
@@ -148,6 +149,10 @@ class Transfer(msgspec.Struct, kw_only=True):
         if self.first_byte_us is None or now_us <= self.slice_start_us:
             return
         duration_us = now_us - self.slice_start_us
+        if self.slice_start_us < self.grows_until_us:
+            self.slice_start_us = now_us
+            self.slice_bytes = 0
+            return
         if self.slice_bytes <= _FLIGHT_BYTES and duration_us < _FLIGHT_US:
             return  # as an init section: it came in one flight, and how fast the source is does not show in it
         estimate.sample(duration_us, self.slice_bytes, now_us)

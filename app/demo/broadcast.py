@@ -76,7 +76,7 @@ class Broadcast:
         self._firsts = {name: [0, *accumulate(len(row) for row in f.segments)] for name, f in self.films.items()}
         self._head_s = HEAD_START * self.segment_s
         self.skip_s = 6 * round(self.segment_s)  # the least that may be promised (4.4.3.8)
-        self._began = (began or dt.datetime.now(dt.UTC)) - dt.timedelta(seconds=self._head_s)
+        self.began = (began or dt.datetime.now(dt.UTC)) - dt.timedelta(seconds=self._head_s)
 
     def edge(self, name: str, at_s: float) -> tuple[int, int]:
         """How many segments are whole then, and how many parts there are of the one that follows."""
@@ -185,7 +185,7 @@ class Broadcast:
     def _date(self, name: str, segment: int) -> str:
         first = self._firsts[name][segment]
         began_s = self._ends_s[name][first - 1] if first else 0.0
-        return (self._began + dt.timedelta(seconds=began_s)).isoformat(timespec="milliseconds")
+        return (self.began + dt.timedelta(seconds=began_s)).isoformat(timespec="milliseconds")
 
     def _part_lines(self, name: str, segment: int, count: int) -> Iterator[str]:
         begin = 0

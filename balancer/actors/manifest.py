@@ -29,7 +29,7 @@ from ..base_urls import pathways_of
 from ..errors import BalancerError, UnknownResource
 from ..formats import dash
 from ..formats.hls import ContentSteering
-from ..model import ByteRange
+from ..model import ByteRange, Segment
 from ..paths import dash_path
 from ..pathways import PATHWAYS_MAX
 from .documents import Hashes
@@ -150,13 +150,20 @@ class Manifest(Playlist):
         assert self._mpd is not None
         listed = Listed(
             rendition=known.number,
-            segments=tuple(known.segments.values()),
+            segments=tuple(map(self._on_our_clock, known.segments.values())),
             is_live=self._mpd.is_live,
             is_restarted=is_restarted,
             info_hash=self._info_hash(known),
         )
         self._listed[known.number] = listed
         self._session.tell(listed)
+
+    def _on_our_clock(self, segment: Segment) -> Segment:
+        if not segment.grows_until_us:
+            return segment
+        left_us = segment.grows_until_us - self._utc_us()
+        until_us, by_us = (self.now_us + left_us, segment.grows_by_us) if left_us > 0 else (0, 0)
+        return msgspec.structs.replace(segment, grows_until_us=until_us, grows_by_us=by_us)
 
     def _info_hash(self, known: dash.Known) -> str | None:
         """The rendition's swarm; none where periods follow one another, since their renditions would share it."""

@@ -68,6 +68,7 @@ const start = {
       },
       subtitles: () => { player.enableText(true); player.setTextTrack(0); },
       date: () => null,
+      target: () => player.getTargetLiveDelay(),
     };
   },
   shaka(video, url, failed, config) {
@@ -98,6 +99,13 @@ const plans = {
   ],
   live: [[begun, ({change}) => change(0)], [small, ({change}) => change(1)]],
 };
+
+// For whoever looks for why one stopped.
+const videos = () => [...document.querySelectorAll("video")].map((video) => ({
+  at: video.currentTime, of: video.duration, paused: video.paused, seeking: video.seeking, state: video.readyState,
+  error: video.error?.message,
+  buffered: [...Array(video.buffered.length).keys()].map((i) => [video.buffered.start(i), video.buffered.end(i)]),
+}));
 
 function add(name, kind, url, plan, config) {
   const found = seen[name] = {
@@ -154,5 +162,6 @@ async def all_are(page: Any, condition: str) -> dict[str, dict[str, Any]]:
     try:
         await page.wait_for_function(wanted)
     except async_api.TimeoutError as error:
-        raise AssertionError(f"not all are {condition}: {await page.evaluate('seen')}") from error
+        found = [await page.evaluate("seen"), await page.evaluate("videos()")]
+        raise AssertionError(f"not all are {condition}: {found}") from error
     return dict(await page.evaluate("seen"))

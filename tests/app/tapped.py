@@ -25,12 +25,16 @@ class Tapped(Proxy):
         self._kept = kept
         self.given: dict[str, bytes] = {}  # of a file of which ranges were asked for: "PATH FIRST"
         self.refused: list[tuple[str, int]] = []
+        self.updates = 0  # playlists that left something out
+        self.begun: set[str] = set()  # paths of which the first bytes were given
 
     async def handle(self, request: ServerRequest) -> ServerResponse:
         response = await super().handle(request)
         if response.status >= 400:
             self.refused.append((request.path, response.status))
-        if not isinstance(response.body, bytes) and request.path.startswith(self._kept):
+        if isinstance(response.body, bytes):
+            self.updates += b"\n#EXT-X-SKIP:" in response.body
+        elif request.path.startswith(self._kept):
             part = exact_range(request.headers.get("range"))
             response.body = self._keep(request.path + (f" {part.first}" if part else ""), response.body)
         return response
@@ -39,6 +43,7 @@ class Tapped(Proxy):
         whole = b""
         try:
             async for piece in body:
+                self.begun.add(path)
                 whole += piece
                 yield piece
             self.given[path] = whole

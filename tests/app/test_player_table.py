@@ -20,7 +20,7 @@ from shoal.balancer.report import SessionReport
 
 from .manifests import SUBTITLES, copy_of, file_of, live_mpd, with_list, with_subtitles
 from .player_page import add, all_are, player_page
-from .support import LIGHT, ON_AIR, RUN_TIMEOUT_S, STREAMS, running_origins, sources_of
+from .support import LIGHT, ON_AIR, RUN_TIMEOUT_S, STREAMS, running_origins, sources_of, until
 from .tapped import Tapped, assert_right, proxied
 
 pytestmark = pytest.mark.real
@@ -126,6 +126,8 @@ def test_players_of_parts_are_nearer_than_one_without(tmp_path: Path) -> None:
             await add(page, "far", "hls", playing["far"].url, plan="live", config={"lowLatencyMode": False})
             await all_are(page, "one.steps === 2 && one.widths.at(-1) === 320")
             seen = await all_are(page, f"(one === seen.far || one.least < {NEAR_S})")
+            near_ones = (playing["hls.js"], playing["shaka"])
+            await until(lambda: all(proxy.updates for proxy in near_ones), "no player asked for a delta update")
             for name, proxy in playing.items():
                 assert seen[name]["errors"] == [], name
                 assert_right(proxy, lambda path: on_air.broadcast.file(path.rpartition("/")[2], 1e9), name)

@@ -68,6 +68,7 @@ class Addressing(msgspec.Struct, frozen=True, kw_only=True):
     initialization: Template | Target | None = None
     index: Target | None = None  # where the sidx is
     availability_offset_us: int = 0  # by how much segments come before they are complete
+    is_complete: bool = True  # availabilityTimeComplete: False: what comes early is not all there yet
     element: Element | None = None  # the nearest of its kind
     elements: tuple[Element, ...] = ()  # of its kind, the nearest first
 
@@ -114,6 +115,7 @@ def _read(kind: AddressingKind, elements: tuple[Element, ...], limits: Limits) -
         initialization=_target(elements, "Initialization", "sourceURL", "range", limits),
         index=_target(elements, "RepresentationIndex", "sourceURL", "range", limits),
         availability_offset_us=said.offset_us("availabilityTimeOffset") or 0,
+        is_complete=said.flag("availabilityTimeComplete", default=True),
         element=elements[0],
         elements=elements,
     )

@@ -5,6 +5,8 @@
     catalogue.resources(rendition, now_us)    what can be had of it, with numbers and times
     catalogue.find(rendition, name, range)    the resource behind a name of `names.py`
 
+A segment that is sent while it is made says so, in the time of day (`grows_until_us`).
+
 Numbers of renditions stay over all loads: a period that is there again has those that it
 had.  A media segment's number is its start in half seconds, which is what p2p-media-loader's
 peers call it (its Shaka engine), or the next free one where segments are shorter.
@@ -21,7 +23,7 @@ from .addressing import AddressingKind, Target
 from .limits import Limits
 from .mpd import AdaptationSet, Mpd, Period, Representation
 from .names import Name
-from .segments import MediaSegment, indexed, init_of, segment_numbered, segments_of
+from .segments import MediaSegment, growth, indexed, init_of, segment_numbered, segments_of
 from .sidx import Reference
 from .values import resolve
 
@@ -108,7 +110,7 @@ class Catalogue:
         media = []
         next_free = 0
         for each in found:
-            segment = _segment(rendition, each, max(next_free, each.start_us // _SLOT_US, 0))
+            segment = self._segment(known, each, max(next_free, each.start_us // _SLOT_US, 0))
             next_free = segment.key.number + 1
             media.append(segment)
             known.segments[segment.key] = segment
@@ -144,12 +146,25 @@ class Catalogue:
         found = segment_numbered(self._mpd, known.period, known.representation, number, now_us, ahead_us=_AHEAD_US)
         if found is None:
             return None
-        segment = _segment(known.number, found, max(found.start_us // _SLOT_US, 0))
+        segment = self._segment(known, found, max(found.start_us // _SLOT_US, 0))
         if segment.key in known.segments:
             return None  # shorter than a slot: it has another number there, and comes with the next listing
         known.segments[segment.key] = segment
         known.names[Name("number", found.number)] = segment.key
         return segment
+
+    def _segment(self, known: Known, found: MediaSegment, number: int) -> Segment:
+        assert self._mpd is not None
+        grows = growth(self._mpd, known.representation, found)
+        return Segment(
+            key=ResourceKey(known.number, Kind.MEDIA, number),
+            uri=found.uri,
+            byte_range=found.byte_range,
+            start_us=max(0, found.start_us),
+            duration_us=found.duration_us,
+            grows_until_us=0 if grows is None else grows.until_us,
+            grows_by_us=0 if grows is None else grows.by_us,
+        )
 
     def _range(self, known: Known, byte_range: ByteRange | None) -> ResourceKey:
         uri = known.representation.base_urls[0].url
@@ -196,16 +211,6 @@ def _identity(segment: Segment) -> str:
     part = segment.byte_range
     uri = segment.uri.partition("?")[0]
     return uri if part is None else f"{uri}@{part.offset}+{part.length}"
-
-
-def _segment(rendition: int, found: MediaSegment, number: int) -> Segment:
-    return Segment(
-        key=ResourceKey(rendition, Kind.MEDIA, number),
-        uri=found.uri,
-        byte_range=found.byte_range,
-        start_us=max(0, found.start_us),
-        duration_us=found.duration_us,
-    )
 
 
 def _url(representation: Representation, target: Target) -> str:

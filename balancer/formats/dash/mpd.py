@@ -34,6 +34,7 @@ class BaseUrl(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = 1  # DVB-DASH (ETSI TS 103 285, 10.8.2.1): lower ones first
     weight: int = 1  # among those of one priority
     availability_offset_us: int = 0  # by how much segments come early: those of all levels added up
+    is_complete: bool = True  # availabilityTimeComplete: False: what comes early is not all there yet
 
 
 class Descriptor(msgspec.Struct, frozen=True):

@@ -137,6 +137,7 @@ class _Parser:
                     weight=said.integer(f"{_DVB}weight", parent.weight),
                     availability_offset_us=parent.availability_offset_us
                     + (said.offset_us("availabilityTimeOffset") or 0),
+                    is_complete=said.flag("availabilityTimeComplete", default=parent.is_complete),
                 )
                 found.setdefault((base.url, base.service_location), base)
                 if len(found) > self._limits.base_urls_max:

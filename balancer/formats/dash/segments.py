@@ -2,6 +2,7 @@
 
     segments_of(mpd, period, representation, now_us) -> MediaSegment...     what can be asked for
     segment_numbered(..., number)                    -> MediaSegment        one, there or not yet
+    growth(mpd, representation, segment)             -> Growth              of one that is sent while it is made
 
 `now_us` is the time of day at the server, since 1970: of a live presentation, segments
 that are counted and not listed come to be as time goes by (5.3.9.5.3).  It decides
@@ -22,7 +23,16 @@ from .mpd import Mpd, Period, Representation
 from .sidx import Reference
 from .values import resolve
 
-__all__ = ["InitSection", "MediaSegment", "indexed", "init_of", "segment_numbered", "segments_of"]
+__all__ = [
+    "Growth",
+    "InitSection",
+    "MediaSegment",
+    "growth",
+    "indexed",
+    "init_of",
+    "segment_numbered",
+    "segments_of",
+]
 
 _S = 1_000_000
 
@@ -39,6 +49,27 @@ class MediaSegment(msgspec.Struct, frozen=True, kw_only=True):
 class InitSection(msgspec.Struct, frozen=True):
     uri: str
     byte_range: ByteRange | None = None
+
+
+class Growth(msgspec.Struct, frozen=True):
+    """Low latency: a segment that can be had before it is complete, and comes as it is made until then."""
+
+    until_us: int  # time of day at the server, since 1970
+    by_us: int  # of media at a time
+
+
+def growth(mpd: Mpd, representation: Representation, segment: MediaSegment) -> Growth | None:
+    """None for a segment that comes whole (5.3.9.5.3: availabilityTimeOffset, and availabilityTimeComplete).
+
+    The pieces are what remains of its duration once it can be had: the first is complete then.
+    """
+    base = representation.base_urls[0]
+    early_us = _early_us(representation)
+    if not mpd.is_live or not early_us or (representation.addressing.is_complete and base.is_complete):
+        return None
+    assert mpd.availability_start_us is not None, "the parser asks for it"
+    end_us = mpd.availability_start_us + segment.start_us + segment.duration_us
+    return Growth(end_us, segment.duration_us - early_us if early_us < segment.duration_us else segment.duration_us)
 
 
 def init_of(representation: Representation) -> InitSection | None:

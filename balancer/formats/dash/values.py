@@ -86,11 +86,11 @@ class Reader:
             raise self._wrong(name, value, "an integer")
         return int(value)
 
-    def flag(self, name: str) -> bool:
+    def flag(self, name: str, *, default: bool = False) -> bool:
         value = self.text(name)
         if value not in {None, "true", "false", "1", "0"}:
             raise self._wrong(name, str(value), "true or false")
-        return value in {"true", "1"}
+        return default if value is None else value in {"true", "1"}
 
     def duration_us(self, name: str) -> int | None:
         value = self.text(name)

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from shoal.balancer.errors import PlaylistMalformed, PlaylistTooLarge, PlaylistUnsupported
 from shoal.balancer.formats.dash import Limits, Reference, init_of, references, segments_of
-from shoal.balancer.formats.dash.segments import indexed, segment_numbered
+from shoal.balancer.formats.dash.segments import Growth, growth, indexed, segment_numbered
 from shoal.balancer.model import ByteRange
 
 from .mpds import LIVE, NOON_US, VOD, S, one, read
 
 BASE = "https://cdn.example/show/"
+EARLY_BASE = '<BaseURL availabilityTimeOffset="1.5" availabilityTimeComplete="0">x/</BaseURL>'
 
 
 def first(mpd):
@@ -27,6 +28,11 @@ def listed(text, now_us=0, **more):
         (segment.uri.removeprefix(BASE), segment.start_us / S, segment.duration_us / S)
         for segment in segments_of(*first(read(text)), now_us, **more)
     ]
+
+
+def early(element, attributes):
+    """The live presentation, whose first such element says this as well."""
+    return LIVE.replace(element, f"{element} {attributes}", 1)
 
 
 def timeline(rows, attributes='media="$Time$" timescale="10"'):
@@ -148,6 +154,26 @@ def test_segments_that_come_early_are_listed_early():
     early = LIVE.replace("<SegmentTemplate", '<SegmentTemplate availabilityTimeOffset="1.5"')
     assert listed(early, NOON_US + 2_500_000)[-1][0] == "2.m4s"
     assert listed(LIVE, NOON_US + 2_500_000)[-1][0] == "1.m4s"
+
+
+@pytest.mark.parametrize(
+    ("text", "by_us"),
+    [
+        (early("<SegmentTemplate", 'availabilityTimeOffset="1.5" availabilityTimeComplete="false"'), S // 2),
+        (LIVE.replace("<Period", f"{EARLY_BASE}<Period"), S // 2),
+        (early("<SegmentTemplate", 'availabilityTimeOffset="INF" availabilityTimeComplete="false"'), 2 * S),
+        (early("<SegmentTemplate", 'availabilityTimeOffset="1.5" availabilityTimeComplete="true"'), None),
+        (early("<SegmentTemplate", 'availabilityTimeOffset="1.5"'), None),
+        (early("<SegmentTemplate", 'availabilityTimeComplete="false"'), None),
+        (LIVE, None),
+    ],
+)
+def test_what_can_be_had_before_it_is_complete_grows_until_then_by_what_is_left_of_it(text, by_us):
+    mpd, period, representation = first(read(text))
+    segment = segment_numbered(mpd, period, representation, 5, NOON_US + 8 * S, ahead_us=20 * S)
+    assert segment is not None
+    found = growth(mpd, representation, segment)
+    assert found == (None if by_us is None else Growth(NOON_US + 10 * S, by_us))
 
 
 def test_a_live_presentation_without_a_window_lists_the_newest():
