@@ -111,6 +111,13 @@ def test_the_driver_holds_what_it_promises(done, kind):
     assert done().stdout.endswith("driver holds\n"), done().stdout
 
 
+@looks_at(lambda kind: run("channel.py", kind))
+@pytest.mark.parametrize("kind", ["compiled"])
+def test_the_channel_holds_what_it_promises(done, kind):
+    assert done().returncode == 0, done().stderr[-2000:]
+    assert done().stdout.endswith("channel holds\n"), done().stdout
+
+
 @looks_at(lambda kind: run("bridge.mjs", kind))
 @pytest.mark.parametrize("kind", ["compiled"])
 def test_the_bridge_holds_what_it_promises(done, kind):

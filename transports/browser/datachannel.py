@@ -1,26 +1,36 @@
-"""Channel on an RTCDataChannel: a bounded queue in, back-pressure out, one reason at the end."""
+"""Channel on an RTCDataChannel: a bounded queue in, a bounded queue out, one reason at the end.
+
+    send(bulk)   -> queue --- as there is room (`sansio/backlog.py`) ---+
+                                                                        +-> the browser's channel
+    send(urgent) -------------------------------------------------------+
+
+What the browser has can no longer be overtaken, so it is given no more than keeps it busy.  The queue is handed over
+within its own event for room, and not in a task's step after it, which would come a slice or a frame later.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from shoal.transports.errors import ChannelClosed, MessageTooLarge
+from shoal.transports.sansio.backlog import Backlog
 from shoal.transports.sansio.limits import ChannelLimits
 from shoal.transports.sansio.unread import Unread
 
-from .page import JsException, Listeners, from_js_bytes, in_words, to_js_bytes
+from .page import JsException, Listeners, from_js_bytes, to_js_bytes
 
 __all__ = ["DataChannel"]
 
 _SECOND_US = 1_000_000
-_RECHECK_S = 0.5  # the event for room comes once, and a sender that came too late for it would wait for ever
+_RECHECK_S = 0.5  # the event for room comes once, and what was queued too late for it would wait for ever
 
 
 class DataChannel:
-    """A Channel.  `finish` is for its link; everybody else calls `close`."""
+    """A Channel.  `opened` and `finish` are for its link; everybody else calls `close`."""
 
     def __init__(self, raw: Any, limits: ChannelLimits, start_closing: Callable[..., asyncio.Task[None]]) -> None:
         self.label: str = raw.label
@@ -30,48 +40,99 @@ class DataChannel:
         self._raw = raw
         self._limits = limits
         self._start_closing = start_closing
+        self._loop = asyncio.get_running_loop()
         self._unread: Unread[bytes] = Unread(bytes_max=limits.unread_bytes_max, messages_max=limits.unread_messages_max)
+        self._bulk: deque[tuple[Any, int]] = deque()  # of JavaScript already: the event that takes them is short
+        self._queued_bytes = 0
+        self._backlog = Backlog()
+        self._peer_message_bytes_max = float("inf")
+        self._recheck: asyncio.TimerHandle | None = None
         self._arrived = asyncio.Event()
         self._has_room = asyncio.Event()
         self._raw_closed = asyncio.Event()
         self._detail: str | None = None  # set once no more is sent or taken in
         raw.binaryType = "arraybuffer"
-        raw.bufferedAmountLowThreshold = limits.buffered_bytes_low
+        self._low_bytes = raw.bufferedAmountLowThreshold = self._backlog.low_bytes
         self._listeners = Listeners(raw)
         self._listeners.on("message", self._on_message)
-        self._listeners.on("bufferedamountlow", lambda _: self._has_room.set())
+        self._listeners.on("bufferedamountlow", lambda _: self._feed())
         self._listeners.on("close", self._on_close)
+
+    def opened(self, connection: Any) -> None:
+        """Its RTCPeerConnection has said what the other side takes."""
+        self._peer_message_bytes_max = connection.sctp.maxMessageSize or float("inf")
 
     @property
     def buffered_bytes(self) -> int:
-        return int(self._raw.bufferedAmount)
+        return self._queued_bytes + int(self._raw.bufferedAmount)
 
     async def send(self, message: bytes, *, urgent: bool = False) -> None:
-        """As Channel.send.  Any bytes-like object is taken; nothing was sent when it is cancelled.
-
-        The browser lets nothing go ahead of what it has; an urgent message only waits for no room.
-        """
+        """As Channel.send.  Any bytes-like object is taken; nothing was sent when it is cancelled."""
         size = len(message)
         if size > self.max_message_bytes:
             raise MessageTooLarge(f"{size} bytes in one message; split at {self.max_message_bytes}")
+        if size > self._peer_message_bytes_max:
+            raise MessageTooLarge(f"{size} bytes in one message; the other side takes {self._peer_message_bytes_max:g}")
         self._check_open()
-        if not urgent and self._raw.bufferedAmount > self._limits.buffered_bytes_high:
-            await self._wait_for_room()
-        try:
-            self._raw.send(to_js_bytes(message))
-        except JsException as error:
-            if getattr(error, "name", "") == "TypeError":  # the other side announced a smaller limit
-                raise MessageTooLarge(f"{size} bytes in one message: {in_words(error)}") from error
-            self._end("closed by the peer")
-            raise self._closed_error() from error
+        if urgent and self._urgent_fits():
+            self._hand_over(to_js_bytes(message), size)
+        else:
+            if self._queued_bytes > self._limits.buffered_bytes_high:
+                await self._wait_for_room()
+            self._bulk.append((to_js_bytes(message), size))
+            self._queued_bytes += size
+            self._feed()
+        self._check_open()  # the browser may have refused it
+
+    def _urgent_fits(self) -> bool:
+        # What is urgent does not wait for bulk, but a peer that takes nothing at all must not fill our memory with it.
+        return bool(self._raw.bufferedAmount <= self._backlog.bytes_max + self._limits.buffered_bytes_high)
 
     async def _wait_for_room(self) -> None:
-        while self._raw.bufferedAmount > self._limits.buffered_bytes_low:
+        while self._queued_bytes > self._limits.buffered_bytes_low:
             self._has_room.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_RECHECK_S):
-                    await self._has_room.wait()
+            await self._has_room.wait()
             self._check_open()
+
+    def _feed(self) -> None:
+        """Hand over what there is room for; also called inside the browser's events, so it raises nothing."""
+        if not self._bulk or self._raw.readyState != "open":
+            return
+        buffered = int(self._raw.bufferedAmount)
+        backlog = self._backlog
+        if buffered <= backlog.low_bytes:
+            backlog.room(buffered, self._now_us())
+            if backlog.low_bytes != self._low_bytes:
+                self._low_bytes = self._raw.bufferedAmountLowThreshold = backlog.low_bytes
+        while self._bulk and buffered < backlog.high_bytes:
+            array, size = self._bulk.popleft()
+            self._queued_bytes -= size
+            buffered += size
+            self._hand_over(array, size)
+        if self._bulk:
+            backlog.full(buffered, self._now_us())
+            if self._recheck is None:
+                self._recheck = self._loop.call_later(_RECHECK_S, self._feed_again)
+        if self._queued_bytes <= self._limits.buffered_bytes_low:
+            self._has_room.set()
+
+    def _feed_again(self) -> None:
+        self._recheck = None
+        self._feed()
+
+    def _hand_over(self, array: Any, size: int) -> None:
+        try:
+            self._raw.send(array)
+        except JsException:
+            self._forget_bulk()
+            self._end("closed by the peer")
+            self._start_closing("closed by the peer")
+        else:
+            self._backlog.sent(size)
+
+    def _forget_bulk(self) -> None:
+        self._bulk.clear()
+        self._queued_bytes = 0
 
     async def receive(self) -> bytes:
         """As Channel.receive; one reader at a time."""
@@ -88,6 +149,11 @@ class DataChannel:
     async def finish(self, detail: str, *, ours: bool) -> None:
         """Send what was handed over, close, and wait for the other side to confirm, for a second at most."""
         self._end(f"{'closed here' if ours else 'closed'}: {detail}")
+        while self._bulk and self._raw.readyState == "open":
+            self._hand_over(*self._bulk.popleft())
+        self._forget_bulk()
+        if self._recheck is not None:
+            self._recheck.cancel()
         if self._raw.readyState != "closed":
             self._raw.close()  # the browser resets the stream after what is queued on it
             with contextlib.suppress(TimeoutError):
@@ -119,6 +185,7 @@ class DataChannel:
         self._arrived.set()
 
     def _abandon(self, detail: str) -> None:
+        self._forget_bulk()  # to whom this is said, nothing more is sent
         self._end(f"closed here: {detail}")
         self._start_closing(detail, ours=True)
 
@@ -136,3 +203,6 @@ class DataChannel:
         return ChannelClosed(
             f"channel {self.label!r} is closed ({detail}); connect again or use another", detail=detail
         )
+
+    def _now_us(self) -> int:
+        return int(self._loop.time() * _SECOND_US)

@@ -143,6 +143,7 @@ class _Link:
         if self._channel is not None and not self._opened.done():
             self._channel.fingerprint = _peer_fingerprint(self.connection)
             self._channel.remote_address = _remote_address(self.connection)
+            self._channel.opened(self.connection)
             self._opened.set_result(self._channel)
 
     def _on_state(self, _event: Any) -> None:

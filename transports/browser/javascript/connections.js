@@ -176,10 +176,10 @@ export function borrowConnections(port) {
       }
       if (channel === undefined) return event === "facts" ? null : this.dispatchEvent(new Event(event));
       if (event === "open") {
-        const { certificates, address } = facts;
+        const { certificates, address, maxMessageSize } = facts;
         const pair = address === null ? null : { remote: { address } };
         const iceTransport = { getSelectedCandidatePair: () => pair };
-        this.sctp = { transport: { getRemoteCertificates: () => certificates, iceTransport } };
+        this.sctp = { maxMessageSize, transport: { getRemoteCertificates: () => certificates, iceTransport } };
       }
       return this.#channels[channel].hear(event, facts);
     }
