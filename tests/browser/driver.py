@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from js import setTimeout
+from js import queueMicrotask, setTimeout
 from pyodide.ffi import create_once_callable
 
 from shoal.runtime import Actor, ActorSystem, AskTimedOut, ThreadsUnavailable
@@ -52,6 +52,36 @@ async def page_turns_while_busy(wait_s):
     return turns
 
 
+async def timers_that_came_due_in_a_slice(count):
+    """After how many slices more each of them ran, while callbacks never rested."""
+    slices, later = 0, []
+    is_in_slice = False
+
+    def ends():
+        nonlocal is_in_slice
+        is_in_slice = False
+
+    def busy():
+        nonlocal is_in_slice, slices
+        if not is_in_slice:
+            is_in_slice = True
+            slices += 1
+            queueMicrotask(create_once_callable(ends))  # JavaScript's turn, when the slice has ended
+            setTimeout(create_once_callable(lambda began=slices: later.append(slices - began)), 1)
+        end = time.perf_counter() + 0.001
+        while time.perf_counter() < end:
+            pass
+        if len(later) < count:
+            loop.call_soon(busy)
+
+    stop = slice_calls(loop)
+    busy()
+    while len(later) < count:
+        await asyncio.sleep(0.05)
+    stop()
+    return sorted(later)
+
+
 async def main():
     for mode in ("cooperative", "auto"):
         async with ActorSystem(mode=mode, loop_delay_interval_us=5_000) as system:
@@ -78,6 +108,9 @@ async def main():
         pass
     else:
         raise AssertionError("there are no threads here")
+
+    later = await timers_that_came_due_in_a_slice(50)
+    assert later[45] == 0, f"timers let slices go before them: {later}"
 
     # Ordinary asyncio: order, cancelled handles, times that have passed, two users of one loop.
     first, second = slice_calls(loop), slice_calls(loop)
