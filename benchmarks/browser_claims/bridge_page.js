@@ -4,6 +4,7 @@ import { connect, page } from "./bridge.js";
 // As much on its way as keeps the channel busy while the page does something else, which a page written for speed has.
 const BUFFERED_BYTES_HIGH = 1024 * 1024;
 const BUFFERED_BYTES_LOW = 256 * 1024;
+const SMALL_EVERY_MS = 50;
 const SETTLE_TRIES = 500; // of 10 ms: what JavaScript collects late
 const limits = { askTimeoutMs: 120_000 }; // the machine may be busy
 
@@ -27,13 +28,16 @@ async function pair() {
   return { sender, receiver, close: () => (one.close(), other.close()) };
 }
 
-/** Seconds from the first message to the arrival of the last, and how many came in order and whole. */
+/** Seconds from the first message to the arrival of the last, how many came in order and whole, and the milliseconds
+ *  that each small message took that went behind them. */
 export async function plain(messages, messageBytes) {
   const { sender, receiver, close } = await pair();
   let arrived = 0;
   let right = 0;
+  const small_ms = [];
   const all = new Promise((resolve) => {
     receiver.onmessage = ({ data }) => {
+      if (data.byteLength === 8) return small_ms.push(performance.now() - new DataView(data).getFloat64(0));
       right += data.byteLength === messageBytes && new DataView(data).getUint32(0) === arrived ? 1 : 0;
       if ((arrived += 1) === messages) resolve();
     };
@@ -41,22 +45,28 @@ export async function plain(messages, messageBytes) {
   const piece = new Uint8Array(messageBytes).fill(7);
   const head = new DataView(piece.buffer);
   const began = performance.now();
+  const small = setInterval(() => {
+    const message = new DataView(new ArrayBuffer(8));
+    message.setFloat64(0, performance.now());
+    sender.send(message);
+  }, SMALL_EVERY_MS);
   for (let number = 0; number < messages; number += 1) {
     if (sender.bufferedAmount > BUFFERED_BYTES_HIGH) await once(sender, "bufferedamountlow");
     head.setUint32(0, number);
     sender.send(piece);
   }
+  clearInterval(small);
   await all;
   const seconds = (performance.now() - began) / 1000;
   close();
-  return { seconds, right };
+  return { seconds, right, small_ms };
 }
 
 /** The same through `channel_page.py`. */
 export async function ours(messages, messageBytes) {
   const bulk = pyodide.globals.get("bulk");
   try {
-    return JSON.parse(await bulk(messages, messageBytes));
+    return JSON.parse(await bulk(messages, messageBytes, SMALL_EVERY_MS));
   } finally {
     bulk.destroy();
   }

@@ -32,6 +32,23 @@ def test_the_99th_of_a_hundred_counts():
     assert frames.p99([7.0]) == 7
 
 
+def a_watch(frames_per_s, late_ms):
+    return {"frames_per_s": frames_per_s, "late_ms": [late_ms] * 10}
+
+
+def test_a_busy_page_is_held_against_the_idle_one_before_it_round_by_round():
+    seen = {
+        ("idle", 10): [a_watch(60, 1), a_watch(30, 40), a_watch(58, 2)],
+        ("actors", 10): [a_watch(57, 9), a_watch(30, 70), a_watch(29, 4)],
+        ("stock", 10): [a_watch(8, 2000)],
+    }
+    frames_of, timers_of = frames.claims_of(10, seen)
+    assert frames_of.figure == pytest.approx(57 / 60)  # of 0.95, 1, 0.5
+    assert timers_of.figure == pytest.approx(8)  # of 8, 30, 2
+    assert frames_of.holds
+    assert timers_of.holds
+
+
 def test_what_is_not_measured_never_counts_as_held(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     without_page = [{"name": "native (C)", "rounds": 1000, "seconds": 0.4}]
@@ -54,14 +71,20 @@ def test_webassembly_is_held_against_the_same_c_natively():
 NO_LEAKS = {"proxies": 0, "references": 0, "lost": 0}
 
 
-def a_bulk_turn(seconds, right=bridge.BULK_MESSAGES):
-    return {"seconds": seconds, "right": right}
+def a_bulk_turn(seconds, right=bridge.BULK_MESSAGES, small_ms=(20, 20)):
+    return {"seconds": seconds, "right": right, "small_ms": small_ms}
 
 
-def test_our_channels_rate_is_held_against_javascripts_by_their_medians():
-    turns = {"plain": [a_bulk_turn(4), a_bulk_turn(5), a_bulk_turn(9)], "ours": [a_bulk_turn(5), a_bulk_turn(4)] * 2}
+def both_turns(seconds, small_ms=(20, 20)):
+    return [a_bulk_turn(each, small_ms=small_ms) for each in seconds]
+
+
+def test_our_channels_rate_is_held_against_javascripts_round_by_round():
+    plain = both_turns([4, 5, 40, 50, 4, 6], small_ms=(80, 90, 70))  # one round in which the machine was busy
+    turns = {"plain": plain, "ours": both_turns([4, 4, 90, 90, 5, 5], small_ms=(20, 40, 400))}
     figures = {claim.claim: claim for claim in bridge.figures_of(NO_LEAKS, turns)}
-    assert figures["RTCPeerConnection, 64 MiB: rate of plain JavaScript's"].figure == pytest.approx(5 / 4.5)
+    assert figures["RTCPeerConnection, 64 MiB: rate of plain JavaScript's"].figure == pytest.approx(10 / 10)
+    assert figures["a small message behind them: time of plain JavaScript's"].figure == pytest.approx(40 / 80)
     assert all(claim.holds for claim in figures.values())
 
 
@@ -76,7 +99,7 @@ def test_our_channels_rate_is_held_against_javascripts_by_their_medians():
     ids=["a proxy", "references", "a lost message", "a torn message"],
 )
 def test_what_leaks_or_is_lost_does_not_hold(leaks, right):
-    turns = {"plain": [a_bulk_turn(4)], "ours": [a_bulk_turn(4, right)]}
+    turns = {"plain": both_turns([4, 4], small_ms=(80, 80)), "ours": [a_bulk_turn(4, right), a_bulk_turn(4)]}
     assert [claim.holds for claim in bridge.figures_of(leaks, turns)].count(False) == 1
 
 
