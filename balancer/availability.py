@@ -7,134 +7,186 @@ holders.  Order of peers is that of joining, so that runs repeat.
 
 from __future__ import annotations
 
+from .mixing import text_number
+
 __all__ = ["Availability"]
 
 _NONE: frozenset[int] = frozenset()
+_NO_NAMES: tuple[str, ...] = ()
+
+
+class _Known:
+    """One peer, and its last word."""
+
+    __slots__ = ("fetching", "held", "is_told", "name", "number", "place", "swarm")
+
+    def __init__(self, name: str, place: int, swarm: _Swarm) -> None:
+        self.name = name
+        self.number = text_number(name)
+        self.place = place  # in the order of joining
+        self.swarm = swarm
+        self.held = _NONE
+        self.fetching = _NONE
+        self.is_told = False  # it announced something, were it nothing
 
 
 class _Swarm:
     """The peers of one rendition."""
 
-    __slots__ = ("fetchers", "holders", "peers", "told_count", "version")
+    __slots__ = ("_orders", "fetchers", "holders", "peers", "rendition", "told_count", "version")
 
-    def __init__(self) -> None:
-        self.peers: dict[str, tuple[frozenset[int], frozenset[int]]] = {}  # held, fetching
+    def __init__(self, rendition: int) -> None:
+        self.rendition = rendition
+        self.peers: dict[str, _Known] = {}
         self.holders: dict[int, dict[str, int]] = {}  # number -> peer -> its place in the order of joining
+        self._orders: dict[int, tuple[str, ...]] = {}  # the same in that order, until they are others
         self.fetchers: dict[int, int] = {}  # number -> how many are getting it
         self.told_count = 0  # peers that announced anything, were it nothing
         self.version = 0  # another one whenever these are others
 
-    def change(self, peer: str, place: int, held: frozenset[int], fetching: frozenset[int]) -> None:
+    def change(self, peer: _Known, held: frozenset[int], fetching: frozenset[int]) -> None:
         """What the peer holds and fetches from now on.  Cost: what is new in it."""
-        old_held, old_fetching = self.peers[peer]
-        self.peers[peer] = (held, fetching)
-        for number in held - old_held:
-            self.holders.setdefault(number, {})[peer] = place
-        for number in old_held - held:
+        if held is not peer.held:
+            self._hold(peer, held)
+        if fetching is not peer.fetching:
+            self._fetch(peer, fetching)
+
+    def _hold(self, peer: _Known, held: frozenset[int]) -> None:
+        before = peer.held
+        peer.held = held
+        for number in held - before:
+            holders = self.holders.get(number)
+            if holders is None:
+                holders = self.holders[number] = {}
+            holders[peer.name] = peer.place
+            self._orders.pop(number, None)
+        for number in before - held:
             holders = self.holders[number]
-            del holders[peer]
+            del holders[peer.name]
+            self._orders.pop(number, None)
             if not holders:
                 del self.holders[number]
-        for number in fetching - old_fetching:
+
+    def _fetch(self, peer: _Known, fetching: frozenset[int]) -> None:
+        before = peer.fetching
+        peer.fetching = fetching
+        for number in fetching - before:
             self.fetchers[number] = self.fetchers.get(number, 0) + 1
-        for number in old_fetching - fetching:
+        for number in before - fetching:
             self.fetchers[number] -= 1
             if not self.fetchers[number]:
                 del self.fetchers[number]
 
-
-_NOBODY = _Swarm()
+    def in_order(self, number: int) -> tuple[str, ...]:
+        """Who holds it, in order of joining.  Cost: themselves, where they are others than at the last call."""
+        known = self._orders.get(number)
+        if known is None:
+            places = self.holders.get(number)
+            if places is None:
+                return _NO_NAMES
+            known = self._orders[number] = tuple(sorted(places, key=places.__getitem__))
+        return known
 
 
 class Availability:
+    __slots__ = ("_joined", "_peers", "_swarms")
+
     def __init__(self) -> None:
         self._swarms: dict[int, _Swarm] = {}
-        self._renditions: dict[str, int] = {}
-        self._places: dict[str, int] = {}
+        self._peers: dict[str, _Known] = {}
         self._joined = 0
-        self._told: dict[str, None] = {}
 
     def join(self, peer: str, rendition: int) -> None:
         self.leave(peer)
         self._joined += 1
-        self._places[peer] = self._joined
-        self._renditions[peer] = rendition
-        self._swarms.setdefault(rendition, _Swarm()).peers[peer] = (_NONE, _NONE)
+        swarm = self._swarms.get(rendition)
+        if swarm is None:
+            swarm = self._swarms[rendition] = _Swarm(rendition)
+        self._peers[peer] = swarm.peers[peer] = _Known(peer, self._joined, swarm)
 
     def leave(self, peer: str) -> None:
         """Forget a peer; unknown ones are none of our business."""
-        rendition = self._renditions.pop(peer, None)
-        if rendition is not None:
-            swarm = self._swarms[rendition]
-            swarm.change(peer, self._places.pop(peer), _NONE, _NONE)
+        known = self._peers.pop(peer, None)
+        if known is not None:
+            swarm = known.swarm
+            swarm.change(known, _NONE, _NONE)
             del swarm.peers[peer]
-            if peer in self._told:
-                del self._told[peer]
+            if known.is_told:
                 swarm.told_count -= 1
                 swarm.version += 1
 
     def announce(self, peer: str, held: frozenset[int], fetching: frozenset[int]) -> None:
         """Replaces what the peer said before.  Cost: what is new in it."""
-        rendition = self._renditions.get(peer)
-        if rendition is not None:
-            swarm = self._swarms[rendition]
-            swarm.change(peer, self._places[peer], held, fetching)
-            if peer not in self._told:
-                self._told[peer] = None
+        known = self._peers.get(peer)
+        if known is not None:
+            swarm = known.swarm
+            swarm.change(known, held, fetching)
+            if not known.is_told:
+                known.is_told = True
                 swarm.told_count += 1
                 swarm.version += 1
 
     def news(self, peer: str, held: frozenset[int], fetching: frozenset[int]) -> frozenset[int] | None:
         """Of which numbers the peer would say something else than before; None of one that has said nothing yet."""
-        rendition = self._renditions.get(peer)
-        if rendition is None:
+        known = self._peers.get(peer)
+        if known is None:
             return _NONE
-        if peer not in self._told:
+        if not known.is_told:
             return None
-        old_held, old_fetching = self._swarms[rendition].peers[peer]
-        return (held ^ old_held) | (fetching ^ old_fetching)
+        holds = _NONE if held is known.held else held ^ known.held
+        return holds if fetching is known.fetching else holds | (fetching ^ known.fetching)
 
     def rendition(self, peer: str) -> int | None:
         """Which one the peer is in; None for an unknown peer."""
-        return self._renditions.get(peer)
+        known = self._peers.get(peer)
+        return None if known is None else known.swarm.rendition
 
     def lacks(self, peer: str, number: int) -> None:
         """The peer was asked and does not have it, whatever it announced."""
-        rendition = self._renditions.get(peer)
-        if rendition is not None:
-            swarm = self._swarms[rendition]
-            held, fetching = swarm.peers[peer]
-            swarm.change(peer, self._places[peer], held - {number}, fetching - {number})
+        known = self._peers.get(peer)
+        if known is not None:
+            known.swarm.change(known, known.held - {number}, known.fetching - {number})
 
     def peer_count(self, rendition: int) -> int:
         """Peers whose holdings are known; one that has just joined may hold all or nothing."""
-        return self._swarms.get(rendition, _NOBODY).told_count
+        swarm = self._swarms.get(rendition)
+        return 0 if swarm is None else swarm.told_count
 
     def known_peers(self, rendition: int) -> list[str]:
         """Peers whose holdings are known, in order of joining."""
-        return [peer for peer in self._swarms.get(rendition, _NOBODY).peers if peer in self._told]
+        swarm = self._swarms.get(rendition)
+        return [] if swarm is None else [known.name for known in swarm.peers.values() if known.is_told]
+
+    def known_numbers(self, rendition: int) -> list[int]:
+        """The same as numbers of their names (mixing.py), which are made once."""
+        swarm = self._swarms.get(rendition)
+        return [] if swarm is None else [known.number for known in swarm.peers.values() if known.is_told]
 
     def version(self, rendition: int) -> int:
         """Another number whenever `known_peers` are others: what was made of them is then to be made anew."""
-        return self._swarms.get(rendition, _NOBODY).version
+        swarm = self._swarms.get(rendition)
+        return 0 if swarm is None else swarm.version
 
     def holds(self, peer: str, number: int) -> bool:
-        rendition = self._renditions.get(peer)
-        return rendition is not None and number in self._swarms[rendition].peers[peer][0]
+        known = self._peers.get(peer)
+        return known is not None and number in known.held
 
     def held_count(self, peer: str) -> int:
-        rendition = self._renditions.get(peer)
-        return 0 if rendition is None else len(self._swarms[rendition].peers[peer][0])
+        known = self._peers.get(peer)
+        return 0 if known is None else len(known.held)
 
     def holder_count(self, rendition: int, number: int) -> int:
         """How many peers hold it.  Constant time."""
-        return len(self._swarms.get(rendition, _NOBODY).holders.get(number, ()))
+        swarm = self._swarms.get(rendition)
+        holders = None if swarm is None else swarm.holders.get(number)
+        return 0 if holders is None else len(holders)
 
-    def holders(self, rendition: int, number: int) -> list[str]:
-        """Peers that hold it, in order of joining.  Cost: themselves."""
-        places = self._swarms.get(rendition, _NOBODY).holders.get(number)
-        return sorted(places, key=places.__getitem__) if places else []
+    def holders(self, rendition: int, number: int) -> tuple[str, ...]:
+        """Peers that hold it, in order of joining.  Cost: themselves, where they are others than at the last call."""
+        swarm = self._swarms.get(rendition)
+        return _NO_NAMES if swarm is None else swarm.in_order(number)
 
     def is_being_fetched(self, rendition: int, number: int) -> bool:
         """Whether a peer is getting it from a CDN now, and so will hold it soon."""
-        return number in self._swarms.get(rendition, _NOBODY).fetchers
+        swarm = self._swarms.get(rendition)
+        return swarm is not None and number in swarm.fetchers

@@ -55,4 +55,9 @@ cdef class Estimate:
     @cython.locals(keep=double, errors=double)
     cpdef double error_rate(self, int64_t now_us) except -1.0
     @cython.locals(keep=double)
+    cpdef double believed_bytes_per_s(self, int64_t now_us, double bytes_per_s, int64_t half_life_us) except -1.0
+    @cython.locals(rate=double, start_us=double)
+    cpdef int64_t expected_us(self, int64_t byte_count, int64_t now_us, double bytes_per_s, double first_byte_us,
+                              int64_t half_life_us, double most_bytes_per_s=*) except -1
+    @cython.locals(keep=double)
     cdef void _decay(self, int64_t now_us) except *

@@ -156,33 +156,32 @@ class Estimate:
         errors = keep * self._error_weight
         return errors / (errors + keep * self._good_weight + 1.0)
 
-    def believed_bytes_per_s(self, now_us: int, *, bytes_per_s: float, half_life_us: int) -> float:
+    def believed_bytes_per_s(self, now_us: int, bytes_per_s: float, half_life_us: int) -> float:
         """The throughput, drawn towards `bytes_per_s` the longer ago it was measured.
 
         So one that was bad is tried again some time, and one that was good is not for ever.
         """
-        rate = self.bytes_per_s
-        if rate is None or self.sampled_us is None:
+        if self.bytes_per_s is None or self.sampled_us is None:
             return bytes_per_s
         keep = half_life_decay(now_us - self.sampled_us, half_life_us)
-        return keep * rate + (1.0 - keep) * bytes_per_s
+        return keep * self.bytes_per_s + (1.0 - keep) * bytes_per_s
 
-    def expected_us(
+    def expected_us(  # noqa: PLR0917, a C method has no keyword-only arguments
         self,
         byte_count: int,
         now_us: int,
-        *,
         bytes_per_s: float,
         first_byte_us: float,
         half_life_us: int,
-        most_bytes_per_s: float | None = None,
+        most_bytes_per_s: float = math.inf,
     ) -> int:
-        """How long `byte_count` bytes should take; the arguments stand in for what was not measured, or long ago."""
-        rate = self.believed_bytes_per_s(now_us, bytes_per_s=bytes_per_s, half_life_us=half_life_us)
-        rate = rate if most_bytes_per_s is None else min(rate, most_bytes_per_s)
-        start = self.first_byte_us
-        start = first_byte_us if start is None else start
-        return int(start + byte_count * 1_000_000 / max(rate, 1.0))
+        """How long `byte_count` bytes should take, which come no faster than `most_bytes_per_s`.
+
+        `bytes_per_s` and `first_byte_us` stand in for what was not measured, or long ago.
+        """
+        rate = min(most_bytes_per_s, self.believed_bytes_per_s(now_us, bytes_per_s, half_life_us))
+        start_us = first_byte_us if self.first_byte_us is None else self.first_byte_us
+        return int(start_us + byte_count * 1_000_000 / max(1.0, rate))
 
     def _decay(self, now_us: int) -> None:
         keep = half_life_decay(now_us - self._weighed_us, self._error_half_life_us)

@@ -18,6 +18,7 @@ two that are about as good would otherwise take turns, each with its slow start.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from .bandwidth import Estimate
@@ -37,6 +38,17 @@ _ERROR_RATE_SURE = 0.2  # one error among four that went well
 
 
 class Circuit:
+    __slots__ = (
+        "_blamed_until_us",
+        "_blames",
+        "_config",
+        "_failures",
+        "_open_until_us",
+        "_openings",
+        "good_in_row",
+        "probing",
+    )
+
     def __init__(self, config: BalancerConfig) -> None:
         self._config = config
         self._failures = 0
@@ -91,6 +103,27 @@ class Circuit:
 
 
 class Cdn:
+    __slots__ = (
+        "audits_failed",
+        "circuit",
+        "commit_bytes",
+        "estimate",
+        "explored_us",
+        "falls",
+        "is_used",
+        "label",
+        "last_used",
+        "name",
+        "place",
+        "price_per_gb",
+        "priority",
+        "retry_at_us",
+        "running_count",
+        "sent_bytes",
+        "transfer_count",
+        "weight",
+    )
+
     def __init__(self, name: str, weight: float, place: int, estimate: Estimate, config: BalancerConfig) -> None:
         self.name = name
         self.label = source_label(SourceKind.CDN, name)
@@ -111,12 +144,14 @@ class Cdn:
         self.running_count = 0
         self.audits_failed = 0  # in a row, with an answer that says nothing: it does not serve ranges
 
-    def ready_us(self, want: Want, now_us: int, *, last_resort: bool = False) -> int | None:
+    def ready_us(self, want: Want, now_us: int, last_resort: bool = False) -> int | None:
         """When it may be asked for this resource; None: never.  The last resort passes over the circuit breaker."""
         mark = want.marks.get(self.label)
         if not self.is_used or (mark is not None and mark.never):
             return None
-        ready_us = max(now_us, self.retry_at_us, mark.not_before_us if mark is not None else 0)
+        ready_us = max(now_us, self.retry_at_us)
+        if mark is not None:
+            ready_us = max(ready_us, mark.not_before_us)
         return ready_us if last_resort else max(ready_us, self.circuit.ready_us(now_us))
 
     def expected_us(
@@ -126,10 +161,10 @@ class Cdn:
         return self.estimate.expected_us(
             byte_count,
             now_us,
-            bytes_per_s=config.unmeasured_bytes_per_s,
-            first_byte_us=config.unmeasured_first_byte_us,
-            half_life_us=config.estimate_half_life_us,
-            most_bytes_per_s=most_bytes_per_s,
+            config.unmeasured_bytes_per_s,
+            config.unmeasured_first_byte_us,
+            config.estimate_half_life_us,
+            math.inf if most_bytes_per_s is None else most_bytes_per_s,
         )
 
     @property

@@ -8,7 +8,6 @@ that order: what is freed by a move can be used at once.
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import NamedTuple
 
 from .bandwidth import total
 from .cdn_choice import Cdn
@@ -34,17 +33,24 @@ _PROJECTION_US_MIN = 400_000  # from a shorter stretch of body no finish is proj
 Window = dict[ResourceKey, tuple[Segment, Timeline]]  # what will be wanted soon
 
 
-class _Ahead(NamedTuple):
+class _Ahead:
     """A segment that nobody waits for yet, and nobody sends."""
 
-    want: Want
-    segment: Segment
-    timeline: Timeline
-    deadline_us: int | None
-    size_bytes: int
+    __slots__ = ("deadline_us", "segment", "size_bytes", "timeline", "want")
+
+    def __init__(
+        self, want: Want, segment: Segment, timeline: Timeline, deadline_us: int | None, size_bytes: int
+    ) -> None:
+        self.want = want
+        self.segment = segment
+        self.timeline = timeline
+        self.deadline_us = deadline_us
+        self.size_bytes = size_bytes
 
 
 class Decisions:
+    __slots__ = ("_book", "_races", "_safe", "_select", "_surplus")
+
     def __init__(self, book: Ledger, races: Races) -> None:
         self._book = book
         self._races = races
@@ -66,9 +72,12 @@ class Decisions:
         self._book.wake_us = None
         if self._book.busy_until_us > now_us:
             self._book.later(self._book.busy_until_us, now_us)
-        flowing = [t for t in self._book.transfers.values() if t.first_byte_us is not None]
-        is_full = any(not t.is_peer and t.grows_until_us <= now_us for t in flowing)
-        self._book.line.look(now_us, is_flowing=bool(flowing), is_full=is_full)
+        is_flowing = is_full = False
+        for transfer in self._book.transfers.values():
+            if transfer.first_byte_us is not None:
+                is_flowing = True
+                is_full = is_full or (not transfer.is_peer and transfer.grows_until_us <= now_us)
+        self._book.line.look(now_us, is_flowing, is_full)
         self._look_anew()
         for transfer in tuple(self._book.transfers.values()):
             if transfer.number in self._book.transfers:  # else it lost a race just now
@@ -94,7 +103,7 @@ class Decisions:
         if now_us >= due_us:
             extra_us = (_LONELY_PATIENCE - 1) * transfer.silence_limit_us()
             lonely_us = due_us + min(extra_us, self._book.config.limit_us_max)
-            is_other = want.rival is not None or self._alternative(transfer, want, now_us, any_peer=True) is not None
+            is_other = want.rival is not None or self._alternative(transfer, want, now_us, True) is not None
             if is_other or now_us >= lonely_us:
                 self._move(transfer, "stalled", now_us)
                 return
@@ -128,16 +137,16 @@ class Decisions:
         enough_us = int(self._book.config.move_gain * needed_us)
         is_playing = self._book.deadline_us(want.key) is not None
         soon_us = min(enough_us, target_us - now_us) if is_playing else enough_us  # then the cheapest, else the soonest
-        other = self._alternative(transfer, want, now_us, any_peer=False, is_long=is_long, enough_us=soon_us)
+        other = self._alternative(transfer, want, now_us, False, is_long, soon_us)
         if other is not None and other[0] <= enough_us:
             if self._races.may_begin(transfer, want, other[1]):
                 self._book.start(want, other[1], "race", now_us)
             else:
-                self._move(transfer, "slow", now_us, to=other[1])
+                self._move(transfer, "slow", now_us, other[1])
 
-    def _start(self, want: Want, source: Cdn | Peer, why: str, now_us: int, *, beside: tuple[Peer, ...] = ()) -> None:
+    def _start(self, want: Want, source: Cdn | Peer, why: str, now_us: int, beside: tuple[Peer, ...] = ()) -> None:
         """For somebody who waits."""
-        self._book.start(want, source, why, now_us, beside=beside)
+        self._book.start(want, source, why, now_us, beside)
         assert want.transfer is not None
         self._race_silent(self._book.transfers[want.transfer], want, now_us)
 
@@ -152,7 +161,7 @@ class Decisions:
         if now_us < race_us:
             self._book.later(race_us, now_us)
             return
-        other = self._alternative(transfer, want, now_us, any_peer=False)
+        other = self._alternative(transfer, want, now_us, False)
         if other is not None and self._races.may_begin(transfer, want, other[1]):
             self._book.start(want, other[1], "race", now_us)
 
@@ -172,12 +181,11 @@ class Decisions:
         if expected is not None and expected[0] < self._book.config.move_gain * needed_us:
             self._book.want_again(self._book.cancel(transfer, "overtaken", now_us))
 
-    def _alternative(
+    def _alternative(  # noqa: PLR0917, a C method has no keyword-only arguments
         self,
         transfer: Transfer,
         want: Want,
         now_us: int,
-        *,
         any_peer: bool,
         is_long: bool = False,
         enough_us: int = 0,
@@ -199,7 +207,7 @@ class Decisions:
         line = self._book.line.bytes_per_s
         if line is None:
             return None
-        others = total(t.bytes_per_s or 0.0 for t in self._book.transfers.values() if t is not transfer)
+        others = total([t.bytes_per_s or 0.0 for t in self._book.transfers.values() if t is not transfer])
         return max(line - others, transfer.bytes_per_s or 0.0)
 
     def _target_us(self, want: Want) -> int | None:
@@ -209,7 +217,7 @@ class Decisions:
             return want.urgent_since_us + self._book.config.startup_patience_us
         return deadline_us
 
-    def _move(self, transfer: Transfer, reason: str, now_us: int, *, to: Cdn | Peer | None = None) -> None:
+    def _move(self, transfer: Transfer, reason: str, now_us: int, to: Cdn | Peer | None = None) -> None:
         """Leave a source for another: for `to`, or for whoever is best then."""
         want = self._book.cancel(transfer, reason, now_us)
         want.moves += 1
@@ -257,7 +265,7 @@ class Decisions:
         )
         if choice.source is not None:
             why = "failover" if want.fails_over else choice.why
-            self._start(want, choice.source, why, now_us, beside=choice.beside)
+            self._start(want, choice.source, why, now_us, choice.beside)
         elif choice.again_us is not None and self._is_stuck_between_versions(want):
             self._give_up(want, f"what came cannot be continued elsewhere; ask again: {want.failures()}")
         elif choice.again_us is not None:
@@ -273,7 +281,7 @@ class Decisions:
         if self._is_line_busy(want, timeline, now_us):
             return False
         size_bytes = self._book.size_bytes(want)
-        lead_us = self._cdn_lead_us(want, deadline_us, now_us, is_shared=True, size_bytes=size_bytes)
+        lead_us = self._cdn_lead_us(want, deadline_us, now_us, True, size_bytes)
         slack_us = deadline_us - now_us
         until_us = min(deadline_us - lead_us, want.urgent_since_us + self._book.config.hold_us_max)
         if now_us >= until_us:
@@ -281,7 +289,7 @@ class Decisions:
         peers = self._prefetch_peers(want, timeline, size_bytes, slack_us, now_us)
         if peers:
             why = "failover" if want.fails_over else "offload"
-            self._start(want, peers[0], why, now_us, beside=peers[1:])
+            self._start(want, peers[0], why, now_us, peers[1:])
         else:
             self._book.later(until_us, now_us)
         return True
@@ -307,7 +315,7 @@ class Decisions:
         if safe_us is None:
             expected = self._select.expected(size_bytes, now_us, self._book.line.bytes_per_s)
             near_us = self._book.config.cdn_prefetch_deadline_us
-            safe_us = near_us if expected is None else self._book.spread.safe_us(*expected)
+            safe_us = near_us if expected is None else self._book.spread.safe_us(expected[0], expected[1])
             self._safe[size_bytes] = safe_us
         return safe_us
 
@@ -343,9 +351,15 @@ class Decisions:
 
     def _prefetch(self, window: Window, now_us: int) -> None:
         """Start what will be wanted soon."""
-        idle = [t for t in self._book.transfers.values() if not self._book.wants[t.key].urgent]
-        peer_room = self._book.config.peer_transfers_max - sum(t.is_peer for t in idle)
-        cdn_room = self._book.config.cdn_transfers_max - sum(not t.is_peer for t in idle)
+        peer_room, cdn_room = self._book.config.peer_transfers_max, self._book.config.cdn_transfers_max
+        for transfer in self._book.transfers.values():
+            idle = self._book.wants[transfer.key]
+            if idle.urgent:
+                continue
+            if transfer.is_peer:
+                peer_room -= 1
+            else:
+                cdn_room -= 1
         for ahead in self._in_order(window, now_us):
             want, timeline, deadline_us = ahead.want, ahead.timeline, ahead.deadline_us
             slack_us = None if deadline_us is None else deadline_us - now_us
@@ -354,24 +368,19 @@ class Decisions:
             if peer_room > 0:
                 peers = self._prefetch_peers(want, timeline, ahead.size_bytes, slack_us, now_us)
                 rates = [peer.estimate.bytes_per_s for peer in peers]
-                rate = None if None in rates else total(r or 0.0 for r in rates)
+                rate = None if None in rates else total([r or 0.0 for r in rates])
                 if peers and self._surplus.has_room(deadline_us, rate, now_us):
                     peer_room -= 1
                     why = "failover" if want.fails_over else "prefetch"
-                    self._book.start(want, peers[0], why, now_us, beside=peers[1:])
+                    self._book.start(want, peers[0], why, now_us, peers[1:])
                     continue
             if slack_us is None or deadline_us is None:
                 continue
             if self._is_busy_with(ahead, now_us):  # no more than the player itself would have
                 lead_us = self._book.config.cdn_prefetch_deadline_us
             else:
-                lead_us = self._cdn_lead_us(
-                    want,
-                    deadline_us,
-                    now_us,
-                    is_shared=self._book.is_shared(want, timeline),
-                    size_bytes=ahead.size_bytes,
-                )
+                is_shared = self._book.is_shared(want, timeline)
+                lead_us = self._cdn_lead_us(want, deadline_us, now_us, is_shared, ahead.size_bytes)
             if slack_us > lead_us:
                 self._book.later(deadline_us - lead_us, now_us)
             elif cdn_room > 0 and self._surplus.has_room(deadline_us, None, now_us):
@@ -414,7 +423,7 @@ class Decisions:
     def _is_busy_with(self, ahead: _Ahead, now_us: int) -> bool:
         return self._select.is_line_busy(ahead.size_bytes, ahead.segment.duration_us, now_us)
 
-    def _cdn_lead_us(self, want: Want, deadline_us: int, now_us: int, *, is_shared: bool, size_bytes: int) -> int:
+    def _cdn_lead_us(self, want: Want, deadline_us: int, now_us: int, is_shared: bool, size_bytes: int) -> int:
         """How long before its deadline a CDN is asked for it, on a line that is not busy.
 
         Without a swarm there is nothing to wait for, and `cdn_prefetch_deadline_us` is

@@ -43,6 +43,31 @@ _GUESSED_US = 4_000_000  # of media that `segment_bytes_guess` is; a part is a p
 
 
 class Ledger:
+    __slots__ = (
+        "actions",
+        "audits",
+        "availability",
+        "busy_until_us",
+        "came_bytes",
+        "cdns",
+        "config",
+        "line",
+        "media_bytes_per_s",
+        "open",
+        "past_peers",
+        "peers",
+        "repeated_bytes",
+        "reputation",
+        "seed",
+        "spread",
+        "timelines",
+        "too_small",
+        "transfer_count",
+        "transfers",
+        "wake_us",
+        "wants",
+    )
+
     def __init__(self, config: BalancerConfig, seed: int) -> None:
         self.config = config
         self.seed = seed
@@ -69,7 +94,7 @@ class Ledger:
         self.actions: list[Action] = []
         self.wake_us: int | None = None
 
-    def close(self, transfer: Transfer, now_us: int, *, succeeded: bool) -> None:
+    def close(self, transfer: Transfer, now_us: int, succeeded: bool) -> None:
         """The transfer runs no more; its source is free and has one more measurement."""
         del self.transfers[transfer.number]
         want = self.wants[transfer.key]
@@ -212,7 +237,7 @@ class Ledger:
         else:
             peer.failed(now_us, self.config)
 
-    def start(self, want: Want, source: Cdn | Peer, why: str, now_us: int, *, beside: tuple[Peer, ...] = ()) -> None:
+    def start(self, want: Want, source: Cdn | Peer, why: str, now_us: int, beside: tuple[Peer, ...] = ()) -> None:
         """Begin a transfer; with `beside` from all these peers at once, each of which takes ranges."""
         self.wants[want.key] = want
         self.transfer_count += 1
@@ -228,8 +253,8 @@ class Ledger:
             stall_limit_us=stall_limit_us,
             expected_us=source.expected_us(self.size_bytes(want), now_us, self.config),
             grows_until_us=sum(self.grows(want.key, now_us)),  # the last piece comes when it is made
-            beside=tuple(peer.name for peer in beside),
-            estimate=self.estimate() if beside else None,
+            beside=tuple([peer.name for peer in beside]),
+            estimate=self.estimate() if beside else source.estimate,
         )
         self.transfers[number] = transfer
         if want.transfer is None:
@@ -344,11 +369,9 @@ class Ledger:
         )
 
     def estimate_of(self, transfer: Transfer) -> Estimate:
-        if transfer.estimate is not None:
-            return transfer.estimate
-        if transfer.is_peer:
-            return self.peers[transfer.label.removeprefix("peer:")].estimate
-        return self.cdns[transfer.label].estimate
+        """Of its source, or its own where several peers bring ranges of it."""
+        assert transfer.estimate is not None
+        return transfer.estimate
 
     def demand(self, transfer: Transfer) -> float | None:
         """What it takes of the line at most, in bytes per second; None: as much as it can get."""

@@ -26,6 +26,17 @@ _SLICES = 50  # that are averaged: ten seconds of a busy line are remembered
 class Line:
     """All bytes of all sources, over the time in which any source was sending."""
 
+    __slots__ = (
+        "_byte_count",
+        "_deviations",
+        "_estimate",
+        "_is_full",
+        "_short",
+        "_since_us",
+        "_slices",
+        "sure_bytes_per_s",
+    )
+
     def __init__(self, estimate: Estimate, deviations: float = 0.0) -> None:
         """`deviations`: how many root mean squares of its shortfalls `sure_bytes_per_s` leaves for."""
         self._estimate = estimate
@@ -46,7 +57,7 @@ class Line:
     def came(self, byte_count: int) -> None:
         self._byte_count += byte_count
 
-    def look(self, now_us: int, *, is_flowing: bool, is_full: bool = True) -> None:
+    def look(self, now_us: int, is_flowing: bool, is_full: bool = True) -> None:
         """Close a slice if it is long enough.
 
         `is_flowing`: some source is sending from now on; `is_full`: one of them fills the line.

@@ -8,21 +8,32 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-__all__ = ["mix", "share", "text_number"]
+__all__ = ["mix", "mix_three", "share", "text_number"]
 
 _MASK = 0xFFFFFFFF
+_START = 0x9E3779B9
 _TEXTS_MAX = 4096  # names of peers are asked for again with every decision
 
 
 def mix(*numbers: int) -> int:
     """32 bits that depend on every argument and on their order."""
-    x = 0x9E3779B9
+    x = _START
     for number in numbers:
-        x = (x ^ (number & _MASK)) & _MASK
-        x = ((x ^ (x >> 16)) * 0x7FEB352D) & _MASK
-        x = ((x ^ (x >> 15)) * 0x846CA68B) & _MASK
-        x ^= x >> 16
+        x = _mixed(x, number & _MASK)
     return x
+
+
+def mix_three(first: int, second: int, third: int) -> int:
+    """The same of three numbers of 63 bits at most, as decisions ask for again and again."""
+    return _mixed(_mixed(_mixed(_START, first & 0xFFFFFFFF), second & 0xFFFFFFFF), third & 0xFFFFFFFF)
+
+
+def _mixed(x: int, number: int) -> int:
+    """One more number, of 32 bits, mixed into 32 bits."""
+    x ^= number
+    x = ((x ^ (x >> 16)) * 0x7FEB352D) & 0xFFFFFFFF
+    x = ((x ^ (x >> 15)) * 0x846CA68B) & 0xFFFFFFFF
+    return x ^ (x >> 16)
 
 
 def share(*numbers: int) -> float:

@@ -8,7 +8,8 @@ longest ago (upload is a favour, spread evenly), then the seed decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable
 
 from .bandwidth import Estimate
 from .config import BalancerConfig
@@ -20,13 +21,37 @@ __all__ = ["Peer", "best_peer"]
 
 _DOUBLINGS_MAX = 16
 _REFUSALS_MAX = 3  # one may have been evicted in between; three in a row, and not one segment, is a habit
+# Before the running number of requests, which stays below: who is on probation comes last, who is measured later.
+_MEASURED = 1 << 60
+_ON_PROBATION = 1 << 61
 
 
 class Peer:
+    __slots__ = (
+        "address",
+        "busy_until_us",
+        "cooldown_until_us",
+        "estimate",
+        "failures",
+        "fingerprint",
+        "is_greeted",
+        "label",
+        "last_used",
+        "name",
+        "number",
+        "refusals",
+        "rendition",
+        "transfer",
+        "transfer_count",
+        "unverified",
+        "was_right",
+    )
+
     def __init__(
         self, name: str, rendition: int, fingerprint: str | None, address: str | None, estimate: Estimate
     ) -> None:
         self.name = name
+        self.number = text_number(name)
         self.label = source_label(SourceKind.PEER, name)
         self.rendition = rendition
         self.fingerprint = fingerprint
@@ -66,7 +91,7 @@ class Peer:
         mark = want.marks.get(self.label)
         return self.label not in want.suspects and (mark is None or not mark.never)
 
-    def is_ready(self, want: Want, now_us: int, *, on_probation: bool) -> bool:
+    def is_ready(self, want: Want, now_us: int, on_probation: bool) -> bool:
         """On probation it is asked for the next only when all before was verified.
 
         So is, where only an audit can tell, one of which nothing was verified yet: it would have sent more meanwhile.
@@ -77,21 +102,26 @@ class Peer:
             mark = want.marks.get(self.label)
             if not self.may_serve(want) or (mark is not None and mark.not_before_us > now_us):
                 return False
-        return not (on_probation and any(key != want.key for key in self.unverified))
+        if on_probation:
+            for key in self.unverified:
+                if key != want.key:
+                    return False
+        return True
 
     def expected_us(self, byte_count: int, now_us: int, config: BalancerConfig) -> int:
+        """From the request to the last byte.  No more is believed than was measured: its line is its own."""
         return self.estimate.expected_us(
             byte_count,
             now_us,
-            bytes_per_s=config.unmeasured_bytes_per_s,
-            first_byte_us=config.unmeasured_first_byte_us,
-            half_life_us=config.estimate_half_life_us,
-            most_bytes_per_s=self.estimate.bytes_per_s,  # its line does not change as a CDN's load does
+            config.unmeasured_bytes_per_s,
+            config.unmeasured_first_byte_us,
+            config.estimate_half_life_us,
+            math.inf if self.estimate.bytes_per_s is None else self.estimate.bytes_per_s,
         )
 
 
 def best_peer(
-    ready: Iterable[tuple[Peer, bool]], number: int, seed: int, fits: Callable[[Peer], bool] | None = None
+    ready: list[tuple[Peer, bool]], number: int, seed: int, fits: Callable[[Peer], bool] | None = None
 ) -> Peer | None:
     """Which of (peer, is on probation) to ask for media `number`, of those that fit.
 
@@ -99,16 +129,20 @@ def best_peer(
     the seed only where nothing else decides.
     """
     best: Peer | None = None
-    least, least_mixed = (True, True, 0), -1
+    least = least_mixed = -1
     for peer, on_probation in ready:
-        rank = (on_probation, peer.estimate.sampled_us is not None, peer.last_used)
+        rank = peer.last_used
+        if peer.estimate.sampled_us is not None:
+            rank += _MEASURED
+        if on_probation:
+            rank += _ON_PROBATION
         if best is not None and rank > least:
             continue
         mixed = -1
         if best is not None and rank == least:
             if least_mixed < 0:
-                least_mixed = mix(seed, text_number(best.name), number)
-            mixed = mix(seed, text_number(peer.name), number)
+                least_mixed = mix(seed, best.number, number)
+            mixed = mix(seed, peer.number, number)
             if mixed >= least_mixed:
                 continue
         if fits is None or fits(peer):

@@ -75,6 +75,8 @@ _ENOUGH = 1 << 20  # copies; more than there are peers
 
 
 class Policy:
+    __slots__ = ("_asked_us", "_book", "_decisions", "_heeded", "_races")
+
     def __init__(self, config: BalancerConfig, seed: int = 0) -> None:
         """`seed` breaks ties, and tells viewers of one swarm apart: give each its own."""
         self._book = Ledger(config, seed)
@@ -92,11 +94,11 @@ class Policy:
         """
         if self._asked_us is not None and now_us >= self._asked_us:
             self._asked_us = None
-        if isinstance(event, TransferProgressed):
+        if type(event) is TransferProgressed:
             self._progressed(event, now_us)
             if not self._is_due(now_us) and not self._book.actions:
                 return []
-        elif isinstance(event, PeerAnnounced):
+        elif type(event) is PeerAnnounced:
             is_heeded = self.heeds(event, now_us)
             self._book.availability.announce(event.peer, event.held, event.fetching)
             if not is_heeded:
@@ -136,7 +138,7 @@ class Policy:
             want = book.wants.get(ResourceKey(rendition, Kind.MEDIA, number))
             if want is None:
                 ahead = timeline.ahead(now_us)
-                if ahead and ahead[0].key.number <= number <= ahead[-1].key.number:
+                if ahead and ahead[0].key.number <= number <= ahead[len(ahead) - 1].key.number:
                     return True
             elif want.phase is Phase.WANTED:
                 return True
@@ -165,53 +167,58 @@ class Policy:
         return self._book.source_states(now_us)
 
     def _take_in(self, event: Event, now_us: int) -> None:
-        match event:
-            case TransferStarted():
-                self._started(event, now_us)
-            case TransferEnded():
-                self._ended(event, now_us)
-            case TransferFailed():
-                self._failed(event, now_us)
-            case PartEnded():
-                self._book.part_ended(event, now_us)
-            case PartFailed():
-                self._book.part_failed(event, now_us)
-            case ResourceRequested():
-                self._requested(event.key, now_us)
-            case ResourceReleased():
-                self._released(event.key, now_us)
-            case ResourceCompleted():
-                self._completed(event, now_us)
-            case ResourceDropped():
-                self._dropped(event.key)
-            case SourceBlamed():
-                self._blamed(event, now_us)
-            case AuditEnded():
-                self._book.audits.ended(event)
-            case AuditDue() | AuditFailed():
-                self._audit(event, now_us)
-            case BytesDiscarded():
-                self._discarded(event.key, event.suspects, event.keep_bytes, now_us)
-            case SwarmJoined():
-                self._book.spread.joined(event.rendition, now_us)
-            case PeerJoined():
-                self._joined(event, now_us)
-            case PeerGreeted() | PeerUploadState():
-                self._book.peer_said(event, now_us)
-            case PeerLeft():
-                self._left(event.peer, event.reason, now_us)
-            case SegmentsListed():
-                self._listed(event, now_us)
-            case CdnAdded():
-                cdn = Cdn(event.cdn, event.weight, len(self._book.cdns), self._book.estimate(), self._book.config)
-                known = self._book.cdns.setdefault(cdn.label, cdn)
-                known.weight, known.price_per_gb = event.weight, event.price_per_gb
-                known.priority, known.commit_bytes = event.priority, event.commit_bytes
-                known.is_used = event.is_used
-            case TimePassed():
-                pass
-            case TransferProgressed() | PeerAnnounced():
-                raise AssertionError("taken in before")
+        """Note it.  Not a `match`, which would ask class after class for its instances; the frequent ones first."""
+        book = self._book
+        if type(event) is TimePassed:
+            pass
+        elif type(event) is TransferStarted:
+            self._started(event, now_us)
+        elif type(event) is TransferEnded:
+            self._ended(event, now_us)
+        elif type(event) is ResourceCompleted:
+            self._completed(event, now_us)
+        elif type(event) is ResourceRequested:
+            self._requested(event.key, now_us)
+        elif type(event) is SegmentsListed:
+            self._listed(event, now_us)
+        elif type(event) is TransferFailed:
+            self._failed(event, now_us)
+        elif type(event) is PartEnded:
+            book.part_ended(event, now_us)
+        elif type(event) is PartFailed:
+            book.part_failed(event, now_us)
+        elif type(event) is ResourceReleased:
+            self._released(event.key, now_us)
+        elif type(event) is ResourceDropped:
+            self._dropped(event.key)
+        elif type(event) is SourceBlamed:
+            self._blamed(event, now_us)
+        elif type(event) is AuditEnded:
+            book.audits.ended(event)
+        elif type(event) is AuditDue or type(event) is AuditFailed:
+            self._audit(event, now_us)
+        elif type(event) is BytesDiscarded:
+            self._discarded(event.key, event.suspects, event.keep_bytes, now_us)
+        elif type(event) is SwarmJoined:
+            book.spread.joined(event.rendition, now_us)
+        elif type(event) is PeerJoined:
+            self._joined(event, now_us)
+        elif type(event) is PeerGreeted or type(event) is PeerUploadState:
+            book.peer_said(event, now_us)
+        elif type(event) is PeerLeft:
+            self._left(event.peer, event.reason, now_us)
+        elif type(event) is CdnAdded:
+            self._added(event)
+        else:
+            raise TypeError(f"{event!r} is no event that the policy takes; events.py names them")
+
+    def _added(self, event: CdnAdded) -> None:
+        book = self._book
+        cdn = Cdn(event.cdn, event.weight, len(book.cdns), book.estimate(), book.config)
+        known = book.cdns.setdefault(cdn.label, cdn)
+        known.weight, known.price_per_gb = event.weight, event.price_per_gb
+        known.priority, known.commit_bytes = event.priority, event.commit_bytes
+        known.is_used = event.is_used
 
     # --- transfers
 

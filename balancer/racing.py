@@ -35,6 +35,8 @@ _PIECE_BYTES = 65_536  # what one that answers late after all has sent when it i
 
 
 class Races:
+    __slots__ = ("_book",)
+
     def __init__(self, book: Ledger) -> None:
         self._book = book
 
@@ -57,7 +59,7 @@ class Races:
         usual_us = self._book.estimate_of(transfer).first_byte_us or config.unmeasured_first_byte_us
         return transfer.started_us + max(config.first_byte_limit_us_min, int(_SILENT_TIMES * usual_us))
 
-    def progressed(self, transfer: Transfer, want: Want, now_us: int, *, is_ahead: bool) -> None:
+    def progressed(self, transfer: Transfer, want: Want, now_us: int, is_ahead: bool) -> None:
         """One of two that race brought something; `is_ahead`: some of it was not there."""
         first, rival = self._runners(want)
         if self._left_bytes() < 0:

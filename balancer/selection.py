@@ -5,7 +5,7 @@ Reads the sources and changes nothing; starting the transfer is the policy's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -40,13 +40,27 @@ class Choice(msgspec.Struct):
 
 
 class Selection:
+    __slots__ = (
+        "_availability",
+        "_busy",
+        "_cdns",
+        "_config",
+        "_greeted",
+        "_is_shared",
+        "_line",
+        "_peers",
+        "_reputation",
+        "_seed",
+        "_soonest",
+    )
+
     def __init__(
         self,
         config: BalancerConfig,
         *,
         seed: int,
-        cdns: Mapping[str, Cdn],
-        peers: Mapping[str, Peer],
+        cdns: dict[str, Cdn],
+        peers: dict[str, Peer],
         availability: Availability,
         reputation: Reputation,
         line: Line,
@@ -86,11 +100,11 @@ class Selection:
             expected = self.expected(size_bytes, now_us, None) if is_busy else None
             if expected is not None:
                 limit_us = min(limit_us, int(expected[0] / self._config.move_gain))
-            measured = (
+            measured = [
                 one
                 for one in self._ready_peers(want, timeline, now_us)
                 if not one[1] and one[0].estimate.sampled_us is not None
-            )
+            ]
             peer = best_peer(
                 measured,
                 want.key.number,
@@ -151,7 +165,7 @@ class Selection:
         others = [cdn for cdn in ready if cdn.weight > 0 and not is_behind(cdn)]
         return max(others, key=lambda cdn: cdn.score(size_bytes, now_us, self._config), default=best)
 
-    def _most(self, *, is_unknown: bool = False) -> float | None:
+    def _most(self, is_unknown: bool = False) -> float | None:
         """What no source is believed to exceed: a little more than the line has carried lately."""
         line = self._line.bytes_per_s
         return None if line is None else (_LINE_HOPE_UNKNOWN if is_unknown else LINE_HOPE) * line
@@ -184,9 +198,14 @@ class Selection:
         Measured ones alone.  Each range costs a round trip, of which there are some for each peer.
         """
         if self._greeted is None:
-            self._greeted = sum(peer.is_greeted for peer in self._peers.values())
+            self._greeted = sum([peer.is_greeted for peer in self._peers.values()])
         if self._greeted < 2 or size_bytes < 2 * BLOCK_BYTES:
             return ()
+        return self._together(want, timeline, size_bytes, limit_us, now_us)
+
+    def _together(
+        self, want: Want, timeline: Timeline | None, size_bytes: int, limit_us: int, now_us: int
+    ) -> tuple[Peer, ...]:
         ready = [
             peer
             for peer, on_probation in self._ready_peers(want, timeline, now_us)
@@ -282,20 +301,24 @@ class Selection:
         ready = [cdn for cdn in self._cdns.values() if cdn.ready_us(want, now_us) == now_us]
         return [cdn for cdn in ready if cdn.label not in want.suspects] or ready
 
-    def _ready_peers(self, want: Want, timeline: Timeline | None, now_us: int) -> Iterator[tuple[Peer, bool]]:
+    def _ready_peers(self, want: Want, timeline: Timeline | None, now_us: int) -> list[tuple[Peer, bool]]:
         """Peers that hold it and may be asked now, each with whether it is on probation."""
+        ready: list[tuple[Peer, bool]] = []
         if not self._is_shared(want, timeline):
-            return
+            return ready
         is_clean = self._reputation.is_clean
         segment = None if timeline is None else timeline.find(want.key)
         is_audited = segment is not None and segment.is_audited
+        on_probation = False
         for name in self._availability.holders(want.key.rendition, want.key.number):
             peer = self._peers[name]
             if peer.transfer is not None:
                 continue
-            on_probation = not is_clean and self._reputation.is_on_probation(peer.address)
-            if peer.is_ready(want, now_us, on_probation=on_probation or (is_audited and not peer.was_right)):
-                yield peer, on_probation
+            if not is_clean:
+                on_probation = self._reputation.is_on_probation(peer.address)
+            if peer.is_ready(want, now_us, on_probation or (is_audited and not peer.was_right)):
+                ready.append((peer, on_probation))
+        return ready
 
     def _last_resort(self, want: Want, timeline: Timeline | None, now_us: int) -> Choice:
         """Nothing is ready: wait a little, or pass over the circuit breakers; what said Retry-After is left alone."""

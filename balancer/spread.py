@@ -22,16 +22,18 @@ import math
 
 from .availability import Availability
 from .config import BalancerConfig
-from .mixing import mix, text_number
+from .mixing import mix_three, text_number
 from .model import ResourceKey
 
 __all__ = ["Spread"]
 
 
 class Spread:
+    __slots__ = ("_availability", "_config", "_joined_us", "_own", "_ranks", "_seed", "_seen_us", "deviations")
+
     def __init__(self, config: BalancerConfig, seed: int, availability: Availability) -> None:
         self._config = config
-        self._seed = seed
+        self._seed = seed & 0xFFFFFFFF  # of which `mix` takes no more
         self._availability = availability
         self._own: dict[int, str] = {}  # by rendition: what peers call us
         self._joined_us: dict[int, int] = {}
@@ -85,9 +87,10 @@ class Spread:
         return known[1]
 
     def _rank_anew(self, key: ResourceKey) -> int:
-        own = self._own.get(key.rendition)
-        mine = mix(self._seed if own is None else text_number(own), key.rendition, key.number)
-        return sum(
-            mix(text_number(peer), key.rendition, key.number) < mine
-            for peer in self._availability.known_peers(key.rendition)
-        )
+        own, rendition, number = self._own.get(key.rendition), key.rendition, key.number & 0xFFFFFFFF
+        mine = mix_three(self._seed if own is None else text_number(own), rendition, number)
+        before = 0
+        for peer in self._availability.known_numbers(rendition):
+            if mix_three(peer, rendition, number) < mine:
+                before += 1
+        return before

@@ -27,6 +27,8 @@ _NEVER_US = 1 << 62
 
 
 class Surplus:
+    __slots__ = ("_book",)
+
     def __init__(self, book: Ledger) -> None:
         self._book = book
 
@@ -35,30 +37,38 @@ class Surplus:
 
         None stands for a deadline, or a speed, that is not known.  Cost: the square of the running transfers.
         """
-        return self._fits(deadline_us, (bytes_per_s,), self._book.config.surplus_share, now_us)
+        return self._fits(deadline_us, [bytes_per_s], self._book.config.surplus_share, now_us)
 
     def to_yield(self, now_us: int) -> Transfer | None:
         """The transfer that must stop so that what plays earlier is in time; None if all may go on."""
-        running = [t for t in self._book.transfers.values() if not self._book.wants[t.key].urgent]
-        if not running:
+        last: Transfer | None = None
+        for transfer in self._book.transfers.values():
+            want = self._book.wants[transfer.key]
+            if not want.urgent and (last is None or self._is_later(transfer, last)):
+                last = transfer
+        if last is None:
             return None
-        last = running[0] if len(running) == 1 else max(running, key=lambda t: (self._deadline(t), t.number))
-        if self._fits(self._book.deadline_us(last.key), (), self._book.config.yield_share, now_us):
+        if self._fits(self._book.deadline_us(last.key), [], self._book.config.yield_share, now_us):
             return None
         return last
+
+    def _is_later(self, one: Transfer, other: Transfer) -> bool:
+        """Whether it plays later, or began later of two that play together."""
+        one_us, other_us = self._deadline(one), self._deadline(other)
+        return one_us > other_us or (one_us == other_us and one.number > other.number)
 
     def _deadline(self, transfer: Transfer) -> int:
         deadline_us = self._book.deadline_us(transfer.key)
         return _NEVER_US if deadline_us is None else deadline_us
 
-    def _fits(self, deadline_us: int | None, more: tuple[float | None, ...], share: float, now_us: int) -> bool:
+    def _fits(self, deadline_us: int | None, more: list[float | None], share: float, now_us: int) -> bool:
         """Whether what plays before is in time beside all that runs, and `more`: what others would take of the line."""
         book = self._book
-        earlier = [
-            want
-            for want in map(book.wants.__getitem__, book.open)
-            if want.urgent or (want.phase is Phase.RUNNING and self._plays_before(want.key, deadline_us))
-        ]
+        earlier = []
+        for key in book.open:
+            want = book.wants[key]
+            if want.urgent or (want.phase is Phase.RUNNING and self._plays_before(want.key, deadline_us)):
+                earlier.append(want)
         if not earlier:
             return True
         line = book.line.sure_bytes_per_s
@@ -66,7 +76,7 @@ class Surplus:
             return False
         demands = [*map(book.demand, book.transfers.values()), *more]
         fair = line / max(1, len(demands))
-        taken = total(fair if d is None else min(d, fair) for d in demands)
+        taken = total([fair if d is None else min(d, fair) for d in demands])
         for want in earlier:
             due_us = book.deadline_us(want.key)
             if due_us is None:

@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import enum
 
-import msgspec
-
 from .bandwidth import Estimate
 from .config import BalancerConfig
 from .model import ResourceKey
@@ -38,13 +36,16 @@ class Phase(enum.Enum):
     LEFT = "left"
 
 
-class Mark(msgspec.Struct):
+class Mark:
     """What went wrong with one source at one resource."""
 
-    count: int = 0
-    not_before_us: int = 0
-    never: bool = False  # it does not have it, or has another representation of it
-    reasons: dict[str, int] = {}
+    __slots__ = ("count", "never", "not_before_us", "reasons")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.not_before_us = 0
+        self.never = False  # it does not have it, or has another representation of it
+        self.reasons: dict[str, int] = {}
 
     def failed(self, reason: str, now_us: int, config: BalancerConfig) -> None:
         backoff_us = config.retry_backoff_us << min(self.count, _DOUBLINGS_MAX)
@@ -53,24 +54,45 @@ class Mark(msgspec.Struct):
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
 
-class Want(msgspec.Struct):
-    key: ResourceKey
-    phase: Phase = Phase.WANTED
-    urgent: bool = False  # somebody waits
-    urgent_since_us: int = 0
-    received_bytes: int = 0  # in order; a new transfer goes on from here
-    total_bytes: int | None = None
-    etag: str | None = None
-    transfer: int | None = None
-    rival: int | None = None  # races with `transfer`, from the byte that was reached when it began
-    attempts: int = 0  # transfers that brought little
-    moves: int = 0  # transfers cancelled as stalled or slow: patience doubles with each
-    slow_until_us: int = 0  # after a move for slowness the next source gets this long to show itself
-    fails_over: bool = False  # the next transfer goes on for another source
-    marks: dict[str, Mark] = {}
-    from_cdns: bool = False  # what peers sent of it was wrong, or could not be audited: they are not asked again
-    audited_at: tuple[str, ...] = ()  # CDNs that were asked whether it is right
-    suspects: tuple[str, ...] = ()  # made a wrong block together; others are asked for it
+class Want:
+    __slots__ = (
+        "attempts",
+        "audited_at",
+        "etag",
+        "fails_over",
+        "from_cdns",
+        "key",
+        "marks",
+        "moves",
+        "phase",
+        "received_bytes",
+        "rival",
+        "slow_until_us",
+        "suspects",
+        "total_bytes",
+        "transfer",
+        "urgent",
+        "urgent_since_us",
+    )
+
+    def __init__(self, key: ResourceKey) -> None:
+        self.key = key
+        self.phase = Phase.WANTED
+        self.urgent = False  # somebody waits
+        self.urgent_since_us = 0
+        self.received_bytes = 0  # in order; a new transfer goes on from here
+        self.total_bytes: int | None = None
+        self.etag: str | None = None
+        self.transfer: int | None = None
+        self.rival: int | None = None  # races with `transfer`, from the byte that was reached when it began
+        self.attempts = 0  # transfers that brought little
+        self.moves = 0  # transfers cancelled as stalled or slow: patience doubles with each
+        self.slow_until_us = 0  # after a move for slowness the next source gets this long to show itself
+        self.fails_over = False  # the next transfer goes on for another source
+        self.marks: dict[str, Mark] = {}
+        self.from_cdns = False  # what peers sent was wrong, or could not be audited: they are not asked again
+        self.audited_at: tuple[str, ...] = ()  # CDNs that were asked whether it is right
+        self.suspects: tuple[str, ...] = ()  # made a wrong block together; others are asked for it
 
     def mark(self, label: str) -> Mark:
         found = self.marks.get(label)
@@ -100,27 +122,66 @@ class Want(msgspec.Struct):
         return ", ".join(parts)
 
 
-class Transfer(msgspec.Struct, kw_only=True):
-    number: int
-    key: ResourceKey
-    label: str  # of several peers, the first
-    is_peer: bool
-    beside: tuple[str, ...] = ()  # names of peers that send ranges of it at the same time
-    estimate: Estimate | None = None  # of several sources together; nothing of one of them follows from it
-    started_us: int
-    first_byte_limit_us: int
-    stall_limit_us: int
-    expected_us: int = 0  # how long it should have taken, as it looked at its start
-    grows_until_us: int = 0  # until then it comes as it is made, and says nothing of who sends it; 0: it was all there
-    is_probe: bool = False  # of a half-open circuit
-    first_byte_us: int | None = None  # the answer, or the first byte if none was told
-    received_bytes: int = 0
-    ahead_bytes: int = 0  # of them, what waits for bytes before it, since several peers send
-    quiet_since_us: int = 0  # since then fewer than `stall_bytes_min` came
-    quiet_bytes: int = 0
-    slice_start_us: int = 0
-    slice_bytes: int = 0
-    bytes_per_s: float | None = None
+class Transfer:
+    __slots__ = (
+        "ahead_bytes",
+        "beside",
+        "bytes_per_s",
+        "estimate",
+        "expected_us",
+        "first_byte_limit_us",
+        "first_byte_us",
+        "grows_until_us",
+        "is_peer",
+        "is_probe",
+        "key",
+        "label",
+        "number",
+        "quiet_bytes",
+        "quiet_since_us",
+        "received_bytes",
+        "slice_bytes",
+        "slice_start_us",
+        "stall_limit_us",
+        "started_us",
+    )
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        key: ResourceKey,
+        label: str,
+        is_peer: bool,
+        started_us: int,
+        first_byte_limit_us: int,
+        stall_limit_us: int,
+        expected_us: int = 0,
+        grows_until_us: int = 0,
+        beside: tuple[str, ...] = (),
+        estimate: Estimate | None = None,
+    ) -> None:
+        self.number = number
+        self.key = key
+        self.label = label  # of several peers, the first
+        self.is_peer = is_peer
+        self.beside = beside  # names of peers that send ranges of it at the same time
+        self.estimate = estimate  # its source's; of several together one by itself, from which nothing of one follows
+        self.started_us = started_us
+        self.first_byte_limit_us = first_byte_limit_us
+        self.stall_limit_us = stall_limit_us
+        self.expected_us = expected_us  # how long it should have taken, as it looked at its start
+        # Until then it comes as it is made, and says nothing of who sends it; 0: it was all there.
+        self.grows_until_us = grows_until_us
+        self.is_probe = False  # of a half-open circuit
+        self.first_byte_us: int | None = None  # the answer, or the first byte if none was told
+        self.received_bytes = 0
+        self.ahead_bytes = 0  # of them, what waits for bytes before it, since several peers send
+        self.quiet_since_us = 0  # since then fewer than `stall_bytes_min` came
+        self.quiet_bytes = 0
+        self.slice_start_us = 0
+        self.slice_bytes = 0
+        self.bytes_per_s: float | None = None
 
     def answered(self, now_us: int, estimate: Estimate) -> None:
         if self.first_byte_us is None:

@@ -21,6 +21,7 @@ from .part_clock import PartClock
 
 __all__ = ["Timeline"]
 
+_PART = Kind.PART  # asked for with every look
 _STEP_MAX = 2  # segments; a request this near is no seek (players skip a gap, ask for two at once, or again)
 _ELSEWHERE_SEGMENTS = 3  # of ours: players that fill picture and sound at once take turns more often than that
 _IDLE_US = 1_000_000  # a player that asks this long after the last delivery had enough until then
@@ -28,6 +29,21 @@ _IDLE_US = 1_000_000  # a player that asks this long after the last delivery had
 
 class Timeline:
     """Segments of one rendition, in order, and the playback clock over them."""
+
+    __slots__ = (
+        "_config",
+        "_delivered_us",
+        "_elsewhere_us",
+        "_places",
+        "_usual_lead_us",
+        "_window",
+        "is_live",
+        "newest",
+        "origin_us",
+        "parts",
+        "requested_us",
+        "segments",
+    )
 
     def __init__(self, config: BalancerConfig) -> None:
         self._config = config
@@ -48,7 +64,7 @@ class Timeline:
         """The playlist names these now; those that it names no more."""
         before = self._places
         self.segments = tuple(s for s in segments if s.key.kind is Kind.MEDIA)
-        self.parts.replace({s.key: s for s in segments if s.key.kind is Kind.PART})
+        self.parts.replace({s.key: s for s in segments if s.key.kind is _PART})
         self._places = {s.key: place for place, s in enumerate(self.segments)}
         self.is_live = is_live
         self._window = None
@@ -60,7 +76,7 @@ class Timeline:
 
     def listed(self, key: ResourceKey) -> Segment | None:
         """A segment or a part."""
-        return self.parts.find(key) if key.kind is Kind.PART else self.find(key)
+        return self.parts.find(key) if key.kind is _PART else self.find(key)
 
     def find(self, key: ResourceKey) -> Segment | None:
         """A segment, which is what peers carry."""
@@ -98,7 +114,7 @@ class Timeline:
 
     def delivered(self, key: ResourceKey, now_us: int) -> None:
         """A requested segment or part is there."""
-        if key.kind is Kind.PART:
+        if key.kind is _PART:
             self.parts.delivered(key, now_us)
             return
         segment = self.find(key)
@@ -130,7 +146,7 @@ class Timeline:
             return False
         # A player that plays two renditions at once (picture and sound) asks for both in turn; one that only
         # looked in here (libav opens every variant) has gone on elsewhere.
-        if max(self._elsewhere_us.values(), default=0) > _ELSEWHERE_SEGMENTS * self.newest.duration_us:
+        if self._elsewhere_us and max(self._elsewhere_us.values()) > _ELSEWHERE_SEGMENTS * self.newest.duration_us:
             return False
         # Three segments: a player with a full buffer asks once per segment.
         return now_us - self.requested_us <= max(self._config.rendition_idle_us, 3 * self.newest.duration_us)
@@ -142,7 +158,7 @@ class Timeline:
 
     def deadline_us(self, key: ResourceKey) -> int | None:
         """When it starts to play; None while nothing plays, and for what is not in the playlist."""
-        if key.kind is Kind.PART:
+        if key.kind is _PART:
             return self.parts.deadline_us(key)
         segment = self.find(key)
         return None if segment is None else self.starts_us(segment)
@@ -167,4 +183,4 @@ class Timeline:
                 place += 1
         end_us = newest.start_us + newest.duration_us + self._config.prefetch_us
         window = self.segments[place + 1 : place + 1 + self._config.prefetch_segments]
-        return tuple(s for s in window if s.start_us < end_us)
+        return tuple([s for s in window if s.start_us < end_us])

@@ -118,7 +118,7 @@ async def timer(system: ActorSystem, operations: int) -> None:
 
 
 async def decision(_: ActorSystem, operations: int) -> None:
-    """All events of a segment, for a viewer among 5 CDNs and 30 peers.  Uncompiled, whatever the leg."""
+    """All events of a segment, for a viewer among 5 CDNs and 30 peers."""
     deciding.decide(30, operations)
 
 

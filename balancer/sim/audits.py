@@ -52,10 +52,10 @@ class Audits:
     def carry_out(self, action: AuditAtCdn | DropUnaudited) -> None:
         world = self._viewer.world
         if isinstance(action, DropUnaudited):
-            world.at(world.now_us, self._drop, action.key)
+            world.at(world.now_us, self._drop, (action.key,))
         else:
             rtt_us = self._viewer.spec.rtt_us + world.cdns[action.cdn].spec.rtt_us
-            world.at(world.now_us + rtt_us, self._answered, action)
+            world.at(world.now_us + rtt_us, self._answered, (action,))
 
     def _of_peers(self, key: ResourceKey) -> list[Transfer]:
         return [part for part in self._viewer.parts.get(key, []) if is_peer(part.label) and part.kept_bytes]

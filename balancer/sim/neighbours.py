@@ -64,6 +64,8 @@ class Members:
 
 
 class Neighbours:
+    __slots__ = ("_announcing", "_joined", "_met", "_numbers", "_told", "_viewer", "_world")
+
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._world = viewer.world
@@ -84,7 +86,7 @@ class Neighbours:
         others = members.some(world.scenario.neighbours, world.scenario.seed, viewer.place, rendition)
         members.join(viewer)
         for other in others:
-            world.at(world.now_us + world.scenario.connect_us, self._connect, other, rendition)
+            world.at(world.now_us + world.scenario.connect_us, self._connect, (other, rendition))
 
     def leave(self) -> None:
         """The viewer goes: its channels close, and no tracker names it any more."""
@@ -97,7 +99,7 @@ class Neighbours:
         """Cut the channel; the other hears of it now."""
         self._met.pop((rendition, other.place), None)
         self._viewer.choking.leave(other.name_in(rendition))
-        self._world.at(self._world.now_us, other.neighbours.drop, self._viewer, rendition)
+        self._world.at(self._world.now_us, other.neighbours.drop, (self._viewer, rendition))
 
     def drop(self, other: Viewer, rendition: int) -> None:
         """The other end of the channel is gone."""
@@ -139,14 +141,15 @@ class Neighbours:
         """Something of what is held, or being fetched from a CDN, may be another: tell them soon."""
         if rendition not in self._announcing and self._met:
             self._announcing[rendition] = None
-            self._world.at(self._world.now_us + _ANNOUNCE_DELAY_US, self._announce, rendition)
+            self._world.at(self._world.now_us + _ANNOUNCE_DELAY_US, self._announce, (rendition,))
 
     def _announce(self, rendition: int) -> None:
         self._announcing.pop(rendition, None)
         if not self._viewer.is_here or self._viewer.spec.behaviour is Behaviour.FREE_RIDER:
             return
         holdings = self._holdings(rendition)
-        if holdings == self._told.get(rendition):
+        before = self._told.get(rendition)
+        if before is not None and holdings.held is before.held and holdings.fetching is before.fetching:
             return
         self._told[rendition] = holdings
         for (swarm, _), other in self._met.items():
@@ -156,21 +159,27 @@ class Neighbours:
     def _holdings(self, rendition: int) -> PeerAnnounced:
         viewer, stream, end = self._viewer, self._world.scenario.stream, self._world.available()
         first = max(0, end - stream.window - _SLID_SEGMENTS) if stream.is_live else 0
-        held = frozenset(n for n in self._numbers.get(rendition, ()) if n >= first)
+        held = frozenset([n for n in self._numbers.get(rendition, ()) if n >= first])
         if viewer.spec.behaviour is Behaviour.HONEST:
             self._numbers[rendition] = dict.fromkeys(sorted(held))
         else:
             held = frozenset(range(first, end))
         fetching = frozenset(
-            t.key.number
-            for t in viewer.transfers.values()
-            if isinstance(t, CdnTransfer) and t.key.rendition == rendition and t.key.number not in held
+            [
+                t.key.number
+                for t in viewer.transfers.values()
+                if isinstance(t, CdnTransfer) and t.key.rendition == rendition and t.key.number not in held
+            ]
         )
+        before = self._told.get(rendition)
+        if before is not None:  # the same objects for the same sets: who hears them sees at once that they are
+            held = before.held if held == before.held else held
+            fetching = before.fetching if fetching == before.fetching else fetching
         return PeerAnnounced(viewer.name_in(rendition), held, fetching)
 
     def _send(self, other: Viewer, rendition: int, event: PeerAnnounced) -> None:
         way_us = (self._viewer.spec.rtt_us + other.spec.rtt_us) // 2
-        self._world.at(self._world.now_us + way_us, other.neighbours.hear, self._viewer, rendition, event)
+        self._world.at(self._world.now_us + way_us, other.neighbours.hear, (self._viewer, rendition, event))
 
     def hear(self, other: Viewer, rendition: int, event: PeerAnnounced) -> None:
         if (rendition, other.place) in self._met:

@@ -25,8 +25,30 @@ _RESUME_SEGMENTS = 1  # after a stall, as hls.js
 
 
 class Player:
+    __slots__ = (
+        "_buffer_us",
+        "_duration_us",
+        "_head_us",
+        "_length_us",
+        "_media_end_us",
+        "_rates",
+        "_stream",
+        "_ticked_us",
+        "has_begun",
+        "is_playing",
+        "paused_until_us",
+        "played_us",
+        "position",
+        "rendition",
+        "stall_us",
+        "stalls",
+        "waiting",
+    )
+
     def __init__(self, stream: StreamSpec, buffer_us: int) -> None:
         self._stream = stream
+        self._duration_us = stream.duration_us
+        self._length_us = stream.segments * stream.duration_us
         self._buffer_us = buffer_us
         self.position: int | None = None  # the segment to ask for next
         self.rendition = 0
@@ -45,7 +67,7 @@ class Player:
         self.tick(now_us)
         self.position = segment
         self.waiting = None
-        self._head_us = self._media_end_us = segment * self._stream.duration_us
+        self._head_us = self._media_end_us = segment * self._duration_us
         self.is_playing = False
 
     def buffered_us(self) -> int:
@@ -59,20 +81,20 @@ class Player:
 
     def has_played_all(self, now_us: int) -> bool:
         """Whether the stream's end is reached; changes nothing."""
-        return self._media_end_us - self.left_us(now_us) >= self._stream.segments * self._stream.duration_us
+        return self._media_end_us - self.left_us(now_us) >= self._length_us
 
     def next_segment(self, available: int) -> tuple[int, int] | None:
         """Rendition and number to ask for now; `available` is one more than the newest that exists."""
         if self.position is None or self.waiting is not None or self.position >= available:
             return None
-        if self.buffered_us() + self._stream.duration_us > self._buffer_us:
+        if self.buffered_us() + self._duration_us > self._buffer_us:
             return None
         self.waiting = (self.rendition, self.position)
         return self.waiting
 
     def room_us(self) -> int:
         """How long it plays until it has room to ask again."""
-        return max(0, self.buffered_us() + self._stream.duration_us - self._buffer_us)
+        return max(0, self.buffered_us() + self._duration_us - self._buffer_us)
 
     def delivered(self, now_us: int, bytes_per_s: float) -> None:
         """What was asked for is there; the line was seen to carry so much."""
@@ -81,12 +103,14 @@ class Player:
         self.tick(now_us)
         self.waiting = None
         self.position += 1
-        self._media_end_us += self._stream.duration_us
+        self._media_end_us += self._duration_us
         self._rates = [*self._rates, max(1.0, bytes_per_s * 8)][-_SAMPLES:]
-        mean = len(self._rates) / total(1.0 / rate for rate in self._rates)
-        fitting = [place for place, rate in enumerate(self._stream.bitrates) if rate <= mean * _SHARE]
-        self.rendition = fitting[-1] if fitting else 0
-        if not self.is_playing and self.buffered_us() >= _RESUME_SEGMENTS * self._stream.duration_us:
+        mean = len(self._rates) / total([1.0 / rate for rate in self._rates])
+        self.rendition = 0
+        for place, rate in enumerate(self._stream.bitrates):
+            if rate <= mean * _SHARE:
+                self.rendition = place
+        if not self.is_playing and self.buffered_us() >= _RESUME_SEGMENTS * self._duration_us:
             self.is_playing = self.has_begun = True
 
     def pause(self, now_us: int, until_us: int) -> None:
@@ -106,9 +130,9 @@ class Player:
             played = min(now_us - from_us, self.buffered_us())
             self._head_us += played
             self.played_us += played
-            if self.buffered_us() == 0 and self._head_us < self._stream.segments * self._stream.duration_us:
+            if self.buffered_us() == 0 and self._head_us < self._length_us:
                 self.is_playing = False
                 self.stalls += 1
                 self.stall_us += now_us - from_us - played
-        elif self.has_begun and self._head_us < self._stream.segments * self._stream.duration_us:
+        elif self.has_begun and self._head_us < self._length_us:
             self.stall_us += now_us - from_us

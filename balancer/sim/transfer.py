@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..events import TransferEnded, TransferFailed, TransferProgressed, TransferStarted
+from ..integrity import BLOCK_BYTES
 from ..model import ResourceKey
 from .flows import Flow, Link
 from .scenario import Behaviour, FaultKind
@@ -20,21 +21,42 @@ if TYPE_CHECKING:
     from .viewer import Viewer
     from .world import Cdn
 
-__all__ = ["BLOCK_BYTES", "CdnTransfer", "PeerTransfer", "Transfer"]
+__all__ = ["CdnTransfer", "PeerTransfer", "Transfer"]
 
-BLOCK_BYTES = 65_536
 _SLOW_BYTES_PER_S = 40_000.0
 _CHOKED_BYTES_PER_S = 1.0  # no flow is ever at rest
 _CONNECT_RTTS = 3  # TCP, TLS 1.3, request
 
 
 class Transfer:
-    label: str
-    fills_line = False  # it sends as fast as the viewer's line lets it
+    __slots__ = (
+        "_armed_us",
+        "_due_us",
+        "_flow",
+        "_flow_bytes",
+        "_hangs",
+        "_told_bytes",
+        "_unchoked_cap",
+        "fills_line",
+        "first_byte",
+        "is_choked",
+        "is_wrong",
+        "kept_bytes",
+        "key",
+        "label",
+        "number",
+        "size_bytes",
+        "viewer",
+        "world",
+        "wrong",
+    )
 
-    def __init__(self, viewer: Viewer, number: int, key: ResourceKey, first_byte: int) -> None:
+    def __init__(self, viewer: Viewer, number: int, key: ResourceKey, first_byte: int, label: str) -> None:
         self.viewer = viewer
         self.world = viewer.world
+        self.label = label
+        self.fills_line = False  # it sends as fast as the viewer's line lets it
+        self.size_bytes = self.world.scenario.stream.size_bytes(key.rendition)
         self.number = number
         self.key = key
         self.first_byte = first_byte
@@ -50,15 +72,9 @@ class Transfer:
         self._flow_bytes = 0
         self._told_bytes = 0
 
-    @property
-    def size_bytes(self) -> int:
-        return self.world.scenario.stream.size_bytes(self.key.rendition)
-
-    @property
     def is_running(self) -> bool:
         return self.viewer.transfers.get(self.number) is self
 
-    @property
     def end_bytes(self) -> int:
         """Up to which byte of the segment it has brought."""
         return self.first_byte + self.kept_bytes
@@ -76,7 +92,7 @@ class Transfer:
         self._due_us = time_us
         if time_us is not None and (self._armed_us is None or time_us < self._armed_us):
             self._armed_us = time_us
-            self.world.at(time_us, self._arrived, time_us)
+            self.world.at(time_us, self._arrived, (time_us,))
 
     def _arrived(self, armed_us: int) -> None:
         if armed_us != self._armed_us:
@@ -108,14 +124,14 @@ class Transfer:
         came = self._flow_bytes_now() - self._told_bytes
         if came > 0:
             self._told_bytes += came
-            if self.is_running:
-                new = min(came, max(0, self.end_bytes - self.viewer.end_bytes(self)))
+            if self.is_running():
+                new = min(came, max(0, self.end_bytes() - self.viewer.end_bytes(self)))
                 self.viewer.feed(TransferProgressed(self.number, new, repeated_bytes=came - new))
 
     def failed(self, reason: str, status: int | None = None) -> None:
-        if self.is_running:
+        if self.is_running():
             self.tell_progress()
-        if self.is_running:
+        if self.is_running():
             self._end_flow()
             self._gone()
             self.viewer.feed(TransferFailed(self.number, reason, status))
@@ -135,7 +151,7 @@ class Transfer:
             rest = max(1, rest // 2)
         self._flow_bytes = rest
         self.viewer.moves(int(self.fills_line))
-        self._flow = self.world.start_flow(links, rest, rtt_us=rtt_us, loss=loss, cap=cap, owner=self)
+        self._flow = self.world.start_flow(links, rest, rtt_us, loss, cap, self)
 
     def _flow_bytes_now(self) -> int:
         if self._flow is None:
@@ -167,23 +183,23 @@ class Transfer:
 
 
 class CdnTransfer(Transfer):
-    fills_line = True
+    __slots__ = ("_is_first", "_rtt_us", "cdn")
 
     def __init__(
         self, viewer: Viewer, number: int, key: ResourceKey, first_byte: int, cdn: Cdn, *, is_first: bool
     ) -> None:
-        super().__init__(viewer, number, key, first_byte)
+        super().__init__(viewer, number, key, first_byte, f"cdn:{cdn.spec.name}")
+        self.fills_line = True
         self.cdn = cdn
-        self.label = f"cdn:{cdn.spec.name}"
         self._is_first = is_first
         self._rtt_us = viewer.spec.rtt_us + cdn.spec.rtt_us
 
     def begin(self) -> None:
         rtts = _CONNECT_RTTS if self._is_first else 1
-        self.world.at(self.world.now_us + rtts * self._rtt_us, self._answer)
+        self.world.at(self.world.now_us + rtts * self._rtt_us, self._answer, ())
 
     def _answer(self) -> None:
-        if not self.is_running:
+        if not self.is_running():
             return
         fault = self.cdn.fault(self.world.now_us)
         kind = None if fault is None else fault.kind
@@ -195,7 +211,7 @@ class CdnTransfer(Transfer):
             self._hangs = kind is FaultKind.HANG
             self.is_wrong = kind is FaultKind.WRONG
             self.viewer.feed(TransferStarted(self.number, self.size_bytes, self.cdn.spec.name))
-            if self.is_running:
+            if self.is_running():
                 cap = _SLOW_BYTES_PER_S if kind is FaultKind.SLOW else None
                 self._start_flow((self.cdn.link, self.viewer.down), self._rtt_us, self.viewer.spec.loss, cap)
 
@@ -204,18 +220,20 @@ class CdnTransfer(Transfer):
 
 
 class PeerTransfer(Transfer):
+    __slots__ = ("_peer_name", "_rtt_us", "peer", "who")
+
     def __init__(self, viewer: Viewer, number: int, key: ResourceKey, first_byte: int, peer: Viewer) -> None:
-        super().__init__(viewer, number, key, first_byte)
+        self._peer_name = peer.name_in(key.rendition)
+        super().__init__(viewer, number, key, first_byte, f"peer:{self._peer_name}")
         self.peer = peer
-        self.label = f"peer:{peer.name_in(key.rendition)}"
         self._rtt_us = viewer.spec.rtt_us + peer.spec.rtt_us
-        self._who = viewer.name_in(key.rendition)  # as the other end calls us
+        self.who = viewer.name_in(key.rendition)  # as the other end calls us
 
     def begin(self) -> None:
-        self.world.at(self.world.now_us + self._rtt_us, self._answer)
+        self.world.at(self.world.now_us + self._rtt_us, self._answer, ())
 
     def _answer(self) -> None:
-        if not self.is_running:
+        if not self.is_running():
             return
         peer = self.peer
         if not peer.is_here:
@@ -229,13 +247,13 @@ class PeerTransfer(Transfer):
         self.is_wrong = peer.spec.behaviour is Behaviour.POLLUTER or not peer.held[self.key]
         self.wrong = peer.wrong_of(self.key)
         peer.uploads[id(self)] = self
-        peer.choking.begin(self._who)
+        peer.choking.begin(self.who)
         self.viewer.feed(TransferStarted(self.number, self.size_bytes))
-        if self.is_running:
+        if self.is_running():
             self._start_flow((peer.up, self.viewer.down), self._rtt_us, max(self.viewer.spec.loss, peer.spec.loss))
         peer.choke()
 
-    def choke(self, *, is_choked: bool) -> None:
+    def choke(self, is_choked: bool) -> None:
         """Wait for others, or go on."""
         flow = self._flow
         if flow is None or is_choked == self.is_choked:
@@ -248,19 +266,19 @@ class PeerTransfer(Transfer):
     def _sent(self, byte_count: int) -> None:
         self.peer.outcome.sent_bytes += byte_count
         if byte_count:
-            self.viewer.choking.got(self.peer.name_in(self.key.rendition))
+            self.viewer.choking.got(self._peer_name)
 
     def failed(self, reason: str, status: int | None = None) -> None:
-        if reason == "absent" and self.is_running:
+        if reason == "absent" and self.is_running():
             self.refused()
-        super().failed(reason, status)
+        Transfer.failed(self, reason, status)
 
     def refused(self) -> None:
         """The peer did not give what it had announced: said so, or said nothing."""
-        self.viewer.choking.refused(self.peer.name_in(self.key.rendition))
+        self.viewer.choking.refused(self._peer_name)
 
     def _gone(self) -> None:
-        super()._gone()
+        Transfer._gone(self)  # noqa: SLF001, not `super()`: a C method has no cell that names its class
         if self.peer.uploads.pop(id(self), None) is not None:
-            self.peer.choking.end(self._who)
+            self.peer.choking.end(self.who)
             self.peer.choke()

@@ -32,6 +32,7 @@ from ..events import (
     TransferProgressed,
     WakeAt,
 )
+from ..integrity import BLOCK_BYTES
 from ..mixing import share
 from ..model import Kind, ResourceKey
 from .audits import Audits
@@ -40,7 +41,7 @@ from .neighbours import Neighbours
 from .outcome import ViewerOutcome
 from .player import Player
 from .scenario import Behaviour, ViewerSpec
-from .transfer import BLOCK_BYTES, CdnTransfer, PeerTransfer, Transfer
+from .transfer import CdnTransfer, PeerTransfer, Transfer
 
 if TYPE_CHECKING:
     from .world import StrategyMaker, World
@@ -54,6 +55,37 @@ _PART_OF_PLAYLIST_RTTS = 4  # connect, TLS, request, and the second playlist
 
 
 class Viewer:
+    __slots__ = (
+        "_armed_us",
+        "_busy_bytes",
+        "_busy_since_us",
+        "_busy_us",
+        "_connected",
+        "_heeds",
+        "_line_rate",
+        "_moving",
+        "_player_wake",
+        "_wake_us",
+        "_wrong",
+        "audits",
+        "choking",
+        "down",
+        "held",
+        "is_here",
+        "neighbours",
+        "outcome",
+        "parts",
+        "place",
+        "player",
+        "spec",
+        "strategy",
+        "transfers",
+        "up",
+        "uploads",
+        "verifies",
+        "world",
+    )
+
     def __init__(self, world: World, place: int, spec: ViewerSpec, make: StrategyMaker) -> None:
         self.world = world
         self.place = place
@@ -95,19 +127,19 @@ class Viewer:
         world, stream = self.world, self.world.scenario.stream
         for cdn in world.cdns.values():
             self.feed(CdnAdded(cdn.spec.name, cdn.spec.weight, cdn.spec.price_per_gb))
-        rtt_us = self.spec.rtt_us + min(cdn.spec.rtt_us for cdn in world.cdns.values())
-        world.at(world.now_us + _PART_OF_PLAYLIST_RTTS * rtt_us, self._begin)
+        rtt_us = self.spec.rtt_us + min([cdn.spec.rtt_us for cdn in world.cdns.values()])
+        world.at(world.now_us + _PART_OF_PLAYLIST_RTTS * rtt_us, self._begin, ())
         if self.spec.trace is not None:
             self._follow_trace()
         if self.spec.leaves_us is not None:
-            world.at(self.spec.leaves_us, self.leave)
+            world.at(self.spec.leaves_us, self.leave, ())
         for moment_us, segment in self.spec.seeks:
-            world.at(moment_us, self._seek, segment)
+            world.at(moment_us, self._seek, (segment,))
         for moment_us, length_us in self.spec.pauses:
-            world.at(moment_us, self._pause, length_us)
+            world.at(moment_us, self._pause, (length_us,))
         if stream.is_live:
             phase_us = int(share(world.scenario.seed, self.place, 7) * stream.duration_us / 2)
-            world.at((world.now_us // stream.duration_us + 1) * stream.duration_us + phase_us, self._reload)
+            world.at((world.now_us // stream.duration_us + 1) * stream.duration_us + phase_us, self._reload, ())
 
     def leave(self) -> None:
         if not self.is_here:
@@ -144,7 +176,7 @@ class Viewer:
         world = self.world
         self.feed(world.listing(self.player.rendition))
         self._play_on()
-        world.at(world.now_us + world.scenario.stream.duration_us, self._reload)
+        world.at(world.now_us + world.scenario.stream.duration_us, self._reload, ())
 
     def _follow_trace(self) -> None:
         trace = self.spec.trace
@@ -152,7 +184,7 @@ class Viewer:
             return
         since_us = self.world.now_us - self.spec.arrives_us
         self.world.set_capacity(self.down, trace.at(since_us))
-        self.world.at(self.spec.arrives_us + trace.next_us(since_us), self._follow_trace)
+        self.world.at(self.spec.arrives_us + trace.next_us(since_us), self._follow_trace, ())
 
     # --- the player
 
@@ -166,14 +198,14 @@ class Viewer:
             room_us = self.player.room_us()
             if self.player.waiting is None and room_us > 0:
                 self._player_wake += 1
-                self.world.at(self.world.now_us + max(_LOOK_US, room_us), self._look, self._player_wake)
+                self.world.at(self.world.now_us + max(_LOOK_US, room_us), self._look, (self._player_wake,))
             return
         key = ResourceKey(wanted[0], Kind.MEDIA, wanted[1])
         self.neighbours.join(key.rendition)
         self.outcome.requests += 1
         self.feed(ResourceRequested(key))
         if key in self.held:
-            self.world.at(self.world.now_us, self._hand_over, key)
+            self.world.at(self.world.now_us, self._hand_over, (key,))
 
     def _look(self, wake: int) -> None:
         if wake == self._player_wake:
@@ -216,7 +248,7 @@ class Viewer:
     def feed(self, event: Event) -> None:
         if not self.is_here:
             return
-        if not isinstance(event, TransferProgressed):
+        if type(event) is not TransferProgressed:
             self._tell_progress()
         for action in self.strategy.handle(event, self.world.now_us):
             self._carry_out(action)
@@ -236,44 +268,50 @@ class Viewer:
             transfer.tell_progress()
 
     def _carry_out(self, action: Action) -> None:
+        """Not a `match`: see `Policy._take_in`."""
         world = self.world
-        match action:
-            case WakeAt(time_us):
-                self._wake_us = time_us
-                if self._armed_us is None or time_us < self._armed_us:
-                    self._arm(time_us)
-            case FetchFromCdn():
-                first = action.cdn not in self._connected
-                self._connected[action.cdn] = None
-                cdn = world.cdns[action.cdn]
-                self._started(CdnTransfer(self, action.transfer, action.key, action.first_byte, cdn, is_first=first))
-            case RequestFromPeer():
-                peer = world.viewers[int(action.peer[1:].partition(".")[0])]
-                self._started(PeerTransfer(self, action.transfer, action.key, action.first_byte, peer))
-            case CancelTransfer():
-                transfer = self.transfers.get(action.transfer)
-                if transfer is not None:
-                    if action.reason == "stalled" and isinstance(transfer, PeerTransfer):
-                        transfer.refused()
-                    transfer.stop()
-                    if isinstance(transfer, CdnTransfer):
-                        self.neighbours.tell(transfer.key.rendition)
-            case AuditAtCdn() | DropUnaudited():
-                assert self.audits is not None, "only what is not hashed is audited"
-                self.audits.carry_out(action)
-            case DropPartial() | GiveUp():
-                self.discard(action.key, 0)
-                if isinstance(action, GiveUp):
-                    world.at(world.now_us + _RETRY_US, self._ask_again, action.key)
-            case BanPeer():
-                place, _, rendition = action.peer[1:].partition(".")
-                other = world.viewers[int(place)]
-                self.neighbours.ban(other, int(rendition))
+        if type(action) is WakeAt:
+            self._wake_us = action.time_us
+            if self._armed_us is None or action.time_us < self._armed_us:
+                self._arm(action.time_us)
+        elif type(action) is FetchFromCdn:
+            first = action.cdn not in self._connected
+            self._connected[action.cdn] = None
+            cdn = world.cdns[action.cdn]
+            self._started(CdnTransfer(self, action.transfer, action.key, action.first_byte, cdn, is_first=first))
+        elif type(action) is RequestFromPeer:
+            peer = world.viewers[int(action.peer[1:].partition(".")[0])]
+            self._started(PeerTransfer(self, action.transfer, action.key, action.first_byte, peer))
+        elif type(action) is CancelTransfer:
+            self._cancel(action)
+        elif type(action) is AuditAtCdn or type(action) is DropUnaudited:
+            assert self.audits is not None, "only what is not hashed is audited"
+            self.audits.carry_out(action)
+        elif type(action) is DropPartial:
+            self.discard(action.key, 0)
+        elif type(action) is GiveUp:
+            self.discard(action.key, 0)
+            world.at(world.now_us + _RETRY_US, self._ask_again, (action.key,))
+        elif type(action) is BanPeer:
+            place, _, rendition = action.peer[1:].partition(".")
+            self.neighbours.ban(world.viewers[int(place)], int(rendition))
+        else:
+            raise TypeError(f"{action!r} is no action that a viewer carries out; events.py names them")
+
+    def _cancel(self, action: CancelTransfer) -> None:
+        transfer = self.transfers.get(action.transfer)
+        if transfer is None:
+            return
+        if action.reason == "stalled" and isinstance(transfer, PeerTransfer):
+            transfer.refused()
+        transfer.stop()
+        if isinstance(transfer, CdnTransfer):
+            self.neighbours.tell(transfer.key.rendition)
 
     def _arm(self, time_us: int) -> None:
         """Be called at that moment.  One that is put off is left where it is, and armed anew when it comes."""
         self._armed_us = time_us
-        self.world.at(time_us - 1, self._before_waking, time_us)
+        self.world.at(time_us - 1, self._before_waking, (time_us,))
 
     def _before_waking(self, armed_us: int) -> None:
         if armed_us != self._armed_us or not self.is_here:
@@ -282,7 +320,7 @@ class Viewer:
             self._arm(self._wake_us)
             return
         self._tell_progress()
-        self.world.at(armed_us, self._woken, armed_us)
+        self.world.at(armed_us, self._woken, (armed_us,))
 
     def _woken(self, armed_us: int) -> None:
         if armed_us != self._armed_us or not self.is_here:
@@ -302,8 +340,9 @@ class Viewer:
 
     def choke(self) -> None:
         """An upload began or ended: who only takes waits while there are others."""
-        for upload in self.uploads.values() if self.world.scenario.chokes else ():
-            upload.choke(is_choked=self.choking.must_wait(upload.viewer.name_in(upload.key.rendition)))
+        if self.world.scenario.chokes:
+            for upload in self.uploads.values():
+                upload.choke(self.choking.must_wait(upload.who))
 
     # --- what transfers tell
 
@@ -336,8 +375,11 @@ class Viewer:
 
     def end_bytes(self, transfer: Transfer) -> int:
         """Up to which byte others have brought what this transfer brings."""
-        others = [part.end_bytes for part in self.parts.get(transfer.key, ()) if part is not transfer]
-        return max(others, default=0)
+        most = 0
+        for part in self.parts.get(transfer.key, ()):
+            if part is not transfer:
+                most = max(most, part.end_bytes())
+        return most
 
     def blamed(self, transfer: Transfer) -> None:
         """Its first block was wrong."""
@@ -350,11 +392,15 @@ class Viewer:
         if self.audits is not None and self.audits.is_due(key):
             return
         size = self.world.scenario.stream.size_bytes(key.rendition)
-        wrong = next((part for part in self.parts.get(key, []) if part.is_wrong and part.kept_bytes), None)
+        wrong = None
+        for part in self.parts.get(key, ()):
+            if part.is_wrong and part.kept_bytes:
+                wrong = part
+                break
         if wrong is not None and self.verifies:
             # Its source was left in the middle of a block: nobody knows yet whose bytes are wrong.
             keep = wrong.first_byte // BLOCK_BYTES * BLOCK_BYTES
-            suspects = tuple(part.label for part in self.parts[key] if part.first_byte < keep + BLOCK_BYTES)
+            suspects = tuple([part.label for part in self.parts[key] if part.first_byte < keep + BLOCK_BYTES])
             self.discard(key, keep)
             self.feed(BytesDiscarded(key, suspects, keep))
             return

@@ -2,7 +2,7 @@
 
     run(scenario, policy name, strategy maker) -> Outcome
 
-A light event loop: one heap of moments, ties in order of making, no randomness but
+A light event loop: moments in order (`agenda.py`), ties in order of making, no randomness but
 `mixing.share` of the scenario's seed.  Each viewer is a player and a strategy, the
 pure decision code (`viewer.py`); what the actors add, sockets and digests, is a delay
 here.  The same scenario, strategy and seed give the same outcome, byte for byte.
@@ -16,7 +16,6 @@ Semke, Mahdavi and Ott, 1997).
 from __future__ import annotations
 
 import gc
-import heapq
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from typing import Any, Protocol
 from ..bandwidth import total
 from ..events import Action, Event, SegmentsListed
 from ..model import Kind, ResourceKey, Segment
+from .agenda import Agenda
 from .flows import Flow, FlowNetwork, Link
 from .neighbours import Members
 from .outcome import Outcome
@@ -50,6 +50,8 @@ StrategyMaker = Callable[[Scenario, int], Strategy]
 class Cdn:
     """A CDN in the world: its link, and what it sent."""
 
+    __slots__ = ("link", "sent_bytes", "spec")
+
     def __init__(self, spec: CdnSpec) -> None:
         self.spec = spec
         self.link = Link(spec.name, spec.capacity)
@@ -57,48 +59,63 @@ class Cdn:
 
     def fault(self, now_us: int) -> Fault | None:
         """What is wrong with it now."""
-        return next((f for f in self.spec.faults if f.from_us <= now_us < f.until_us), None)
+        for fault in self.spec.faults:
+            if fault.from_us <= now_us < fault.until_us:
+                return fault
+        return None
 
 
 class World:
+    __slots__ = (
+        "_agenda",
+        "_listings",
+        "_peaks",
+        "cdns",
+        "event_count",
+        "network",
+        "now_us",
+        "scenario",
+        "swarms",
+        "viewers",
+    )
+
     def __init__(self, scenario: Scenario, make: StrategyMaker) -> None:
         self.scenario = scenario
         self.now_us = 0
         self.network = FlowNetwork()
         self.cdns = {spec.name: Cdn(spec) for spec in scenario.cdns}
-        self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
-        self._serial = 0
+        self._agenda = Agenda()
         self._peaks: dict[int, int] = {}
         self.event_count = 0
         self.swarms: dict[int, Members] = {}  # by rendition
         self._listings: dict[int, tuple[int, SegmentsListed]] = {}  # by rendition: the end of it, and what all are told
         self.viewers = [Viewer(self, place, spec, make) for place, spec in enumerate(scenario.viewers)]
         for viewer in self.viewers:
-            self.at(viewer.spec.arrives_us, viewer.arrive)
+            self.at(viewer.spec.arrives_us, viewer.arrive, ())
 
-    def at(self, time_us: int, callback: Callable[..., None], *arguments: Any) -> None:
+    def at(self, time_us: int, callback: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         """Call back then, or now if that is past; equals in the order asked."""
-        self._serial += 1
-        heapq.heappush(self._heap, (max(time_us, self.now_us), self._serial, callback, arguments))
+        self._agenda.put(max(time_us, self.now_us), callback, arguments)
 
     def run(self, *, look: Callable[[], object] | None = None, every_us: int = 1_000_000) -> None:
         """Until the scenario's end.  `look` is called at each multiple of `every_us`, before what happens then."""
         end_us = self.scenario.length_us
-        look_us = 0
-        while True:
-            next_us = self._heap[0][0] if self._heap else end_us + 1
-            while look is not None and look_us <= min(next_us, end_us):
+        if look is not None:
+            for look_us in range(0, end_us + 1, every_us):
+                self._run_until(look_us)
                 self.now_us = look_us
                 look()
-                look_us += every_us
-            if next_us > end_us:
-                break
-            self.now_us, _, callback, arguments = heapq.heappop(self._heap)
-            self.event_count += 1
-            callback(*arguments)
+        self._run_until(end_us + 1)
         self.now_us = end_us
         for viewer in self.viewers:
             viewer.finish()
+
+    def _run_until(self, before_us: int) -> None:
+        """All that happens before that moment."""
+        while (entry := self._agenda.take(before_us)) is not None:
+            self.now_us, _, callback, arguments = entry
+            self.event_count += 1
+            callback(*arguments)
 
     def available(self) -> int:
         """One more than the newest segment that exists now."""
@@ -113,7 +130,8 @@ class World:
         known = self._listings.get(rendition)
         if known is not None and known[0] == end:
             return known[1]
-        segments = tuple(
+        first = max(0, end - stream.window) if stream.is_live else 0
+        segments = [
             Segment(
                 key=ResourceKey(rendition, Kind.MEDIA, number),
                 uri="",
@@ -122,16 +140,16 @@ class World:
                 is_hashed=self.scenario.hashes,
                 is_audited=not self.scenario.hashes,
             )
-            for number in range(max(0, end - stream.window) if stream.is_live else 0, end)
-        )
-        listed = SegmentsListed(rendition, segments, stream.is_live)
+            for number in range(first, end)
+        ]
+        listed = SegmentsListed(rendition, tuple(segments), stream.is_live)
         self._listings[rendition] = (end, listed)
         return listed
 
     # --- flows
 
-    def start_flow(
-        self, links: tuple[Link, ...], byte_count: int, *, rtt_us: int, loss: float, cap: float | None, owner: Any
+    def start_flow(  # noqa: PLR0917, a C method has no keyword-only arguments
+        self, links: tuple[Link, ...], byte_count: int, rtt_us: int, loss: float, cap: float | None, owner: Any
     ) -> Flow:
         """Bytes begin to move; `owner.due_at` is told whenever it is another moment at which all are there."""
         rtt_us = max(100, rtt_us)
@@ -143,7 +161,7 @@ class World:
         flow.owner = owner
         self._reschedule()
         if first < most:
-            self.at(self.now_us + rtt_us, self._grow, flow, rtt_us, most)
+            self.at(self.now_us + rtt_us, self._grow, (flow, rtt_us, most))
         return flow
 
     def stop_flow(self, flow: Flow) -> None:
@@ -174,13 +192,13 @@ class World:
             return
         owner: Any = flow.owner
         if owner.is_choked:
-            self.at(self.now_us + rtt_us, self._grow, flow, rtt_us, most)
+            self.at(self.now_us + rtt_us, self._grow, (flow, rtt_us, most))
             return
         cap = min(most, flow.cap * 2) if flow.bottleneck is None else most
         self.network.set_cap(flow, cap, self.now_us)
         self._reschedule()
         if cap < most:
-            self.at(self.now_us + rtt_us, self._grow, flow, rtt_us, most)
+            self.at(self.now_us + rtt_us, self._grow, (flow, rtt_us, most))
 
     def _reschedule(self) -> None:
         for flow in self.network.take_changed():

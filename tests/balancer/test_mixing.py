@@ -1,4 +1,4 @@
-from shoal.balancer.mixing import mix, share, text_number
+from shoal.balancer.mixing import mix, mix_three, share, text_number
 
 
 def test_the_same_numbers_give_the_same_mix_in_every_run():
@@ -15,3 +15,8 @@ def test_shares_are_spread_evenly():
     assert all(0 <= value < 1 for value in shares)
     for tenth in range(10):
         assert 850 < sum(tenth / 10 <= value < (tenth + 1) / 10 for value in shares) < 1_150
+
+
+def test_three_numbers_give_the_same_however_they_are_mixed():
+    for numbers in ((1, 2, 3), (0, 0, 0), (0xFFFFFFFF, 1 << 40, -5)):
+        assert mix_three(*numbers) == mix(*numbers)

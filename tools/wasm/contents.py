@@ -14,8 +14,32 @@ __all__ = ["NOT_COMPILED", "of_page"]
 
 # Compiled natively, and nothing but bytes in a page: threads are not there, and the Limited API, which all Pyodides
 # have, knows no way to leave a context or to send into a coroutine that is shorter than Python's own.
+_SIMULATES = "simulates, which a page does not"
+_DECIDES = "decides, some hundred times a minute; all of them would make a wheel twice as large"
 NOT_COMPILED = {
-    "shoal.balancer.sim.flows": "simulates, which a page does not",
+    **{
+        f"shoal.balancer.sim.{name}": _SIMULATES
+        for name in ("agenda", "flows", "neighbours", "player", "transfer", "viewer", "world")
+    },
+    **{
+        f"shoal.balancer.{name}": _DECIDES
+        for name in (
+            "availability",
+            "cdn_choice",
+            "decisions",
+            "ledger",
+            "line",
+            "mixing",
+            "peer_choice",
+            "policy",
+            "racing",
+            "selection",
+            "spread",
+            "surplus",
+            "transfers",
+            "windows",
+        )
+    },
     "shoal.runtime.turns": "hands the GIL from thread to thread",
     "shoal.runtime.drivers.lingering": "waits for other threads",
     "shoal.runtime.drivers.interlude": "leaves a context, which only the whole API can",

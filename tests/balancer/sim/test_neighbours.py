@@ -8,9 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.balancer.events import PeerAnnounced
+from shoal.balancer.config import BalancerConfig
+from shoal.balancer.events import Action, Event, PeerAnnounced
+from shoal.balancer.policy import Policy
 from shoal.balancer.sim.neighbours import Members
-from shoal.balancer.sim.policies import POLICIES
 from shoal.balancer.sim.scenario import Scenario, StreamSpec, ViewerSpec
 from shoal.balancer.sim.scenarios import live
 from shoal.balancer.sim.world import World
@@ -65,15 +66,19 @@ def viewer_of(swarm: Members, place: int) -> Any:
 
 def heard(scenario: Scenario, until_us: int) -> list[tuple[int, PeerAnnounced]]:
     """Every announcement that anybody hears, with who hears it."""
-    world = World(scenario, POLICIES["shoal"])
     found: list[tuple[int, PeerAnnounced]] = []
-    for one in world.viewers:
 
-        def hear(event: PeerAnnounced, place: int = one.place, hear: Any = one.hear) -> None:
-            found.append((place, event))
-            hear(event)
+    class Hearing(Policy):
+        def __init__(self, place: int) -> None:
+            super().__init__(BalancerConfig(), place)
+            self.place = place
 
-        one.hear = hear  # type: ignore[method-assign]
+        def handle(self, event: Event, now_us: int) -> list[Action]:
+            if isinstance(event, PeerAnnounced):
+                found.append((self.place, event))
+            return super().handle(event, now_us)
+
+    world = World(scenario, lambda _, place: Hearing(place))
     world.run(look=lambda: None)
     assert world.now_us >= until_us
     return found

@@ -130,6 +130,12 @@ def test_the_same_seed_gives_the_same_bytes_in_fresh_processes() -> None:
     assert digests[0] == digests[1]
 
 
+@pytest.mark.parametrize("module", ["agenda", "neighbours", "player", "transfer", "viewer", "world"])
+def test_the_parts_of_a_world_may_be_imported_in_any_order(module: str) -> None:
+    """They know each other, and compiled ones must find each other's classes before all of a module has run."""
+    subprocess.run([sys.executable, "-c", f"import shoal.balancer.sim.{module}"], check=True)
+
+
 def test_no_decision_adds_floats_by_sum(monkeypatch: pytest.MonkeyPatch) -> None:
     """It rounds otherwise from Python 3.12 on, and then traces would differ between versions."""
 

@@ -1,0 +1,69 @@
+cimport cython
+from libc.stdint cimport int64_t
+from .bandwidth cimport Estimate
+from .ledger cimport Ledger
+from .peer_choice cimport Peer
+from .racing cimport Races
+from .selection cimport Selection
+from .surplus cimport Surplus
+from .transfers cimport Transfer, Want
+from .windows cimport Timeline
+
+cdef int64_t _SLICE_US_MIN
+cdef int64_t _PROJECTION_US_MIN
+
+
+@cython.final
+cdef class _Ahead:
+    cdef Want want
+    cdef object segment
+    cdef Timeline timeline
+    cdef object deadline_us
+    cdef int64_t size_bytes
+
+
+@cython.final
+cdef class Decisions:
+    cdef Ledger _book
+    cdef Races _races
+    cdef Selection _select
+    cdef Surplus _surplus
+    cdef dict _safe
+
+    @cython.locals(transfer=Transfer, want=Want, is_flowing=bint, is_full=bint, t=Timeline)
+    cpdef void take(self, int64_t now_us) except *
+    cdef void _look_anew(self) except *
+    @cython.locals(want=Want, due_us=int64_t, missing_bytes=int64_t, needed_us=int64_t, is_long=bint)
+    cdef void _supervise(self, Transfer transfer, int64_t now_us) except *
+    cdef void _start(self, Want want, object source, object why, int64_t now_us, tuple beside=*) except *
+    cdef void _race_silent(self, Transfer transfer, Want want, int64_t now_us) except *
+    @cython.locals(transfer=Transfer, want=Want)
+    cdef void _yield(self, int64_t now_us) except *
+    @cython.locals(timeline=Timeline)
+    cdef void _overtake(self, Transfer transfer, Want want, int64_t needed_us, int64_t now_us) except *
+    cdef tuple _alternative(self, Transfer transfer, Want want, int64_t now_us, bint any_peer,
+                            bint is_long=*, int64_t enough_us=*)
+    @cython.locals(t=Transfer)
+    cdef object _line_left(self, Transfer transfer)
+    cdef object _target_us(self, Want want)
+    @cython.locals(want=Want, estimate=Estimate)
+    cdef void _move(self, Transfer transfer, object reason, int64_t now_us, object to=*) except *
+    @cython.locals(timeline=Timeline)
+    cdef void _serve(self, Want want, int64_t now_us) except *
+    @cython.locals(timeline=Timeline, size_bytes=int64_t, lead_us=int64_t, slack_us=int64_t, until_us=int64_t)
+    cdef bint _can_wait(self, Want want, int64_t deadline_us, int64_t now_us) except -1
+    cdef tuple _prefetch_peers(self, Want want, Timeline timeline, object size_bytes, object slack_us, int64_t now_us)
+    cdef object _safe_us(self, object size_bytes, int64_t now_us)
+    cdef void _give_up(self, Want want, object reason) except *
+    @cython.locals(want=Want)
+    cdef void _release(self, dict window, int64_t now_us) except *
+    @cython.locals(transfer=Transfer, idle=Want, ahead=_Ahead, want=Want, timeline=Timeline, peer=Peer,
+                   peer_room=int64_t, cdn_room=int64_t)
+    cdef void _prefetch(self, dict window, int64_t now_us) except *
+    @cython.locals(book=Ledger, want=Want, timeline=Timeline, ahead=_Ahead)
+    cdef list _in_order(self, dict window, int64_t now_us)
+    cdef bint _is_busy_with(self, _Ahead ahead, int64_t now_us) except -1
+    @cython.locals(book=Ledger)
+    cdef int64_t _cdn_lead_us(self, Want want, int64_t deadline_us, int64_t now_us, bint is_shared,
+                              object size_bytes) except? -1
+    cdef bint _is_line_busy(self, Want want, Timeline timeline, int64_t now_us) except -1

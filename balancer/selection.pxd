@@ -1,0 +1,37 @@
+cimport cython
+from libc.stdint cimport int64_t
+from .availability cimport Availability
+from .cdn_choice cimport Cdn
+from .line cimport Line
+from .peer_choice cimport Peer
+from .transfers cimport Transfer, Want
+from .windows cimport Timeline
+
+
+@cython.final
+cdef class Selection:
+    cdef object _config
+    cdef object _seed
+    cdef dict _cdns
+    cdef dict _peers
+    cdef Availability _availability
+    cdef object _reputation
+    cdef Line _line
+    cdef object _is_shared
+    cdef dict _soonest
+    cdef dict _busy
+    cdef object _greeted
+
+    cpdef tuple ready_cdn(self, Want want, Timeline timeline, object size_bytes, object slack_us, int64_t now_us)
+    @cython.locals(peer=Peer)
+    cpdef tuple together(self, Want want, Timeline timeline, int64_t size_bytes, int64_t limit_us, int64_t now_us)
+    cpdef tuple expected(self, object size_bytes, int64_t now_us, object line_bytes_per_s)
+    cpdef bint is_line_busy(self, object size_bytes, object duration_us, int64_t now_us) except -1
+    cpdef void look_anew(self) except *
+    @cython.locals(cdn=Cdn)
+    cdef tuple _soonest_cdn(self, object size_bytes, int64_t now_us)
+    cdef object _most(self, bint is_unknown=*)
+    @cython.locals(cdn=Cdn)
+    cdef list _ready_cdns(self, Want want, int64_t now_us)
+    @cython.locals(ready=list, is_clean=bint, is_audited=bint, on_probation=bint, peer=Peer)
+    cdef list _ready_peers(self, Want want, Timeline timeline, int64_t now_us)

@@ -1,0 +1,18 @@
+cimport cython
+from libc.stdint cimport int64_t
+
+cdef int64_t _SLOT_BITS
+
+
+@cython.final
+cdef class Agenda:
+    cdef int64_t _count
+    cdef int64_t _slot
+    cdef list _begun
+    cdef list _late
+    cdef dict _far
+    cdef list _slots
+
+    @cython.locals(entry=tuple, slot=int64_t, entries=list)
+    cpdef void put(self, int64_t time_us, object callback, tuple arguments=*) except *
+    cpdef tuple take(self, int64_t before_us)
