@@ -4,7 +4,8 @@
     make bench-crowd ARGS="--peers 50 --seconds 3"       a look
 
 Two processes with half of the connections' ends each (so a core for each end of all); a connection is two peers.
-The rate rises step by step, as long as nine tenths of it arrive and a timer is at most 50 ms late (p99).  Then the same
+The rate rises step by step, as long as nine tenths of it arrive and a timer is at most 50 ms late (p99), in one of two
+tries.  Then the same
 rate once more with the peers in processes of their own, which leave the loops alone.
 """
 
@@ -21,7 +22,9 @@ from harness import Claim, conclude
 
 CROWD = Path(__file__).resolve().parent / "channels" / "crowd.py"
 MBIT = 125_000
-RATES = (0.05, 0.1, 0.25, 0.5, 1.0)  # Mbit/s per peer, both ways in sum; upwards, so that no backlog is left over
+# Mbit/s per peer, both ways in sum; upwards, so that no backlog is left over
+RATES = (0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+TRIES = 2  # of each rate: one moment in which somebody else had the cores is not the number that this machine holds
 AT_ONCE = 20  # connected at once: more would measure how 40 handshakes share a core
 LOOP_DELAY_MS_MAX = 50
 
@@ -58,6 +61,23 @@ def late_ms(figures: list[dict[str, Any]]) -> float:
     return max(float(end["loop_delay_p99_ms"]) for end in figures)
 
 
+def late_at(ends: tuple[End, End], count: int, seconds: float, rate: float) -> float | None:
+    """The loops' delay at a rate; None if it does not hold."""
+    for _ in range(TRIES):
+        figures = run(ends, seconds, rate)
+        share, late = arrived(figures, count, rate), late_ms(figures)
+        cores = sum(end["cpu_s"] / end["seconds"] for end in figures)
+        print(
+            f"{rate:4} Mbit/s",
+            f"{share:.2f} arrived, {late:.1f} ms late, {cores:.2f} cores",
+            json.dumps(figures),
+            flush=True,
+        )
+        if share >= 0.9 and late < LOOP_DELAY_MS_MAX:
+            return late
+    return None
+
+
 def late_apart(peers: int, seconds: float, rate: float) -> float | None:
     """The loops' delay at a rate, with the peers in processes of their own; None if it does not arrive."""
     one, other, count = connected(peers, "apart")
@@ -84,10 +104,8 @@ def measured(peers: int = 200, seconds: float = 5.0) -> list[Claim]:
         idle = run((one, other), seconds, 0.001)
         print("idle      ", json.dumps(idle), flush=True)
         for rate in RATES:
-            figures = run((one, other), seconds, rate)
-            share, late = arrived(figures, count, rate), late_ms(figures)
-            print(f"{rate:4} Mbit/s", f"{share:.2f} arrived, {late:.1f} ms late", json.dumps(figures), flush=True)
-            if share < 0.9 or late >= LOOP_DELAY_MS_MAX:
+            late = late_at((one, other), count, seconds, rate)
+            if late is None:
                 break
             held = rate, late
     finally:

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import statistics
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,12 @@ import crowd
 from harness import Claim, conclude
 from swarm.pages import missing_for_pages
 from swarm.runs import Result, Swarm, corrupting, film_swarm, live, offload, replacing, swarm
+from tests.balancer.test_mutated_frames import converse
 from tests.p2pml.counterparts import missing
 
 LOGS = Path("out") / "bench-peers"
-LINES = ("long", "polluter", "mixed", "live", "ten", "adversary", "channel", "crowd")
+LINES = ("long", "polluter", "mixed", "live", "ten", "frames", "adversary", "channel", "crowd")
+FRAMES = 1_000_000
 # 400 kbit/s in segments of 2 s, and a peer every 2 s: loopback carries that for ten, and theirs has time to prefetch.
 SEGMENT_S, SEGMENT_BYTES, ARRIVAL_S = 2.0, 100_000, 2.0
 KINDS = ("theirs", "ours")
@@ -224,6 +228,18 @@ async def measure_live() -> list[Claim]:
     ]
 
 
+def measure_frames() -> list[Claim]:
+    """Recorded conversations, changed at random; whatever is not a typed error, or beyond a limit, ends it."""
+    taken = 0
+    try:
+        for seed in range(10):
+            converse(FRAMES // 10, random.Random(seed))
+            taken += FRAMES // 10
+    except Exception:
+        traceback.print_exc()
+    return [Claim("changed frames taken without a crash, each within the limits", taken, FRAMES, at_least=True)]
+
+
 async def measure(only: list[str], rounds: int) -> list[Claim]:
     claims: list[Claim] = []
     if "long" in only:
@@ -236,6 +252,8 @@ async def measure(only: list[str], rounds: int) -> list[Claim]:
         claims += await measure_live()
     if "ten" in only:
         claims += await measure_ten(rounds)
+    if "frames" in only:
+        claims += measure_frames()
     if "adversary" in only:
         claims += await adversary.measured()
     return claims

@@ -11,6 +11,8 @@
     {"do": "accept", "description": ...}            {"connect_ms", "error"}      the other side's answer
     {"do": "opened"}                                {}                           at the answering side
     {"do": "send", "seconds": 3, "asking": true}    {"request_ms": [...]}        bulk, with 20 requests a second or none
+    {"do": "send_numbered", "count": 20000}         {}                           its loop blocked for 1 s in between
+    {"do": "await_numbered", "count": 20000}        {"misplaced": 0}             when all came; its loop blocked too
     {"do": "await_end"}                             {"detail", "seconds"}        until the channel closed by itself
     {"do": "figures"}                               {"bytes", "seconds", "cpu_s"}
     {"do": "quit"}
@@ -22,6 +24,7 @@ request of 64 bytes back at once.  CPU is that of the process from the first byt
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import resource
 import sys
@@ -40,6 +43,8 @@ REQUEST_BYTES = 64
 REQUEST_INTERVAL_S = 0.05
 CAP_BYTES_PER_SECOND = 1_000_000
 _DRAIN_S = 1.0
+BLOCKED_S = 1.0
+NUMBERED_WORDS = 50  # 200 bytes
 
 
 def cpu_s() -> float:
@@ -138,7 +143,8 @@ class Shoal:
     async def _read(self) -> str:
         try:
             while True:
-                self.on_message(await self._channel.receive())
+                message = await self._channel.receive()  # first, since another handler may be set meanwhile
+                self.on_message(message)
         except ChannelClosed as error:
             return error.detail
 
@@ -208,6 +214,32 @@ class End:
         return {"bytes": self._bytes, "seconds": self._last - began, "cpu_s": cpu_s() - cpu_began}
 
 
+async def send_numbered(stack: Bare | Shoal, count: int) -> None:
+    for number in range(count):
+        if number == count // 4:
+            time.sleep(BLOCKED_S)  # noqa: ASYNC251 - what a careless handler does to a loop
+        await stack.send(number.to_bytes(4, "big") * NUMBERED_WORDS)
+
+
+async def misplaced(stack: Bare | Shoal, count: int) -> int:
+    """How many of the numbers up to `count` did not come in their place, within a minute."""
+    came: list[int] = []
+    complete = asyncio.Event()
+
+    def take(message: bytes) -> None:
+        came.append(int.from_bytes(message[:4], "big"))
+        if len(came) == count // 2:
+            time.sleep(BLOCKED_S)
+        if len(came) == count:
+            complete.set()
+
+    stack.on_message = take
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(60):
+            await complete.wait()
+    return count - sum(number == place for place, number in enumerate(came))
+
+
 STACKS: dict[str, Callable[[], Bare | Shoal]] = {
     "bare": Bare,
     "shoal": Shoal,
@@ -242,6 +274,10 @@ async def main() -> None:
                 await stack.opened()
             case "send":
                 answer = await end.send(command["seconds"], asking=command["asking"])
+            case "send_numbered":
+                await send_numbered(stack, command["count"])
+            case "await_numbered":
+                answer = {"misplaced": await misplaced(stack, command["count"])}
             case "figures":
                 answer = end.figures()
             case _:

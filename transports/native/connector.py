@@ -26,7 +26,7 @@ from shoal.transports.errors import ConnectFailed, TimedOut, TransportError
 from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer
 from shoal.transports.sansio.descriptions import CandidatePolicy, bounded_description, filtered_description
 from shoal.transports.sansio.gathering import Gathering
-from shoal.transports.sansio.limits import ChannelLimits
+from shoal.transports.sansio.limits import CONNECT_TIMEOUT_US, ChannelLimits
 from shoal.transports.sansio.reports import Reports, reports_of, with_reports
 from shoal.transports.sansio.upload_cap import UploadCap
 
@@ -67,7 +67,7 @@ class PeerConnector:
         self,
         *,
         stun_servers: tuple[str, ...] = (),
-        connect_timeout_us: int = 10_000_000,
+        connect_timeout_us: int = CONNECT_TIMEOUT_US,
         connections_max: int = 128,
         limits: ChannelLimits | None = None,
         candidates: CandidatePolicy = "all",

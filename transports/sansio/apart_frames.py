@@ -18,7 +18,7 @@ import msgspec
 from shoal.transports.interface import TurnServer
 
 from .descriptions import CandidatePolicy
-from .limits import ChannelLimits
+from .limits import CONNECT_TIMEOUT_US, ChannelLimits
 
 __all__ = [
     "Accept",
@@ -53,7 +53,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The arguments of a PeerConnector (`native/connector.py`)."""
 
     stun_servers: tuple[str, ...] = ()
-    connect_timeout_us: int = 10_000_000
+    connect_timeout_us: int = CONNECT_TIMEOUT_US
     connections_max: int = 128
     limits: ChannelLimits = ChannelLimits()
     candidates: CandidatePolicy = "all"

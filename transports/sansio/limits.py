@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["ChannelLimits"]
+__all__ = ["CONNECT_TIMEOUT_US", "ChannelLimits"]
+
+# Who does not answer is given up within ten seconds, closing included.  Behind most NATs a path is there after a second
+# check, half a second later; who needs longer than this would bring its segments too late.
+CONNECT_TIMEOUT_US = 9_500_000
 
 
 class ChannelLimits(msgspec.Struct, frozen=True, kw_only=True):

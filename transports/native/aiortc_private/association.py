@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,7 +10,7 @@ from aiortc import rtcsctptransport
 from OpenSSL import SSL
 
 from .arriving import Arriving
-from .datagrams import Datagrams
+from .datagrams import Datagrams, run_quietly
 from .leaving import Leaving
 
 __all__ = ["Association"]
@@ -57,10 +56,9 @@ class Association:
         """
         self.is_hooked = all(hasattr(sctp, name) for name in _NEEDED)
         self._sctp = sctp
-        self._tasks: set[asyncio.Future[None]] = set()  # so that none is collected while it runs
         self._original_request: Callable[[Any], Coroutine[Any, Any, None]] | None = None
         self._datagrams = Datagrams(sctp, self._take)
-        self._arriving = Arriving(sctp, send=self._send, on_unreadable=on_unreadable)
+        self._arriving = Arriving(sctp, self._datagrams, on_unreadable=on_unreadable)
         self._leaving = Leaving(sctp, self._datagrams.write, on_progress=on_progress, on_round_trip=on_round_trip)
         if self.is_hooked:
             self._original_request = sctp._send_reconfig_param
@@ -113,7 +111,7 @@ class Association:
         """Ask the other side for an answer (RFC 9260, 8.3); everything that comes sets `heard`."""
         chunk = rtcsctptransport.HeartbeatChunk()
         chunk.params.append((_HEARTBEAT_INFO, b"shoal"))
-        self._send(self._sctp._send_chunk(chunk))
+        run_quietly(self._sctp._send_chunk(chunk))
 
     def release(self) -> None:
         """Take the wraps off, so that nothing of ours is called any more."""
@@ -142,13 +140,3 @@ class Association:
             self._arriving.heard = True
             return True
         return False
-
-    def _send(self, sending: Coroutine[Any, Any, None]) -> None:
-        async def send() -> None:
-            # The handshake's end and the socket's are told elsewhere; OpenSSL has an error class of its own for them.
-            with contextlib.suppress(Exception):
-                await sending
-
-        task = asyncio.ensure_future(send())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

@@ -7,6 +7,7 @@ ever waits.  Whatever is not application data on an established connection takes
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import types
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from aiortc import rtcdtlstransport, rtcsctptransport
 from OpenSSL import SSL
 
-__all__ = ["Datagrams", "run_now"]
+__all__ = ["Datagrams", "run_now", "run_quietly"]
 
 _NEEDED_OF_DTLS = ("_ssl", "_state", "_data_receiver")
 _NEEDED_OF_ICE = ("_nominated", "_queue", "data_received")
@@ -33,6 +34,12 @@ def run_now(handling: Coroutine[Any, Any, None]) -> None:
         return
     rest: Any = _the_rest(handling, awaited)  # a coroutine, which no annotation of a generator says
     asyncio.ensure_future(rest)  # noqa: RUF006 - the loop has it, by what it waits for
+
+
+def run_quietly(sending: Coroutine[Any, Any, None]) -> None:
+    """The same for what sends a packet that nobody waits for: that it cannot be sent any more is told elsewhere."""
+    with contextlib.suppress(ConnectionError, SSL.Error):
+        run_now(sending)
 
 
 @types.coroutine

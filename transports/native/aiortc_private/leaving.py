@@ -29,6 +29,7 @@ from aiortc import rtcsctptransport
 from google_crc32c import extend as crc32c_of_more
 from google_crc32c import value as crc32c
 
+from .arriving import ACKNOWLEDGEMENT, ACKNOWLEDGEMENT_CHUNK_BYTES
 from .datagrams import run_now
 
 __all__ = ["Leaving"]
@@ -37,10 +38,6 @@ _PACKET_BYTES = 1160  # aiortc's USERDATA_MAX_LENGTH
 _INITIAL_WINDOW_PACKETS = 10  # RFC 6928 for TCP, and Chromium's for SCTP; aiortc has 3
 _BURST_BYTES = 10 * _PACKET_BYTES
 _BURST_BYTES_MAX = 128 * _PACKET_BYTES  # of what was acknowledged while nothing was there to be sent
-# A packet with one SACK and nothing after its fixed part (RFC 9260, 3 and 3.3.4): ports, tag, checksum; type, flags,
-# length, cumulative TSN, window, how many gaps and duplicates follow.
-_ACKNOWLEDGEMENT = struct.Struct("!HHL4sBBHLLHH")
-_ACKNOWLEDGEMENT_CHUNK_BYTES = 16
 _DATA = struct.Struct("!HHLLBBHLHHL")
 _TSNS = 2**32
 
@@ -142,13 +139,13 @@ class Leaving:
 
     def take(self, packet: bytes) -> bool:
         """Take in a packet that acknowledges all up to one of ours; False, and nothing, if it is something else."""
-        if len(packet) != _ACKNOWLEDGEMENT.size or not self._is_clean:
+        if len(packet) != ACKNOWLEDGEMENT.size or not self._is_clean:
             return False
         sctp = self._sctp
-        _, _, tag, checksum, kind, _, length, cumulative, _, gaps, duplicates = _ACKNOWLEDGEMENT.unpack(packet)
+        _, _, tag, checksum, kind, _, length, cumulative, _, gaps, duplicates = ACKNOWLEDGEMENT.unpack(packet)
         if (
             kind != rtcsctptransport.SackChunk.type
-            or length != _ACKNOWLEDGEMENT_CHUNK_BYTES
+            or length != ACKNOWLEDGEMENT_CHUNK_BYTES
             or gaps
             or duplicates
             or tag != sctp._local_verification_tag
