@@ -4,7 +4,9 @@ Threads that compute otherwise hold each other up: each waits for the GIL until 
 other's switch interval (5 ms) is over, and whoever waits longest is not who gets it.
 Here a thread takes the token before a turn of its scheduler and hands it on after it,
 to the thread that has had it for the least time, which is let through a gate of its own.
-Its time is divided by its weight, which is that of the actor it was made for.
+Its time is divided by its weight, which is that of the actor it was made for.  Where weights are, the token is also
+given to a thread that is not in line, if it has more to do and has had least: it is on its way round its loop, and
+would else be passed by whoever the GIL let go first.
 A thread that slept comes in at most one turn behind the others, as a sleeping actor does
 among ready ones (`core/ready.py`): it goes ahead, and cannot save up time.
 
@@ -53,6 +55,7 @@ class Ticket:
         "_most_ns",
         "gate",
         "had_ns",
+        "is_coming",
         "is_dismissed",
         "is_parked",
         "is_rung",
@@ -63,6 +66,7 @@ class Ticket:
     def __init__(self, weight: int = 0) -> None:
         self.weight = weight  # of its turns, as `Cell.weight`
         self.had_ns = 0  # how long it has had the token, by its weight, or was let off while it slept
+        self.is_coming = False  # has more to do, and is not in line yet
         self.is_rung = False  # somebody rang, since it last took the token, when it was not parked
         self.is_parked = False
         self.is_dismissed = False  # was parked too long when it was last parked, and sent home
@@ -93,7 +97,18 @@ class Ticket:
 class Turns:
     """The token, and who waits for it.  At most one place in line for each thread."""
 
-    __slots__ = ("_floor_ns", "_holder", "_latch", "_parked", "_patience_us", "_since_ns", "_waiting", "taken_away")
+    __slots__ = (
+        "_coming",
+        "_floor_ns",
+        "_has_weights",
+        "_holder",
+        "_latch",
+        "_parked",
+        "_patience_us",
+        "_since_ns",
+        "_waiting",
+        "taken_away",
+    )
 
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
         self.taken_away = 0  # times a holder was too slow
@@ -103,6 +118,8 @@ class Turns:
         self._since_ns = 0  # when the holder got it
         self._floor_ns = 0  # what the holder had had then
         self._waiting: list[Ticket] = []  # the next is the last
+        self._has_weights = False  # a thread with one has been here
+        self._coming: list[Ticket] = []  # if there are weights
         self._parked: list[Ticket] = []  # without a timer of their own; who came first is first
 
     def waiting(self) -> int:
@@ -113,16 +130,22 @@ class Turns:
         """Wait for the token."""
         _latches.lock(self._latch)
         ticket.is_rung = False
+        if ticket.weight != 0:
+            self._has_weights = True
         given = self._enter(ticket)
+        is_alone = given and not self._waiting and not self._coming
         _latches.unlock(self._latch)
         if not given:
             self._wait(ticket)
-        ticket.begin(not given, LEAD_NS)  # who began alone gave nobody reason to count closely
+        ticket.begin(not is_alone, LEAD_NS)  # who began alone gave nobody reason to count closely
 
-    def hand_on(self, ticket: Ticket) -> None:
-        """Let the next in line run; or nobody, if the token was taken away."""
+    def hand_on(self, ticket: Ticket, has_more: bool = False) -> None:
+        """Let the next run, or nobody, if the token was taken away.  `has_more`: the caller will take it again soon."""
         ticket.charge()
         _latches.lock(self._latch)
+        if has_more and self._has_weights and not ticket.is_coming:
+            ticket.is_coming = True
+            self._coming.append(ticket)
         following = self._let_go(ticket)
         _latches.unlock(self._latch)
         if following is not None:
@@ -195,6 +218,7 @@ class Turns:
             _latches.lock(self._latch)
             # If the holder is the caller, the token came at the last moment.
             if self._holder is not ticket and self._is_late():
+                self._expect_no_more(self._holder)
                 following = self._next()  # None if the caller's own gate has been opened, and more
                 if following is not None:
                     self.taken_away += 1
@@ -225,6 +249,11 @@ class Turns:
 
     # under the latch
 
+    def _expect_no_more(self, ticket: Ticket | None) -> None:
+        if ticket is not None and ticket.is_coming:
+            ticket.is_coming = False
+            self._coming.remove(ticket)
+
     def _unpark(self, ticket: Ticket) -> None:
         ticket.is_parked = False
         if ticket in self._parked:
@@ -241,6 +270,9 @@ class Turns:
 
     def _enter(self, ticket: Ticket) -> bool:
         """Give the token at once (True), or a place in line."""
+        self._expect_no_more(ticket)
+        if self._holder is ticket:  # it was given before it came
+            return True
         ticket.had_ns = max(ticket.had_ns, self._floor_ns - LEAD_NS)
         if self._holder is None:
             self._give(ticket)
@@ -257,13 +289,20 @@ class Turns:
         return False
 
     def _next(self) -> Ticket | None:
-        """The token goes from its holder to the first in line, or to nobody."""
-        if not self._waiting:
+        """The token goes from its holder to who has had least, or to nobody.  That one, if it waits at its gate."""
+        count = len(self._waiting)  # compiled lists have no place -1
+        first = self._waiting[count - 1] if count > 0 else None
+        for ticket in self._coming:
+            if first is None or ticket.had_ns < first.had_ns:
+                first = ticket
+        if first is None:
             self._holder = None
             return None
-        following = self._waiting.pop()
-        self._give(following)
-        return following
+        self._give(first)
+        if first.is_coming:
+            return None
+        self._waiting.pop()
+        return first
 
     def _give(self, ticket: Ticket) -> None:
         self._holder = ticket

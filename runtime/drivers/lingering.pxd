@@ -26,7 +26,7 @@ cdef class Lingering:
     cpdef void wake(self) except *
     @cython.locals(pause_ns=int64_t)
     cpdef void begin(self) except *
-    cpdef void end(self) except *
+    cpdef void end(self, bint has_more=*) except *
     cpdef bint is_worth_it(self) except -1
     @cython.locals(began_ns=int64_t, now_ns=int64_t, scheduler=Scheduler, more=bint)
     cpdef int linger(self, int64_t budget_us, int64_t now_us) except -1

@@ -83,9 +83,9 @@ class Lingering:
             self._short_pauses = self._short_pauses + 1 if pause_ns < _PAUSE_NS else 0
         self._turns.take(self.ticket)
 
-    def end(self) -> None:
-        """Hand the token on; the loop calls for the next turn."""
-        self._turns.hand_on(self.ticket)
+    def end(self, has_more: bool = False) -> None:
+        """Hand the token on; the loop calls for the next turn, at once if there is more to do."""
+        self._turns.hand_on(self.ticket, has_more and not self.is_closed)
         self._rested_ns = _clock.perf_counter_ns()
 
     def is_worth_it(self) -> bool:

@@ -74,7 +74,7 @@ class ThreadDriver(AsyncioDriver):
             lingering.end()
             raise
         if self._is_awake or not lingering.is_worth_it():
-            lingering.end()
+            lingering.end(self._is_awake)
         else:
             self._linger()
 
