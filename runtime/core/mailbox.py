@@ -128,6 +128,8 @@ class Mailbox:
         """Queue ahead of the ring and behind earlier urgent messages; whether there is room is for others to say."""
         if self.urgent is None:
             self.urgent = deque()
+            if self.count == 0:
+                self._row = 0  # nobody waits for having been passed before
         self.urgent.append(item)
         self.is_passed = True
 

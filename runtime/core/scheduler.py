@@ -242,10 +242,8 @@ class Scheduler:
                 self.inbox.urgent_left(cell, 1)
             self.bury(cell, item, "stopped")
             return
-        box = cell.mailbox
-        if box is None:
-            box = self._lease(cell)
-        box.push_urgent(item)  # ahead of `only_message` too
+        box = self._box(cell)
+        box.push_urgent(item)
         if not cell.is_scheduled:
             self.ready(cell)
         if cell.is_ready and self._ready.count > 1 and self.chooser is None and cell not in self._passing:

@@ -95,6 +95,25 @@ def test_of_nine_messages_that_wait_one_is_not_urgent(system):
     assert log == [*"u" * 8, 0, *"u" * 8, 1, *"u" * 8, 2, *"u" * 8, 3]
 
 
+def test_who_was_passed_before_and_does_not_wait_any_more_passes_nobody(system):
+    log = []
+    ref = system.spawn(Noting, log)
+    for number in range(20):
+        ref.tell_urgent("urgent")
+        ref.tell(number)
+        system.run_until_idle()
+    assert log == [message for number in range(20) for message in ("urgent", number)]
+
+
+def test_one_message_that_waits_alone_is_not_passed_for_ever(system):
+    ref = system.spawn(Flooder, "tell_urgent")
+    reply = ref.ask("how many?")
+    turn(system)
+    assert reply.done()
+    assert reply.value <= 9
+    ref.stop()
+
+
 def test_an_actor_that_sends_itself_urgent_messages_handles_the_others_too(system):
     ref = system.spawn(Flooder, "tell_urgent")
     replies = [ref.ask("how many?") for _ in range(3)]

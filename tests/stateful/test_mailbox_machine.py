@@ -34,6 +34,8 @@ class MailboxMachine(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 10))
     def push_urgent(self, count):
+        if not self.urgent and not self.users:
+            self.row = 0
         for _ in range(count):
             self.serial += 1
             self.box.push_urgent(self.serial)
