@@ -11,6 +11,13 @@ cdef class _Known:
     cdef frozenset held
     cdef frozenset fetching
     cdef readonly bint is_told
+    cdef frozenset next_held
+    cdef frozenset next_fetching
+    cdef frozenset known_held_news
+    cdef frozenset known_fetching_news
+
+    cdef frozenset held_news(self, frozenset held)
+    cdef frozenset fetching_news(self, frozenset fetching)
 
 
 @cython.final
@@ -24,9 +31,9 @@ cdef class _Swarm:
     cdef int64_t version
 
     cdef void change(self, _Known peer, frozenset held, frozenset fetching) except *
-    @cython.locals(before=frozenset, holders=dict)
+    @cython.locals(holders=dict)
     cdef void _hold(self, _Known peer, frozenset held) except *
-    @cython.locals(before=frozenset)
+    @cython.locals(count=int64_t)
     cdef void _fetch(self, _Known peer, frozenset fetching) except *
     @cython.locals(known=tuple, places=dict)
     cdef tuple in_order(self, object number)
@@ -44,7 +51,7 @@ cdef class Availability:
     cpdef void leave(self, object peer) except *
     @cython.locals(known=_Known, swarm=_Swarm)
     cpdef void announce(self, object peer, frozenset held, frozenset fetching) except *
-    @cython.locals(known=_Known, holds=frozenset)
+    @cython.locals(known=_Known, held_news=frozenset, fetching_news=frozenset)
     cpdef frozenset news(self, object peer, frozenset held, frozenset fetching)
     @cython.locals(known=_Known)
     cpdef object rendition(self, object peer)

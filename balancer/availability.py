@@ -18,7 +18,19 @@ _NO_NAMES: tuple[str, ...] = ()
 class _Known:
     """One peer, and its last word."""
 
-    __slots__ = ("fetching", "held", "is_told", "name", "number", "place", "swarm")
+    __slots__ = (
+        "fetching",
+        "held",
+        "is_told",
+        "known_fetching_news",
+        "known_held_news",
+        "name",
+        "next_fetching",
+        "next_held",
+        "number",
+        "place",
+        "swarm",
+    )
 
     def __init__(self, name: str, place: int, swarm: _Swarm) -> None:
         self.name = name
@@ -28,6 +40,19 @@ class _Known:
         self.held = _NONE
         self.fetching = _NONE
         self.is_told = False  # it announced something, were it nothing
+        # What differs in the word that was looked at last, which is mostly the next one.
+        self.next_held = self.next_fetching = self.known_held_news = self.known_fetching_news = _NONE
+
+    def held_news(self, held: frozenset[int]) -> frozenset[int]:
+        """Of which numbers it would say something else."""
+        if held is not self.next_held:
+            self.next_held, self.known_held_news = held, held ^ self.held
+        return self.known_held_news
+
+    def fetching_news(self, fetching: frozenset[int]) -> frozenset[int]:
+        if fetching is not self.next_fetching:
+            self.next_fetching, self.known_fetching_news = fetching, fetching ^ self.fetching
+        return self.known_fetching_news
 
 
 class _Swarm:
@@ -52,30 +77,29 @@ class _Swarm:
             self._fetch(peer, fetching)
 
     def _hold(self, peer: _Known, held: frozenset[int]) -> None:
-        before = peer.held
-        peer.held = held
-        for number in held - before:
+        for number in peer.held_news(held):
+            self._orders.pop(number, None)
             holders = self.holders.get(number)
-            if holders is None:
-                holders = self.holders[number] = {}
-            holders[peer.name] = peer.place
-            self._orders.pop(number, None)
-        for number in before - held:
-            holders = self.holders[number]
-            del holders[peer.name]
-            self._orders.pop(number, None)
-            if not holders:
-                del self.holders[number]
+            if number in held:
+                if holders is None:
+                    holders = self.holders[number] = {}
+                holders[peer.name] = peer.place
+            elif holders is not None:
+                del holders[peer.name]
+                if not holders:
+                    del self.holders[number]
+        peer.held = peer.next_held = held
+        peer.known_held_news = _NONE
 
     def _fetch(self, peer: _Known, fetching: frozenset[int]) -> None:
-        before = peer.fetching
-        peer.fetching = fetching
-        for number in fetching - before:
-            self.fetchers[number] = self.fetchers.get(number, 0) + 1
-        for number in before - fetching:
-            self.fetchers[number] -= 1
-            if not self.fetchers[number]:
+        for number in peer.fetching_news(fetching):
+            count = self.fetchers.get(number, 0) + (1 if number in fetching else -1)
+            if count:
+                self.fetchers[number] = count
+            else:
                 del self.fetchers[number]
+        peer.fetching = peer.next_fetching = fetching
+        peer.known_fetching_news = _NONE
 
     def in_order(self, number: int) -> tuple[str, ...]:
         """Who holds it, in order of joining.  Cost: themselves, where they are others than at the last call."""
@@ -133,8 +157,10 @@ class Availability:
             return _NONE
         if not known.is_told:
             return None
-        holds = _NONE if held is known.held else held ^ known.held
-        return holds if fetching is known.fetching else holds | (fetching ^ known.fetching)
+        held_news, fetching_news = known.held_news(held), known.fetching_news(fetching)
+        if not fetching_news:
+            return held_news
+        return held_news | fetching_news if held_news else fetching_news
 
     def rendition(self, peer: str) -> int | None:
         """Which one the peer is in; None for an unknown peer."""

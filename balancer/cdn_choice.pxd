@@ -12,6 +12,7 @@ cdef class Circuit:
     cdef int64_t _blames
     cdef object _open_until_us
     cdef int64_t _blamed_until_us
+    cdef readonly bint is_broken
     cdef public int64_t good_in_row
     cdef public bint probing
 

@@ -46,6 +46,7 @@ class Circuit:
         "_open_until_us",
         "_openings",
         "good_in_row",
+        "is_broken",
         "probing",
     )
 
@@ -55,6 +56,7 @@ class Circuit:
         self._openings = 0
         self._blames = 0
         self._open_until_us: int | None = None
+        self.is_broken = False  # open, or half-open: nothing is to be built on it now
         self._blamed_until_us = 0
         self.good_in_row = 0  # transfers that went well since the last failure
         self.probing = False
@@ -63,11 +65,6 @@ class Circuit:
         if self._open_until_us is None:
             return "closed"
         return "open" if now_us < self._open_until_us else "half-open"
-
-    @property
-    def is_broken(self) -> bool:
-        """Whether it is open, or half-open: nothing is to be built on it now."""
-        return self._open_until_us is not None
 
     def ready_us(self, now_us: int) -> int:
         """When it may be asked; `now_us` if that is now."""
@@ -85,6 +82,7 @@ class Circuit:
             open_us = self._config.circuit_open_us << min(self._openings, _DOUBLINGS_MAX)
             self._openings += 1
             self._open_until_us = now_us + min(open_us, self._config.circuit_open_us_max)
+            self.is_broken = True
 
     def succeeded(self, now_us: int) -> None:
         self._failures = 0
@@ -92,6 +90,7 @@ class Circuit:
         if now_us >= self._blamed_until_us:  # a good segment does not make a wrong one right
             self._openings = 0
             self._open_until_us = None
+            self.is_broken = False
 
     def blamed(self, now_us: int) -> None:
         """It sent wrong bytes."""
@@ -100,6 +99,7 @@ class Circuit:
         self._blames += 1
         self._blamed_until_us = now_us + min(open_us, self._config.circuit_blame_us_max)
         self._open_until_us = max(self._open_until_us or 0, self._blamed_until_us)
+        self.is_broken = True
 
 
 class Cdn:

@@ -21,24 +21,26 @@ Memory: a few numbers for each channel; who leaves is forgotten.
 
 from __future__ import annotations
 
-import msgspec
-
 __all__ = ["Choking"]
 
 _REFUSALS_MAX = 3  # one may have been evicted in between; three in a row, and not one segment, is a habit
 
 
-class _Account(msgspec.Struct):
-    gave: bool = False
-    held_count: int = 0
-    refusals: int = 0
+class _Account:
+    __slots__ = ("gave", "held_count", "refusals")
 
-    @property
+    def __init__(self) -> None:
+        self.gave = False
+        self.held_count = 0
+        self.refusals = 0
+
     def rides_free(self) -> bool:
         return not self.gave and (not self.held_count or self.refusals >= _REFUSALS_MAX)
 
 
 class Choking:
+    __slots__ = ("_accounts", "_running")
+
     def __init__(self) -> None:
         self._accounts: dict[str, _Account] = {}
         self._running: dict[str, None] = {}
@@ -50,7 +52,8 @@ class Choking:
         self._account(peer).gave = True
 
     def refused(self, peer: str) -> None:
-        self._account(peer).refusals += 1
+        account = self._account(peer)
+        account.refusals += 1
 
     def leave(self, peer: str) -> None:
         self._accounts.pop(peer, None)
@@ -68,11 +71,15 @@ class Choking:
 
     def rides_free(self, peer: str) -> bool:
         account = self._accounts.get(peer)
-        return account is None or account.rides_free
+        return account is None or account.rides_free()
 
     def must_wait(self, peer: str) -> bool:
         """Whether it rides free, and an upload to somebody runs who does not.  Cost: a look at each that runs."""
-        return self.rides_free(peer) and any(not self.rides_free(other) for other in self._running)
+        if self.rides_free(peer):
+            for other in self._running:
+                if not self.rides_free(other):
+                    return True
+        return False
 
     def _account(self, peer: str) -> _Account:
         account = self._accounts.get(peer)

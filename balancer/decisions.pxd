@@ -30,7 +30,7 @@ cdef class Decisions:
     cdef Surplus _surplus
     cdef dict _safe
 
-    @cython.locals(transfer=Transfer, want=Want, is_flowing=bint, is_full=bint, t=Timeline)
+    @cython.locals(transfer=Transfer, want=Want, is_flowing=bint, is_full=bint, timeline=Timeline, window=dict)
     cpdef void take(self, int64_t now_us) except *
     cdef void _look_anew(self) except *
     @cython.locals(want=Want, due_us=int64_t, missing_bytes=int64_t, needed_us=int64_t, is_long=bint)

@@ -18,7 +18,7 @@ from .peer_choice import Peer
 from .racing import Races
 from .selection import Selection
 from .surplus import Surplus
-from .transfers import Phase, Transfer, Want
+from .transfers import WANTED, Transfer, Want
 from .windows import Timeline
 
 __all__ = ["Decisions"]
@@ -82,12 +82,17 @@ class Decisions:
         for transfer in tuple(self._book.transfers.values()):
             if transfer.number in self._book.transfers:  # else it lost a race just now
                 self._supervise(transfer, now_us)
-        self._look_anew()
+        if self._book.transfers:
+            self._look_anew()  # who was supervised has other figures now
         for key in tuple(self._book.open):
             want = self._book.wants[key]
-            if want.urgent and want.phase is Phase.WANTED:
+            if want.urgent and want.phase is WANTED:
                 self._serve(want, now_us)
-        window = {s.key: (s, t) for _, t in sorted(self._book.timelines.items()) for s in t.ahead(now_us)}
+        window: Window = {}
+        for rendition in sorted(self._book.timelines):
+            timeline = self._book.timelines[rendition]
+            for segment in timeline.ahead(now_us):
+                window[segment.key] = (segment, timeline)
         self._release(window, now_us)
         self._yield(now_us)
         self._prefetch(window, now_us)
@@ -170,7 +175,7 @@ class Decisions:
         while (transfer := self._surplus.to_yield(now_us)) is not None:
             want = self._book.stop(self._book.wants[transfer.key], "yielded", now_us)
             want.attempts = max(0, want.attempts - 1)
-            want.phase = Phase.WANTED
+            want.phase = WANTED
 
     def _overtake(self, transfer: Transfer, want: Want, needed_us: int, now_us: int) -> None:
         """A peer would be in time; but on a busy line who waits is served at the line's speed."""
@@ -238,7 +243,7 @@ class Decisions:
         if transfer.is_peer:
             self._book.peers_of(transfer)[0].failed(now_us, self._book.config)
         self._book.want_again(want)
-        if to is not None and want.phase is Phase.WANTED:
+        if to is not None and want.phase is WANTED:
             self._book.start(want, to, "failover", now_us)
 
     def _serve(self, want: Want, now_us: int) -> None:
@@ -406,7 +411,7 @@ class Decisions:
             want = book.wants.get(key)
             if want is None:
                 want = Want(key)
-            elif want.urgent or want.phase is not Phase.WANTED:
+            elif want.urgent or want.phase is not WANTED:
                 continue
             ahead = _Ahead(want, segment, timeline, timeline.starts_us(segment), book.size_bytes(want, segment))
             deadline_us = ahead.deadline_us
@@ -418,7 +423,9 @@ class Decisions:
             else:
                 order = (1, book.availability.holder_count(key.rendition, key.number), place)
             found.append((order, ahead))
-        return [ahead for _, ahead in sorted(found, key=_first)]
+        if len(found) > 1:
+            found.sort(key=_first)
+        return [ahead for _, ahead in found]
 
     def _is_busy_with(self, ahead: _Ahead, now_us: int) -> bool:
         return self._select.is_line_busy(ahead.size_bytes, ahead.segment.duration_us, now_us)

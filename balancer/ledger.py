@@ -29,7 +29,7 @@ from .peer_choice import Peer
 from .report import SourceState
 from .reputation import Reputation
 from .spread import Spread
-from .transfers import Phase, Transfer, Want
+from .transfers import RUNNING, WANTED, Phase, Transfer, Want
 from .windows import Timeline
 
 __all__ = ["NOT_NOW", "Ledger"]
@@ -157,7 +157,7 @@ class Ledger:
         """A transfer of it is over before all came; the other of a race goes on."""
         if want.transfer is not None:
             return
-        want.phase = Phase.WANTED
+        want.phase = WANTED
         want.fails_over = True
         self.open[want.key] = None
         if not want.urgent and want.attempts >= self.config.prefetch_attempts_max:
@@ -263,7 +263,7 @@ class Ledger:
         else:
             assert want.rival is None, f"{want.key} has two transfers, and is to have a third"
             want.rival = number
-        want.phase = Phase.RUNNING
+        want.phase = RUNNING
         want.fails_over = False
         self.open[want.key] = None
         source.transfer_count += 1

@@ -18,6 +18,7 @@ cdef class Line:
     cdef bint _is_full
     cdef double _short
     cdef int64_t _slices
+    cdef readonly object bytes_per_s
     cdef readonly object sure_bytes_per_s
 
     cpdef void came(self, int64_t byte_count) except *

@@ -34,6 +34,7 @@ class Line:
         "_short",
         "_since_us",
         "_slices",
+        "bytes_per_s",
         "sure_bytes_per_s",
     )
 
@@ -48,11 +49,7 @@ class Line:
         self._slices = 1
         # What it carries with all but a small risk, after how it fell short of its estimate lately; None as below.
         self.sure_bytes_per_s: float | None = None
-
-    @property
-    def bytes_per_s(self) -> float | None:
-        """None until it was measured."""
-        return self._estimate.bytes_per_s
+        self.bytes_per_s: float | None = None  # until it was measured
 
     def came(self, byte_count: int) -> None:
         self._byte_count += byte_count
@@ -83,5 +80,5 @@ class Line:
             self._slices = min(_SLICES, self._slices + 1)
             self._short += (short * short - self._short) / self._slices
         self._estimate.sample(length_us, self._byte_count, now_us)
-        rate = self._estimate.bytes_per_s
+        rate = self.bytes_per_s = self._estimate.bytes_per_s
         self.sure_bytes_per_s = None if rate is None else rate / (1.0 + self._deviations * math.sqrt(self._short))

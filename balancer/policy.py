@@ -62,7 +62,7 @@ from .model import Kind, ResourceKey, SourceKind, is_peer, source_label
 from .peer_choice import Peer
 from .racing import Races
 from .report import SourceState
-from .transfers import Phase, Want
+from .transfers import WANTED, Phase, Want
 from .windows import Timeline
 
 __all__ = ["WHY", "Policy"]
@@ -135,12 +135,13 @@ class Policy:
         if rendition is None or timeline is None:
             return False
         for number in news:
-            want = book.wants.get(ResourceKey(rendition, Kind.MEDIA, number))
+            key = timeline.key_of(number)
+            want = book.wants.get(ResourceKey(rendition, Kind.MEDIA, number) if key is None else key)
             if want is None:
                 ahead = timeline.ahead(now_us)
                 if ahead and ahead[0].key.number <= number <= ahead[len(ahead) - 1].key.number:
                     return True
-            elif want.phase is Phase.WANTED:
+            elif want.phase is WANTED:
                 return True
         return False
 
@@ -329,7 +330,7 @@ class Policy:
             want.attempts = 0
             if want.transfer is not None:
                 self._book.hurry(want, now_us)
-        if want.phase is Phase.WANTED:
+        if want.phase is WANTED:
             self._book.open[key] = None
 
     def _tell_the_others(self, timeline: Timeline, key: ResourceKey) -> None:
@@ -347,7 +348,7 @@ class Policy:
         timeline = self._book.timelines.get(key.rendition)
         if timeline is not None and timeline.newest is not None and timeline.newest.key == key:
             timeline.switched_away()
-        if want.phase is Phase.WANTED:
+        if want.phase is WANTED:
             self._book.leave(want)
         elif want.transfer is not None and not self._book.is_mostly_there(want):
             self._book.leave(self._book.stop(want, "released", now_us))

@@ -28,10 +28,13 @@ cdef class Selection:
     cpdef tuple expected(self, object size_bytes, int64_t now_us, object line_bytes_per_s)
     cpdef bint is_line_busy(self, object size_bytes, object duration_us, int64_t now_us) except -1
     cpdef void look_anew(self) except *
-    @cython.locals(cdn=Cdn)
+    @cython.locals(cdn=Cdn, soonest=Cdn, soonest_us=int64_t, expected_us=int64_t)
     cdef tuple _soonest_cdn(self, object size_bytes, int64_t now_us)
     cdef object _most(self, bint is_unknown=*)
     @cython.locals(cdn=Cdn)
     cdef list _ready_cdns(self, Want want, int64_t now_us)
     @cython.locals(ready=list, is_clean=bint, is_audited=bint, on_probation=bint, peer=Peer)
     cdef list _ready_peers(self, Want want, Timeline timeline, int64_t now_us)
+
+
+cdef object _line_us(object size_bytes, object line_bytes_per_s)

@@ -247,15 +247,15 @@ class Selection:
         self._greeted = None
 
     def _soonest_cdn(self, size_bytes: int, now_us: int) -> tuple[int, float] | None:
-        times = [
-            (cdn.expected_us(size_bytes, now_us, self._config), cdn.place, cdn.estimate.spread)
-            for cdn in self._cdns.values()
-            if cdn.is_used and not cdn.circuit.is_broken
-        ]
-        if not times:
-            return None
-        expected_us, _, spread = min(times)
-        return expected_us, spread
+        soonest: Cdn | None = None
+        soonest_us = 0
+        for cdn in self._cdns.values():
+            if not cdn.is_used or cdn.circuit.is_broken:
+                continue
+            expected_us = cdn.expected_us(size_bytes, now_us, self._config)
+            if soonest is None or (expected_us, cdn.place) < (soonest_us, soonest.place):
+                soonest, soonest_us = cdn, expected_us
+        return None if soonest is None else (soonest_us, soonest.estimate.spread)
 
     def alternative(
         self,

@@ -19,7 +19,7 @@ from __future__ import annotations
 from .bandwidth import total
 from .ledger import Ledger
 from .model import ResourceKey
-from .transfers import Phase, Transfer
+from .transfers import RUNNING, Transfer
 
 __all__ = ["Surplus"]
 
@@ -67,7 +67,7 @@ class Surplus:
         earlier = []
         for key in book.open:
             want = book.wants[key]
-            if want.urgent or (want.phase is Phase.RUNNING and self._plays_before(want.key, deadline_us)):
+            if want.urgent or (want.phase is RUNNING and self._plays_before(want.key, deadline_us)):
                 earlier.append(want)
         if not earlier:
             return True

@@ -21,7 +21,7 @@ from .bandwidth import Estimate
 from .config import BalancerConfig
 from .model import ResourceKey
 
-__all__ = ["Mark", "Phase", "Transfer", "Want"]
+__all__ = ["RUNNING", "WANTED", "Mark", "Phase", "Transfer", "Want"]
 
 _FLIGHT_BYTES = 14_600  # ten packets, which a server sends before it hears of any (RFC 6928)
 _FLIGHT_US = 200_000  # longer than between such packets, unless the source is slow indeed
@@ -34,6 +34,10 @@ class Phase(enum.Enum):
     VERIFYING = "verifying"
     DONE = "done"
     LEFT = "left"
+
+
+# By themselves for what is asked with every look: to find a member in its enum costs more than the rest of the look.
+WANTED, RUNNING = Phase.WANTED, Phase.RUNNING
 
 
 class Mark:
@@ -77,7 +81,7 @@ class Want:
 
     def __init__(self, key: ResourceKey) -> None:
         self.key = key
-        self.phase = Phase.WANTED
+        self.phase = WANTED
         self.urgent = False  # somebody waits
         self.urgent_since_us = 0
         self.received_bytes = 0  # in order; a new transfer goes on from here
@@ -102,7 +106,7 @@ class Want:
 
     def start_anew(self) -> None:
         """Forget the failures and the bytes: somebody asks again after it was left."""
-        self.phase = Phase.WANTED
+        self.phase = WANTED
         self.received_bytes = 0
         self.total_bytes = None
         self.etag = None

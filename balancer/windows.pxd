@@ -9,6 +9,7 @@ cdef class Timeline:
     cdef readonly object parts
     cdef public bint is_live
     cdef dict _places
+    cdef dict _keys
     cdef readonly object newest
     cdef tuple _window
     cdef public object requested_us
@@ -20,6 +21,7 @@ cdef class Timeline:
     cpdef bint is_hashed(self, object key) except -1
     cpdef object listed(self, object key)
     cpdef object find(self, object key)
+    cpdef object key_of(self, object number)
     cpdef void requested(self, object key, int64_t now_us) except *
     cpdef void part_requested(self, object key, int64_t now_us) except *
     cpdef void delivered(self, object key, int64_t now_us) except *

@@ -34,6 +34,7 @@ class Timeline:
         "_config",
         "_delivered_us",
         "_elsewhere_us",
+        "_keys",
         "_places",
         "_usual_lead_us",
         "_window",
@@ -51,6 +52,7 @@ class Timeline:
         self.parts = PartClock()
         self.is_live = False
         self._places: dict[ResourceKey, int] = {}
+        self._keys: dict[int, ResourceKey] = {}  # by number
         self.newest: Segment | None = None  # latest requested
         self._window: tuple[Segment, ...] | None = None  # after it; None when it is to be found anew
         self.requested_us: int | None = None
@@ -66,6 +68,7 @@ class Timeline:
         self.segments = tuple(s for s in segments if s.key.kind is Kind.MEDIA)
         self.parts.replace({s.key: s for s in segments if s.key.kind is _PART})
         self._places = {s.key: place for place, s in enumerate(self.segments)}
+        self._keys = {key.number: key for key in self._places}
         self.is_live = is_live
         self._window = None
         return [key for key in before if key not in self._places]
@@ -82,6 +85,10 @@ class Timeline:
         """A segment, which is what peers carry."""
         place = self._places.get(key)
         return None if place is None else self.segments[place]
+
+    def key_of(self, number: int) -> ResourceKey | None:
+        """The key of a segment that is in the playlist, so that none is made to look something up."""
+        return self._keys.get(number)
 
     def requested(self, key: ResourceKey, now_us: int) -> None:
         """The player asks for it now."""

@@ -1,5 +1,7 @@
 cimport cython
 from libc.stdint cimport int64_t
+from ..choking cimport Choking
+from ..policy cimport Policy
 from .flows cimport Link
 from .neighbours cimport Neighbours
 from .player cimport Player
@@ -16,14 +18,14 @@ cdef class Viewer:
     cdef readonly Link up
     cdef readonly Player player
     cdef readonly object strategy
-    cdef object _heeds
+    cdef Policy _policy
     cdef readonly bint verifies
     cdef readonly object audits
     cdef readonly object outcome
     cdef readonly bint is_here
     cdef readonly dict transfers
     cdef readonly dict uploads
-    cdef readonly object choking
+    cdef readonly Choking choking
     cdef readonly dict held
     cdef readonly dict parts
     cdef dict _wrong
@@ -55,6 +57,8 @@ cdef class Viewer:
     cpdef void _seek(self, object segment) except *
     cpdef void _pause(self, int64_t length_us) except *
     cpdef void feed(self, object event) except *
+    @cython.locals(policy=Policy, now_us=int64_t)
+    cdef void _decide(self, object event) except *
     cpdef void hear(self, object event) except *
     @cython.locals(transfer=Transfer)
     cdef void _tell_progress(self) except *

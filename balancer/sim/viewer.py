@@ -6,7 +6,6 @@ back what comes of it.  Progress is told when the strategy is woken and at the e
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..choking import Choking
@@ -35,6 +34,7 @@ from ..events import (
 from ..integrity import BLOCK_BYTES
 from ..mixing import share
 from ..model import Kind, ResourceKey
+from ..policy import Policy
 from .audits import Audits
 from .flows import Link
 from .neighbours import Neighbours
@@ -61,10 +61,10 @@ class Viewer:
         "_busy_since_us",
         "_busy_us",
         "_connected",
-        "_heeds",
         "_line_rate",
         "_moving",
         "_player_wake",
+        "_policy",
         "_wake_us",
         "_wrong",
         "audits",
@@ -94,7 +94,7 @@ class Viewer:
         self.up = Link(f"up {place}", spec.up)
         self.player = Player(world.scenario.stream, spec.buffer_us)
         self.strategy = make(world.scenario, place)
-        self._heeds: Callable[[Event, int], bool] | None = getattr(self.strategy, "heeds", None)
+        self._policy = self.strategy if isinstance(self.strategy, Policy) else None  # called more directly, as C
         looks = bool(getattr(self.strategy, "verifies", True))
         self.verifies = looks and world.scenario.hashes
         self.audits = Audits(self) if looks and not world.scenario.hashes else None
@@ -250,17 +250,21 @@ class Viewer:
             return
         if type(event) is not TransferProgressed:
             self._tell_progress()
-        for action in self.strategy.handle(event, self.world.now_us):
+        self._decide(event)
+
+    def _decide(self, event: Event) -> None:
+        policy = self._policy
+        now_us = self.world.now_us
+        for action in self.strategy.handle(event, now_us) if policy is None else policy.handle(event, now_us):
             self._carry_out(action)
 
     def hear(self, event: PeerAnnounced) -> None:
         """As `feed`, but that what came is counted only if something may follow: mostly nothing does."""
         self.choking.heard(event.peer, len(event.held))
-        if self._heeds is None or self._heeds(event, self.world.now_us):
+        if self._policy is None or self._policy.heeds(event, self.world.now_us):
             self.feed(event)
         elif self.is_here:
-            for action in self.strategy.handle(event, self.world.now_us):
-                self._carry_out(action)
+            self._decide(event)
 
     def _tell_progress(self) -> None:
         """What came until now, before anything else is decided: real bytes come all the time."""

@@ -26,6 +26,7 @@ NOT_COMPILED = {
         for name in (
             "availability",
             "cdn_choice",
+            "choking",
             "decisions",
             "ledger",
             "line",

@@ -70,6 +70,19 @@ def test_after_each_change_the_rates_are_those_of_the_full_solution(steps) -> No
             assert link.load == pytest.approx(sum(flow.rate for flow in link.flows.values()), rel=NEAR, abs=NEAR)
 
 
+@settings(max_examples=30 * EFFORT, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 60)), min_size=20, max_size=40))
+def test_of_many_flows_that_share_a_full_link_the_rates_are_those_of_the_full_solution(given_flows) -> None:
+    network = FlowNetwork()
+    shared, lines = Link("cdn", 100.0), [Link(str(n), 20.0 + 7.0 * n) for n in range(5)]
+    flows = [network.start((shared, lines[n]), 1_000_000, cap / 4, 0) for n, cap in given_flows]
+    while flows:
+        expected = full_solution([shared, *lines], flows)
+        for flow in flows:
+            assert flow.rate == pytest.approx(expected[flow.number], rel=NEAR, abs=NEAR)
+        network.stop(flows.pop(len(flows) // 2), 0)
+
+
 def test_an_arrival_changes_no_flow_that_it_shares_no_full_link_with() -> None:
     network = FlowNetwork()
     cdn = Link("cdn", 1e9)
