@@ -50,7 +50,9 @@ const start = {
     hls.loadSource(url);
     hls.attachMedia(video);
     return {
-      change: (index) => { hls.currentLevel = index; },
+      // Not `currentLevel`, which empties the buffer: in the last quarter of a second of a segment hls.js 1.7 fills it
+      // from the next one on, and waits for ever where that begins more than its `maxBufferHole` later.
+      change: (index) => { hls.nextLevel = index; },
       subtitles: () => { hls.subtitleDisplay = true; hls.subtitleTrack = 0; },
       date: () => hls.playingDate,
     };
