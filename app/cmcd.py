@@ -11,11 +11,13 @@ import hashlib
 import uuid
 from collections.abc import Callable, Iterable
 
+from shoal.balancer.actors.parts import Collector
 from shoal.balancer.errors import ConfigurationError
 from shoal.balancer.formats.cmcd import text
 from shoal.balancer.telemetry import CmcdOptions
+from shoal.transports.interface import Fetcher, Poster
 
-__all__ = ["MODES", "cmcd_options"]
+__all__ = ["MODES", "cmcd_options", "collector"]
 
 MODES = ("query", "header")
 
@@ -46,3 +48,14 @@ def cmcd_options(
         except ValueError as error:
             raise ConfigurationError(f"CMCD cannot be said: {error}") from error
     return options
+
+
+def collector(url: str | None, fetcher: Fetcher, options: CmcdOptions) -> Collector | None:
+    """None where nobody is told of responses.  ConfigurationError for a URL or a platform with which that cannot be."""
+    if url is None:
+        return None
+    if not url.startswith(("http://", "https://")):
+        raise ConfigurationError(f"the collector of CMCD is {url[:200]!r}; give a URL of http or https")
+    if not isinstance(fetcher, Poster):
+        raise ConfigurationError("responses cannot be reported from here: this platform's fetcher sends nothing")
+    return Collector(url, fetcher, options)

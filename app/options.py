@@ -82,6 +82,11 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         choices=MODES,
         help="tell CDNs of each request what it is for (CMCD 2, CTA-5004-B), in its query or in headers (nothing)",
     )
+    stream.add_argument(
+        "--cmcd-report",
+        metavar="URL",
+        help="tell this collector of each response, from a CDN or a peer (CMCD 2, event mode: rr)",
+    )
     stream.add_argument("--cmcd-content", metavar="ID", help="what is played, as they are told (a hash of URL)")
     stream.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="sent to every CDN")
     _add_peer_options(parser)
@@ -179,6 +184,7 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
         headers=tuple(_header(header) for header in args.header),
         steering=not args.no_steering,
         cmcd=args.cmcd,
+        cmcd_report=None if args.cmcd_report is None else _url("--cmcd-report", args.cmcd_report),
         cmcd_content=args.cmcd_content,
         peers=_peer_options(args),
         are_peers_allowed=not args.no_peers,

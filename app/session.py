@@ -51,7 +51,7 @@ from shoal.transports.errors import ShelfError
 from shoal.transports.interface import AddressPolicy, Connector, Fetcher, FetchRequest, Hasher, Shelf, Signaling
 from shoal.transports.sansio.bodies import request_headers
 
-from .cmcd import cmcd_options
+from .cmcd import cmcd_options, collector
 from .peering import PeerOptions, make_connector
 
 __all__ = ["SIDECAR_NAME", "SessionOptions", "StreamSession", "Transports", "is_dash", "open_session"]
@@ -97,6 +97,7 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None  # None: from the system's randomness
     peers: PeerOptions = PeerOptions()
     cmcd: str | None = None  # what CDNs are told with each request (CTA-5004-B): by query or header; None: nothing
+    cmcd_report: str | None = None  # URL of a collector that is told of each response, whoever sent it; None: nobody
     cmcd_content: str | None = None  # what is played, for them; None: a hash of `url` without its query
     steering: bool = True  # a steering server that the playlist names is followed
     store: str | None = None  # a folder that sessions of this machine share; None: in memory alone
@@ -216,10 +217,20 @@ async def open_session(
     hosts = {_host(options.url), *(_host(cdn.base_url) for cdn in cdns), *map(_compared, options.allowed_hosts)}
     if options.hashes not in {"auto", "none"}:
         hosts.add(_host(urljoin(options.url, options.hashes)))
+    if options.cmcd_report is not None:
+        hosts.add(_host(options.cmcd_report))
     async with AsyncExitStack() as stack:
         if transports is None:
             policy = AddressPolicy(allowed_hosts=frozenset(hosts), allow_private=options.allow_private)
             transports = await _resolve(stack, policy, options)
+        told = cmcd_options(
+            options.cmcd if options.cmcd_report is None else options.cmcd or "query",
+            options.cmcd_content,
+            url=options.url,
+            is_dash=is_dash(options),
+            cdns=[cdn.name for cdn in cdns],
+            random_bytes=random_bytes,
+        )
         if system is None:
             system = await stack.enter_async_context(ActorSystem())
         parts = SessionParts(
@@ -245,14 +256,8 @@ async def open_session(
             random_bytes=random_bytes,
             tamper=tamper,
             is_steered=options.steering,
-            cmcd=cmcd_options(
-                options.cmcd,
-                options.cmcd_content,
-                url=options.url,
-                is_dash=is_dash(options),
-                cdns=[cdn.name for cdn in cdns],
-                random_bytes=random_bytes,
-            ),
+            cmcd=None if options.cmcd is None else told,
+            collector=None if told is None else collector(options.cmcd_report, transports.fetcher, told),
             recording=recording if options.record is None else stack.enter_context(_recording(options.record)),
         )
         # The name is for those who look into a system with one session, which is most.

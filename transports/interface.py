@@ -104,6 +104,17 @@ class Fetcher(Protocol):
     async def aclose(self) -> None: ...
 
 
+@runtime_checkable
+class Poster(Protocol):
+    """Sends something small over HTTP: what a Fetcher can do besides, where its platform lets it."""
+
+    async def post(self, url: str, body: bytes, content_type: str, *, timeout_us: int) -> int:
+        """The status of the answer, whatever it is; its body is not read, and redirects are not followed.
+
+        `timeout_us` is for connecting, and for the answer once more.  Raises as Fetcher.open, but for the status.
+        """
+
+
 class ServerRequest(msgspec.Struct, frozen=True):
     """One request from a local player."""
 
@@ -112,6 +123,7 @@ class ServerRequest(msgspec.Struct, frozen=True):
     query: str  # as sent, without the ?
     headers: Mapping[str, str]  # names in lower case
     remote: str  # address of the client
+    body: bytes = b""  # the in-memory network alone has one: nothing that is served here takes any
 
 
 class ServerResponse(msgspec.Struct):

@@ -76,6 +76,7 @@ __all__ = [
     "Read",
     "ReadStored",
     "Release",
+    "RenditionKnown",
     "ReportStore",
     "Request",
     "Routed",
@@ -137,6 +138,14 @@ class GetPlaylist(msgspec.Struct, frozen=True):
 
     rendition: int | None = None
     wanted: Directives = NOTHING  # what it has to have; then it is answered as late as it has that
+
+
+class RenditionKnown(msgspec.Struct, frozen=True):
+    """What a rendition holds, for whoever reports on its segments."""
+
+    number: int
+    medium: Medium
+    is_live: bool
 
 
 class PlaylistText(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from shoal.transports.interface import Connector, Fetcher, Hasher, Shelf, Signaling
+from shoal.transports.interface import Connector, Fetcher, Hasher, Poster, Shelf, Signaling
 
 from ..config import BalancerConfig
 from ..identity import Scheme, Scheme23
@@ -14,7 +14,7 @@ from ..model import ResourceKey
 from ..recording import Recording
 from ..telemetry import CmcdOptions
 
-__all__ = ["CdnSource", "SessionParts"]
+__all__ = ["CdnSource", "Collector", "SessionParts"]
 
 
 class CdnSource(msgspec.Struct, frozen=True):
@@ -26,6 +26,14 @@ class CdnSource(msgspec.Struct, frozen=True):
     price_per_gb: float = 0.0
     priority: int = 0
     commit_bytes: int = 0
+
+
+class Collector(msgspec.Struct, frozen=True):
+    """Where reports of responses go (CMCD, event mode), and what is said of the session in them."""
+
+    url: str
+    poster: Poster
+    options: CmcdOptions
 
 
 class SessionParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,4 +60,5 @@ class SessionParts(msgspec.Struct, frozen=True, kw_only=True):
     tamper: Callable[[ResourceKey, bytes], bytes] | None = None
     recording: Recording | None = None  # every event and action is written down there
     cmcd: CmcdOptions | None = None  # what CDNs are told with each request; None: nothing
+    collector: Collector | None = None  # who is told of each response; None: nobody
     is_steered: bool = True  # a steering server that the playlist names is followed

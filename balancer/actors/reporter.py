@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from shoal.runtime import Actor, Reply
+from shoal.runtime import Actor, ActorRef, Reply
 
 from ..config import BalancerConfig
 from ..formats.cmsd import ServerData
@@ -156,8 +156,10 @@ class GetReport(msgspec.Struct):
 
 
 class Reporter(Actor[Any]):
-    def __init__(self, config: BalancerConfig, url: str) -> None:
+    def __init__(self, config: BalancerConfig, url: str, collecting: ActorRef[Any] | None = None) -> None:
+        """`collecting` is told of each transfer as well."""
         self._config = config
+        self._collecting = collecting
         self._url = url
         self._began_us: int | None = None
         self._segments: dict[ResourceKey, SegmentStory] = {}
@@ -179,6 +181,8 @@ class Reporter(Actor[Any]):
         return at_us - (self._began_us or 0)
 
     def receive(self, message: Any) -> None:
+        if self._collecting is not None and isinstance(message, PartBegan | PartGrew | PartEnded):
+            self._collecting.tell(message)
         match message:
             case PartGrew(transfer, byte_count, at_us):
                 running = self._running.get(transfer)

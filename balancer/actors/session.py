@@ -65,7 +65,7 @@ from .cdns import Cdns
 from .hashing import Hashing
 from .hinted import Hinted
 from .neighbours import Neighbours
-from .parts import SessionParts
+from .parts import Collector, SessionParts
 from .playlist import Playlist
 from .readers import Readers, went, wrong_after
 from .steering import Steering
@@ -105,7 +105,10 @@ class Session(Actor[Any]):
 
     def on_start(self) -> None:
         parts, config = self._parts, self._config
-        self._reporter = self.spawn(r.Reporter, config, parts.url, name="reporter", mailbox=REPORTER_MAILBOX)
+        self._collecting = None if parts.collector is None else self._collect(parts.collector)
+        self._reporter = self.spawn(
+            r.Reporter, config, parts.url, self._collecting, name="reporter", mailbox=REPORTER_MAILBOX
+        )
         store = Store(bytes_max=config.store_bytes_max)
         self._storage = self.spawn(Storage, self.ref, store, config, parts.shelf, name="storage")
         self._hashing = self.spawn(Hashing, self.ref, parts.hasher, name="hashing", mailbox=HASHING_MAILBOX)
@@ -321,6 +324,8 @@ class Session(Actor[Any]):
         rendition = listed.rendition
         self._is_live = listed.is_live
         self._telemetry.listed(rendition, listed.medium, is_live=listed.is_live)
+        if self._collecting is not None:
+            self._collecting.tell(m.RenditionKnown(rendition, listed.medium, listed.is_live))
         if listed.info_hash is not None:
             self._neighbours.name_swarm(rendition, listed.info_hash)
         if listed.is_restarted:
@@ -680,6 +685,20 @@ class Session(Actor[Any]):
             self._cdns.ref(action.cdn).tell(question)
         else:
             self.ref.tell(m.AuditUnanswered(action.cdn, question, "costly", 0))
+
+    def _collect(self, collector: Collector) -> ActorRef[Any]:
+        from .collecting import Collecting  # most sessions report to nobody
+
+        return self.spawn(
+            Collecting,
+            self.ref,
+            collector.poster,
+            collector.url,
+            collector.options,
+            self._parts.utc_us,
+            name="collecting",
+            mailbox=REPORTER_MAILBOX,
+        )
 
     def _said(self, action: FetchFromCdn) -> dict[str, Any] | None:
         """What its CDN is told of a request (CMCD)."""

@@ -81,6 +81,16 @@ class MemoryFetcher:
             url = target
             redirects_left -= 1
 
+    async def post(self, url: str, body: bytes, content_type: str, *, timeout_us: int) -> int:
+        """As Poster.post."""
+        if self._closed:
+            raise ConnectFailed("this fetcher is closed; make another")
+        request = FetchRequest(url=url, connect_timeout_us=timeout_us, first_byte_timeout_us=timeout_us)
+        headers = {**dict(request_headers(request, "shoal")), "content-type": content_type}
+        exchange, head = await self._ask(self._checked(url), headers, request, body)
+        exchange.drop()
+        return head.status
+
     async def aclose(self) -> None:
         self._closed = True
         for exchange in list(self._open):
@@ -108,7 +118,9 @@ class MemoryFetcher:
             raise AddressRefused(f"redirect from {url} to {target} refused; it would leave https")
         return target
 
-    async def _ask(self, url: str, headers: dict[str, str], request: FetchRequest) -> tuple[_Exchange, _Head]:
+    async def _ask(
+        self, url: str, headers: dict[str, str], request: FetchRequest, body: bytes | None = None
+    ) -> tuple[_Exchange, _Head]:
         parts = urlsplit(url)
         headers["host"] = parts.netloc
         async with _limit(parts.netloc, "connect", request.connect_timeout_us):
@@ -118,11 +130,12 @@ class MemoryFetcher:
             async with _limit(parts.netloc, "first_byte", request.first_byte_timeout_us):
                 exchange.begin(
                     ServerRequest(
-                        method="GET",
+                        method="GET" if body is None else "POST",
                         path=unquote(parts.path) or "/",
                         query=parts.query,
                         headers=headers,
                         remote=self._host.address,
+                        body=body or b"",
                     )
                 )
                 head = await exchange.answer.receive()

@@ -1,4 +1,4 @@
-"""Fetcher on aiohttp: one GET at a time per call, many calls at once, every wait limited.
+"""Fetcher and Poster on aiohttp: one request at a time per call, many calls at once, every wait limited.
 
 Promises, beyond the Protocol:
 
@@ -120,6 +120,16 @@ class HttpFetcher:
             url = target
             redirects_left -= 1
 
+    async def post(self, url: str, body: bytes, content_type: str, *, timeout_us: int) -> int:
+        """As Poster.post."""
+        if self._closed:
+            raise ConnectFailed("this fetcher is closed; make another")
+        request = FetchRequest(url=url, connect_timeout_us=timeout_us, first_byte_timeout_us=timeout_us)
+        headers = CIMultiDict([*request_headers(request, self._user_agent), ("Content-Type", content_type)])
+        response = await self._send(self._checked_url(url), headers, request, body)
+        response.close()
+        return response.status
+
     async def aclose(self) -> None:
         """Close every connection; bodies being read end with BodyTruncated."""
         self._closed = True
@@ -162,12 +172,15 @@ class HttpFetcher:
             raise AddressRefused(f"redirect from {url} to {target} refused; it would leave https")
         return target
 
-    async def _send(self, url: URL, headers: CIMultiDict[str], request: FetchRequest) -> aiohttp.ClientResponse:
+    async def _send(
+        self, url: URL, headers: CIMultiDict[str], request: FetchRequest, body: bytes | None = None
+    ) -> aiohttp.ClientResponse:
         phase = _Phase(request)
+        method = "GET" if body is None else "POST"
         try:
             async with phase.timer:
-                return await self._open_session().get(
-                    url, headers=headers, allow_redirects=False, trace_request_ctx=phase
+                return await self._open_session().request(
+                    method, url, headers=headers, data=body, allow_redirects=False, trace_request_ctx=phase
                 )
         except TimeoutError as error:
             raise TimedOut(

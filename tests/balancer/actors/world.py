@@ -127,6 +127,7 @@ class World:
         first: str | None = None,  # the CDN that is asked first, since it is preferred a little
         record: str | None = None,
         cmcd: str | None = None,
+        cmcd_report: str | None = None,
         shelf: Shelf | None = None,
         are_peers_allowed: bool = True,
         recording: Recording | None = None,
@@ -149,6 +150,7 @@ class World:
             record=record,
             are_peers_allowed=are_peers_allowed,
             cmcd=cmcd,
+            cmcd_report=cmcd_report,
         )
         try:
             async with ActorSystem(fixed_cost_ns=1000, loop_delay_interval_us=None) as system:
