@@ -3,6 +3,16 @@
 import asyncio
 import time
 
+from shoal.runtime.testing import SimulatedLoop
+
+EVERY_MODE = ("cooperative", "threaded", "auto", "simulated")
+
+
+def run_in(mode, program):
+    """Run a coroutine on a loop that suits the mode."""
+    with asyncio.Runner(loop_factory=SimulatedLoop if mode == "simulated" else None) as runner:
+        return runner.run(program)
+
 
 async def until(condition, seconds=60.0):
     deadline_s = time.monotonic() + seconds

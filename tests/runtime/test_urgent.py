@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoal.runtime import Actor, MailboxFull, MailboxSettings, Overflow, Terminated
-from shoal.runtime.testing import ManualSystem, SimulatedLoop, simulate
+from shoal.runtime.testing import ManualSystem, simulate
 
 from ..effort import EFFORT
-from .support import adds_up, until
+from .support import EVERY_MODE, adds_up, run_in, until
 
 SLICE = 50  # messages of 1 us in a slice of 50 us
 TURN = 250  # and in a turn
@@ -235,20 +235,9 @@ def test_a_question_whose_asker_waited_in_vain_leaves_nothing(system):
     assert len(system._life.scheduler.timers) == 0
 
 
-@pytest.fixture(params=("cooperative", "threaded", "auto", "simulated"))
+@pytest.fixture(params=EVERY_MODE)
 def mode(request):
     return request.param
-
-
-@pytest.fixture
-def run(mode):
-    """Runs a program on the loop of the mode."""
-
-    def run(program):
-        with asyncio.Runner(loop_factory=SimulatedLoop if mode == "simulated" else None) as runner:
-            runner.run(program)
-
-    return run
 
 
 class Gated(Noting):
@@ -265,7 +254,7 @@ class Gated(Noting):
         return message
 
 
-def test_an_urgent_message_waits_for_the_handler_in_mid_way_and_passes_the_rest(make_system, run):
+def test_an_urgent_message_waits_for_the_handler_in_mid_way_and_passes_the_rest(make_system, mode):
     async def main():
         log, gate = [], []
         async with make_system() as system:
@@ -288,7 +277,7 @@ def test_an_urgent_message_waits_for_the_handler_in_mid_way_and_passes_the_rest(
         assert adds_up(system.counters)
         assert system.counters.refused == 1
 
-    run(main())
+    run_in(mode, main())
 
 
 class Urged(Noting):
@@ -306,7 +295,7 @@ class Urged(Noting):
         return message
 
 
-def test_a_handler_that_was_run_ahead_may_wait_and_is_taken_up_again(make_system, run):
+def test_a_handler_that_was_run_ahead_may_wait_and_is_taken_up_again(make_system, mode):
     async def main():
         log = []
         async with make_system() as system:
@@ -318,7 +307,7 @@ def test_a_handler_that_was_run_ahead_may_wait_and_is_taken_up_again(make_system
         assert log == [number for number in range(20) for _ in refs]
         assert adds_up(system.counters)
 
-    run(main())
+    run_in(mode, main())
 
 
 async def urge(system):

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoal.runtime import Actor, ActorSystem
-from shoal.runtime.testing import ManualSystem, SimulatedLoop, simulate
+from shoal.runtime.testing import ManualSystem, simulate
 from shoal.runtime.turns import Ticket, Turns
 
 from ..effort import EFFORT
+from .support import EVERY_MODE, run_in
 
 SLICE = 50  # messages of 1 us in a slice of 50 us
 LEAD_NS = 250_000  # what a turn of one that is alone is charged at most
@@ -125,20 +126,9 @@ def test_a_restart_keeps_the_weight_and_the_snapshot_shows_it():
     system.shut_down()
 
 
-@pytest.fixture(params=("cooperative", "threaded", "auto", "simulated"))
+@pytest.fixture(params=EVERY_MODE)
 def mode(request):
     return request.param
-
-
-@pytest.fixture
-def run(mode):
-    """Runs a program on the loop of the mode."""
-
-    def run(program):
-        with asyncio.Runner(loop_factory=SimulatedLoop if mode == "simulated" else None) as runner:
-            runner.run(program)
-
-    return run
 
 
 class Family(Actor):
@@ -146,7 +136,7 @@ class Family(Actor):
         return self.spawn(Noting, [], weight=0.5), self.spawn(Noting, [])
 
 
-def test_a_weight_is_taken_in_every_mode_and_is_the_actors_own(make_system, run):
+def test_a_weight_is_taken_in_every_mode_and_is_the_actors_own(make_system, mode):
     async def main():
         async with make_system() as system:
             family = system.spawn(Family, weight=4)
@@ -155,7 +145,7 @@ def test_a_weight_is_taken_in_every_mode_and_is_the_actors_own(make_system, run)
             with pytest.raises(ValueError, match="weight is 0"):
                 system.spawn(Noting, [], weight=0)
 
-    run(main())
+    run_in(mode, main())
 
 
 def held_for_more_than_a_turn(turns, ticket):
