@@ -15,7 +15,7 @@ cdef class ReadyQueue:
     cdef list _heap
 
     @cython.locals(heap=list, above=Cell, place=Py_ssize_t, above_place=Py_ssize_t, floor_ns=int64_t)
-    cpdef void push(self, Cell cell) except *
+    cpdef bint push(self, Cell cell) except -1
     @cython.locals(
         heap=list, first=Cell, only=Cell, cell=Cell, below=Cell, other=Cell,
         size=Py_ssize_t, place=Py_ssize_t, below_place=Py_ssize_t,

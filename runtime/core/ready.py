@@ -46,25 +46,25 @@ class ReadyQueue:
         if place == 0:
             self._only = cell
             self.count = 1
-            return
-        heap = self._heap
-        if self._only is not None:
-            if not heap:
-                heap.append(None)
-            heap[0] = self._only
-            self._only = None
-        if place == len(heap):
-            heap.append(cell)
-        self.count = place + 1
-        while place > 0:
-            above_place = (place - 1) >> 1
-            above = heap[above_place]
-            # Whoever arrives has the latest order: it stays behind its equals.
-            if above.virtual_ns <= cell.virtual_ns:
-                break
-            heap[place] = above
-            place = above_place
-        heap[place] = cell
+        else:
+            heap = self._heap
+            if self._only is not None:
+                if not heap:
+                    heap.append(None)
+                heap[0] = self._only
+                self._only = None
+            if place == len(heap):
+                heap.append(cell)
+            self.count = place + 1
+            while place > 0:
+                above_place = (place - 1) >> 1
+                above = heap[above_place]
+                # Whoever arrives has the latest order: it stays behind its equals.
+                if above.virtual_ns <= cell.virtual_ns:
+                    break
+                heap[place] = above
+                place = above_place
+            heap[place] = cell
 
     def pop(self) -> Cell:
         """Take out the first; there must be one."""

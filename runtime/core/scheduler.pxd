@@ -77,8 +77,8 @@ cdef class Scheduler:
     cdef int64_t _cpu_ns
     cdef int64_t _cpu_read_at_ns
 
-    @cython.locals(box=Mailbox)
-    cpdef void post(self, Cell cell, object item) except *
+    @cython.locals(box=Mailbox, is_in=bint)
+    cpdef bint post(self, Cell cell, object item) except -1
     @cython.locals(box=Mailbox)
     cpdef void post_control(self, Cell cell, object message) except *
     @cython.locals(inbox=Inbox, has_room=bint)
@@ -109,7 +109,7 @@ cdef class Scheduler:
     cpdef void end_questions(self, object error) except *
     cpdef list take_settled(self)
     cpdef void need_turn(self) except *
-    cpdef void ready(self, Cell cell) except *
+    cpdef bint ready(self, Cell cell) except -1
     cpdef void resume(self, Cell cell) except *
     cpdef void signal(self, Cell cell, object signal) except *
     cpdef void activate(self, Cell cell) except *
@@ -130,14 +130,16 @@ cdef class Scheduler:
     cdef inline void _show(self, Cell cell) noexcept
     cdef inline void _show_message(self, object message) noexcept
     @cython.locals(
-        start_ns=int64_t, now_ns=int64_t, used_ns=int64_t, taken=int64_t, left=Py_ssize_t,
-        read_at=Py_ssize_t, unread=Py_ssize_t, box=Mailbox, stats=Stats, reply=Reply,
+        start_ns=int64_t, now_ns=int64_t, used_ns=int64_t, left=Py_ssize_t,
+        read_at=Py_ssize_t, unread=Py_ssize_t, box=Mailbox, reply=Reply,
     )
-    cdef void _run(self, Cell cell, int64_t end_ns) except *
+    cdef bint _run(self, Cell cell, int64_t end_ns) except -1
     @cython.locals(count=Py_ssize_t)
     cdef object _pop(self, Cell cell, Mailbox box)
+    cdef inline bint _count_begin(self, Cell cell, int64_t start_ns) except -1
+    cdef inline void _count_end(self, Cell cell, int64_t used_ns) noexcept
     @cython.locals(box=Mailbox)
-    cdef void _rest(self, Cell cell) except *
+    cdef bint _rest(self, Cell cell) except -1
     @cython.locals(cpu_ns=int64_t, away_ns=int64_t)
     cdef int64_t _charge(self, int64_t used_ns) except -1
     cdef void _finish(self, Cell cell, object result, object message) except *

@@ -182,23 +182,24 @@ class Scheduler:
         """Put a message, or a Reply with a question in it, where it belongs.  MailboxFull, if that is the policy."""
         if self.inbox is not None and self.thread != _threads.get_ident():
             self.inbox.tell(cell, item)
-            return
-        if not cell.is_open:
+        elif not cell.is_open:
             self.sent += 1
             self.bury(cell, item, "stopped")
-            return
-        box = cell.mailbox
-        if cell.only_message is None and (box is None or box.count == 0) and item is not None:
-            cell.only_message = item
         else:
-            if box is None or cell.only_message is not None:
-                box = self._box(cell)
-            if not box.push(item):
-                self._overflow(cell, box, item)
-                return
-        self.sent += 1
-        if not cell.is_scheduled:
-            self.ready(cell)
+            box = cell.mailbox
+            if cell.only_message is None and (box is None or box.count == 0) and item is not None:
+                cell.only_message = item
+                is_in = True
+            else:
+                if box is None or cell.only_message is not None:
+                    box = self._box(cell)
+                is_in = box.push(item)
+                if not is_in:
+                    self._overflow(cell, box, item)
+            if is_in:
+                self.sent += 1
+                if not cell.is_scheduled:
+                    self.ready(cell)
 
     def post_control(self, cell: Cell, message: Any) -> None:
         """Put a message ahead of every user message; a mailbox always has room for it."""
@@ -431,14 +432,13 @@ class Scheduler:
     def ready(self, cell: Cell) -> None:
         """Queue a cell that has something to do."""
         cell.is_scheduled = True
-        if cell.is_ready:
-            return
-        if cell.stats is not None and cell.stats.slices >= cell.stats.measured_from:
-            cell.stats.ready_ns = self._spent_ns if self.in_turn else self._look()
-        self._ready.push(cell)
-        if not self._is_awake:
-            self._is_awake = True
-            self.host.wake()
+        if not cell.is_ready:
+            if cell.stats is not None and cell.stats.slices >= cell.stats.measured_from:
+                cell.stats.ready_ns = self._spent_ns if self.in_turn else self._look()
+            self._ready.push(cell)
+            if not self._is_awake:
+                self._is_awake = True
+                self.host.wake()
 
     def resume(self, cell: Cell) -> None:
         """What the cell's continuation waited for has come."""
@@ -648,17 +648,9 @@ class Scheduler:
         now_ns = start_ns
         left = read_at = self.batch
         message = None
-        taken = self.taken
-        stats = cell.stats
         self._show(cell)
         if self.metrics:
-            if stats is None:
-                stats = cell.stats = Stats()
-            stats.slices += 1
-            if cell.mailbox is not None and cell.mailbox.count > stats.queued_peak:
-                stats.queued_peak = cell.mailbox.count
-            if stats.ready_ns != 0:
-                stats.waited(start_ns)
+            self._count_begin(cell, start_ns)
         try:
             if cell.continuation is not None:
                 message = cell.message
@@ -725,9 +717,8 @@ class Scheduler:
             cell.virtual_ns += used_ns
         else:
             cell.virtual_ns += weighed(used_ns, cell.weight)
-        if stats is not None:
-            stats.run_ns += used_ns
-            stats.handled += self.taken - taken
+        if self.metrics:
+            self._count_end(cell, used_ns)
         self._rest(cell)
 
     def _pop(self, cell: Cell, box: Mailbox) -> Any:
@@ -740,6 +731,21 @@ class Scheduler:
             self.inbox.urgent_left(cell, 1)
         return item
 
+    def _count_begin(self, cell: Cell, start_ns: int) -> None:
+        if cell.stats is None:
+            cell.stats = Stats()
+        cell.stats.slices += 1
+        cell.stats.taken_before = self.taken
+        if cell.mailbox is not None and cell.mailbox.count > cell.stats.queued_peak:
+            cell.stats.queued_peak = cell.mailbox.count
+        if cell.stats.ready_ns != 0:
+            cell.stats.waited(start_ns)
+
+    def _count_end(self, cell: Cell, used_ns: int) -> None:
+        if cell.stats is not None:  # metrics may have come on in this slice
+            cell.stats.run_ns += used_ns
+            cell.stats.handled += self.taken - cell.stats.taken_before
+
     def _rest(self, cell: Cell) -> None:
         """After a slice: queue the cell again, or let the next message do that."""
         if cell.is_resumable:
@@ -748,23 +754,21 @@ class Scheduler:
             box = cell.mailbox
             if cell.only_message is not None:
                 self.ready(cell)
-                return
-            if box is None:
+            elif box is None:
                 cell.is_scheduled = False
-                return
-            if box.count > 0 or box.is_passed:
+            elif box.count > 0 or box.is_passed:
                 self.ready(cell)
-                return
-            cell.is_scheduled = False
-            if box.waiting is None and (self._lent > _LENT_MAX or box.is_large):
-                cell.mailbox = None
-                self._lent -= 1
-                if self._pooled < _POOL_MAX:
-                    if box.is_large:
-                        box.reuse(box.limit)
-                    box.next = self._pool
-                    self._pool = box
-                    self._pooled += 1
+            else:
+                cell.is_scheduled = False
+                if box.waiting is None and (self._lent > _LENT_MAX or box.is_large):
+                    cell.mailbox = None
+                    self._lent -= 1
+                    if self._pooled < _POOL_MAX:
+                        if box.is_large:
+                            box.reuse(box.limit)
+                        box.next = self._pool
+                        self._pool = box
+                        self._pooled += 1
 
     def _charge(self, used_ns: int) -> int:
         """What of a long slice was the actor's: not the time in which the system ran somebody else."""

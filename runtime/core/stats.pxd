@@ -11,6 +11,7 @@ cdef class Stats:
     cdef public int64_t handled
     cdef public int64_t slices
     cdef public int64_t run_ns
+    cdef public int64_t taken_before
     cdef public int64_t queued_peak
     cdef public int64_t ready_ns
     cdef public int64_t measured_from

@@ -19,12 +19,13 @@ _WAITS_EVERY = 64  # then one of so many
 class Stats:
     """One actor's figures; made with its first slice."""
 
-    __slots__ = ("handled", "measured_from", "queued_peak", "ready_ns", "run_ns", "slices", "waits")
+    __slots__ = ("handled", "measured_from", "queued_peak", "ready_ns", "run_ns", "slices", "taken_before", "waits")
 
     def __init__(self) -> None:
         self.handled = 0  # messages taken out of the mailbox
         self.slices = 0
         self.run_ns = 0
+        self.taken_before = 0  # messages that the scheduler had taken when the slice began
         self.queued_peak = 0  # seen when a slice begins: a mailbox only grows between slices; one message not counted
         self.measured_from = 0  # the number of slices after which a wait is measured again
         self.ready_ns = 0  # when it last came to have something to do; 0: not known
