@@ -1,7 +1,6 @@
 """Whom a viewer is connected to, and what they tell each other of their stores.
 
-    Members       of one rendition's swarm, as its tracker knows them
-    Neighbours    of one viewer, in all of its swarms
+    Neighbours    of one viewer, in all of its swarms; whom it may meet there, members.py knows
 
 It tells them what the session's actors tell (`actors/neighbours.py`): who is new, all that
 is held; the others, what has changed.  Of a live stream only what the playlist still names
@@ -11,56 +10,21 @@ hear it, so what is told again, or too late to matter, would be most of a simula
 
 from __future__ import annotations
 
-from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from ..events import PeerAnnounced, PeerJoined, PeerLeft, SwarmJoined
-from ..mixing import mix
 from ..model import ResourceKey
+from .members import Members
 from .scenario import Behaviour
 from .transfer import CdnTransfer, PeerTransfer
 
 if TYPE_CHECKING:
     from .viewer import Viewer
 
-__all__ = ["Members", "Neighbours"]
+__all__ = ["Neighbours"]
 
 _ANNOUNCE_DELAY_US = 50_000  # as BalancerConfig.announce_delay_us
 _SLID_SEGMENTS = 3  # that left our playlist may still be in another's, which is reloaded at another moment
-_DRAWS_EACH = 8  # for one neighbour: nearly all of a swarm only just larger than the neighbours are found so
-
-
-class Members:
-    """The viewers of one swarm.  Joining, leaving and meeting cost the same in a swarm of any size."""
-
-    def __init__(self) -> None:
-        self._viewers: list[Viewer] = []
-        self._places: dict[int, int] = {}  # in the list, by the viewer's own place
-
-    def join(self, viewer: Viewer) -> None:
-        self._places[viewer.place] = len(self._viewers)
-        self._viewers.append(viewer)
-
-    def leave(self, viewer: Viewer) -> None:
-        """Its place goes to the last of the list; who is not here has none."""
-        place = self._places.pop(viewer.place, None)
-        if place is None:
-            return
-        last = self._viewers.pop()
-        if last is not viewer:
-            self._viewers[place] = last
-            self._places[last.place] = place
-
-    def some(self, most: int, *numbers: int) -> list[Viewer]:
-        """At most so many of them, drawn by the numbers; of a small swarm all."""
-        if len(self._viewers) <= most:
-            return nsmallest(most, self._viewers, key=lambda viewer: mix(*numbers, viewer.place))
-        drawn: dict[int, None] = {}
-        for draw in range(_DRAWS_EACH * most):
-            drawn[mix(*numbers, draw) % len(self._viewers)] = None
-            if len(drawn) == most:
-                break
-        return [self._viewers[place] for place in drawn]
 
 
 class Neighbours:

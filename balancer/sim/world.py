@@ -26,7 +26,7 @@ from ..events import Action, Event, SegmentsListed
 from ..model import Kind, ResourceKey, Segment
 from .agenda import Agenda
 from .flows import Flow, FlowNetwork, Link
-from .neighbours import Members
+from .members import Members
 from .outcome import Outcome
 from .scenario import CdnSpec, Fault, Scenario
 from .viewer import Viewer

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.events import Action, Event, PeerAnnounced
 from shoal.balancer.policy import Policy
-from shoal.balancer.sim.neighbours import Members
+from shoal.balancer.sim.members import Members
 from shoal.balancer.sim.scenario import Scenario, StreamSpec, ViewerSpec
 from shoal.balancer.sim.scenarios import live
 from shoal.balancer.sim.world import World
