@@ -4,8 +4,9 @@
     make bench-runtime ARGS="--quick"                 three rounds of the peers that bounds speak of, 2 minutes
     make bench-runtime ARGS="--only ping_pong ask"    some claims
 
-One process for each runtime and workload, all of them once in each round, so that what the machine does meanwhile
-hits all alike; a figure is the median of its rounds, a ratio that of the ratios within each round.  Ours has all
+One process for each runtime and workload, all of them once in each round; a figure is the median of its rounds, a ratio
+that of the ratios within each round.  Ours and peers of one thread that a bound speaks of share a core, side by side
+(`processes.py`); the first round only says how many operations take each of them as long as the others.  Ours has all
 on: supervision, counters, bounded mailboxes, time-outs.  `tools/install-bench-peers` gets what is not there; a peer
 that is missing is `not measured`, and the exit code then 3.
 """
@@ -24,7 +25,7 @@ from pathlib import Path
 import savina
 from harness import Claim, conclude, machine
 from measure import Figures
-from processes import HERE, compile_erlang, erlang, run
+from processes import HERE, compile_erlang, erlang, run, run_together
 
 PEERS_PYTHON = HERE.parent / "build" / "peers-venv" / "bin" / "python"
 CAF = HERE.parent / "build" / "peers" / "caf_actors"  # of peers/caf_actors.cpp, by tools/install-bench-peers
@@ -32,6 +33,11 @@ CLAIMS = (
     *("ping_pong", "ring", "many_to_one", "fan_in", "ask", "spawn"),
     *("fairness", "turns", "cross_thread", "timers", "metrics", "hop"),
 )
+# On one core; not Pykka, whose threads would then pass the GIL on for a third of what it takes where its users run it.
+ON_A_CORE = ("shoal", "erlang", "xoscar", "asyncio_queue")
+SIDE_BY_SIDE = ("ping_pong", "ring", "many_to_one", "ask")  # for AIM_S of CPU time each
+AS_LARGE_AS_GIVEN = ("fan_in", "spawn")  # as well, but a queue or a heap of another size is another workload
+AIM_S = 1.0
 BOUNDED_BY = ("erlang", "xoscar", "pykka", "asyncio_queue")  # the peers that bounds speak of
 OWN = ("no_turns", "plain_threads", "shoal_asyncio", "eventfd")  # a claim's own file runs these too
 
@@ -53,9 +59,25 @@ def command(runtime: str, work: str, ebin: Path) -> list[str] | None:
     return [str(PEERS_PYTHON), "-W", "ignore", str(HERE / "peers" / f"{script}.py"), work]
 
 
-def measure(runtime: str, work: str, ebin: Path) -> dict[str, float] | None:
-    """The figures of one run; None when it could not run."""
-    return run(command(runtime, work, ebin), f"{runtime} {work}")
+def measure_all(work: str, runtimes: list[str], ebin: Path, before: Figures) -> dict[str, dict[str, float] | None]:
+    """One round of a workload on each runtime: side by side those that are compared, the others after them."""
+    together = [name for name in runtimes if name in ON_A_CORE]
+    if work not in (*SIDE_BY_SIDE, *AS_LARGE_AS_GIVEN):
+        together = []
+    found: dict[str, dict[str, float] | None] = {}
+    if together:
+        programs = {name: command(name, work, ebin) for name in together}
+        for name, program in programs.items():
+            rate = before.figure(name, work)
+            if program is not None and rate is not None and work in SIDE_BY_SIDE:
+                program.append(str(round(rate * AIM_S)))
+        labels = {f"{name} {work}": name for name in together}
+        measured = run_together({label: programs[name] for label, name in labels.items()})
+        found = {name: measured[label] for label, name in labels.items()}
+    for name in runtimes:
+        if name not in found:
+            found[name] = run(command(name, work, ebin), f"{name} {work}")
+    return found
 
 
 def show(figures: Figures, claims: list[str]) -> None:
@@ -103,13 +125,17 @@ def main() -> int:
         }
         for peer in sorted(skipped):
             print(f"{peer} is not installed here: skipped (tools/install-bench-peers)", file=sys.stderr)
+        sizing = Figures()
+        for work in [work for work in modules if work in SIDE_BY_SIDE]:
+            for runtime, found in measure_all(work, list(ON_A_CORE), Path(ebin), sizing).items():
+                sizing.rows[runtime, work] = [found or {}]
         for number in range(rounds):
             for work, module in modules.items():
                 if number > 0 and getattr(module, "RUNS_ONCE", False):
                     continue
                 peers = [peer for peer in module.PEERS if not options.quick or peer in BOUNDED_BY]
-                for runtime in ("shoal", *peers, *getattr(module, "OWN", ())):
-                    found = measure(runtime, work, Path(ebin))
+                runtimes = ["shoal", *peers, *getattr(module, "OWN", ())]
+                for runtime, found in measure_all(work, runtimes, Path(ebin), sizing).items():
                     # A run that failed keeps its place: a ratio is of two runs of one round.
                     figures.rows.setdefault((runtime, work), []).append(found or {})
     show(figures, options.only)

@@ -321,7 +321,7 @@ async def run(work: str, mode: str, size: int) -> float:
     async with ActorSystem(mode=mode, loop_factory=new_loop) as system:
         finish = Finish()
         begin = await PROGRAMS[work](system, size, finish)
-        watch = Stopwatch()
+        watch = Stopwatch().start()
         begin()
         await finish.wait()
         watch.stop()

@@ -25,12 +25,19 @@ size_of("ask") -> 500000;
 size_of("fairness") -> 4000.
 
 cpu_ms() -> {Ms, _} = erlang:statistics(runtime), Ms.
+%% As measure.py's Stopwatch begins: side by side with others, when all of them are ready.
+began() ->
+    case os:getenv("SHOAL_BENCH_GATE") of
+        false -> ok;
+        _ -> io:format("ready~n"), io:get_line("")
+    end,
+    cpu_ms().
 now_ns() -> erlang:monotonic_time(nanosecond).
 rate(N, Before) -> {per_cpu_s, N * 1000.0 / max(1, cpu_ms() - Before)}.
 
 run("ping_pong", N) ->
     Pong = spawn_link(fun pong/0),
-    Before = cpu_ms(),
+    Before = began(),
     ping(N, Pong),
     [rate(N, Before)];
 run("ring", N) ->
@@ -38,7 +45,7 @@ run("ring", N) ->
     Last = spawn_link(fun() -> last(Me) end),
     First = lists:foldl(fun(_, Next) -> spawn_link(fun() -> node(Next, Me) end) end, Last, lists:seq(2, ?ACTORS)),
     Last ! {first, First},
-    Before = cpu_ms(),
+    Before = began(),
     First ! N,
     receive done -> ok end,
     [rate(N, Before)];
@@ -47,27 +54,27 @@ run("many_to_one", N) ->
     Each = N div ?ACTORS,
     Sink = spawn_link(fun() -> count(Each * ?ACTORS, Me) end),
     Senders = [spawn_link(fun() -> sender(Sink) end) || _ <- lists:seq(1, ?ACTORS)],
-    Before = cpu_ms(),
+    Before = began(),
     [S ! Each || S <- Senders],
     receive done -> ok end,
     [rate(Each * ?ACTORS, Before)];
 run("fan_in", N) ->
     Me = self(),
     Sink = spawn_link(fun() -> count(N, Me) end),
-    Before = cpu_ms(),
+    Before = began(),
     spawn_link(fun() -> produce(N, Sink) end),
     receive done -> ok end,
     [rate(N, Before)];
 run("spawn", N) ->
     erlang:garbage_collect(),
     Rss = rss(),
-    Before = cpu_ms(),
+    Before = began(),
     Actors = [spawn(fun idle/0) || _ <- lists:seq(1, N)],
     Rate = rate(N, Before),
     [Rate, {bytes, (rss() - Rss) / length(Actors)}];
 run("ask", N) ->
     Echo = spawn_link(fun echo/0),
-    Before = cpu_ms(),
+    Before = began(),
     ask(N, Echo),
     [rate(N, Before)];
 run("fairness", Ms) ->

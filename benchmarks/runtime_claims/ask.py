@@ -33,7 +33,7 @@ class Asker(Actor[int]):
 async def program(system: ActorSystem, questions: int) -> dict[str, float]:
     done = asyncio.Event()
     echo = system.spawn(Echo)
-    watch = Stopwatch()
+    watch = Stopwatch().start()
     system.spawn(Asker, echo, done).tell(questions)
     await done.wait()
     watch.stop()

@@ -38,7 +38,7 @@ async def program(system: ActorSystem, messages: int) -> dict[str, float]:
     done = asyncio.Event()
     sink = system.spawn(Sink, messages, done, mailbox=MailboxSettings(messages_max=messages))
     producer = system.spawn(Producer, sink)
-    watch = Stopwatch()
+    watch = Stopwatch().start()
     producer.tell(messages)
     await done.wait()
     watch.stop()

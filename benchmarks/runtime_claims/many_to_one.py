@@ -44,7 +44,7 @@ async def program(system: ActorSystem, messages: int) -> dict[str, float]:
     each = messages // SENDERS
     sink = system.spawn(Sink, each * SENDERS, done, mailbox=MailboxSettings(messages_max=messages))
     senders = [system.spawn(Sender, sink) for _ in range(SENDERS)]
-    watch = Stopwatch()
+    watch = Stopwatch().start()
     for sender in senders:
         sender.tell(each)
     await done.wait()

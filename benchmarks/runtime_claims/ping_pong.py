@@ -39,7 +39,7 @@ async def program(system: ActorSystem, round_trips: int) -> dict[str, float]:
     ping = system.spawn(Ping, round_trips, done)
     pong = system.spawn(Pong, ping)
     ping.cell.actor.other = pong
-    watch = Stopwatch()
+    watch = Stopwatch().start()
     ping.tell(1)
     await done.wait()
     watch.stop()

@@ -30,7 +30,7 @@ async def program(system: ActorSystem, hops: int) -> dict[str, float]:
     refs = [system.spawn(Node, done) for _ in range(ACTORS)]
     for i, ref in enumerate(refs):
         ref.cell.actor.next = refs[(i + 1) % ACTORS]
-    watch = Stopwatch()
+    watch = Stopwatch().start()
     refs[0].tell(hops)
     await done.wait()
     watch.stop()

@@ -22,7 +22,7 @@ async def program(system: ActorSystem, actors: int) -> dict[str, float]:
     keep: list[object] = [None] * actors  # both lists are there before anything is measured
     objects: list[object] = [None] * actors
     before = idle_bytes()
-    watch = Stopwatch()
+    watch = Stopwatch().start()
     for i in range(actors):
         keep[i] = system.spawn(Idle)
     watch.stop()

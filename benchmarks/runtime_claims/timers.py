@@ -27,7 +27,7 @@ class Clockwork(Actor[int]):
 async def program(system: ActorSystem, pairs: int) -> dict[str, float]:
     done = asyncio.Event()
     clockwork = system.spawn(Clockwork, done)
-    watch = Stopwatch()
+    watch = Stopwatch().start()
     clockwork.tell(pairs)
     await done.wait()
     watch.stop()

@@ -15,6 +15,7 @@ sys.path.insert(0, str(BENCHMARKS))
 instructions = importlib.import_module("instructions")
 harness = importlib.import_module("harness")
 measure = importlib.import_module("measure")
+processes = importlib.import_module("processes")
 runtime = importlib.import_module("runtime")
 report = importlib.import_module("report")
 savina = importlib.import_module("savina")
@@ -136,10 +137,29 @@ def test_a_goal_is_one_thing_and_the_bound_another():
 
 def test_a_peer_that_is_not_installed_is_not_measured(monkeypatch, tmp_path):
     monkeypatch.setattr(runtime, "PEERS_PYTHON", tmp_path / "none")
-    assert runtime.measure("xoscar", "ring", tmp_path) is None
     monkeypatch.setattr(runtime, "CAF", tmp_path / "none")
-    assert runtime.measure("erlang", "ring", tmp_path) is None
-    assert runtime.measure("caf", "ring", tmp_path) is None
+    found = runtime.measure_all("ring", ["xoscar", "erlang", "caf"], tmp_path, measure.Figures())
+    assert found == {"xoscar": None, "erlang": None, "caf": None}
+
+
+AT_THE_GATE = """
+import sys, time
+from measure import Stopwatch, emit
+time.sleep(float(sys.argv[1]))
+ready_ns = time.monotonic_ns()
+Stopwatch().start()
+emit("a program", "waiting", ready_ns=ready_ns, began_ns=time.monotonic_ns())
+"""
+
+
+def test_programs_that_are_compared_begin_when_all_of_them_are_ready():
+    programs = {"quick": [sys.executable, "-c", AT_THE_GATE, "0"], "slow": [sys.executable, "-c", AT_THE_GATE, "0.2"]}
+    found = processes.run_together(
+        {**programs, "broken": [sys.executable, "-c", "raise SystemExit(1)"], "absent": None}
+    )
+    assert found["broken"] is None
+    assert found["absent"] is None
+    assert min(found[name]["began_ns"] for name in programs) >= max(found[name]["ready_ns"] for name in programs)
 
 
 @pytest.mark.parametrize("mode", ["cooperative", "threaded"])
