@@ -1,6 +1,6 @@
 """Our channel on aiortc against aiortc by itself, in the same run: rate, CPU, and what a request waits behind bulk.
 
-    make bench-channel                                     three rounds, 3 minutes
+    make bench-channel                                     three rounds, 4 minutes
     make bench-channel ARGS="--rounds 1 --seconds 2"       a look
 
 Two processes for each pair, and a third for the link where there is delay (`channels/link.py`; it loses nothing).
@@ -122,9 +122,9 @@ def misplaced_when_blocked(stack: str, count: int = NUMBERED) -> int:
         receiver.tell("opened")
         sender.ask("accept", description=answer)
         receiver.hear()
-        receiver.tell("await_numbered", count=count)
+        receiver.ask("expect_numbered", count=count)
         sender.ask("send_numbered", count=count)
-        return int(receiver.hear()["misplaced"])
+        return int(receiver.ask("await_numbered")["misplaced"])
 
 
 def percent_off_cap(seconds: float) -> float:
@@ -238,7 +238,7 @@ def told(number: int, stack: str, delay: int, what: str, figures: dict[str, floa
 
 
 def measured(rounds: int = 3, seconds: float = 4.0) -> list[Claim]:
-    """All that this file claims, measured now: about a minute for each round."""
+    """All that this file claims, measured now: more than a minute for each round."""
     results: Results = {(stack, *run): [] for stack in STACKS for run in RUNS}
     for number in range(rounds):
         order = STACKS if number % 2 == 0 else STACKS[::-1]

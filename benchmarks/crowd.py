@@ -1,6 +1,6 @@
 """How many of 200 connected peers one machine holds, each with 1 Mbit/s both ways in sum, and the loop's delay.
 
-    make bench-crowd                                     all 200, 1 minute
+    make bench-crowd                                     all 200, 2 minutes
     make bench-crowd ARGS="--peers 50 --seconds 3"       a look
 
 Two processes with half of the connections' ends each (so a core for each end of all); a connection is two peers.
@@ -97,7 +97,7 @@ def late_apart(peers: int, seconds: float, rate: float) -> float | None:
 
 
 def measured(peers: int = 200, seconds: float = 5.0) -> list[Claim]:
-    """All that this file claims, measured now: about a minute."""
+    """All that this file claims, measured now: a minute or two."""
     one, other, count = connected(peers, "here")
     held: tuple[float, float] | None = None
     try:

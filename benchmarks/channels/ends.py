@@ -12,7 +12,8 @@
     {"do": "opened"}                                {}                           at the answering side
     {"do": "send", "seconds": 3, "asking": true}    {"request_ms": [...]}        bulk, with 20 requests a second or none
     {"do": "send_numbered", "count": 20000}         {}                           its loop blocked for 1 s in between
-    {"do": "await_numbered", "count": 20000}        {"misplaced": 0}             when all came; its loop blocked too
+    {"do": "expect_numbered", "count": 20000}       {}                           its loop will be blocked too
+    {"do": "await_numbered"}                        {"misplaced": 0}             when all came
     {"do": "await_end"}                             {"detail", "seconds"}        until the channel closed by itself
     {"do": "figures"}                               {"bytes", "seconds", "cpu_s"}
     {"do": "quit"}
@@ -221,23 +222,28 @@ async def send_numbered(stack: Bare | Shoal, count: int) -> None:
         await stack.send(number.to_bytes(4, "big") * NUMBERED_WORDS)
 
 
-async def misplaced(stack: Bare | Shoal, count: int) -> int:
-    """How many of the numbers up to `count` did not come in their place, within a minute."""
-    came: list[int] = []
-    complete = asyncio.Event()
+class Numbered:
+    """What comes of the messages of `send_numbered`, from now on."""
 
-    def take(message: bytes) -> None:
-        came.append(int.from_bytes(message[:4], "big"))
-        if len(came) == count // 2:
+    def __init__(self, stack: Bare | Shoal, count: int) -> None:
+        self._count = count
+        self._came: list[int] = []
+        self._complete = asyncio.Event()
+        stack.on_message = self._take
+
+    def _take(self, message: bytes) -> None:
+        self._came.append(int.from_bytes(message[:4], "big"))
+        if len(self._came) == self._count // 2:
             time.sleep(BLOCKED_S)
-        if len(came) == count:
-            complete.set()
+        if len(self._came) == self._count:
+            self._complete.set()
 
-    stack.on_message = take
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(60):
-            await complete.wait()
-    return count - sum(number == place for place, number in enumerate(came))
+    async def misplaced(self) -> int:
+        """How many numbers did not come in their place, within a minute."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(60):
+                await self._complete.wait()
+        return self._count - sum(number == place for place, number in enumerate(self._came))
 
 
 STACKS: dict[str, Callable[[], Bare | Shoal]] = {
@@ -276,8 +282,10 @@ async def main() -> None:
                 answer = await end.send(command["seconds"], asking=command["asking"])
             case "send_numbered":
                 await send_numbered(stack, command["count"])
+            case "expect_numbered":
+                numbered = Numbered(stack, command["count"])
             case "await_numbered":
-                answer = {"misplaced": await misplaced(stack, command["count"])}
+                answer = {"misplaced": await numbered.misplaced()}
             case "figures":
                 answer = end.figures()
             case _:
