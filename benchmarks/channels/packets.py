@@ -4,7 +4,8 @@
     packets.write(count)  send the oldest
     packets.drop()        or forget it
 
-Python's own `recv` and `sendto` take 10 us for a packet; this takes 3, which are the system's (`recvmmsg`, `sendmmsg`).
+Two hundred at once take 6.4 us each with `recvmmsg` and `sendmmsg`; with Python's own `recv` and `sendto` for each of
+them it was 11 (both on a busy machine).
 """
 
 from __future__ import annotations
