@@ -34,6 +34,7 @@ __all__ = ["exit_code", "main"]
 COMMANDS = {
     "demo": "a real stream over three CDNs and four peers, one of each kind bad, with figures at the end",
     "proxy": "a local HTTP server in front of a stream, for any player",
+    "page": "a web page that plays a stream, with the balancer in it: served on loopback, or written for any server",
     "play": "play a stream through the proxy, without a window, and say how it went",
     "peer": "fetch a stream and serve it to other viewers",
     "tracker": "a WebTorrent tracker, for one machine or as one of several nodes",

@@ -16,10 +16,11 @@ from shoal.balancer.errors import ConfigurationError
 from shoal.balancer.identity import scheme_named
 
 from .cmcd import MODES
+from .page_stream import PageOptions
 from .peering import PeerOptions, TurnServer
 from .session import SessionOptions
 
-__all__ = ["add_stream_options", "balancer_config", "port_number", "settings", "stream_options"]
+__all__ = ["add_stream_options", "balancer_config", "page_options", "port_number", "settings", "stream_options"]
 
 # RFC 9110, 5.1 and 5.5: a name is a token, and a value holds no control characters.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -193,6 +194,20 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
         config=_with_audits(balancer_config(args.config), args),
         store=args.store,
         store_bytes_max=_byte_count("--store-max", args.store_max),
+        record=args.record,
+    )
+
+
+def page_options(args: argparse.Namespace) -> PageOptions:
+    """What a page's session may be told of them; ConfigurationError names the argument that is wrong."""
+    url = _url("URL", args.url)
+    return PageOptions(
+        url=url,
+        cdns={name: _url(f"--cdn {name}", value, base=url) for name, value in _pairs("--cdn", args.cdn).items()},
+        trackers=tuple(_tracker(url) for url in args.tracker),
+        peers=_peer_options(args),
+        are_peers_allowed=not args.no_peers,
+        allow_private=args.allow_private,
         record=args.record,
     )
 

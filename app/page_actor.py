@@ -188,6 +188,7 @@ async def open_page(options: str, wasm_bytes: Callable[[], int] | None = None) -
         trackers=wanted.trackers,
         allow_private=wanted.allow_private,
         are_peers_allowed=wanted.are_peers_allowed,
+        peers=wanted.peers,
     )
     recording = PageRecording() if wanted.record else None
     async with AsyncExitStack() as stack:

@@ -11,10 +11,10 @@ from pathlib import Path
 import shoal
 from shoal.balancer.errors import ConfigurationError
 
-__all__ = ["media_type", "page_files"]
+__all__ = ["PYODIDE_FILES", "media_type", "page_files"]
 
 _BRIDGE = Path(shoal.__file__).resolve().parent / "transports" / "browser" / "javascript"
-_PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "pyodide-lock.json", "python_stdlib.zip")
+PYODIDE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "pyodide-lock.json", "python_stdlib.zip")
 # What Python's own table does not know on every machine, and browsers insist on.
 _TYPES = {
     ".css": "text/css",
@@ -33,7 +33,7 @@ def page_files(build: Path, others: Mapping[str, Path]) -> dict[str, Path]:
     """
     browser = build / "browser"
     files = dict(others)
-    files |= {f"/pyodide/{name}": browser / "node_modules" / "pyodide" / name for name in _PYODIDE_FILES}
+    files |= {f"/pyodide/{name}": browser / "node_modules" / "pyodide" / name for name in PYODIDE_FILES}
     files |= {f"/bridge/{path.name}": path for path in sorted(_BRIDGE.glob("*.js"))}
     wheels = [
         *(browser / "wheels").glob("msgspec-*.whl"),

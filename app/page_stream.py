@@ -17,6 +17,7 @@ from shoal.balancer.model import ByteRange, ResourceKey
 from shoal.balancer.paths import path_of
 from shoal.balancer.recording import Compressed, Recording
 
+from .peering import PeerOptions
 from .session import StreamSession
 
 __all__ = ["PageOptions", "PageRecording", "PageStream"]
@@ -30,6 +31,7 @@ class PageOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     trackers: tuple[str, ...] = ()
     allow_private: bool = False
     are_peers_allowed: bool = True
+    peers: PeerOptions = PeerOptions()  # every visitor can read it, a relay's password too: give one for hours
     record: bool = False  # keep every event and decision, for `PageStream.recording`
 
 

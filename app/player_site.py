@@ -26,7 +26,11 @@ def paths(build: Path) -> dict[str, Path]:
     """URL path of the site -> file.  ConfigurationError names what is not there, and what makes it."""
     files = {f"/{path.name}": path for path in sorted(_PAGE.iterdir())}
     files["/"] = files.pop("/index.html")
-    files["/hls.min.js"] = build / "browser" / "node_modules" / "hls.js" / "dist" / "hls.min.js"
+    hls = build / "browser" / "node_modules" / "hls.js"
+    files |= {
+        "/hls.min.js": hls / "dist" / "hls.min.js",
+        "/hls.LICENSE.txt": hls / "LICENSE",
+    }  # whoever passes it on must
     return page_files(build, files)
 
 

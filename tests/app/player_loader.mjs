@@ -5,12 +5,18 @@ import { readFileSync } from "node:fs";
 
 // What it builds on: the default loader of hls.js, as far as it calls it.
 const direct = [];
+const policies = [];
 class Default {
   stats = { loading: { start: 0, first: 0, end: 0 }, loaded: 0, total: 0, aborted: false };
   load(context, config, callbacks) {
     if (this.stats.loading.start) throw new Error("Loader can only be used once.");
     direct.push(context.url);
     this.context = context;
+    this.stats.loading.start = 1;
+    if (config.loadPolicy) policies.push(config.loadPolicy);
+    const { onError, onTimeout } = callbacks;
+    if (/^broken/.test(context.url)) return void onError({ code: 503, text: "no" }, context, null, this.stats);
+    if (/^silent/.test(context.url)) return void onTimeout(this.stats, context, null);
     callbacks.onSuccess({ url: context.url, data: new ArrayBuffer(3), code: 200 }, this.stats, context, null);
   }
   abort() {
@@ -28,7 +34,12 @@ const error = (name) => Object.assign(new Error(`${name} it was`), { name });
 const settled = () => new Promise(setImmediate);
 let balancer = null;
 const noted = [];
-const Loader = loaderClass(() => balancer, (context, data, by) => noted.push([context.url, data.byteLength, by]));
+const elsewhere = {};
+const Loader = loaderClass(
+  () => balancer,
+  (context, data, by) => noted.push([context.url, data.byteLength, by]),
+  (url) => elsewhere[url] ?? [],
+);
 const played = () => {
   const asked = [];
   const load = (url, given) => new Promise((resolve, reject) => asked.push({ url, ...given, resolve, reject }));
@@ -38,10 +49,10 @@ const played = () => {
 const load = (context) => {
   const heard = [];
   const callbacks = Object.fromEntries(
-    ["onSuccess", "onError", "onAbort", "onProgress"].map((name) => [name, (what) => heard.push([name, what])]),
+    ["onSuccess", "onError", "onTimeout", "onAbort", "onProgress"].map((name) => [name, (...what) => heard.push([name, ...what])]),
   );
   const loader = new Loader({});
-  loader.load(context, {}, callbacks);
+  loader.load(context, { loadPolicy: { errorRetry: "some", timeoutRetry: "some" } }, callbacks);
   return { loader, heard };
 };
 const segment = (url, more = {}) => ({ url, frag: { sn: 3 }, responseType: "arraybuffer", ...more });
@@ -96,7 +107,7 @@ for (const name of ["UnknownResource", "BridgeClosed"]) {
 const refused = load(segment("d"));
 asked.at(-1).reject(error("NotLoaded"));
 await settled();
-assert.deepEqual([refused.heard, direct], [[["onError", { code: 0, text: "NotLoaded it was" }]], []]);
+assert.deepEqual([refused.heard.map(([name, what]) => [name, what]), direct], [[["onError", { code: 0, text: "NotLoaded it was" }]], []]);
 
 // A media playlist comes from whichever CDN has it, and from the player's own where none does
 const live = { url: "live.m3u8", type: "level", responseType: "text" };
@@ -111,4 +122,18 @@ await settled();
 assert.deepEqual([direct.splice(0), noted], [["live.m3u8"], []]);
 load({ url: "main.m3u8", type: "manifest", responseType: "text" });
 assert.deepEqual(direct.splice(0), ["main.m3u8"]);
+// What the first CDN does not give comes from another, as if the first had: once each, then the last as often as ever
+balancer = null;
+elsewhere["broken/main.m3u8"] = ["silent/main.m3u8", "good/main.m3u8", "never/main.m3u8"];
+policies.length = 0;
+const main = { url: "broken/main.m3u8", type: "manifest", responseType: "text" };
+const found = load(main);
+assert.deepEqual(direct.splice(0), ["broken/main.m3u8", "silent/main.m3u8", "good/main.m3u8"]);
+const [[name, response, , context]] = found.heard;
+assert.deepEqual([name, response.url, context], ["onSuccess", "broken/main.m3u8", main]);
+assert.ok(policies.every(({ errorRetry, timeoutRetry }) => errorRetry === null && timeoutRetry === null));
+elsewhere["broken/a"] = ["broken/b"];
+const lost = load(segment("broken/a"));
+assert.deepEqual([direct.splice(0), policies.at(-1).errorRetry], [["broken/a", "broken/b"], "some"]);
+assert.deepEqual(lost.heard.map(([name, { code }, { url }]) => [name, code, url]), [["onError", 503, "broken/a"]]);
 console.log("loader holds");

@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip("aiortc", reason="peers need WebRTC: pip install 'shoal[webrtc]'")
 
+from shoal.app.demo.origin import Fault
 from shoal.app.demo.stream import Rendition, Stream, StreamOptions, make_stream
 from shoal.app.page_stream import PageOptions
 from shoal.app.player_site import PlayerSite
@@ -92,6 +93,36 @@ async def play(stream: Stream, folder: Path) -> Played:
             )
 
 
+async def play_beside_a_dead_cdn(stream: Stream, folder: Path) -> dict[str, Any]:
+    """The first CDN answers nothing but 503 from the start: the playlist comes from the other one too."""
+    async with (
+        asyncio.timeout(RUN_TIMEOUT_S),
+        running_origins(stream, "a", schedule=[Fault("503")]) as (dead,),
+        running_origins(stream, "b") as (b,),
+        AsyncExitStack() as stack,
+    ):
+        options = PageOptions(
+            url=playlist_of(dead, stream),
+            cdns={"b": playlist_of(b, stream)},
+            trackers=("ws://127.0.0.1:9",),
+            allow_private=True,
+        )
+        site = await stack.enter_async_context(PlayerSite(options, BUILD))
+        page = await stack.enter_async_context(page_in_chromium(site.url, folder / "profile"))
+        await page.wait_for_function("seen.ended", timeout=RUN_TIMEOUT_S * 1000)
+        await page.wait_for_function("seen.error || seen.startup", timeout=RUN_TIMEOUT_S * 1000)
+        await page.screenshot(path=folder / "dead.png", full_page=True)
+        return dict(await page.evaluate("seen"))
+
+
+def skip_without_a_page() -> None:
+    skip_without_chromium()
+    try:
+        PlayerSite(PageOptions(url="http://127.0.0.1/"), BUILD)
+    except ConfigurationError as error:
+        pytest.skip(str(error))
+
+
 def decided_again(recording: Path) -> Replayed:
     with recording.open("rb") as file:
         return replay(lines_of(file))
@@ -99,11 +130,7 @@ def decided_again(recording: Path) -> Replayed:
 
 def test_the_page_plays_to_the_end_and_native_peers_and_it_fetch_from_each_other(tmp_path: Path):
     skip_without_an_address()
-    skip_without_chromium()
-    try:
-        PlayerSite(PageOptions(url="http://127.0.0.1/"), BUILD)
-    except ConfigurationError as error:
-        pytest.skip(str(error))
+    skip_without_a_page()
     stream = make_stream(OPTIONS, STREAMS)
     seen, sent, second, had, gave, recording = asyncio.run(play(stream, tmp_path))
     files = [path for path in stream.folder.iterdir() if path.suffix in {".m4s", ".mp4"}]
@@ -124,3 +151,9 @@ def test_the_page_plays_to_the_end_and_native_peers_and_it_fetch_from_each_other
     assert again.actions > stream.segment_count
     text = b"".join(lines_of(io.BytesIO(recording.read_bytes())))
     assert [name for name in (b"127.0.0.1", b"http", b".m4s", *map(str.encode, own_addresses())) if name in text] == []
+
+
+def test_a_cdn_that_is_dead_from_the_start_costs_the_page_nothing_but_a_request(tmp_path: Path):
+    skip_without_a_page()
+    seen = asyncio.run(play_beside_a_dead_cdn(make_stream(OPTIONS, STREAMS), tmp_path))
+    assert (seen["error"], seen["fatal"], seen["ended"]) == (None, [], True)

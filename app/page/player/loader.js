@@ -3,12 +3,14 @@
 // Of hls.js's contexts those of segments, init sections and keys have a fragment; the first playlist is loaded once.
 const isFragment = (context) => context.frag !== undefined;
 const isPlaylist = (context) => ["level", "audioTrack", "subtitleTrack"].includes(context.type);
+const hurried = (config) => ({ ...config, loadPolicy: { ...config.loadPolicy, errorRetry: null, timeoutRetry: null } });
 const whole = (bytes) => (bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer);
 
 /** The class that hls.js makes a loader of for each request.
  *
- *  `balancer()` is there or null.  `note(context, data, by)` hears of each segment, init section and key, and who gave it. */
-export function loaderClass(balancer, note) {
+ *  `balancer()` is there or null.  `note(context, data, by)` hears of each segment, init section and key, and who gave it.
+ *  `mirrors(url)` is where else the same file lies: without the balancer each is asked, once, before any is asked again. */
+export function loaderClass(balancer, note, mirrors = () => []) {
   return class extends Hls.DefaultConfig.loader {
     #abort = null; // of a load through the balancer
 
@@ -48,13 +50,21 @@ export function loaderClass(balancer, note) {
           .playlist(context.url)
           .then((text) => loaded(text, text.length), failed);
     }
-    #loadDirectly(context, config, callbacks) {
-      const given = callbacks.onSuccess;
-      const onSuccess = (response, ...rest) => {
-        if (isFragment(context)) note(context, response.data, "direct");
-        given(response, ...rest);
+    #loadDirectly(context, config, callbacks, [next, ...others] = mirrors(context.url), url = context.url) {
+      const failed = (name) => (what, _, ...more) => {
+        if (next === undefined) return callbacks[name]?.(what, context, ...more);
+        this.stats.loading.start = 0; // as above
+        this.#loadDirectly(context, config, callbacks, others, next);
       };
-      super.load(context, config, { ...callbacks, onSuccess });
+      const onSuccess = (response, stats, _, ...rest) => {
+        if (isFragment(context)) note(context, response.data, "direct");
+        // What a playlist names lies beside it: on the first CDN, by whose URLs the balancer knows it.
+        const from = url === context.url ? response.url : context.url;
+        callbacks.onSuccess({ ...response, url: from }, stats, context, ...rest);
+      };
+      const all = { ...callbacks, onSuccess, onError: failed("onError"), onTimeout: failed("onTimeout") };
+      const where = url === context.url ? context : { ...context, url };
+      super.load(where, next === undefined ? config : hurried(config), all);
     }
     abort() {
       this.#leave();

@@ -12,6 +12,7 @@ import { at, showBuffer, showMemory, showSegments, showSources, showStartup } fr
 import { keepSnapshot } from "./snapshots.js";
 
 const REFRESH_MS = 500;
+const AGAIN_MS = 3000; // after what hls.js calls fatal
 const BALANCER_IN_WORKER = true; // the smoother of the two: `make bench-page` measures both
 const asked = new URLSearchParams(location.search);
 const inWorker = asked.has("worker") ? asked.get("worker") !== "0" : BALANCER_IN_WORKER;
@@ -49,6 +50,26 @@ function recordFromTheStart() {
   location.search = asked;
 }
 
+let usual = []; // what the status says when nothing is wrong
+function say(text, title = "") {
+  usual = [text, title];
+  at("status").textContent = text;
+  at("status").title = title;
+}
+
+// Whoever does not want that others learn their address leaves the swarm, and comes back.
+function showConsent({ trackers = [], are_peers_allowed: isAllowed = true }) {
+  const button = at("peers");
+  button.hidden = trackers.length === 0;
+  button.textContent = isAllowed ? "leave the peers" : "join the peers";
+  button.disabled = balancer === null;
+  button.onclick = async () => {
+    button.disabled = true;
+    const does = await balancer.allowPeers(!isAllowed).then(() => !isAllowed, () => isAllowed);
+    showConsent({ trackers, are_peers_allowed: does });
+  };
+}
+
 function showRecording(isOn) {
   const button = at("record");
   button.textContent = isOn ? "save recording" : "record";
@@ -63,13 +84,35 @@ async function memoryReport() {
 }
 globalThis.memoryReport = memoryReport;
 
-function startPlayer(url, video) {
+// Where else a file of the first CDN lies: beside the same playlist on the others.
+function mirrorsOf({ url: home, cdns }) {
+  const folder = (url) => new URL(".", url).href;
+  const first = folder(home);
+  const others = [...new Set(Object.values(cdns).map((url) => folder(new URL(url, home))))].filter((one) => one !== first);
+  return (url) => (url.startsWith(first) ? others.map((one) => one + url.slice(first.length)) : []);
+}
+
+// hls.js stops at what it calls fatal; a viewer would rather wait.
+function tryAgain(url, { type, details }) {
+  at("status").textContent = `the player stopped (${details}); it tries again`;
+  hls.once(Hls.Events.FRAG_BUFFERED, () => say(...usual));
+  const again = { [Hls.ErrorTypes.MEDIA_ERROR]: () => hls.recoverMediaError() }[type] ?? (() => {
+    if (hls.levels.length > 0) hls.startLoad();
+    else hls.loadSource(url);
+  });
+  setTimeout(again, AGAIN_MS);
+}
+
+function startPlayer(options, video) {
+  const { url } = options;
   const ahead = Number(asked.get("buffer")) || 12;
-  const loader = loaderClass(() => balancer, note);
+  const loader = loaderClass(() => balancer, note, mirrorsOf(options));
   hls = new Hls({ loader, maxBufferLength: ahead, maxMaxBufferLength: ahead });
   globalThis.hls = hls;
   hls.on(Hls.Events.ERROR, (_, data) => {
-    if (data.fatal) seen.fatal.push(data.details);
+    if (!data.fatal) return;
+    seen.fatal.push(data.details);
+    tryAgain(url, data);
   });
   video.addEventListener("waiting", () => {
     if (video.currentTime > 0 && !video.ended) seen.stalls += 1;
@@ -106,15 +149,14 @@ function takeOver(opened) {
   const other = new URLSearchParams(asked);
   other.set("worker", inWorker ? "0" : "1");
   showStartup(balancer.startup, inWorker, `?${other}`);
-  at("status").textContent = "what is loaded comes through the balancer";
+  say("what is loaded comes through the balancer");
   at("measure").disabled = false;
   at("measure").onclick = async () => showMemory(await memoryReport());
   balancer.closed.then((why) => {
     balancer = null;
     seen.error = `the balancer ended: ${why}`;
-    at("measure").disabled = at("record").disabled = true;
-    at("status").textContent = "playing from the CDN alone: the balancer has ended";
-    at("status").title = seen.error;
+    at("measure").disabled = at("record").disabled = at("peers").disabled = true;
+    say("playing from the CDN alone: the balancer has ended", seen.error);
   });
 }
 
@@ -124,19 +166,20 @@ async function main() {
   const waits = asked.has("start");
   told.options.record ||= asked.has("record");
   showRecording(told.options.record);
+  showConsent(told.options);
   const coming = openBalancer(told, { inWorker });
-  if (!waits) startPlayer(told.options.url, video);
-  at("status").textContent = waits ? "the balancer is loading" : "playing from the CDN while the balancer loads";
+  if (!waits) startPlayer(told.options, video);
+  say(waits ? "the balancer is loading" : "playing from the CDN while the balancer loads");
   refresh(video);
   try {
     takeOver(await coming);
     showRecording(told.options.record);
+    showConsent(told.options);
   } catch (error) {
     seen.error = String(error.message ?? error);
-    at("status").textContent = "playing from the CDN alone: the balancer did not start";
-    at("status").title = seen.error;
+    say("playing from the CDN alone: the balancer did not start", seen.error);
   }
-  if (waits) startPlayer(told.options.url, video);
+  if (waits) startPlayer(told.options, video);
 }
 
 await main();
