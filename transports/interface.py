@@ -113,6 +113,7 @@ class Poster(Protocol):
 
         `timeout_us` is for connecting, and for the answer once more.  Raises as Fetcher.open, but for the status.
         """
+        ...
 
 
 class ServerRequest(msgspec.Struct, frozen=True):

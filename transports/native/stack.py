@@ -18,8 +18,22 @@ class Association(Protocol):
     """What the channel may know and decide of the SCTP below it."""
 
     is_hooked: bool  # False: none of the rest is to be used
-    heard: bool  # a packet came; whoever reads it clears it
-    window_bytes: int | None  # what may be under way
+
+    @property
+    def heard(self) -> bool:
+        """A packet came; whoever reads it clears it."""
+        ...
+
+    @heard.setter
+    def heard(self, value: bool) -> None: ...
+
+    @property
+    def window_bytes(self) -> int | None:
+        """What may be under way; None: as much as the library lets."""
+        ...
+
+    @window_bytes.setter
+    def window_bytes(self, value: int | None) -> None: ...
 
     @property
     def in_flight_bytes(self) -> int: ...
