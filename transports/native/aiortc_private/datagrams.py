@@ -15,11 +15,14 @@ from typing import Any
 from aiortc import rtcdtlstransport, rtcsctptransport
 from OpenSSL import SSL
 
+from .turns import turns_of
+
 __all__ = ["Datagrams", "run_now", "run_quietly"]
 
 _NEEDED_OF_DTLS = ("_ssl", "_state", "_data_receiver")
 _NEEDED_OF_ICE = ("_nominated", "_queue", "data_received")
 _APPLICATION_DATA = b"\x17"  # RFC 6347, 4.1: the first byte of a DTLS record is its type
+_AFTER_STUN = b"\x04"  # RFC 7983, 7: STUN's begin with 0 to 3
 _DATAGRAM_BYTES_MAX = 1500
 
 
@@ -63,6 +66,7 @@ class Datagrams:
         self.is_there = all(hasattr(owner, name) for owner, name in needed)
         self._take_in = take_in
         self._protocol: Any = None
+        self._turns = turns_of(asyncio.get_running_loop())
         self._sctp = sctp
         self._dtls = dtls
         self._ice = ice
@@ -73,6 +77,7 @@ class Datagrams:
         self._sctp._send_chunk = self._send_chunk
 
     def release(self) -> None:
+        self._turns.forget(self._handle)
         self._ice.__dict__.pop("data_received", None)
         if self._protocol is not None:
             self._protocol.__dict__.pop("datagram_received", None)
@@ -101,7 +106,13 @@ class Datagrams:
         )
 
     def _receive_datagram(self, data: bytes, address: tuple[Any, ...]) -> None:
-        if data[:1] == _APPLICATION_DATA:  # STUN's begin with 0 or 1 (RFC 7983, 7)
+        if data[:1] < _AFTER_STUN:  # a check whether we are there is answered whatever waits
+            type(self._protocol).datagram_received(self._protocol, data, address)
+        else:  # all of DTLS, or its end would overtake what came before
+            self._turns.take(self._handle, data, address)
+
+    def _handle(self, data: bytes, address: tuple[Any, ...]) -> None:
+        if data[:1] == _APPLICATION_DATA:
             self._receive(data, 1)
         else:
             type(self._protocol).datagram_received(self._protocol, data, address)
