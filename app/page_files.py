@@ -20,6 +20,7 @@ _TYPES = {
     ".css": "text/css",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript",
+    ".json": "application/json",
     ".mjs": "text/javascript",
     ".py": "text/plain; charset=utf-8",
     ".wasm": "application/wasm",

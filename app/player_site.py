@@ -6,6 +6,7 @@ Any static server can do the same with what `write_site` leaves in a folder: not
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Self
 import msgspec
 from aiohttp import web
 
-from .page_files import page_files
+from .console import Console
+from .page_files import media_type, page_files
 from .page_stream import PageOptions
 
 __all__ = ["PlayerSite", "paths", "write_site"]
@@ -70,6 +72,15 @@ class PlayerSite:
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/"
         return self.url
 
+    async def serve(self, port: int, console: Console) -> None:
+        """Until cancelled, having told `console` the address.  OSError where the port is taken."""
+        try:
+            url = await self.start(port=port)
+            console.event("ready", f"open {url} in a browser (Ctrl-C ends it)", url=url)
+            await asyncio.Event().wait()
+        finally:
+            await self.aclose()
+
     async def aclose(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
@@ -89,5 +100,4 @@ class PlayerSite:
         path = self._files.get(request.path)
         if path is None:
             return web.Response(status=404, text=f"there is no {request.path[:200]} here\n")
-        kind = {".mjs": "text/javascript", ".wasm": "application/wasm"}.get(path.suffix)
-        return web.FileResponse(path, headers={"content-type": kind} if kind else None)
+        return web.FileResponse(path, headers={"Content-Type": media_type(path)})

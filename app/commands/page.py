@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from pathlib import Path
 
 from ..console import Console
@@ -49,15 +48,5 @@ async def run(args: argparse.Namespace, console: Console) -> int:
         write_site(args.folder, options, args.build)
         console.event("written", f"{args.folder} is a site for any static server", folder=str(args.folder))
         return 0
-    await until_stopped(_serve(PlayerSite(options, args.build), args.port, console))
+    await until_stopped(PlayerSite(options, args.build).serve(args.port, console))
     return 0
-
-
-async def _serve(site: PlayerSite, port: int, console: Console) -> None:
-    """Until it is cancelled."""
-    try:
-        url = await site.start(port=port)
-        console.event("ready", f"open {url} in a browser (Ctrl-C ends it)", url=url)
-        await asyncio.Event().wait()
-    finally:
-        await site.aclose()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from shoal.app.console import Console
@@ -26,10 +25,4 @@ async def serve_browser(options: DemoOptions, console: Console, *, build: Path, 
         console.event("peers", f"{options.peers} peers join, one of them a liar")
         await start_peers(children, playlists, tracker, options)
         wanted = PageOptions(url=playlists["good"], cdns=playlists, trackers=(tracker,), allow_private=True)
-        site = PlayerSite(wanted, build)
-        try:
-            url = await site.start(port=port)
-            console.event("ready", f"open {url} in a browser (Ctrl-C ends it)", url=url)
-            await asyncio.Event().wait()
-        finally:
-            await site.aclose()
+        await PlayerSite(wanted, build).serve(port, console)

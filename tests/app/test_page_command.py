@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 
 from shoal.app import cli
+from shoal.app.console import Console
 from shoal.app.page_files import PYODIDE_FILES
 from shoal.app.page_stream import PageOptions
 from shoal.app.peering import PeerOptions, TurnServer
+from shoal.app.player_site import PlayerSite
 
 URL = "https://a.example/film/main.m3u8"
 
@@ -79,3 +84,44 @@ def test_what_a_page_could_not_use_is_refused_before_anything_is_written(
 def test_without_what_pages_load_it_says_what_makes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(("page", URL, "--folder", str(tmp_path / "site"), "--build", str(tmp_path))) == 2
     assert "make wasm" in capsys.readouterr().err
+
+
+class Address(Console):
+    """Waits for the address that a command says it is ready at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def event(self, event: str, text: str, /, **fields: Any) -> None:
+        assert event == "ready"
+        assert fields["url"] in text
+        self.said.set_result(fields["url"])
+
+
+def test_a_served_site_says_where_and_what_and_is_gone_when_it_is_cancelled(build: Path):
+    async def main() -> dict[str, str]:
+        console = Address()
+        serving = asyncio.create_task(PlayerSite(PageOptions(url=URL), build).serve(0, console))
+        url = await console.said
+        kinds = {}
+        async with aiohttp.ClientSession() as client:
+            for path in ("", "options.json", "player.js", "pyodide/pyodide.mjs", "pyodide/pyodide.asm.wasm"):
+                async with client.get(url + path) as response:
+                    assert response.status == 200
+                    kinds[path] = response.content_type
+            async with client.get(url + "none") as response:
+                assert response.status == 404
+            serving.cancel()
+            await asyncio.wait([serving])
+            with pytest.raises(aiohttp.ClientConnectionError):
+                await client.get(url)
+        return kinds
+
+    assert asyncio.run(main()) == {
+        "": "text/html",
+        "options.json": "application/json",
+        "player.js": "text/javascript",
+        "pyodide/pyodide.mjs": "text/javascript",
+        "pyodide/pyodide.asm.wasm": "application/wasm",
+    }
