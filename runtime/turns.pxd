@@ -8,13 +8,14 @@ from .core.ready cimport weighed
 cdef int64_t LEAD_NS
 cdef int64_t _PAUSE_NS
 cdef Py_ssize_t LOOKS
+cdef int64_t LET_IN_NS
+cdef int64_t LET_IN_US
 
 
 @cython.final
 cdef class Ticket:
     cdef public int64_t had_ns
     cdef readonly int64_t weight
-    cdef readonly bint is_coming
     cdef readonly bint is_rung
     cdef readonly bint is_parked
     cdef readonly bint is_dismissed
@@ -39,28 +40,29 @@ cdef class Turns:
     cdef int64_t _floor_ns
     cdef list _waiting
     cdef list _parked
-    cdef bint _has_weights
-    cdef list _coming
+    cdef int64_t _let_in_ns
 
     @cython.locals(given=bint, is_alone=bint)
     cpdef void take(self, Ticket ticket) except *
+    @cython.locals(following=Ticket, had_it=bint, waits=bint, lets_in=bint)
+    cpdef void rejoin(self, Ticket ticket) except *
     @cython.locals(following=Ticket)
-    cpdef void hand_on(self, Ticket ticket, bint has_more=*) except *
+    cpdef void hand_on(self, Ticket ticket) except *
     @cython.locals(following=Ticket, waits=bint, timeout_us=int64_t)
     cpdef bint park(self, Ticket ticket) except -1
     @cython.locals(given=bint, was_parked=bint)
     cpdef bint ring(self, Ticket ticket) except -1
     cpdef Py_ssize_t waiting(self) except -1
-    @cython.locals(following=Ticket, timeout_us=int64_t)
-    cdef void _wait(self, Ticket ticket) except *
+    @cython.locals(timeout_us=int64_t)
+    cdef void _wait(self, Ticket ticket, Ticket following) except *
     @cython.locals(first=Ticket, dismissed=Ticket)
     cdef void _send_home(self, Ticket caller, bint is_leaving) except *
-    cdef void _expect_no_more(self, Ticket ticket) except *
     cdef void _unpark(self, Ticket ticket) except *
     cdef bint _is_late(self) except -1
     cdef Ticket _let_go(self, Ticket ticket)
-    @cython.locals(other=Ticket, low=Py_ssize_t, middle=Py_ssize_t, high=Py_ssize_t)
     cdef bint _enter(self, Ticket ticket) except -1
-    @cython.locals(first=Ticket, ticket=Ticket, count=Py_ssize_t)
+    @cython.locals(other=Ticket, low=Py_ssize_t, middle=Py_ssize_t, high=Py_ssize_t)
+    cdef void _line_up(self, Ticket ticket) except *
+    @cython.locals(count=Py_ssize_t)
     cdef Ticket _next(self)
     cdef void _give(self, Ticket ticket) except *

@@ -4,9 +4,19 @@ Threads that compute otherwise hold each other up: each waits for the GIL until 
 other's switch interval (5 ms) is over, and whoever waits longest is not who gets it.
 Here a thread takes the token before a turn of its scheduler and hands it on after it,
 to the thread that has had it for the least time, which is let through a gate of its own.
-Its time is divided by its weight, which is that of the actor it was made for.  Where weights are, the token is also
-given to a thread that is not in line, if it has more to do and has had least: it is on its way round its loop, and
-would else be passed by whoever the GIL let go first.
+Its time is divided by its weight, which is that of the actor it was made for.
+
+    sleeping in its loop -> something comes: take, in line -> turn -> nothing left: hand on -> sleeping in its loop
+                                                               ^ -> more to do: rejoin, in line, round the loop --+
+                                                               +--------------------------------------------------+
+
+A thread with more to do gets into line again in the step in which it hands on, and goes round its loop with the token
+in its hand.  The loop looks for what has come, and gives the GIL back for some microseconds as it does.  Whoever
+waits for the GIL on another core is woken by that and comes too late, behind all who wait by now.  Were the token free
+meanwhile, all who compute would end up waiting for the GIL and nobody for the token, and CPython would choose again.
+For that reason too a thread that goes on by itself stops for `LET_IN_US` now and then: who computes alone would else
+keep all others from the GIL, for seconds.
+
 A thread that slept comes in at most one turn behind the others, as a sleeping actor does
 among ready ones (`core/ready.py`): it goes ahead, and cannot save up time.
 
@@ -44,6 +54,10 @@ _PAUSE_NS = PAUSE_NS
 # Who waits looks after the holder, for all: this many looks in each patience, however long the line.  A line in
 # which each looked after its own patience would keep a hundred threads at the GIL, between one turn and the next.
 LOOKS = 4
+# How often and for how long a thread that goes on by itself lets others at the GIL: after half of what CPython makes
+# them wait for a thread that computes, and for twice what it takes to wake on another core.  A fiftieth of its time.
+LET_IN_NS = 2_500_000
+LET_IN_US = 50
 
 
 class Ticket:
@@ -55,7 +69,6 @@ class Ticket:
         "_most_ns",
         "gate",
         "had_ns",
-        "is_coming",
         "is_dismissed",
         "is_parked",
         "is_rung",
@@ -66,7 +79,6 @@ class Ticket:
     def __init__(self, weight: int = 0) -> None:
         self.weight = weight  # of its turns, as `Cell.weight`
         self.had_ns = 0  # how long it has had the token, by its weight, or was let off while it slept
-        self.is_coming = False  # has more to do, and is not in line yet
         self.is_rung = False  # somebody rang, since it last took the token, when it was not parked
         self.is_parked = False
         self.is_dismissed = False  # was parked too long when it was last parked, and sent home
@@ -98,11 +110,10 @@ class Turns:
     """The token, and who waits for it.  At most one place in line for each thread."""
 
     __slots__ = (
-        "_coming",
         "_floor_ns",
-        "_has_weights",
         "_holder",
         "_latch",
+        "_let_in_ns",
         "_parked",
         "_patience_us",
         "_since_ns",
@@ -118,8 +129,7 @@ class Turns:
         self._since_ns = 0  # when the holder got it
         self._floor_ns = 0  # what the holder had had then
         self._waiting: list[Ticket] = []  # the next is the last
-        self._has_weights = False  # a thread with one has been here
-        self._coming: list[Ticket] = []  # if there are weights
+        self._let_in_ns = 0  # when the holder last waited for somebody
         self._parked: list[Ticket] = []  # without a timer of their own; who came first is first
 
     def waiting(self) -> int:
@@ -130,22 +140,40 @@ class Turns:
         """Wait for the token."""
         _latches.lock(self._latch)
         ticket.is_rung = False
-        if ticket.weight != 0:
-            self._has_weights = True
         given = self._enter(ticket)
-        is_alone = given and not self._waiting and not self._coming
+        is_alone = given and not self._waiting
         _latches.unlock(self._latch)
         if not given:
-            self._wait(ticket)
+            self._wait(ticket, None)
         ticket.begin(not is_alone, LEAD_NS)  # who began alone gave nobody reason to count closely
 
-    def hand_on(self, ticket: Ticket, has_more: bool = False) -> None:
-        """Let the next run, or nobody, if the token was taken away.  `has_more`: the caller will take it again soon."""
+    def rejoin(self, ticket: Ticket) -> None:
+        """Let the next run, and wait in line until the caller has the token again; at once if it is the next itself."""
+        ticket.charge()
+        following = None
+        lets_in = False
+        _latches.lock(self._latch)
+        had_it = self._holder is ticket
+        if had_it:
+            self._line_up(ticket)
+            following = self._next()
+            waits = following is not ticket
+            lets_in = not waits and self._since_ns - self._let_in_ns > LET_IN_NS
+        else:  # it was taken away meanwhile
+            waits = not self._enter(ticket)
+        if waits or lets_in:
+            self._let_in_ns = self._since_ns
+        _latches.unlock(self._latch)
+        self._send_home(ticket, False)
+        if waits:
+            self._wait(ticket, following)
+        elif lets_in:
+            _gates.swap(None, ticket.gate, LET_IN_US)  # nobody opens it: the token is here
+
+    def hand_on(self, ticket: Ticket) -> None:
+        """Let the next run, or nobody, if the token was taken away."""
         ticket.charge()
         _latches.lock(self._latch)
-        if has_more and self._has_weights and not ticket.is_coming:
-            ticket.is_coming = True
-            self._coming.append(ticket)
         following = self._let_go(ticket)
         _latches.unlock(self._latch)
         if following is not None:
@@ -185,7 +213,7 @@ class Turns:
             if waits:
                 self._send_home(ticket, True)
                 return False
-            self._wait(ticket)  # it is in line, or the gate is open by now
+            self._wait(ticket, None)  # it is in line, or the gate is open by now
         if ticket.is_dismissed:
             return False
         ticket.begin(False, self._patience_us * 1000)
@@ -206,25 +234,22 @@ class Turns:
             _gates.open_gate(ticket.gate)
         return was_parked
 
-    def _wait(self, ticket: Ticket) -> None:
-        """Until the gate opens; and look after the holder meanwhile, in turn with all who wait."""
+    def _wait(self, ticket: Ticket, following: Ticket | None) -> None:
+        """Let that one through, and wait until the gate opens; look after the holder, in turn with all who wait."""
         while True:
             timeout_us = self._patience_us
             if len(self._waiting) > LOOKS:
                 timeout_us = timeout_us * len(self._waiting) // LOOKS
-            if _gates.swap(None, ticket.gate, timeout_us):
+            if _gates.swap(None if following is None else following.gate, ticket.gate, timeout_us):
                 return
             following = None
             _latches.lock(self._latch)
             # If the holder is the caller, the token came at the last moment.
             if self._holder is not ticket and self._is_late():
-                self._expect_no_more(self._holder)
-                following = self._next()  # None if the caller's own gate has been opened, and more
-                if following is not None:
+                following = self._next()
+                if following is not None:  # else the caller is not in line: its own gate is open
                     self.taken_away += 1
             _latches.unlock(self._latch)
-            if following is not None:
-                _gates.open_gate(following.gate)
 
     def _send_home(self, caller: Ticket, is_leaving: bool) -> None:
         """Whoever has been parked for too long; and all, when the caller leaves and nobody has the token.
@@ -249,11 +274,6 @@ class Turns:
 
     # under the latch
 
-    def _expect_no_more(self, ticket: Ticket | None) -> None:
-        if ticket is not None and ticket.is_coming:
-            ticket.is_coming = False
-            self._coming.remove(ticket)
-
     def _unpark(self, ticket: Ticket) -> None:
         ticket.is_parked = False
         if ticket in self._parked:
@@ -270,13 +290,16 @@ class Turns:
 
     def _enter(self, ticket: Ticket) -> bool:
         """Give the token at once (True), or a place in line."""
-        self._expect_no_more(ticket)
-        if self._holder is ticket:  # it was given before it came
+        if self._holder is ticket:  # since it rejoined
             return True
         ticket.had_ns = max(ticket.had_ns, self._floor_ns - LEAD_NS)
         if self._holder is None:
             self._give(ticket)
             return True
+        self._line_up(ticket)
+        return False
+
+    def _line_up(self, ticket: Ticket) -> None:
         low, high = 0, len(self._waiting)
         while low < high:
             middle = (low + high) // 2
@@ -286,23 +309,16 @@ class Turns:
             else:
                 high = middle
         self._waiting.insert(low, ticket)  # of equals, whoever came first is nearer to the end
-        return False
 
     def _next(self) -> Ticket | None:
-        """The token goes from its holder to who has had least, or to nobody.  That one, if it waits at its gate."""
+        """The token goes from its holder to who has had least, or to nobody.  That one."""
         count = len(self._waiting)  # compiled lists have no place -1
-        first = self._waiting[count - 1] if count > 0 else None
-        for ticket in self._coming:
-            if first is None or ticket.had_ns < first.had_ns:
-                first = ticket
-        if first is None:
+        if count == 0:
             self._holder = None
             return None
-        self._give(first)
-        if first.is_coming:
-            return None
+        self._give(self._waiting[count - 1])
         self._waiting.pop()
-        return first
+        return self._holder
 
     def _give(self, ticket: Ticket) -> None:
         self._holder = ticket

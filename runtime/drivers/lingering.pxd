@@ -14,7 +14,7 @@ cdef int64_t _WORTH_A_WAIT
 cdef class Lingering:
     cdef readonly Ticket ticket
     cdef public bint is_on
-    cdef public bint is_closed
+    cdef readonly bint is_closed
     cdef Turns _turns
     cdef Scheduler _scheduler
     cdef object _wake_loop
@@ -26,7 +26,9 @@ cdef class Lingering:
     cpdef void wake(self) except *
     @cython.locals(pause_ns=int64_t)
     cpdef void begin(self) except *
-    cpdef void end(self, bint has_more=*) except *
+    cpdef void end(self) except *
+    cpdef void go_on(self) except *
+    cpdef void close(self) except *
     cpdef bint is_worth_it(self) except -1
-    @cython.locals(began_ns=int64_t, now_ns=int64_t, scheduler=Scheduler, more=bint)
+    @cython.locals(began_ns=int64_t, now_ns=int64_t, scheduler=Scheduler, more=bint, ended=bint)
     cpdef int linger(self, int64_t budget_us, int64_t now_us) except -1

@@ -83,10 +83,22 @@ class Lingering:
             self._short_pauses = self._short_pauses + 1 if pause_ns < _PAUSE_NS else 0
         self._turns.take(self.ticket)
 
-    def end(self, has_more: bool = False) -> None:
-        """Hand the token on; the loop calls for the next turn, at once if there is more to do."""
-        self._turns.hand_on(self.ticket, has_more and not self.is_closed)
+    def end(self) -> None:
+        """Hand the token on, after a turn that left nothing to do."""
+        self._turns.hand_on(self.ticket)
         self._rested_ns = _clock.perf_counter_ns()
+
+    def go_on(self) -> None:
+        """Hand the token on after a turn that left more to do, and wait for it: the loop calls for it at once."""
+        if self.is_closed:
+            self._turns.hand_on(self.ticket)
+        else:
+            self._turns.rejoin(self.ticket)
+
+    def close(self) -> None:
+        """No turn comes any more."""
+        self.is_closed = True
+        self._turns.hand_on(self.ticket)
 
     def is_worth_it(self) -> bool:
         """Whether the last pauses were short."""
@@ -110,14 +122,16 @@ class Lingering:
                     self._rung_for = 0
                 return NOTHING_LEFT
             self._rung_for += 1
-            more = True
+            ended = False
             try:
                 now_ns = _clock.perf_counter_ns()
                 more = scheduler.turn(budget_us, now_us + (now_ns - began_ns) // 1000)
+                ended = True
             finally:
-                if more:
+                if not ended:
                     self.end()
             if more:
+                self.go_on()
                 return WORK_LEFT
             if self.is_closed or now_ns - began_ns > budget_us * 1000:
                 self.end()

@@ -60,7 +60,7 @@ class ThreadDriver(AsyncioDriver):
     def close(self) -> None:
         super().close()
         if self._lingering is not None:
-            self._lingering.is_closed = True
+            self._lingering.close()
 
     def _run(self) -> None:
         lingering = self._lingering
@@ -73,10 +73,12 @@ class ThreadDriver(AsyncioDriver):
         except BaseException:
             lingering.end()
             raise
-        if self._is_awake or not lingering.is_worth_it():
-            lingering.end(self._is_awake)
-        else:
+        if self._is_awake:
+            lingering.go_on()
+        elif lingering.is_worth_it():
             self._linger()
+        else:
+            lingering.end()
 
     def _linger(self) -> None:
         lingering = self._lingering

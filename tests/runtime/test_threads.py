@@ -294,7 +294,7 @@ def test_what_was_let_in_finds_room_though_local_senders_filled_the_mailbox():
     assert log.count("own") == 5
 
 
-def test_two_actors_that_compute_take_turns():
+def test_two_actors_that_compute_take_turns(caplog):
     """Judged by CPU time of this process: what others do on the machine is no matter."""
 
     class Computing(Actor):
@@ -308,16 +308,41 @@ def test_two_actors_that_compute_take_turns():
         async with ActorSystem(mode="threaded", take_turns=True, watchdog_limit_us=None) as system:
             for _ in range(4):
                 system.spawn(Computing).tell("without end")
-            probe, spent_s = system.spawn(Echo), []
+            probe, worst_s = system.spawn(Echo), 0.0
             for _ in range(20):
                 started_s = time.process_time()
                 await probe.ask(0)
-                spent_s.append(time.process_time() - started_s)
+                worst_s = max(worst_s, time.process_time() - started_s)
                 await asyncio.sleep(0.001)
-            return sorted(spent_s)
+            return worst_s
 
-    # One may meet the garbage collection of a whole test run.  What plain threads cost is the benchmark's to say.
-    assert asyncio.run(main())[-3] < 0.25
+    assert asyncio.run(main()) < 0.25  # what plain threads cost is the benchmark's to say
+    assert caplog.messages == []  # and nobody was cut off when the system ended
+
+
+def test_who_computes_alone_lets_a_thread_of_another_kind_at_the_gil():
+    """The loop of the one looks for what has come after each turn, and whoever waits for the GIL just misses it."""
+
+    class Computing(Actor):
+        def receive(self, message):
+            end_ns = time.thread_time_ns() + 50_000
+            while time.thread_time_ns() < end_ns:
+                pass
+            self.ref.tell(message)
+
+    def look(spent_s):  # as a thread that knows nothing of actors: it wants the GIL, now and then
+        for _ in range(200):
+            started_s = time.process_time()
+            time.sleep(0.0001)
+            spent_s.append(time.process_time() - started_s)
+
+    async def main():
+        async with ActorSystem(mode="threaded", take_turns=True, watchdog_limit_us=None) as system:
+            system.spawn(Computing).tell("without end")
+            await asyncio.to_thread(look, spent_s := [])
+        return spent_s
+
+    assert max(asyncio.run(main())) < 0.25
 
 
 def test_permanent_actors_start_again_on_their_own_thread():

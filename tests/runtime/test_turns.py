@@ -99,6 +99,57 @@ def test_nobody_is_charged_for_time_in_which_its_thread_did_not_run():
     assert ticket.had_ns - holder.had_ns < 50_000_000
 
 
+def test_a_thread_that_rejoins_waits_for_who_has_had_less_and_then_has_the_token():
+    turns, busy, other, order = Turns(patience_s=60), Ticket(), Ticket(), []
+    turns.take(busy)
+    busy.had_ns = 1_000_000
+
+    def work():
+        turns.take(other)
+        order.append("other")
+        turns.hand_on(other)
+
+    thread = in_thread(work)
+    wait_until(lambda: turns.waiting() == 1)
+    turns.rejoin(busy)
+    order.append("busy")
+    thread.join()
+    assert order == ["other", "busy"]
+    assert turns.waiting() == 0
+    late = in_thread(turns.take, Ticket())
+    wait_until(lambda: turns.waiting() == 1)  # the token is with who goes round its loop, and not free
+    turns.take(busy)
+    turns.hand_on(busy)
+    late.join()
+
+
+def test_a_thread_that_rejoins_with_nobody_in_line_goes_on():
+    turns, ticket = Turns(), Ticket()
+    for _ in range(3):
+        turns.take(ticket)
+        turns.rejoin(ticket)
+    assert turns.waiting() == turns.taken_away == 0
+
+
+def test_a_thread_from_which_the_token_was_taken_rejoins_the_line():
+    turns, slow, other = Turns(patience_s=0.01), Ticket(), Ticket()
+    turns.take(slow)
+    turns.take(other)
+    assert turns.taken_away == 1
+    thread = in_thread(turns.rejoin, slow)
+    wait_until(lambda: turns.waiting() > 0 or turns.taken_away == 2)
+    turns.hand_on(other)
+    thread.join()
+
+
+def test_the_token_is_taken_from_a_thread_that_rejoined_and_does_not_come():
+    turns, gone, other = Turns(patience_s=0.01), Ticket(), Ticket()
+    turns.take(gone)
+    turns.rejoin(gone)
+    turns.take(other)
+    assert turns.taken_away == 1
+
+
 def test_a_holder_that_blocks_loses_the_token():
     turns, blocked, other = Turns(patience_s=0.01), Ticket(), Ticket()
     turns.take(blocked)

@@ -163,51 +163,29 @@ def test_turns_of_threads_are_charged_by_weight():
     assert (light.had_ns, heavy.had_ns) == (LEAD_NS, LEAD_NS // 4)
 
 
-def in_line(turns, ticket):
-    waiting = threading.Thread(target=turns.take, args=(ticket,))
+def test_a_thread_that_by_its_weight_is_next_again_keeps_the_token():
+    turns, heavy, light, order = Turns(patience_s=60), Ticket(400), Ticket(), []
+
+    def work():
+        turns.take(light)
+        order.append("light")
+        turns.hand_on(light)
+
+    turns.take(heavy)
+    light.had_ns = 3_000_000
+    waiting = threading.Thread(target=work)
     waiting.start()
     while turns.waiting() == 0:
         time.sleep(0.001)
-    return waiting
-
-
-def test_a_thread_that_by_its_weight_is_next_again_keeps_the_token_on_its_way():
-    turns, heavy, light = Turns(patience_s=60), Ticket(400), Ticket()
+    turns.rejoin(heavy)
     turns.take(heavy)
-    light.had_ns = 3_000_000
-    waiting = in_line(turns, light)
-    turns.hand_on(heavy, True)
-    turns.take(heavy)  # waits for nobody
-    assert turns.waiting() == 1
+    assert order == []
     heavy.had_ns = 4_000_000
-    turns.hand_on(heavy, True)
+    turns.rejoin(heavy)
+    assert order == ["light"]
     waiting.join()
-    turns.hand_on(light)
-    turns.take(heavy)
+    turns.hand_on(heavy)
     assert turns.taken_away == 0
-
-
-def test_without_weights_who_waits_goes_ahead_of_who_is_on_its_way():
-    turns, one, other = Turns(patience_s=60), Ticket(), Ticket()
-    turns.take(one)
-    other.had_ns = 3_000_000
-    waiting = in_line(turns, other)
-    turns.hand_on(one, True)
-    waiting.join()
-    turns.hand_on(other)
-
-
-def test_the_token_waits_for_who_has_had_less_but_not_for_long():
-    turns, heavy, light = Turns(patience_s=0.01), Ticket(400), Ticket()
-    turns.take(heavy)
-    turns.hand_on(heavy, True)  # and does not come back
-    light.had_ns = 3_000_000
-    turns.take(light)
-    assert turns.taken_away == 1
-    turns.hand_on(light, True)
-    turns.take(light)
-    assert turns.taken_away == 1
-    turns.hand_on(light)
 
 
 def test_a_thread_has_the_weight_of_the_actor_it_was_made_for():
