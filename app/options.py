@@ -73,7 +73,8 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         "--hashes",
         default="auto",
         metavar="URL",
-        help="sidecar of SHA-256 hashes; auto looks for shoal-hashes.json beside the playlist, none does without",
+        help="sidecar of SHA-256 hashes, ours or PeerTube's of a video; auto looks for shoal-hashes.json beside the"
+        " playlist, none does without",
     )
     stream.add_argument(
         "--no-steering", action="store_true", help="do not ask the content steering server that the playlist names"

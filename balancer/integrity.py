@@ -12,6 +12,8 @@ resource.  `blocks` are those of its parts of `block_bytes` (the last may be
 shorter), with which wrong bytes are found before the whole has come; without
 them a resource is checked at its end only.
 
+The hashes of a PeerTube's video are read too (`peertube.py`).
+
 Query strings count for nothing, in names and in what is looked up: a signed URL
 has another query in each session, and the bytes are the same.  A stream whose
 segments differ in their queries only cannot have a sidecar, and a name with a
@@ -40,6 +42,7 @@ from shoal.transports.sansio.nesting import is_nested_deeper
 
 from .errors import ConfigurationError, SidecarMalformed, SidecarTooLarge
 from .model import ByteRange
+from .peertube import ranges_of
 
 __all__ = ["BLOCK_BYTES", "Digests", "Sidecar", "SidecarLimits", "sidecar"]
 
@@ -125,22 +128,27 @@ class Sidecar:
                 f"sidecar has {len(data)} bytes; leave out blocks, or raise sidecar_bytes_max above "
                 f"{limits.sidecar_bytes_max}"
             )
+        if is_nested_deeper(data):
+            raise _no_json(data, "nested too deeply")
+        base = urljoin(_without_query(url), ".")
+        if (ranges := _of_peertube(data)) is not None:
+            _check_count(len(ranges), limits)
+            return cls({
+                (urljoin(base, _checked_name(name)), byte_range): Digests(byte_range.length, sha256)
+                for (name, byte_range), sha256 in ranges.items()
+            })  # fmt: skip
         document = _decoded(data)
-        if len(document.files) > limits.files_max:
-            raise SidecarTooLarge(
-                f"sidecar names {len(document.files)} files; raise files_max above {limits.files_max}"
-            )
+        _check_count(len(document.files), limits)
         try:
             _check_block_bytes(document.block_bytes)
         except ConfigurationError as error:
             raise SidecarMalformed(f"sidecar: {error}") from None
-        base = urljoin(_without_query(url), ".")
         digests: dict[tuple[str, ByteRange | None], Digests] = {}
         for name, file in document.files.items():
             relative, byte_range = _parsed_name(name)
-            if problem := _problem_with(relative):
-                raise SidecarMalformed(f"sidecar names {_short(name)}, which {problem}")
-            digests[urljoin(base, relative), byte_range] = _digests(name, file, byte_range, document.block_bytes)
+            digests[urljoin(base, _checked_name(relative)), byte_range] = _digests(
+                name, file, byte_range, document.block_bytes
+            )
         return cls(digests)
 
     def digests(self, uri: str, byte_range: ByteRange | None = None) -> Digests | None:
@@ -186,9 +194,25 @@ def sidecar(
     return msgspec.json.encode(_Document(1, block_bytes, described))
 
 
+def _of_peertube(data: bytes) -> dict[tuple[str, ByteRange], bytes] | None:
+    try:
+        return ranges_of(data)
+    except ValueError as error:
+        raise SidecarMalformed(f"sidecar {error}") from None
+
+
+def _check_count(count: int, limits: SidecarLimits) -> None:
+    if count > limits.files_max:
+        raise SidecarTooLarge(f"sidecar names {count} files; raise files_max above {limits.files_max}")
+
+
+def _checked_name(relative: str) -> str:
+    if problem := _problem_with(relative):
+        raise SidecarMalformed(f"sidecar names {_short(relative)}, which {problem}")
+    return relative
+
+
 def _decoded(data: bytes) -> _Document:
-    if is_nested_deeper(data):
-        raise _no_json(data, "nested too deeply")
     try:
         return _DECODER.decode(data)
     except msgspec.ValidationError as error:

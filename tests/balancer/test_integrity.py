@@ -205,3 +205,45 @@ def test_whatever_can_be_written_can_be_read_back(files, has_blocks):
     assert {digests.sha256 for digests in (read.digests(*name) for name in read) if digests} == {
         hashlib.sha256(content).digest() for content in files.values()
     }
+
+
+# --- PeerTube's -------------------------------------------------------------
+
+SEGMENTS = "2f6c0d9e-720-fragmented.mp4"
+
+
+def test_the_hashes_of_a_peertube_are_those_of_the_ranges_of_its_files():
+    data = bytes(range(256)) * 8
+    ranges = {
+        f"{first}-{last}": hashlib.sha256(data[first : last + 1]).hexdigest()
+        for first, last in ((100, 1099), (1100, 2047))
+    }
+    read = Sidecar.parse(json.dumps({SEGMENTS: ranges, "2f6c0d9e-0-fragmented.mp4": {"0-9": HASH}}).encode(), URL)
+    assert len(read) == 3
+    assert not read.has_blocks
+    uri = f"https://cdn.example/show/{SEGMENTS}"
+    assert read.digests(uri, ByteRange(1100, 948)) == Digests(948, hashlib.sha256(data[1100:]).digest())
+    assert read.digests(uri, ByteRange(0, 100)) is None  # the initialisation segment
+    assert read.digests(uri) is None
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"0-000001.ts": HASH, "0-000002.ts": HASH}, "without lengths"),
+        ({SEGMENTS: {"100-99": HASH}}, "'100-99'"),
+        ({SEGMENTS: {"0": HASH}}, "first and the last byte"),
+        ({f"../{SEGMENTS}": {"0-9": HASH}}, "names"),
+        ({SEGMENTS: {"0-9": HASH[:-1]}}, "write it as"),
+        ({SEGMENTS: {"0-9": HASH}, "0-000001.ts": HASH}, "write it as"),
+    ],
+)
+def test_what_a_peertube_would_not_publish_or_nobody_can_use_is_refused(document, words):
+    assert words in refusal(json.dumps(document).encode())
+
+
+def test_a_peertubes_ranges_count_as_files():
+    ranges = {f"{place}-{place}": HASH for place in range(5)}
+    assert "names 5 files" in refusal(
+        json.dumps({SEGMENTS: ranges}).encode(), SidecarTooLarge, limits=SidecarLimits(files_max=4)
+    )
