@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable
+
 import msgspec
+import pytest
 
 from shoal.app.memory import MemoryReport, memory_report
 
@@ -22,6 +26,29 @@ def test_the_biggest_object_is_named_with_who_refers_to_it() -> None:
     assert biggest.name == "bytes"
     assert len(holder.data) < biggest.byte_count < len(holder.data) + 100
     assert any(name.endswith("Holder") for name in biggest.holders)
+
+
+class Received(msgspec.Struct, frozen=True):
+    """Bytes and nothing else, so that the garbage collector does not know of it, nor of who holds them."""
+
+    data: bytes
+
+
+@pytest.mark.parametrize(
+    ("wrap", "named"),
+    [
+        (Received, f"{Received.__module__}.Received"),
+        (lambda data: (data,), "tuple of list"),
+        (lambda data: [data], "list of list"),
+    ],
+)
+def test_what_the_collector_does_not_know_is_named_too(wrap: Callable[[bytes], object], named: str) -> None:
+    kept = [wrap(bytes(64 * 1024 * 1024))]
+    gc.collect()  # which stops to follow a tuple of bytes
+    biggest = memory_report().biggest[0]
+    assert biggest.name == "bytes"
+    assert biggest.holders == (named,)
+    assert len(kept) == 1
 
 
 def test_what_is_held_by_many_small_objects_is_counted_by_type() -> None:

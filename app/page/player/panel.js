@@ -116,6 +116,6 @@ export function showMemory({ wasmBytes, scriptBytes, python: held }) {
   const objects = `${held.object_count.toLocaleString("en")} objects of ${megabytes(held.byte_count)}`;
   at("memory").textContent = `WebAssembly ${megabytes(wasmBytes)}${script}; Python has ${objects}`;
   const kinds = held.kinds.map((one) => [one.name, one.count.toLocaleString("en"), megabytes(one.byte_count)]);
-  const single = held.biggest.map((one) => [`${one.name} in ${one.holders.join(", ") || "?"}`, "1", megabytes(one.byte_count)]);
+  const single = held.biggest.map((one) => [`${one.name} in ${one.holders.join(", ") || "the interpreter"}`, "1", megabytes(one.byte_count)]);
   at("kinds").replaceChildren(...kinds.slice(0, 10).map((row) => rowOf(row)), ...single.slice(0, 5).map((row) => rowOf(row)));
 }
