@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import NoReturn
 
 import msgspec
@@ -33,6 +33,7 @@ __all__ = [
     "date_time_us",
     "decimal_integer",
     "duration_us",
+    "moment_us",
     "without",
 ]
 
@@ -228,9 +229,13 @@ def closed_byte_range(value: str, line: Line, what: str) -> ByteRange:
 def date_time_us(value: str, line: Line) -> int:
     """An ISO 8601 date and time in microseconds since 1970; without a zone, which 4.3.2.6 advises to write, UTC."""
     try:
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return (moment - _EPOCH) // timedelta(microseconds=1)
+        return moment_us(value)
     except (ValueError, OverflowError):
         _fail(line, line.name, value, "write it as 2010-02-19T14:54:23.031+08:00")
+
+
+def moment_us(value: str) -> int:
+    """The same of what is known to be one; ValueError or OverflowError if it is not."""
+    moment = datetime.fromisoformat(value)
+    since = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)) - _EPOCH
+    return 86_400_000_000 * since.days + 1_000_000 * since.seconds + since.microseconds

@@ -25,7 +25,7 @@ from shoal.balancer.errors import DirectiveRefused
 from .playlist import MediaPlaylist
 from .tokenizer import shorten
 
-__all__ = ["NOTHING", "Directives", "Edge", "edge_of"]
+__all__ = ["NOTHING", "Directives", "Edge", "edge_of", "fields_of"]
 
 # 2^53 - 1 is what players can count to, and a segment of ten thousand parts would be of 20 ms each for 200 s.
 _SEGMENT = re.compile(r"[0-9]{1,16}")
@@ -51,10 +51,7 @@ class Directives(msgspec.Struct, frozen=True):
         """
         if "_HLS_" not in query:
             return NOTHING
-        try:
-            fields = dict(parse_qsl(query, max_num_fields=_FIELDS_MAX))
-        except ValueError:
-            raise DirectiveRefused(f"a query of more than {_FIELDS_MAX} fields; send the directives alone") from None
+        fields = fields_of(query)
         segment = _number(fields, "_HLS_msn", _SEGMENT)
         part = _number(fields, "_HLS_part", _PART)
         if segment is None and part is not None:
@@ -114,6 +111,14 @@ def edge_of(playlist: MediaPlaylist) -> Edge:
         parts=len(playlist.parts),
         last_parts=len(segments[-1].parts) if segments else 0,
     )
+
+
+def fields_of(query: str) -> dict[str, str]:
+    """The fields of a request's query, of which some may be directives; DirectiveRefused for too many."""
+    try:
+        return dict(parse_qsl(query, max_num_fields=_FIELDS_MAX))
+    except ValueError:
+        raise DirectiveRefused(f"a query of more than {_FIELDS_MAX} fields; send the directives alone") from None
 
 
 def _number(fields: dict[str, str], name: str, pattern: re.Pattern[str]) -> int | None:

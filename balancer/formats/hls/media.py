@@ -11,7 +11,6 @@ A delta update (EXT-X-SKIP) is whole when it comes here: `delta.py` saw to that.
 from __future__ import annotations
 
 from collections.abc import Sequence, Sized
-from itertools import islice
 
 from shoal.balancer.errors import PlaylistMalformed, PlaylistTooLarge
 from shoal.balancer.model import ByteRange
@@ -30,7 +29,7 @@ from .playlist import (
     ServerControl,
     UriKind,
 )
-from .runs import BLOCK, Item, Run
+from .runs import Item, Run
 from .segments import PlainSegments, Segments
 from .tokenizer import BLANKS, Line, shorten
 
@@ -165,7 +164,7 @@ class MediaParser:
     def _run(self, run: Run) -> tuple[Item, ...]:
         """Read it; gives it back, with its beginning in lines if the first segment is not plain after all."""
         if self._next.is_said:
-            begun = tuple(islice(run.lines(), 2 * BLOCK))
+            begun = tuple(run.first_block())
             for line in begun:
                 self._line(line)
             rest = run.after_first_block()

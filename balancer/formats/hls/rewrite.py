@@ -102,11 +102,14 @@ def rewrite(playlist: Playlist, name: Namer, *, left_out: frozenset[int] = froze
 
 
 def _run(run: Run, folder: str, name: Namer) -> Iterator[str]:
+    rows = run.shape.rows
     for lines in run.blocks():
-        for place in range(0, len(lines), 2):
-            uri = lines[place + 1]
+        for place in range(rows - 1, len(lines), rows):
+            uri = lines[place]
             uri = uri if ":" in uri else folder + uri
-            yield f"{lines[place]}\n{_fit(name(UriKind.SEGMENT, uri, None) or uri, uri)}\n"
+            lines[place] = _fit(name(UriKind.SEGMENT, uri, None) or uri, uri)
+        yield "\n".join(lines)
+        yield "\n"
 
 
 def _with(line: Line, text: str) -> Line:

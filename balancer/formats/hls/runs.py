@@ -1,7 +1,11 @@
 """Plain segments one after another, kept as the text that they are.
 
-    #EXTINF:6.000,          nothing but these two lines, with a name that needs no resolving:
-    segment_00017.m4s       nearly all of a long playlist
+    #EXTINF:6.000,                                nothing but these two lines, with a name that needs
+    segment_00017.m4s                             no resolving: nearly all of a long playlist
+
+    #EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00Z     or these three, the date above the EXTINF
+    #EXTINF:6.000,                                    or below it
+    segment_00017.m4s
 
 A playlist of 20,000 such segments is 40,000 lines; as values they would be forty
 times the size of their text.  A run is that text, and where each block of
@@ -14,30 +18,61 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TypeAlias
+
+import msgspec
 
 from .tokenizer import Limits, Line, line_of, read
 
-__all__ = ["BLOCK", "Item", "Run", "flatten", "scan"]
+__all__ = ["BLOCK", "Item", "Run", "Shape", "flatten", "scan"]
 
 BLOCK = 64  # segments read for the sake of one; fewer in a row are not worth a run
 
+_DATE_TAG = "#EXT-X-PROGRAM-DATE-TIME:"
+_DURATION_TAG = "#EXTINF:"
+
 # Durations below 10,000 s are within every limit; names are those that common.py resolves without urljoin().
-_PLAIN = (
-    r"#EXTINF:[0-9]{1,4}(?:\.[0-9]{1,9})?,[^\r\n{]{0,200}+\n"
+_DURATION = rf"{_DURATION_TAG}[0-9]{{1,4}}(?:\.[0-9]{{1,9}})?,[^\r\n{{]{{0,200}}+\n"
+_NAME = (
     r"(?:[A-Za-z0-9_-][A-Za-z0-9_.~-]{0,500}+|"
     r"https?://[A-Za-z0-9-][A-Za-z0-9.-]{0,250}+(?::[0-9]{1,4})?/[A-Za-z0-9_./%~-]{0,1000}+"
     r"(?:\?[A-Za-z0-9_./%~&=+-]{1,2000}+)?)\n"
 )
-_BLOCK_OF_THEM = re.compile(f"(?:{_PLAIN}){{{BLOCK}}}+")
+# Days that there are in any year, and zones that there are: what attributes.py reads without a refusal.
+_DATE = (
+    rf"{_DATE_TAG}[12][0-9]{{3}}-"
+    r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?(?:Z|[+-](?:0[0-9]|1[0-4]):?[0-5][0-9])?\n"
+)
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """Which lines a segment of a run has; the last one is its name."""
+
+    rows: int
+    duration: int  # the row of EXTINF
+    date: int | None  # of EXT-X-PROGRAM-DATE-TIME
+
+
+_PLAIN, _DATE_FIRST, _DATE_WITHIN = Shape(2, 0, None), Shape(3, 1, 0), Shape(3, 0, 1)
+_BLOCKS_OF = {
+    shape: re.compile(f"(?:{row}){{{BLOCK}}}+")
+    for shape, row in (
+        (_PLAIN, _DURATION + _NAME),
+        (_DATE_FIRST, _DATE + _DURATION + _NAME),
+        (_DATE_WITHIN, _DURATION + _DATE + _NAME),
+    )
+}
 
 
 class Run:
-    """`count` plain segments; `number` is the line of the first."""
+    """`count` plain segments; `number` is the line with which the first begins."""
 
-    __slots__ = ("_ends", "begin", "number", "text")
+    __slots__ = ("_ends", "begin", "number", "shape", "text")
 
-    def __init__(self, text: str, begin: int, ends: list[int], number: int) -> None:
+    def __init__(self, shape: Shape, text: str, begin: int, ends: list[int], number: int) -> None:
+        self.shape = shape
         self.text = text
         self.begin = begin
         self._ends = ends  # of each block
@@ -46,6 +81,10 @@ class Run:
     @property
     def count(self) -> int:
         return BLOCK * len(self._ends)
+
+    @property
+    def line_count(self) -> int:
+        return self.shape.rows * self.count
 
     @property
     def end(self) -> int:
@@ -57,10 +96,14 @@ class Run:
     def after_first_block(self) -> Run | None:
         if len(self._ends) == 1:
             return None
-        return Run(self.text, self._ends[0], self._ends[1:], self.number + 2 * BLOCK)
+        number = self.number + self.shape.rows * BLOCK
+        return Run(self.shape, self.text, self._ends[0], self._ends[1:], number)
+
+    def first_block(self) -> Iterator[Line]:
+        return islice(self.lines(), self.shape.rows * BLOCK)
 
     def block(self, place: int) -> list[str]:
-        """The lines of one block, without their endings: an EXTINF and a name in turn."""
+        """The lines of one block, without their endings: `shape.rows` of each segment."""
         begin = self._ends[place - 1] if place else self.begin
         return self.text[begin : self._ends[place] - 1].split("\n")
 
@@ -69,37 +112,50 @@ class Run:
 
     def lines(self) -> Iterator[Line]:
         for number, text in enumerate((text for block in self.blocks() for text in block), self.number):
-            yield Line(number, text, "\n", "EXTINF" if text[0] == "#" else "")
+            yield Line(number, text, "\n", text[1:].partition(":")[0] if text[0] == "#" else "")
 
 
 Item: TypeAlias = Line | Run
 
 
-def _find_run(text: str, begin: int, number: int) -> Run | None:
-    """The run that begins at this place, which is line `number`; None if there is none of a block at least."""
+def _find_run(shape: Shape, text: str, begin: int, number: int) -> Run | None:
+    """The run of this shape that begins at this place, which is line `number`; None if there is none of a block."""
     ends: list[int] = []
-    position = begin
-    while found := _BLOCK_OF_THEM.match(text, position):
+    position, blocks = begin, _BLOCKS_OF[shape]
+    while found := blocks.match(text, position):
         position = found.end()
         ends.append(position)
-    return Run(text, begin, ends, number) if ends else None
+    return Run(shape, text, begin, ends, number) if ends else None
+
+
+def _shape_at(text: str, position: int) -> Shape | None:
+    """Of the segment that begins here, as far as its first two lines tell."""
+    second = text.find("\n", position) + 1
+    if text.startswith(_DATE_TAG, position):
+        return _DATE_FIRST if text.startswith(_DURATION_TAG, second) else None
+    if not text.startswith(_DURATION_TAG, position):
+        return None
+    return _DATE_WITHIN if text.startswith(_DATE_TAG, second) else _PLAIN
 
 
 def scan(data: bytes, limits: Limits) -> list[Item]:
     """As `tokenize`, with runs where there are any.  Linear in len(data)."""
     text = read(data, limits)
     items: list[Item] = []
-    position, number, retry_at = 0, 1, 0
+    position, number = 0, 1
+    retry_at: dict[Shape, int] = {}  # or runs that are just too short would be read again from each of their segments
     while position < len(text):
-        if number >= retry_at and text.startswith("#EXTINF:", position):
-            run = _find_run(text, position, number)
+        shape = _shape_at(text, position)
+        if shape is None:
+            if text.startswith("#EXT-", position) and not text.startswith(_DATE_TAG, position):
+                retry_at.clear()  # what follows is another piece of the stream
+        elif number >= retry_at.get(shape, 0):
+            run = _find_run(shape, text, position, number)
             if run is not None:
                 items.append(run)
-                position, number = run.end, number + 2 * run.count
+                position, number = run.end, number + run.line_count
                 continue
-            retry_at = number + BLOCK  # or runs that are just too short would be read again from each of their segments
-        elif text.startswith("#EXT-", position):
-            retry_at = 0
+            retry_at[shape] = number + BLOCK
         stop = text.find("\n", position) + 1 or len(text)
         items.append(line_of(number, text[position:stop], limits))
         position, number = stop, number + 1

@@ -22,17 +22,14 @@ It works on what `rewrite` gives, which has no byte ranges that go on where othe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from urllib.parse import parse_qsl
-
-from shoal.balancer.errors import DirectiveRefused
 
 from .attributes import duration_us
+from .blocking import fields_of
 from .delta import HEAD, SKIP, in_force
 from .tokenizer import Limits, Line, line_of
 
 __all__ = ["update_of", "wants_update"]
 
-_FIELDS_MAX = 64  # of a query, as in blocking.py
 _VERSION = 9  # at least, of a playlist that leaves segments out (8)
 # Each is said of the segment that follows, or of a piece of it (4.4.4).
 _OF_SEGMENTS = frozenset(
@@ -56,13 +53,7 @@ def wants_update(query: str) -> bool:
 
     Other values are those of a draft that we do not know, and a server is to ignore them (6.2.5).
     """
-    if "_HLS_skip" not in query:
-        return False
-    try:
-        fields = dict(parse_qsl(query, max_num_fields=_FIELDS_MAX))
-    except ValueError:
-        raise DirectiveRefused(f"a query of more than {_FIELDS_MAX} fields; send the directives alone") from None
-    return fields.get("_HLS_skip") in {"YES", "v2"}
+    return "_HLS_skip" in query and fields_of(query).get("_HLS_skip") in {"YES", "v2"}
 
 
 def update_of(text: str, boundary_us: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -20,6 +22,18 @@ def plain(count: int, first: int = 0) -> str:
     return "".join(
         f"#EXTINF:6.{number % 3}, a title \nsegment_{number:05}.m4s\n" for number in range(first, first + count)
     )
+
+
+DATE = "#EXT-X-PROGRAM-DATE-TIME:"
+MOMENT = "2026-02-28T23:59:59.040+02:00"
+
+
+def dated(count: int, first: int = 0, *, within: bool = False) -> str:
+    """The same with a date for each segment, above its EXTINF or below."""
+    rows = plain(count, first).split("\n")
+    dates = [f"{DATE}2026-01-{number % 31 + 1:02}T00:{number % 60:02}:07.25Z" for number in range(count)]
+    pairs = zip(dates, rows[::2], rows[1::2], strict=False)
+    return "".join(f"{row}\n{date}\n{name}\n" if within else f"{date}\n{row}\n{name}\n" for date, row, name in pairs)
 
 
 def read(text: str, **limits: int) -> MediaPlaylist:
@@ -58,6 +72,60 @@ def test_a_long_playlist_says_what_it_says_line_by_line(count: int) -> None:
     playlist = assert_same(HEAD + plain(count) + "#EXT-X-ENDLIST\n")
     assert len(playlist.segments) == count
     assert runs(playlist) == (count >= BLOCK)
+
+
+@pytest.mark.parametrize("within", [False, True])
+@pytest.mark.parametrize("count", [BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 5 * BLOCK + 7])
+def test_dates_do_not_make_a_long_playlist_less_plain(count: int, within: bool) -> None:
+    playlist = assert_same(HEAD + dated(count, within=within) + "#EXT-X-ENDLIST\n")
+    assert len(playlist.segments) == count
+    assert all(segment.program_date_time_us is not None for segment in playlist.segments)
+    assert runs(playlist) == (count >= BLOCK)
+
+
+def test_runs_of_each_shape_follow_one_another() -> None:
+    text = HEAD + plain(70) + dated(130) + dated(70, within=True) + plain(3) + dated(64) + plain(64)
+    assert runs(assert_same(text)) == 5
+    # One date for all that follows, which is what most packagers write.
+    assert runs(assert_same(HEAD + dated(1) + plain(200))) == 1
+    assert runs(assert_same(HEAD + dated(1, within=True) + plain(200))) == 1
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_plain"),
+    [
+        ("2026-01-31T00:00:00Z", True),
+        ("2026-04-30T23:59:59.999999999+14:00", True),
+        ("2024-02-28T00:00:00.1-0800", True),
+        ("2024-12-31T00:00:00", True),
+        ("2024-02-29T00:00:00Z", False),  # there is one in some years
+        ("0001-01-01T00:00:00+12:00", False),
+        ("2024-01-01 00:00:00", False),
+        ("2024-01-01T00:00Z", False),
+    ],
+)
+def test_a_date_is_read_alike(moment: str, is_plain: bool) -> None:
+    text = HEAD + "".join(f"{DATE}{moment}\n#EXTINF:6,\na{number}.ts\n" for number in range(70))
+    if moment.startswith("0001"):
+        assert_same(text)  # some moment before all others, and no overflow
+    assert runs(assert_same(text)) == is_plain
+
+
+@pytest.mark.parametrize("moment", ["2026-04-31T00:00:00Z", "2026-02-30T00:00:00Z", "2025-02-29T00:00:00Z", "x", ""])
+def test_a_date_that_there_is_not_is_refused_in_its_line(moment: str) -> None:
+    text = HEAD + dated(70) + f"{DATE}{moment}\n#EXTINF:6,\na.ts\n" + dated(70)
+    for each in (text, line_by_line(text)):
+        with pytest.raises(PlaylistMalformed, match="PROGRAM-DATE-TIME") as refusal:
+            read(each)
+        assert refusal.value.line == 3 + 3 * 70 + 1
+
+
+@given(
+    st.datetimes(min_value=datetime(1000, 1, 1), max_value=datetime(2999, 12, 31)),  # noqa: DTZ001 - the zone is ours
+    st.sampled_from(["", "Z", "+09:30"]),
+)
+def test_every_day_of_the_calendar_is_the_same_both_ways(moment: datetime, zone: str) -> None:
+    assert_same(HEAD + "".join(f"{DATE}{moment.isoformat()}{zone}\n#EXTINF:6,\na{number}.ts\n" for number in range(64)))
 
 
 def test_what_is_in_force_reaches_into_a_run_and_what_is_of_one_segment_does_not() -> None:
@@ -174,9 +242,12 @@ def test_a_name_that_does_not_fit_is_refused_in_a_run_as_well() -> None:
     st.lists(
         st.one_of(
             st.integers(1, 150).map(plain),
+            st.integers(1, 150).map(dated),
+            st.integers(1, 150).map(lambda count: dated(count, within=True)),
             st.sampled_from(
                 [
                     "#EXT-X-DISCONTINUITY\n",
+                    f"{DATE}{MOMENT}\n",
                     "#EXT-X-UNKNOWN:{$x}\n",
                     "# a comment\n",
                     "\n",
