@@ -5,8 +5,8 @@
     closed(socket)                it leaves every swarm at once
 
 The WebTorrent protocol, as bittorrent-tracker answers it: announces join a swarm
-and hand offers to peers drawn at random, each to another; answers go back to the
-peer named in them; scrapes count.  A failed message gets a `failure reason` and
+and hand offers to peers, each to another (`tracker_choice.py`: to which); answers go
+back to the peer named in them; scrapes count.  A failed message gets a `failure reason` and
 changes nothing.
 
 Unlike bittorrent-tracker it forgets every peer of a closed socket and not only
@@ -33,6 +33,7 @@ import msgspec
 
 from shoal.balancer.rates import Rate
 
+from .tracker_choice import chosen, network_of
 from .tracker_messages import Description, Far, FarPeers, Incoming, Offer, Shown, TrackerLimits, TrackerStatistics
 
 __all__ = ["TrackerCore", "TrackerLimits", "TrackerStatistics"]
@@ -45,6 +46,7 @@ Texts = list[tuple[int | Far, str]]
 
 class _Socket(msgspec.Struct):
     address: str
+    network: str
     subject: str | None
     rate: Rate
     swarms: dict[str, str]  # info hash -> own peer id there
@@ -52,6 +54,7 @@ class _Socket(msgspec.Struct):
 
 class _Member(msgspec.Struct):
     socket: int
+    network: str  # the socket's own text, so that a member costs no other
     is_complete: bool
 
 
@@ -112,7 +115,7 @@ class TrackerCore:
             self._subjects[subject] += 1
         self._addresses[address] += 1
         rate = Rate(self.limits.messages_per_second_max, self.limits.messages_burst)
-        self._sockets[socket] = _Socket(address, subject, rate, {})
+        self._sockets[socket] = _Socket(address, network_of(address), subject, rate, {})
         return None
 
     def closed(self, socket: int) -> None:
@@ -245,24 +248,24 @@ class TrackerCore:
                 raise _Refused("peer_id is in use", "peer_id_in_use")
             del holder.swarms[info_hash]
         sender.swarms[info_hash] = peer_id
-        self._swarms.setdefault(info_hash, {})[peer_id] = _Member(socket, is_complete)
+        self._swarms.setdefault(info_hash, {})[peer_id] = _Member(socket, sender.network, is_complete)
         if self._far is not None and (member is None or member.is_complete != is_complete):
             self._changed.add(info_hash)
 
     def _relay_offers(self, info_hash: str, peer_id: str, offers: list[Offer]) -> Texts:
-        """Each offer to another peer, drawn at random.  Cost: the size of the swarm."""
+        """Each offer to another peer.  Cost: the size of the swarm."""
         swarm = self._swarms[info_hash]
-        others: list[int | Far] = []
+        others: list[_Member | Far] = []
         if offers:
-            others = [member.socket for other, member in swarm.items() if other != peer_id]
+            others = [member for other, member in swarm.items() if other != peer_id]
         if offers and self._far is not None:
             # Who came here from a node that was killed is there until its time is up.
             others += [far for far in self._far.peers(info_hash) if far.peer_id not in swarm]
-        chosen = self._random.sample(others, min(len(offers), len(others)))
-        self._counts["offers"] += len(chosen)
+        to = chosen(swarm[peer_id], others, len(offers), self._random)
+        self._counts["offers"] += len(to)
         return [
             (
-                other,
+                other if isinstance(other, Far) else other.socket,
                 _text({
                     "action": "announce",
                     "offer": msgspec.to_builtins(offer.offer),
@@ -271,7 +274,7 @@ class TrackerCore:
                     "info_hash": info_hash,
                 }),
             )
-            for offer, other in zip(offers, chosen, strict=False)
+            for offer, other in zip(offers, to, strict=False)
         ]  # fmt: skip
 
     def _answer(self, sender: _Socket, info_hash: str, peer_id: str, message: Incoming, answer: Description) -> Texts:

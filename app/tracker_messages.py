@@ -62,11 +62,19 @@ class Incoming(msgspec.Struct, frozen=True):
 
 
 class Far(msgspec.Struct, frozen=True):
-    """A peer whose socket is at another node of this tracker."""
+    """A peer whose socket is at another node of this tracker, which does not say where it is or what it has."""
 
     node: str
     info_hash: str
     peer_id: str
+
+    @property
+    def network(self) -> str:
+        return ""
+
+    @property
+    def is_complete(self) -> bool:
+        return False
 
 
 class Shown(msgspec.Struct, frozen=True):

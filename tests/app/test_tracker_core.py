@@ -126,6 +126,17 @@ def test_over_many_announces_every_peer_is_offered_to() -> None:
     assert reached == set(range(2, 21))
 
 
+def test_offers_go_to_the_same_network_first_and_to_who_has_everything() -> None:
+    tracker = core()
+    for socket in range(1, 41):
+        address = f"192.0.2.{socket}" if socket <= 5 else f"198.51.{socket}.1"
+        assert tracker.opened(socket, address) is None
+        announce(tracker, socket, **({"left": 0} if socket == 40 else {}))
+    receivers = {to for to, message in announce(tracker, 1, offers=offers(5)) if "offer" in message}
+    assert len(receivers & {2, 3, 4, 5}) >= 3
+    assert 40 in receivers
+
+
 @pytest.mark.parametrize(("numwant", "relayed"), [(None, 3), (2, 2), (0, 0), (-1, 0), (1e300, 3), (50, 3)])
 def test_no_more_offers_are_relayed_than_were_wanted_and_sent(numwant: float | None, relayed: int) -> None:
     assert len(announce(swarm_of(8), 1, numwant=numwant, offers=offers(3))) == relayed + 1
