@@ -23,6 +23,7 @@ from .session import SessionOptions
 __all__ = ["add_stream_options", "balancer_config", "page_options", "port_number", "settings", "stream_options"]
 
 # RFC 9110, 5.1 and 5.5: a name is a token, and a value holds no control characters.
+_KEY = re.compile(r"[0-9a-fA-F]{64}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BYTES = re.compile(r"([0-9]{1,12})([KMGTkmgt]?)")
 _SHIFTS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
@@ -75,6 +76,11 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="sidecar of SHA-256 hashes, ours or PeerTube's of a video; auto looks for shoal-hashes.json beside the"
         " playlist, none does without",
+    )
+    stream.add_argument(
+        "--hashes-key",
+        metavar="HEX",
+        help="public key of Ed25519, 64 hex digits: hashes that are not signed with it count for nothing",
     )
     stream.add_argument(
         "--no-steering", action="store_true", help="do not ask the content steering server that the playlist names"
@@ -183,6 +189,7 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
         swarm_id=args.swarm_id,
         swarm_scheme=scheme_named(args.swarm_scheme).version,
         hashes=args.hashes if args.hashes in {"auto", "none"} else _url("--hashes", args.hashes, base=url),
+        hashes_key=_key(args.hashes_key),
         headers=tuple(_header(header) for header in args.header),
         steering=not args.no_steering,
         cmcd=args.cmcd,
@@ -307,6 +314,12 @@ def _tracker(url: str) -> str:
     if not url.startswith(("ws://", "wss://")):
         raise ConfigurationError(f"--tracker {url!r} is not a ws or wss URL")
     return _url("--tracker", url)
+
+
+def _key(text: str | None) -> str | None:
+    if text is not None and not _KEY.fullmatch(text):
+        raise ConfigurationError(f"--hashes-key has {len(text)} characters; it is a public key in 64 hex digits")
+    return text
 
 
 def _header(row: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
@@ -42,6 +43,7 @@ from shoal.balancer.config import BalancerConfig
 from shoal.balancer.errors import ConfigurationError
 from shoal.balancer.formats.hls import NOTHING, Directives
 from shoal.balancer.identity import scheme_named
+from shoal.balancer.integrity import Sidecar
 from shoal.balancer.model import ByteRange, ResourceKey
 from shoal.balancer.recording import Recording
 from shoal.balancer.report import SessionReport
@@ -90,6 +92,7 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     swarm_id: str | None = None
     swarm_scheme: str = "2.3"  # as identity.scheme_named has them: the version of p2p-media-loader that is met
     hashes: str = "auto"
+    hashes_key: str | None = None  # of Ed25519, 64 hex digits: only a sidecar that is signed with it counts
     headers: tuple[tuple[str, str], ...] = ()
     allowed_hosts: frozenset[str] = frozenset()
     allow_private: bool = False
@@ -249,6 +252,7 @@ async def open_session(
             scheme=scheme_named(options.swarm_scheme),
             sidecar_url=None if options.hashes == "none" else urljoin(options.url, _sidecar(options)),
             is_sidecar_required=options.hashes not in {"auto", "none"},
+            read_sidecar=_sidecar_reader(options),
             is_dash=is_dash(options),
             utc_us=utc_us,
             headers=options.headers,
@@ -403,6 +407,14 @@ def _compared(host: str) -> str:
         return name.encode("idna").decode()
     except UnicodeError:
         return name  # no name at all: connecting to it fails, and says so
+
+
+def _sidecar_reader(options: SessionOptions) -> Callable[[bytes, str], Sidecar]:
+    if options.hashes_key is None:
+        return Sidecar.parse
+    from .signatures import verifier  # a page has no use for it
+
+    return partial(Sidecar.parse, verify=verifier(options.hashes_key))
 
 
 def _sidecar(options: SessionOptions) -> str:

@@ -12,7 +12,7 @@ resource.  `blocks` are those of its parts of `block_bytes` (the last may be
 shorter), with which wrong bytes are found before the whole has come; without
 them a resource is checked at its end only.
 
-The hashes of a PeerTube's video are read too (`peertube.py`).
+The hashes of a PeerTube's video are read too (`peertube.py`), and sidecars that are signed (`signed.py`).
 
 Query strings count for nothing, in names and in what is looked up: a signed URL
 has another query in each session, and the bytes are the same.  A stream whose
@@ -22,7 +22,7 @@ them as the playlist does, percent-encoding included.
 
 Resources are looked up by their URL on the primary CDN, wherever they are then
 fetched from.  The file is only as trustworthy as where it came from: fetch it
-over TLS from the origin, never from a peer.
+over TLS from the origin, never from a peer, or sign it.
 
 Promises: nothing but SidecarError is raised for anything a server can send; all
 limits hold.  Left to others: hashing what arrives, and blame.
@@ -43,6 +43,7 @@ from shoal.transports.sansio.nesting import is_nested_deeper
 from .errors import ConfigurationError, SidecarMalformed, SidecarTooLarge
 from .model import ByteRange
 from .peertube import ranges_of
+from .signed import Verify, opened
 
 __all__ = ["BLOCK_BYTES", "Digests", "Sidecar", "SidecarLimits", "sidecar"]
 
@@ -120,14 +121,23 @@ class Sidecar:
         self._digests = digests
 
     @classmethod
-    def parse(cls, data: bytes, url: str, *, limits: SidecarLimits | None = None) -> Sidecar:
-        """Read a sidecar that came from `url` (after redirects).  Raises SidecarError.  Linear in len(data)."""
+    def parse(
+        cls, data: bytes, url: str, *, limits: SidecarLimits | None = None, verify: Verify | None = None
+    ) -> Sidecar:
+        """Read a sidecar that came from `url` (after redirects).  Raises SidecarError.  Linear in len(data).
+
+        With `verify` it must be signed, and `verify` say so.
+        """
         limits = limits or SidecarLimits()
         if len(data) > limits.sidecar_bytes_max:
             raise SidecarTooLarge(
                 f"sidecar has {len(data)} bytes; leave out blocks, or raise sidecar_bytes_max above "
                 f"{limits.sidecar_bytes_max}"
             )
+        try:
+            data = opened(data, verify)
+        except ValueError as error:
+            raise SidecarMalformed(f"sidecar {error}") from None
         if is_nested_deeper(data):
             raise _no_json(data, "nested too deeply")
         base = urljoin(_without_query(url), ".")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from shoal.app.demo.origin import Origin
-from shoal.balancer.integrity import sidecar
+from shoal.app.signatures import verifier
+from shoal.balancer.integrity import Sidecar, sidecar
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
@@ -72,6 +74,19 @@ def test_hashes_are_written_beside_a_playlist(stream: Path) -> None:
     written = json.loads((stream / "shoal-hashes.json").read_bytes())
     assert set(written["files"]) == {"a.ts", "b.ts"}
     assert len(written["files"]["a.ts"]["blocks"]) == 3
+
+
+def test_hashes_are_signed_with_a_key_that_openssl_made(stream: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    key = tmp_path / "key.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True, capture_output=True)
+    command = [sys.executable, EXAMPLES / "make_hashes.py", stream, key]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    public_key = said.split()[-1]
+    data = (stream / "shoal-hashes.json").read_bytes()
+    assert len(Sidecar.parse(data, "http://cdn/shoal-hashes.json", verify=verifier(public_key))) == 2
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("actor*.py")), ids=lambda path: path.name)

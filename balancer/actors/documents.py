@@ -59,12 +59,14 @@ class Documents(Actor[Any]):
         *,
         sidecar_url: str | None,
         is_sidecar_required: bool,
+        read_sidecar: Callable[[bytes, str], Sidecar],
     ) -> None:
         self._session = session
         self._cdns = cdns
         self._config = config
         self._sidecar_url = sidecar_url
         self._is_sidecar_required = is_sidecar_required
+        self._read_sidecar = read_sidecar
         self._is_sidecar_settled = sidecar_url is None
         self._has_sidecar = False
         self._are_hashes_fresh = True
@@ -175,7 +177,7 @@ class Documents(Actor[Any]):
             sidecar = await self._best(
                 self._sidecar_url,
                 self._config.sidecar_bytes_max,
-                lambda document: Sidecar.parse(document.body, document.url),
+                lambda document: self._read_sidecar(document.body, document.url),
                 is_enough=lambda sidecar: not (are_all_asked and lacks(sidecar)),
                 rank=lambda sidecar: -lacks(sidecar),
             )

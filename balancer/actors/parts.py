@@ -10,6 +10,7 @@ from shoal.transports.interface import Connector, Fetcher, Hasher, Poster, Shelf
 
 from ..config import BalancerConfig
 from ..identity import Scheme, Scheme23
+from ..integrity import Sidecar
 from ..model import ResourceKey
 from ..recording import Recording
 from ..telemetry import CmcdOptions
@@ -52,6 +53,7 @@ class SessionParts(msgspec.Struct, frozen=True, kw_only=True):
     scheme: Scheme = msgspec.field(default_factory=Scheme23)  # how swarms and peers are named
     sidecar_url: str | None = None
     is_sidecar_required: bool = False
+    read_sidecar: Callable[[bytes, str], Sidecar] = Sidecar.parse  # of its bytes and URL; SidecarError if it counts not
     is_dash: bool = False  # `url` is an MPD, and no HLS playlist
     utc_us: Callable[[], int] = lambda: 0  # the time of day since 1970; only live MPDs are read by it
     headers: tuple[tuple[str, str], ...] = ()

@@ -43,6 +43,7 @@ from ..formats.hls import (
     rewrite,
     skip_url,
 )
+from ..integrity import Sidecar
 from ..model import ByteRange, Kind, ResourceKey, Segment
 from ..paths import path_of, playlist_path
 from ..pathways import PATHWAYS_MAX, merge
@@ -98,8 +99,16 @@ class Playlist(Documents):
         scheme: identity.Scheme,
         sidecar_url: str | None,
         is_sidecar_required: bool,
+        read_sidecar: Callable[[bytes, str], Sidecar],
     ) -> None:
-        super().__init__(session, cdns, config, sidecar_url=sidecar_url, is_sidecar_required=is_sidecar_required)
+        super().__init__(
+            session,
+            cdns,
+            config,
+            sidecar_url=sidecar_url,
+            is_sidecar_required=is_sidecar_required,
+            read_sidecar=read_sidecar,
+        )
         self._url = url
         self._swarm_id = swarm_id
         self._scheme = scheme

@@ -147,6 +147,7 @@ class Session(Actor[Any]):
             scheme=parts.scheme,
             sidecar_url=parts.sidecar_url,
             is_sidecar_required=parts.is_sidecar_required,
+            read_sidecar=parts.read_sidecar,
             **more,
         )
 

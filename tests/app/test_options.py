@@ -49,6 +49,13 @@ def test_how_peers_are_met_finds_its_place(tmp_path: Path) -> None:
     assert parsed().peers == PeerOptions()
 
 
+def test_the_key_of_whoever_signs_the_hashes_finds_its_place() -> None:
+    assert parsed("--hashes-key", "aB" * 32).hashes_key == "aB" * 32
+    assert parsed().hashes_key is None
+    with pytest.raises(ConfigurationError, match="--hashes-key has 63 characters"):
+        parsed("--hashes-key", "a" * 63)
+
+
 @pytest.mark.parametrize(
     ("text", "bytes_max"),
     [("1000000000", 10**9), ("500M", 500 << 20), ("20g", 20 << 30), ("1T", 1 << 40), ("64K", 65536)],

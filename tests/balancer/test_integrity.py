@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shoal.balancer.errors import ConfigurationError, SidecarError, SidecarMalformed, SidecarTooLarge
 from shoal.balancer.integrity import Digests, Sidecar, SidecarLimits, sidecar
 from shoal.balancer.model import ByteRange
+from shoal.balancer.signed import sealed
 
 URL = "https://cdn.example/show/hashes.json?sig=1"
 KIB = 1024
@@ -247,3 +248,38 @@ def test_a_peertubes_ranges_count_as_files():
     assert "names 5 files" in refusal(
         json.dumps({SEGMENTS: ranges}).encode(), SidecarTooLarge, limits=SidecarLimits(files_max=4)
     )
+
+
+# --- signed -----------------------------------------------------------------
+
+SIGNATURE = bytes(range(64))
+
+
+def is_ours(signature, signed):
+    return signature == SIGNATURE and b'"files"' in signed
+
+
+def test_what_is_signed_is_read_with_its_key_and_without_one():
+    plain = document({"a.m4s": {"bytes": 3, "sha256": HASH}})
+    for verify in (None, is_ours):
+        read = Sidecar.parse(sealed(plain, SIGNATURE), URL, verify=verify)
+        assert list(read) == list(Sidecar.parse(plain, URL))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (document(), "is not signed"),
+        (sealed(document(), bytes(64)), "another key"),
+        (sealed(b'{"version": 1}', SIGNATURE), "another key"),
+        (json.dumps({"signed": document().decode(), "signature": "00"}).encode(), "is not signed"),
+        (b"no JSON", "is not signed"),
+    ],
+)
+def test_who_has_a_key_takes_nothing_that_is_not_signed_with_it(data, words):
+    assert words in refusal(data, verify=is_ours)
+
+
+def test_what_is_signed_is_no_better_than_what_is_not():
+    assert "write it as" in refusal(sealed(document({"a.m4s": {}}), SIGNATURE), verify=is_ours)
+    assert "nested too deeply" in refusal(sealed(b"[" * 1000, SIGNATURE))
