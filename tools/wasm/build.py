@@ -136,6 +136,7 @@ def link(names: list[str], objects: list[Path], work: Path, *, profile: bool) ->
         *("wasm-ld", "-shared", "--experimental-pic", "--import-memory", "--import-undefined"),
         "--unresolved-symbols=import-dynamic",
         "--strip-debug" if profile else "--strip-all",
+        "--compress-relocations",  # no room for numbers that a later link might make longer: a sixth of all bytes
         *(f"--export=PyInit_{name.rpartition('.')[2]}" for name in names),
         *objects,
         *("-o", linked),

@@ -25,6 +25,7 @@ NOT_COMPILED = {
         f"shoal.balancer.{name}": _DECIDES
         for name in (
             "availability",
+            "bandwidth",
             "cdn_choice",
             "choking",
             "decisions",
