@@ -1,4 +1,4 @@
-"""hls.js, Shaka and (live) dash.js play what the proxy gives: to the end and live, with seeks, switches, subtitles.
+"""hls.js, Shaka and dash.js play what the proxy gives: to the end and live, with seeks, switches, subtitles.
 
 All players of a test run in one page at the same time, each through its own session; what docs/players.md says is
 tested here, in test_players.py and in test_libav.py.  `tools/install-test-tools` installs what is needed.
@@ -51,6 +51,7 @@ def test_players_play_to_the_end_with_seek_switch_and_subtitles_while_a_cdn_hang
                 "hls.js": ("hls", await proxy_of("index.m3u8")),
                 "shaka hls": ("shaka", await proxy_of("index.m3u8")),
                 "shaka dash": ("shaka", await proxy_of("list.mpd")),
+                "dash.js": ("dash", await proxy_of("list.mpd")),
             }
             page = await stack.enter_async_context(player_page(tmp_path / "profile"))
             for name, (kind, proxy) in playing.items():

@@ -1,4 +1,4 @@
-"""hls.js in Chromium is steered by `shoal steer`: it begins on one pathway and goes on with the one it is told."""
+"""hls.js and dash.js in Chromium are steered by `shoal steer`: they begin on one pathway and go on with another."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from urllib.parse import urlencode
 
 import pytest
 
+from shoal.app.demo.origin import Origin
 from shoal.app.steering import SteeringServer
 
 from .chromium import page_in_chromium, page_server, skip_without_chromium
-from .support import running_origins, short_stream, until
+from .manifests import copy_of, with_list
+from .player_page import add, player_page
+from .support import LIGHT, running_origins, short_stream, until
 from .test_players import HLS_JS, PAGE, RUN_TIMEOUT_S
 from .test_real_steering import media_asked_of, with_pathways
 
@@ -47,5 +50,40 @@ def test_hls_js_goes_to_the_pathway_that_comes_first(tmp_path: Path) -> None:
             finally:
                 await server.aclose()
         assert seen["fatal"] == []
+
+    asyncio.run(run())
+
+
+def steered_mpd(mpd: bytes, steering: str, *origins: Origin) -> bytes:
+    """`mpd` with each origin as a service location, and the server that says which comes first (ETSI TS 103 998)."""
+    urls = "".join(f'<BaseURL serviceLocation="{each.name}">{each.url}/</BaseURL>' for each in origins)
+    server = f'<ContentSteering defaultServiceLocation="{origins[0].name}">{steering}</ContentSteering>'
+    return mpd.replace(b"<Period", f"{urls}{server}<Period".encode(), 1)
+
+
+def test_dash_js_goes_to_the_service_location_that_comes_first(tmp_path: Path) -> None:
+    stream = copy_of(LIGHT, tmp_path / "stream")
+    config = tmp_path / "steering.toml"
+    config.write_text('priority = ["b", "a"]\nttl_s = 1\n')
+    # A short buffer, as above.
+    buffer = {"bufferTimeDefault": 2, "bufferTimeAtTopQuality": 2, "bufferTimeAtTopQualityLongForm": 2}
+
+    async def run() -> None:
+        server = SteeringServer(config)
+        async with asyncio.timeout(RUN_TIMEOUT_S), running_origins(stream, "a", "b") as (a, b):
+            try:
+                steering = f"http://127.0.0.1:{await server.start('127.0.0.1', 0)}/steering.json"
+                mpd = steered_mpd(with_list(stream, LIGHT), steering, a, b)
+                (stream.folder / "steered.mpd").write_bytes(mpd)
+                async with player_page(tmp_path / "profile") as page:
+                    config_of = {"streaming": {"buffer": buffer, "utcSynchronization": {"enabled": False}}}
+                    await add(page, "dash.js", "dash", f"{a.url}/steered.mpd", config=config_of)
+                    await page.wait_for_function("seen['dash.js'].position > 3 || seen['dash.js'].errors.length")
+                    await until(lambda: server.steering.answered >= 2, "it does not ask again after 1 s")
+                    await until(lambda: len(media_asked_of(b)) > len(media_asked_of(a)), "it does not go to b")
+                    seen = (await page.evaluate("seen"))["dash.js"]
+            finally:
+                await server.aclose()
+        assert seen["errors"] == []
 
     asyncio.run(run())
