@@ -27,8 +27,8 @@ import channel
 import crowd
 from harness import Claim, conclude
 from swarm.pages import missing_for_pages
-from swarm.runs import Result, Swarm, corrupting, film_swarm, live, offload, replacing, swarm
-from tests.p2pml.counterparts import missing
+from swarm.runs import Result, Swarm, corrupting, film_swarm, offload, replacing, swarm
+from tests.p2pml.counterparts import missing, on_air
 
 LOGS = Path("out") / "bench-peers"
 LINES = ("long", "polluter", "mixed", "live", "ten", *abuse.LINES, "adversary", "channel", "crowd")
@@ -108,7 +108,7 @@ async def watch_live(kinds: str, name: str) -> list[Result]:
 
     Theirs asks the CDN for all that plays within 15 s: of a shorter window nothing would be left for its peers.
     """
-    async with swarm(28, SEGMENT_S, SEGMENT_BYTES, LOGS / name) as here, live(here.stream, 14, SEGMENT_S):
+    async with swarm(28, SEGMENT_S, SEGMENT_BYTES, LOGS / name) as here, on_air(here.stream, 14, SEGMENT_S):
         for number, kind in enumerate(kinds):
             await _add(here, kind, number)
             await asyncio.sleep(ARRIVAL_S)

@@ -30,7 +30,7 @@ from shoal.balancer.streams import streams_of
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.p2pml.counterparts import Program, plain_stream, start_peer, write_window  # noqa: E402
+from tests.p2pml.counterparts import Program, plain_stream, start_peer  # noqa: E402
 
 from .pages import Pages, pages  # noqa: E402
 
@@ -207,24 +207,6 @@ async def _around(stack: AsyncExitStack, folder: Path, logs: Path) -> tuple[Orig
     port = await tracker.start()
     stack.push_async_callback(tracker.aclose)
     return origin, f"ws://127.0.0.1:{port}", await stack.enter_async_context(Children(logs))
-
-
-@asynccontextmanager
-async def live(stream: Stream, window: int, segment_s: float) -> AsyncIterator[None]:
-    """The stream as if it were being made now: a window of segments that moves on, and an end."""
-    count = len(list(stream.folder.glob("s*.m4s")))
-
-    async def go_on() -> None:
-        for end in range(window + 1, count + 1):
-            await asyncio.sleep(segment_s)
-            write_window(stream.folder, range(end - window, end), segment_s=segment_s, is_last=end == count)
-
-    write_window(stream.folder, range(window), segment_s=segment_s, is_last=False)
-    going = asyncio.create_task(go_on())
-    try:
-        yield
-    finally:
-        going.cancel()
 
 
 @asynccontextmanager

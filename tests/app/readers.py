@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,17 @@ class Reader:
             async for piece in self.session.read(segment.key):
                 digest.update(piece.data)
             self.hashes.append(digest.hexdigest())
+
+    async def follow(self, rendition: int) -> None:
+        """Read the rest of what a live playlist has, and what comes to it, until its end."""
+        while True:
+            playlist = await self.session.playlist(rendition)
+            newest = self.segments[-1].key.number
+            self.segments += tuple(segment for segment in playlist.segments if segment.key.number > newest)
+            await self.read(len(self.segments))
+            if not playlist.is_live:
+                return
+            await asyncio.sleep(0.2)
 
     async def peers(self) -> list[SourceState]:
         return sources_of(await self.session.report(), "peer")

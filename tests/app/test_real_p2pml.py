@@ -17,8 +17,8 @@ pytest.importorskip("aiortc", reason="peers need WebRTC: pip install 'shoal[webr
 from shoal.app.demo.children import Children
 from shoal.balancer.report import SourceState
 
-from ..p2pml.counterparts import Program, missing, plain_stream, sha256_of, start_peer, start_tracker
-from .readers import reader
+from ..p2pml.counterparts import Program, missing, on_air, plain_stream, sha256_of, start_peer, start_tracker
+from .readers import Reader, reader
 from .support import (
     left_running,
     marked_run,
@@ -116,3 +116,31 @@ def test_three_hundred_segments_pass_both_ways_at_bittorrent_tracker(tmp_path: P
     assert ours == right
     assert bytes_from_peers(theirs) >= 0.8 * 300 * SEGMENT_BYTES
     assert used_bytes(peers) >= 0.8 * 300 * SEGMENT_BYTES
+
+
+def test_a_live_stream_is_right_at_ours_and_at_theirs_and_passes_between_them(tmp_path: Path):
+    """Thirty segments, of which fifteen are in the playlist at a time; who comes later has not the first of them."""
+    stream = plain_stream(tmp_path, 30, segment_bytes=SEGMENT_BYTES)
+    right = sha256_of(stream)
+
+    async def run() -> tuple[dict[str, Any], Reader, list[SourceState]]:
+        async with (
+            asyncio.timeout(RUN_TIMEOUT_S),
+            running_origins(stream, "cdn") as (origin,),
+            running_tracker() as tracker,
+            Children(tmp_path / "logs") as children,
+            on_air(stream, 15, 1.0),
+            reader(origin, stream, tracker, cdn_prefetch_deadline_us=1_000) as ours,
+        ):
+            await ours.read(15)
+            # Its own 15 s would be all of the window, and nothing would be left for it to ask peers for.
+            theirs = await start_peer(children, "theirs", origin.url, tracker, core={"highDemandTimeWindow": 3})
+            await ours.follow((await ours.session.playlist()).best)
+            return await completed(theirs), ours, await ours.peers()
+
+    theirs, ours, peers = asyncio.run(run())
+    read = {segment.key.number: digest for segment, digest in zip(ours.segments, ours.hashes, strict=True)}
+    assert read == dict(enumerate(right))
+    assert {segment["number"]: segment["sha256"] for segment in theirs["segments"]}.items() <= read.items()
+    assert len(theirs["segments"]) >= 15
+    assert bytes_from_peers(theirs) + used_bytes(peers) >= 2 * SEGMENT_BYTES

@@ -6,6 +6,7 @@ this file are bundled with esbuild into build/npm, where Node finds what they im
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import hashlib
 import json
@@ -13,6 +14,8 @@ import os
 import random
 import shutil
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +27,7 @@ __all__ = [
     "Program",
     "bundled_page",
     "missing",
+    "on_air",
     "plain_stream",
     "sha256_of",
     "start_peer",
@@ -87,6 +91,24 @@ def write_window(folder: Path, numbers: range, *, segment_s: float, is_last: boo
     building = folder / f".{MEDIA_PLAYLIST}"
     building.write_text("\n".join([*lines, ""]))
     building.replace(folder / MEDIA_PLAYLIST)  # nobody reads half of it
+
+
+@asynccontextmanager
+async def on_air(stream: Stream, window: int, segment_s: float) -> AsyncIterator[None]:
+    """A plain stream as if it were being made now: a window of so many segments that moves on, and an end."""
+    count = len(list(stream.folder.glob("s*.m4s")))
+
+    async def go_on() -> None:
+        for end in range(window + 1, count + 1):
+            await asyncio.sleep(segment_s)
+            write_window(stream.folder, range(end - window, end), segment_s=segment_s, is_last=end == count)
+
+    write_window(stream.folder, range(window), segment_s=segment_s, is_last=False)
+    going = asyncio.create_task(go_on())
+    try:
+        yield
+    finally:
+        going.cancel()
 
 
 def sha256_of(stream: Stream) -> list[str]:
