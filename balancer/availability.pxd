@@ -44,6 +44,7 @@ cdef class Availability:
     cdef dict _swarms
     cdef dict _peers
     cdef int64_t _joined
+    cdef readonly bint has_lacked
 
     @cython.locals(swarm=_Swarm)
     cpdef void join(self, object peer, object rendition) except *

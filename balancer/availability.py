@@ -113,12 +113,13 @@ class _Swarm:
 
 
 class Availability:
-    __slots__ = ("_joined", "_peers", "_swarms")
+    __slots__ = ("_joined", "_peers", "_swarms", "has_lacked")
 
     def __init__(self) -> None:
         self._swarms: dict[int, _Swarm] = {}
         self._peers: dict[str, _Known] = {}
         self._joined = 0
+        self.has_lacked = False  # some peer did not have what it had announced
 
     def join(self, peer: str, rendition: int) -> None:
         self.leave(peer)
@@ -171,6 +172,7 @@ class Availability:
         """The peer was asked and does not have it, whatever it announced."""
         known = self._peers.get(peer)
         if known is not None:
+            self.has_lacked = True
             known.swarm.change(known, known.held - {number}, known.fetching - {number})
 
     def peer_count(self, rendition: int) -> int:

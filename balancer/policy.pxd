@@ -20,6 +20,10 @@ cdef class Policy:
     cpdef bint heeds(self, object announced, int64_t now_us) except -1
     @cython.locals(book=Ledger, timeline=Timeline, want=Want)
     cdef bint _matters(self, object announced, int64_t now_us) except -1
+    @cython.locals(book=Ledger, timeline=Timeline, want=Want, lowest=int64_t, highest=int64_t,
+                   number=int64_t, first=int64_t, last=int64_t)
+    cpdef tuple interest(self, int64_t now_us)
+    cpdef void note(self, object announced) except *
     cdef bint _is_due(self, int64_t now_us) except -1
     @cython.locals(book=Ledger)
     cdef void _take_in(self, object event, int64_t now_us) except *

@@ -65,12 +65,13 @@ from .report import SourceState
 from .transfers import WANTED, Phase, Want
 from .windows import Timeline
 
-__all__ = ["WHY", "Policy"]
+__all__ = ["NEVER", "WHY", "Policy"]
 
 # Why a source was chosen: the first for somebody who waits; after another failed or was left; near the deadline;
 # ahead of time; to measure it; a peer for somebody who waits; beside another that is silent or slow.
 WHY = ("start", "failover", "deadline", "prefetch", "explore", "offload", "race")
 
+NEVER = 1 << 62  # later than any moment, and higher than any number of a segment
 _ENOUGH = 1 << 20  # copies; more than there are peers
 
 
@@ -144,6 +145,34 @@ class Policy:
             elif want.phase is WANTED:
                 return True
         return False
+
+    def interest(self, now_us: int) -> tuple[int, int, int]:
+        """From and to which media number `heeds` may be true of what a known peer says, and before which moment.
+
+        For a simulation of many viewers, which asks once for many announcements: all that lie outside are taken in
+        with `note`, at any time before the next event.  It holds until then, and is wider than need be.
+        """
+        book = self._book
+        until_us = NEVER if book.wake_us is None else book.wake_us
+        if book.availability.has_lacked:  # then what is news to us is not what the peer takes for it
+            return 0, NEVER, until_us
+        lowest, highest = NEVER, -1
+        for key in book.open:
+            want = book.wants[key]
+            if want.phase is WANTED:
+                lowest, highest = min(lowest, key.number), max(highest, key.number)
+        for timeline in book.timelines.values():
+            ahead = timeline.ahead(now_us)
+            if ahead:
+                first, last = ahead[0].key.number, ahead[len(ahead) - 1].key.number
+                for number in range(first, last + 1):
+                    if book.wants.get(timeline.key_of(number)) is None:
+                        lowest, highest = min(lowest, number), max(highest, number)
+        return lowest, highest, until_us
+
+    def note(self, announced: PeerAnnounced) -> None:
+        """Take in what a peer said, from which nothing followed when it was said: see `interest`."""
+        self._book.availability.announce(announced.peer, announced.held, announced.fetching)
 
     def _is_due(self, now_us: int) -> bool:
         """Whether something was to be looked at by now."""

@@ -1,11 +1,30 @@
 cimport cython
 from libc.stdint cimport int64_t
+from ..choking cimport Choking
+from ..policy cimport Policy
 from .transfer cimport CdnTransfer, PeerTransfer, Transfer
 from .world cimport World
 
 
 @cython.final
+cdef class _Word:
+    cdef object event
+    cdef object place
+    cdef object rendition
+    cdef bint is_first
+    cdef int64_t lowest
+    cdef int64_t highest
+
+
+@cython.final
 cdef class Neighbours:
+    cdef public bint knows_interest
+    cdef Policy _policy
+    cdef list _unread
+    cdef int64_t _from
+    cdef int64_t _to
+    cdef int64_t _until_us
+    cdef dict _news
     cdef object _viewer
     cdef World _world
     cdef readonly dict _met
@@ -22,10 +41,14 @@ cdef class Neighbours:
     cpdef void meet(self, object other, object rendition) except *
     cpdef void hold(self, object key) except *
     cpdef void tell(self, object rendition) except *
-    @cython.locals(swarm=int64_t)
+    @cython.locals(swarm=int64_t, word=_Word)
     cpdef void _announce(self, int64_t rendition) except *
+    cdef tuple _range_of_news(self, object rendition, object before, object after)
     @cython.locals(t=Transfer, held=frozenset, fetching=frozenset)
     cdef object _holdings(self, object rendition)
     @cython.locals(way_us=int64_t)
-    cdef void _send(self, object other, object rendition, object event) except *
-    cpdef void hear(self, object other, object rendition, object event) except *
+    cdef void _send(self, object other, _Word word) except *
+    cpdef void hear(self, _Word word) except *
+    cdef bint _may_matter(self, _Word word) except -1
+    @cython.locals(unread=list, last=dict, word=_Word, choking=Choking)
+    cpdef void catch_up(self) except *

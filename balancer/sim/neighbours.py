@@ -6,6 +6,8 @@ It tells them what the session's actors tell (`actors/neighbours.py`): who is ne
 is held; the others, what has changed.  Of a live stream only what the playlist still names
 is told, since nobody can ask for anything else.  An announcement costs each of those who
 hear it, so what is told again, or too late to matter, would be most of a simulation's time.
+For the same reason one from which nothing can follow waits unread until the viewer next
+decides something (`catch_up`); then only each peer's last word is taken in.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..events import PeerAnnounced, PeerJoined, PeerLeft, SwarmJoined
 from ..model import ResourceKey
+from ..policy import NEVER, Policy
 from .members import Members
 from .scenario import Behaviour
 from .transfer import CdnTransfer, PeerTransfer
@@ -27,12 +30,46 @@ _ANNOUNCE_DELAY_US = 50_000  # as BalancerConfig.announce_delay_us
 _SLID_SEGMENTS = 3  # that left our playlist may still be in another's, which is reloaded at another moment
 
 
+class _Word:
+    """What a viewer tells all of its neighbours, or one who is new."""
+
+    __slots__ = ("event", "highest", "is_first", "lowest", "place", "rendition")
+
+    def __init__(self, event: PeerAnnounced, place: int, rendition: int, is_first: bool) -> None:
+        self.event = event
+        self.place = place  # whose word it is
+        self.rendition = rendition
+        self.is_first = is_first  # that who hears it has of this viewer
+        self.lowest, self.highest = NEVER, -1  # of the numbers of which it says something else than before
+
+
 class Neighbours:
-    __slots__ = ("_announcing", "_joined", "_met", "_numbers", "_told", "_viewer", "_world")
+    __slots__ = (
+        "_announcing",
+        "_from",
+        "_joined",
+        "_met",
+        "_news",
+        "_numbers",
+        "_policy",
+        "_to",
+        "_told",
+        "_unread",
+        "_until_us",
+        "_viewer",
+        "_world",
+        "knows_interest",
+    )
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._world = viewer.world
+        # Another class, were it derived from it, may do more with what it hears than is known here.
+        self._policy = viewer.strategy if type(viewer.strategy) is Policy else None
+        self._unread: list[_Word] = []
+        self.knows_interest = False  # the next three are the policy's last word, `Policy.interest`
+        self._from = self._to = self._until_us = 0
+        self._news: dict[int, tuple[int, int]] = {}  # by rendition: what was told to new ones alone, from and to
         self._met: dict[tuple[int, int], Viewer] = {}  # by rendition and place
         self._joined: dict[int, None] = {}  # renditions
         self._numbers: dict[int, dict[int, None]] = {}  # by rendition: the media that is held
@@ -61,12 +98,14 @@ class Neighbours:
 
     def ban(self, other: Viewer, rendition: int) -> None:
         """Cut the channel; the other hears of it now."""
+        self.catch_up()
         self._met.pop((rendition, other.place), None)
         self._viewer.choking.leave(other.name_in(rendition))
         self._world.at(self._world.now_us, other.neighbours.drop, (self._viewer, rendition))
 
     def drop(self, other: Viewer, rendition: int) -> None:
         """The other end of the channel is gone."""
+        self.catch_up()
         if self._met.pop((rendition, other.place), None) is None:
             return
         for transfer in list(self._viewer.transfers.values()):
@@ -87,12 +126,16 @@ class Neighbours:
         return len(self._met) >= 2 * self._world.scenario.neighbours
 
     def meet(self, other: Viewer, rendition: int) -> None:
+        self.catch_up()
         self._met[rendition, other.place] = other
         viewer = self._viewer
         viewer.feed(PeerJoined(other.name_in(rendition), rendition, own=viewer.name_in(rendition)))
         if viewer.spec.behaviour is not Behaviour.FREE_RIDER:
-            self._told[rendition] = self._holdings(rendition)
-            self._send(other, rendition, self._told[rendition])
+            before = self._told.get(rendition)
+            told = self._told[rendition] = self._holdings(rendition)
+            if before is not None:
+                self._news[rendition] = self._range_of_news(rendition, before, told)
+            self._send(other, _Word(told, viewer.place, rendition, True))
 
     # --- what is told
 
@@ -116,9 +159,19 @@ class Neighbours:
         if before is not None and holdings.held is before.held and holdings.fetching is before.fetching:
             return
         self._told[rendition] = holdings
+        word = _Word(holdings, self._viewer.place, rendition, False)
+        if before is not None:
+            word.lowest, word.highest = self._range_of_news(rendition, before, holdings)
+            self._news.pop(rendition, None)
         for (swarm, _), other in self._met.items():
             if swarm == rendition:
-                self._send(other, rendition, holdings)
+                self._send(other, word)
+
+    def _range_of_news(self, rendition: int, before: PeerAnnounced, after: PeerAnnounced) -> tuple[int, int]:
+        """From and to which number one of the neighbours hears something else than it knows."""
+        lowest, highest = self._news.get(rendition, (NEVER, -1))
+        news = [lowest, highest, *(before.held ^ after.held), *(before.fetching ^ after.fetching)]
+        return min([number for number in news if number >= 0]), max([number for number in news if number < NEVER])
 
     def _holdings(self, rendition: int) -> PeerAnnounced:
         viewer, stream, end = self._viewer, self._world.scenario.stream, self._world.available()
@@ -141,10 +194,37 @@ class Neighbours:
             fetching = before.fetching if fetching == before.fetching else fetching
         return PeerAnnounced(viewer.name_in(rendition), held, fetching)
 
-    def _send(self, other: Viewer, rendition: int, event: PeerAnnounced) -> None:
+    def _send(self, other: Viewer, word: _Word) -> None:
         way_us = (self._viewer.spec.rtt_us + other.spec.rtt_us) // 2
-        self._world.at(self._world.now_us + way_us, other.neighbours.hear, (self._viewer, rendition, event))
+        self._world.at(self._world.now_us + way_us, other.neighbours.hear, (word,))
 
-    def hear(self, other: Viewer, rendition: int, event: PeerAnnounced) -> None:
-        if (rendition, other.place) in self._met:
-            self._viewer.hear(event)
+    # --- what is heard
+
+    def hear(self, word: _Word) -> None:
+        """Leave it unread if nothing can follow from it now, whoever said it."""
+        if self._policy is not None and not self._may_matter(word):
+            self._unread.append(word)
+            return
+        self.catch_up()
+        if (word.rendition, word.place) in self._met:
+            self._viewer.hear(word.event)
+
+    def _may_matter(self, word: _Word) -> bool:
+        now_us = self._world.now_us
+        if not self.knows_interest:
+            assert self._policy is not None
+            self._from, self._to, self._until_us = self._policy.interest(now_us)
+            self.knows_interest = True
+        return word.is_first or now_us >= self._until_us or (word.highest >= self._from and word.lowest <= self._to)
+
+    def catch_up(self) -> None:
+        """Take in what is unread.  To be called before anything that looks at what peers hold, or who they are."""
+        if not self._unread:
+            return
+        assert self._policy is not None, "only what a policy shows no interest in waits unread"
+        unread, self._unread = self._unread, []
+        last = {(word.rendition, word.place): word for word in unread}
+        for whom, word in last.items():
+            if whom in self._met:
+                self._viewer.choking.heard(word.event.peer, len(word.event.held))
+                self._policy.note(word.event)

@@ -248,6 +248,7 @@ class Viewer:
     def feed(self, event: Event) -> None:
         if not self.is_here:
             return
+        self.neighbours.catch_up()
         if type(event) is not TransferProgressed:
             self._tell_progress()
         self._decide(event)
@@ -255,6 +256,7 @@ class Viewer:
     def _decide(self, event: Event) -> None:
         policy = self._policy
         now_us = self.world.now_us
+        self.neighbours.knows_interest = False
         for action in self.strategy.handle(event, now_us) if policy is None else policy.handle(event, now_us):
             self._carry_out(action)
 
@@ -345,6 +347,7 @@ class Viewer:
     def choke(self) -> None:
         """An upload began or ended: who only takes waits while there are others."""
         if self.world.scenario.chokes:
+            self.neighbours.catch_up()
             for upload in self.uploads.values():
                 upload.choke(self.choking.must_wait(upload.who))
 

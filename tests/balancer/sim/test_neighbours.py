@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +15,8 @@ from shoal.balancer.events import Action, Event, PeerAnnounced
 from shoal.balancer.policy import Policy
 from shoal.balancer.sim.members import Members
 from shoal.balancer.sim.scenario import Scenario, StreamSpec, ViewerSpec
-from shoal.balancer.sim.scenarios import live
-from shoal.balancer.sim.world import World
+from shoal.balancer.sim.scenarios import SCENARIOS, live
+from shoal.balancer.sim.world import World, run
 
 SECOND = 1_000_000
 
@@ -98,6 +100,19 @@ def test_nothing_is_told_to_anybody_twice() -> None:
         last[place, event.peer] = event
     assert len(last) == 4 * 3
     assert all(event.held == frozenset(range(10)) for event in last.values())
+
+
+class Eager(Policy):
+    """Hears every announcement at once, since the simulator cannot know what a class of its own makes of it."""
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_what_waits_unread_changes_nothing(scenario: str) -> None:
+    """A segment is announced while others look for it, while they have it, and by peers that lack what they say."""
+    played = SCENARIOS[scenario](7, 12)
+    eager = run(played, "shoal", lambda _, place: Eager(BalancerConfig(), place))
+    lazy = run(played, "shoal", lambda _, place: Policy(BalancerConfig(), place))
+    assert msgspec.json.encode(lazy) == msgspec.json.encode(eager)
 
 
 def test_of_a_live_stream_no_more_is_told_than_the_playlist_names_and_what_has_just_left_it() -> None:
