@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
 from shoal.app.session import StreamSession
+from shoal.balancer.config import BalancerConfig
 from shoal.balancer.integrity import sidecar
 from shoal.balancer.model import ResourceKey
 from shoal.balancer.report import SessionReport, SourceState
 from shoal.runtime.testing import run_virtual
+from shoal.transports.memory import MemorySignaling
 
 from .impostor import KINDS, LOUD, impostor
 from .origin import SIDECAR, Stream
@@ -365,6 +368,40 @@ def test_a_tracker_that_comes_back_brings_the_peers() -> None:
                 assert peers_used_bytes(await session.report()) > 0
 
     run_virtual(main())
+
+
+def test_a_tracker_that_is_down_is_tried_less_and_less_often_and_not_by_all_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried_s: dict[MemorySignaling, list[float]] = {}
+    connect = MemorySignaling.connect
+
+    async def noted(self: MemorySignaling, url: str) -> Any:
+        tried_s.setdefault(self, []).append(asyncio.get_running_loop().time())
+        return await connect(self, url)
+
+    monkeypatch.setattr(MemorySignaling, "connect", noted)
+
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack:
+            await world.tracker.stop()
+            for name in ("one", "other"):
+                session = await stack.enter_async_context(world.viewer(name, in_swarm=True))
+                await play(session, world.stream, numbers=range(1))
+            await asyncio.sleep(300)
+
+    run_virtual(main())
+    config = BalancerConfig()
+    first_s, most_s = config.tracker_retry_us / 1e6, config.tracker_retry_us_max / 1e6
+    waits = [[after - before for before, after in itertools.pairwise(times)] for times in tried_s.values()]
+    for viewer in waits:
+        limit_s = first_s
+        for wait_s in viewer:
+            assert limit_s / 2 <= wait_s <= limit_s + 1  # what it takes to be refused
+            limit_s = min(2 * limit_s, most_s)
+        assert limit_s == most_s
+    one, other = waits
+    assert all(abs(a - b) > 1e-3 for a, b in zip(one, other, strict=False))
 
 
 def test_a_tracker_that_refuses_is_noted_and_costs_nothing() -> None:
