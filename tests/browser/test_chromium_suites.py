@@ -28,10 +28,12 @@ SCRIPTS = SUITES | {  # name -> arguments
     "traces.py": ("10",),
     "decisions.py": ("7",),  # each kind of swarm at least once
 }
-PAGE = """<!doctype html><title>suites</title><script type="module">
+IN_WORKER = "driver.py in a worker"
+# On the page, or in a module worker of it.
+RUN = """
 import { loadPyodide } from "./pyodide.mjs";
 const bytes = async (name) => (await fetch("./" + name)).arrayBuffer();
-globalThis.run = async (script, args, wheels) => {
+async function run(script, args, wheels) {
   const said = { stdout: [], stderr: [] };
   const pyodide = await loadPyodide({
     env: { HOME: "/home/pyodide", PYTHONHASHSEED: "7", SHOAL_LEG: "pyodide" },
@@ -54,9 +56,21 @@ globalThis.run = async (script, args, wheels) => {
     said.stderr.push(error.message);
   }
   return { status: status ?? 0, stdout: said.stdout.join("\\n"), stderr: said.stderr.join("\\n") };
-};
+}
+"""
+PAGE = f"""<!doctype html><title>suites</title><script type="module">{RUN}
+globalThis.run = (inWorker, ...given) => {{
+  if (!inWorker) return run(...given);
+  const worker = new Worker("./worker.mjs", {{ type: "module" }});
+  return new Promise((resolve, reject) => {{
+    worker.onmessage = ({{ data }}) => resolve(data);
+    worker.onerror = ({{ message }}) => reject(new Error(message));
+    worker.postMessage(given);
+  }}).finally(() => worker.terminate());
+}};
 document.title = "ready";
 </script>"""
+WORKER = f"{RUN}\nonmessage = async ({{ data }}) => postMessage(await run(...data));\n"
 
 
 def repository(folder: Path) -> Path:
@@ -74,16 +88,18 @@ async def run_all(folder: Path) -> dict[str, dict[str, Any]]:
     wheels = {wheel.name: wheel for wheel in (*WHEELS.glob("*.whl"), *DIST.glob(COMPILED))}
     files = wheels | {path.name: path for path in PYODIDE.iterdir() if path.is_file()}
     files["repo.zip"] = repository(folder)
+    files["worker.mjs"] = folder / "worker.mjs"
+    files["worker.mjs"].write_text(WORKER)
     ended: dict[str, dict[str, Any]] = {}
     async with (
         asyncio.timeout(RUN_TIMEOUT_S),
         page_server(PAGE, files) as url,
         page_in_chromium(url, folder / "profile") as page,
     ):
-        for script, arguments in SCRIPTS.items():
+        for script, arguments in {**SCRIPTS, IN_WORKER: ()}.items():
             await page.goto(url)
             await page.wait_for_function("document.title === 'ready'")
-            given = [script, list(arguments), list(wheels)]
+            given = [script == IN_WORKER, script.split()[0], list(arguments), list(wheels)]
             ended[script] = dict(await page.evaluate("(given) => run(...given)", given))
     return ended
 
@@ -100,8 +116,9 @@ def test_the_chosen_suites_pass_in_a_browser(in_chromium: dict[str, dict[str, An
     assert " passed" in done["stdout"]
 
 
-def test_the_driver_holds_in_a_browser_what_it_promises(in_chromium: dict[str, dict[str, Any]]):
-    done = in_chromium["driver.py"]
+@pytest.mark.parametrize("script", ["driver.py", IN_WORKER])
+def test_the_driver_holds_in_a_browser_what_it_promises(in_chromium: dict[str, dict[str, Any]], script: str):
+    done = in_chromium[script]
     assert done["status"] == 0, done["stderr"][-2000:]
     assert done["stdout"].endswith("driver holds")
 
