@@ -49,6 +49,14 @@ def test_a_busy_page_is_held_against_the_idle_one_before_it_round_by_round():
     assert timers_of.holds
 
 
+def test_a_worker_is_held_against_itself_at_rest():
+    seen = {("worker at rest", 500): [a_watch(60, 1)], ("worker", 500): [a_watch(54, 22)]}
+    claims = frames.claims_of(500, seen, in_worker=True)
+    assert [claim.figure for claim in claims] == pytest.approx([0.9, 21])
+    assert [claim.holds for claim in claims] == [False, False]
+    assert all("in a worker" in claim.claim for claim in claims)
+
+
 def test_what_is_not_measured_never_counts_as_held(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     without_page = [{"name": "native (C)", "rounds": 1000, "seconds": 0.4}]
