@@ -18,6 +18,7 @@ import importlib
 import logging
 import os
 import sys
+import textwrap
 import traceback
 from collections.abc import Sequence
 from typing import NoReturn
@@ -105,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
             name,
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
-            epilog=f"example:\n  {module.EXAMPLE}",
+            epilog=f"example:\n{textwrap.indent(module.EXAMPLE, '  ')}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)

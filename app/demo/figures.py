@@ -14,10 +14,13 @@ import msgspec
 
 from shoal.balancer.report import SegmentStory, SessionReport
 
-__all__ = ["OFFLOAD_MIN", "Figures", "figures_of", "offload_of", "verdict_on"]
+__all__ = ["BUSY_LOOP_MS", "OFFLOAD_MIN", "Figures", "doubt_about", "figures_of", "offload_of", "verdict_on"]
 
 # Four peers watch the same video some seconds ahead, so more than half is there to be had.
 OFFLOAD_MIN = 0.5
+
+# Two hundred turns of the runtime (250 us each): what holds the viewer's loop for longer is not the viewer alone.
+BUSY_LOOP_MS = 50.0
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +94,16 @@ def verdict_on(figures: Figures, player: Mapping[str, Any], judge: Mapping[str, 
     if figures.p2p_offload < OFFLOAD_MIN:
         failed.append(f"peers gave {figures.p2p_offload:.2%} of the bytes; at least {OFFLOAD_MIN:.0%} is wanted")
     return failed
+
+
+def doubt_about(figures: Figures) -> str:
+    """Why what did not hold may be the machine's doing, in words; empty if nothing says so."""
+    if figures.loop_delay_p99_ms < BUSY_LOOP_MS:
+        return ""
+    return (
+        f"one in a hundred callbacks waited {figures.loop_delay_p99_ms:.0f} ms or more for its turn: this machine was "
+        "busy with something else.  Run it again when it is idle before you believe what needs time."
+    )
 
 
 def _count(report: SessionReport, flag: str) -> int:

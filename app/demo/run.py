@@ -37,7 +37,7 @@ from shoal.balancer.config import BalancerConfig
 from shoal.balancer.report import SessionReport
 
 from .children import Child, Children
-from .figures import Figures, figures_of, verdict_on
+from .figures import Figures, doubt_about, figures_of, verdict_on
 from .origin import Fault, parse_fault
 from .report_html import write_report
 from .stream import Stream, StreamOptions, make_stream
@@ -167,7 +167,8 @@ async def _run(options: DemoOptions, stage: _Stage) -> tuple[SessionReport, dict
             weights={"flaky": options.flaky_weight},
             trackers=(tracker,),
             allow_private=True,
-            config=BalancerConfig(prefetch_us=int(options.prefetch_s * 1e6)),
+            # The other viewers are ours, and the report's moments name them as its tables do.
+            config=BalancerConfig(prefetch_us=int(options.prefetch_s * 1e6), log_viewers=True),
         )
         async with stage.phase("viewer", "playing"), open_session(settings) as session, Proxy(session) as proxy:
             player, judge = await _start_viewer(children, proxy, stream, stage)
@@ -291,5 +292,7 @@ def _conclude(screen: TextIO, figures: Figures, result: dict[str, Any]) -> None:
     lines = [f"{name:>17}  {value}" for name, value in rows]
     lines += ["", "everything held" if result["ok"] else "what did not hold:"]
     lines += [f"  - {reason}" for reason in result["failed"]]
+    if not result["ok"] and (doubt := doubt_about(figures)):
+        lines += ["", doubt]
     screen.write("\n" + "\n".join(lines) + "\n")
     screen.flush()

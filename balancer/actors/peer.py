@@ -341,7 +341,7 @@ class Peer(Actor[Any]):
             if not self._is_lost:
                 self._is_lost = True
                 late = f"it took nothing for {limit_s:g} s"
-                self.ref.tell(_Closed(late if isinstance(error, TimeoutError) else str(error)))
+                self.ref.tell(_Closed(late if isinstance(error, TimeoutError) else _why(error)))
             return False
         return True
 
@@ -358,3 +358,8 @@ class Peer(Actor[Any]):
         await self._session.send(PeerLeft(peer=self._peer, reason=reason))
         await self._channel.close(reason)
         self.stop()
+
+
+def _why(error: TransportError) -> str:
+    """In a log, whose reader has no channel to connect again."""
+    return error.detail if isinstance(error, ChannelClosed) else str(error)

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from shoal.app.demo.figures import Figures, figures_of, offload_of, verdict_on
+from shoal.app.demo.figures import BUSY_LOOP_MS, Figures, doubt_about, figures_of, offload_of, verdict_on
 from shoal.balancer.report import SegmentStory, SessionReport, SourceState
 
 GOOD_PLAYER = {"ok": True, "startup_ms": 210.5, "rebuffer_s": 0.0, "frames": 900, "errors": []}
@@ -96,3 +96,10 @@ def test_offload_is_the_share_of_peers_and_zero_before_anything_came():
 
 def test_exactly_half_from_peers_is_enough():
     assert verdict_on(good_figures(p2p_offload=0.5), GOOD_PLAYER, GOOD_JUDGE) == []
+
+
+def test_on_a_busy_machine_what_did_not_hold_is_doubted_and_not_forgiven():
+    busy = good_figures(loop_delay_p99_ms=163.8, rebuffer_s=0.11)
+    assert verdict_on(busy, GOOD_PLAYER, GOOD_JUDGE) == ["playback stood still for 0.11 s"]
+    assert "waited 164 ms or more" in doubt_about(busy)
+    assert doubt_about(good_figures(loop_delay_p99_ms=BUSY_LOOP_MS - 0.1)) == ""
