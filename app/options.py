@@ -93,7 +93,7 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     stream.add_argument(
         "--cmcd-report",
         metavar="URL",
-        help="tell this collector of each response, from a CDN or a peer (CMCD 2, event mode: rr)",
+        help="tell this collector of each response, from CDNs and peers, and how the player fares (CMCD 2, event mode)",
     )
     stream.add_argument("--cmcd-content", metavar="ID", help="what is played, as they are told (a hash of URL)")
     stream.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="sent to every CDN")

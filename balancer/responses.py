@@ -1,6 +1,7 @@
-"""What a collector is told of each response, in the words of CMCD (CTA-5004-B: events of type `rr`).
+"""What a collector is told of each response, in the words of CMCD (CTA-5004-B: events of type `rr`), and of the player.
 
     began, grew, ended         a transfer's life, as the report hears of it
+    say                        an event of another type
     due(now_us) / take()       whether it is time to send, and the events that are to go, as the standard has them
     sent / refused             what became of them
 
@@ -65,10 +66,19 @@ class Responses:
         running = self._running.pop(transfer, None)
         if running is None or self._is_over or outcome not in {"ended", "failed"}:
             return
+        self._wait(self._event(running, outcome, reason, now_us), "rr", utc_us)
+
+    def say(self, event: str, utc_us: int, **values: Any) -> None:
+        """`event` is one of the standard's types, and `values` are by its keys."""
+        if not self._is_over:
+            self._wait(values, event, utc_us)
+
+    def _wait(self, values: dict[str, Any], event: str, utc_us: int) -> None:
         if len(self._waiting) >= EVENTS_MAX:
             self._waiting.popleft()
             self.lost += 1
-        self._waiting.append(self._event(running, outcome, reason, now_us, utc_us))
+        self._waiting.append({**self._options.values, **values, "e": event, "ts": utc_us // 1_000, "sn": self._number})
+        self._number += 1
 
     def due_us(self, now_us: int) -> int | None:
         """When to send next; None while there is nothing to say."""
@@ -99,18 +109,14 @@ class Responses:
         self._due_us = now_us + self._retry_us
         self._retry_us = min(2 * self._retry_us, RETRY_US_MAX)
 
-    def _event(self, running: _Running, outcome: str, reason: str, now_us: int, utc_us: int) -> dict[str, Any]:
+    def _event(self, running: _Running, outcome: str, reason: str, now_us: int) -> dict[str, Any]:
         about = self.telemetry.request(running.segment, {}, deadline_us=now_us, bytes_per_s=None, now_us=now_us)
         about.pop("dl", None)
         peer = is_peer(running.source)
         code = _STATUS.search(reason)
         status = int(code[1]) if code else (206 if running.is_range else 200) if outcome == "ended" else None
         event = {
-            **self._options.values,
             **about,
-            "e": "rr",
-            "ts": utc_us // 1_000,
-            "sn": self._number,
             "cdn": "peer" if peer else running.source.removeprefix("cdn:"),
             "url": running.segment.uri.partition("?")[0],
             "ttlb": (now_us - running.began_us) // 1_000,
@@ -121,5 +127,4 @@ class Responses:
             event["rc"] = status
         if running.segment.key.kind in {Kind.KEY, Kind.DATA}:
             del event["url"]  # they may name who is watching
-        self._number += 1
         return event

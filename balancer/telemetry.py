@@ -51,6 +51,9 @@ class Telemetry:
         self._media[rendition] = medium
         self._is_live[rendition] = is_live
 
+    def is_live(self, rendition: int) -> bool:
+        return self._is_live.get(rendition, True)
+
     def request(
         self,
         segment: Segment,

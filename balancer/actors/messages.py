@@ -148,6 +148,21 @@ class RenditionKnown(msgspec.Struct, frozen=True):
     is_live: bool
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """The player wants a segment, for whoever reports on how it fares."""
+
+    segment: Segment
+    deadline_us: int | None
+    is_there: bool
+    has_next: bool  # its playlist names one that follows it
+
+
+class Left(msgspec.Struct, frozen=True):
+    """The player wants it no more."""
+
+    key: ResourceKey
+
+
 class PlaylistText(msgspec.Struct, frozen=True):
     text: str
     is_live: bool

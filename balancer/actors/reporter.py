@@ -111,6 +111,9 @@ class Failed(msgspec.Struct, frozen=True):
     at_us: int
 
 
+_COLLECTED = PartBegan | PartGrew | PartEnded | Completed | Failed
+
+
 class Happened(msgspec.Struct, frozen=True):
     """A line for the log."""
 
@@ -157,7 +160,7 @@ class GetReport(msgspec.Struct):
 
 class Reporter(Actor[Any]):
     def __init__(self, config: BalancerConfig, url: str, collecting: ActorRef[Any] | None = None) -> None:
-        """`collecting` is told of each transfer as well."""
+        """`collecting` is told of each transfer, and of what became of a segment, as well."""
         self._config = config
         self._collecting = collecting
         self._url = url
@@ -181,7 +184,7 @@ class Reporter(Actor[Any]):
         return at_us - (self._began_us or 0)
 
     def receive(self, message: Any) -> None:
-        if self._collecting is not None and isinstance(message, PartBegan | PartGrew | PartEnded):
+        if self._collecting is not None and isinstance(message, _COLLECTED):
             self._collecting.tell(message)
         match message:
             case PartGrew(transfer, byte_count, at_us):

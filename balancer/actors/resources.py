@@ -51,21 +51,25 @@ class Resources:
         parts: SessionParts,
         *,
         decide: Callable[[Event], None],
+        deadline_us: Callable[[ResourceKey], int | None],
         trust: Trust,
         neighbours: Neighbours,
         transfers: Transfers,
         storage: ActorRef[Any],
         reporter: ActorRef[Any],
+        collecting: ActorRef[Any] | None,
     ) -> None:
         self._session = session
         self._config = parts.config
         self._has_shelf = parts.shelf is not None
         self._decide = decide
+        self._deadline_us = deadline_us
         self._trust = trust
         self._neighbours = neighbours
         self._transfers = transfers
         self._storage = storage
         self._reporter = reporter
+        self._collecting = collecting
         self._segments: dict[ResourceKey, Segment] = {}
         self._assemblies: dict[ResourceKey, Assembly] = {}
         self._hinted = Hinted()
@@ -105,6 +109,8 @@ class Resources:
                 )
             return
         self._reporter.tell(r.Requested(segment, self._session.now_us, self._held.get(key)))
+        if self._collecting is not None and key.kind in _TIMED:
+            self._collecting.tell(self._asked(segment))
         may_use_peers = key.kind is Kind.MEDIA and self._trust.allows_peers
         if may_use_peers and self._neighbours.join(key.rendition):
             self._decide(SwarmJoined(key.rendition))
@@ -113,6 +119,13 @@ class Resources:
             self._storage.tell(m.GiveWhole(key, reader, reply))
         else:
             self._open(key, reader, reply)
+
+    def _asked(self, segment: Segment) -> m.Asked:
+        key = segment.key
+        assembly = self._assemblies.get(key)
+        is_there = key in self._held or (assembly is not None and assembly.completed)
+        has_next = ResourceKey(key.rendition, key.kind, key.number + 1) in self._segments
+        return m.Asked(segment, self._deadline_us(key), is_there, has_next)
 
     def not_whole(self, key: ResourceKey, reader: int, reply: Reply) -> None:
         """The store could not give it whole to one who has opened it."""
@@ -164,6 +177,8 @@ class Resources:
         if not self.readers.close(key, reader):
             return
         self._storage.tell(m.Unpin(key))
+        if self._collecting is not None:
+            self._collecting.tell(m.Left(key))
         assembly = self._assemblies.get(key)
         if assembly is not None and assembly.completed:
             del self._assemblies[key]

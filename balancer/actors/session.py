@@ -109,11 +109,13 @@ class Session(Actor[Any]):
             self,
             parts,
             decide=self._decide,
+            deadline_us=self._policy.deadline_us,
             trust=self._trust,
             neighbours=self._neighbours,
             transfers=transfers,
             storage=self._storage,
             reporter=self._reporter,
+            collecting=self._collecting,
         )
         self._arrivals = Arrivals(
             self,
