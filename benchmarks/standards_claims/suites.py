@@ -34,10 +34,11 @@ SUITES = (
         "playlists and MPDs of others, equal or rightly refused",
         (
             "tests/balancer/formats/hls/test_m3u8_parser.py",
+            "tests/balancer/formats/hls/test_hls_js.py",
             "tests/balancer/formats/dash/test_mpd_parser.py",
             "tests/balancer/formats/dash/test_mpegdash.py",
         ),
-        95,
+        131,
     ),
     Suite(
         "players through the proxy: hls.js, dash.js, Shaka, libav",

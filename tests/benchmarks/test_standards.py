@@ -20,7 +20,7 @@ def test_the_claims_about_playlists_are_made_of_figures(monkeypatch):
     monkeypatch.setattr(parser, "SEGMENTS", 200)
     monkeypatch.setattr(refresh, "WINDOWS", (5, 70))
     found = [*parser.claims(1), *refresh.claims(1)]
-    assert len(found) == 9
+    assert len(found) == 14
     assert all(claim.figure is not None for claim in found)
 
 
