@@ -97,6 +97,14 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     )
     stream.add_argument("--cmcd-content", metavar="ID", help="what is played, as they are told (a hash of URL)")
     stream.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="sent to every CDN")
+    stream.add_argument(
+        "--cookies", action="store_true", help="send back the cookies that origins set, while the session lasts (none)"
+    )
+    stream.add_argument(
+        "--environment-proxies",
+        action="store_true",
+        help="fetch through HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, but for NO_PROXY; they are trusted with names (not)",
+    )
     _add_peer_options(parser)
     store = parser.add_argument_group("store")
     store.add_argument(
@@ -191,6 +199,8 @@ def stream_options(args: argparse.Namespace) -> SessionOptions:
         hashes=args.hashes if args.hashes in {"auto", "none"} else _url("--hashes", args.hashes, base=url),
         hashes_key=_key(args.hashes_key),
         headers=tuple(_header(header) for header in args.header),
+        cookies=args.cookies,
+        environment_proxies=args.environment_proxies,
         steering=not args.no_steering,
         cmcd=args.cmcd,
         cmcd_report=None if args.cmcd_report is None else _url("--cmcd-report", args.cmcd_report),

@@ -96,6 +96,8 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     allowed_hosts: frozenset[str] = frozenset()
     allow_private: bool = False
+    cookies: bool = False  # what origins set is sent back to them, as long as the session lasts
+    environment_proxies: bool = False  # HTTP_PROXY and friends; they resolve names then, and are trusted with it
     config: BalancerConfig = msgspec.field(default_factory=BalancerConfig)
     seed: int | None = None  # None: from the system's randomness
     peers: PeerOptions = PeerOptions()
@@ -302,8 +304,19 @@ async def _stop(ref: ActorRef[Any]) -> None:
             await ref.wait_stopped()
 
 
+def _fetcher(policy: AddressPolicy, options: SessionOptions) -> Fetcher:
+    asked = {"cookies": options.cookies, "environment_proxies": options.environment_proxies}
+    more = {name: True for name, is_asked in asked.items() if is_asked}
+    try:
+        return registry.resolve_fetcher()(policy, **more)
+    except TypeError as error:
+        if not more:
+            raise
+        raise ConfigurationError(f"this platform's fetcher has no {' and no '.join(more)}; leave it out") from error
+
+
 async def _resolve(stack: AsyncExitStack, policy: AddressPolicy, options: SessionOptions) -> Transports:
-    fetcher = registry.resolve_fetcher()(policy)
+    fetcher = _fetcher(policy, options)
     stack.push_async_callback(fetcher.aclose)
     hasher = registry.resolve_hasher()()
     stack.push_async_callback(hasher.aclose)

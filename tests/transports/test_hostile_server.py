@@ -349,6 +349,42 @@ def test_cookies_are_forgotten():
     asyncio.run(main())
 
 
+def test_cookies_that_are_asked_for_go_back_to_the_host_that_set_them_and_to_no_other():
+    async def main():
+        other = RawServer(sends(OK + b"Content-Length: 0\r\n\r\n"))
+        server = RawServer(sends(OK + b"Set-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n"))
+        async with server.running() as base, other.running() as other_base:
+            fetcher = HttpFetcher(LOCAL, cookies=True)
+            for url in (base, f"{base}/v/s1.ts", other_base.replace("127.0.0.1", "localhost")):
+                await read(await fetcher.open(FetchRequest(url=url)))
+            await fetcher.aclose()
+        assert [b"a=b" in request for request in server.requests] == [False, True]
+        assert b"ookie" not in other.requests[0]
+
+    asyncio.run(main())
+
+
+def test_a_server_that_sets_more_and_more_cookies_starts_from_none():
+    number = iter(range(1000))
+
+    async def script(_, writer):
+        rows = b"".join(b"Set-Cookie: c%d=1\r\n" % next(number) for _ in range(20))
+        writer.write(OK + rows + b"Content-Length: 0\r\n\r\n")
+
+    async def main():
+        server = RawServer(script)
+        async with server.running() as base:
+            fetcher = HttpFetcher(LOCAL, cookies=True)
+            for _ in range(8):
+                await read(await fetcher.open(FetchRequest(url=base)))
+            await fetcher.aclose()
+        counts = [request.count(b"=1") for request in server.requests]
+        assert counts[:4] == [0, 20, 40, 0]
+        assert max(counts) <= 50
+
+    asyncio.run(main())
+
+
 def test_proxies_of_the_environment_are_not_used(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1/")

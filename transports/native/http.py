@@ -8,7 +8,8 @@ Promises, beyond the Protocol:
     honesty     a 206 must start where it was asked to; a body shorter or longer than announced is an error
     time        connecting includes the name lookup and TLS; the first-byte limit runs to the end of the headers,
                 so that headers which drip do not prolong it; the stall limit restarts with every piece
-    state       no cookies; no proxies from the environment unless asked for
+    state       no cookies and no proxies from the environment unless asked for; cookies are those of one fetcher,
+                kept in memory, and sent to the hosts that set them (RFC 6265)
 
 Leaves to others: retries, minimum rates, total time, and how many requests run at once.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -44,6 +46,7 @@ from .words import in_words
 __all__ = ["HttpFetcher"]
 
 _SECOND_US = 1_000_000
+_COOKIES_MAX = 50  # of all hosts: signed URLs as cookies are three; a server that sets more and more starts from none
 
 
 class _Phase:
@@ -66,6 +69,15 @@ async def _on_connected(_session: aiohttp.ClientSession, context: Any, _params: 
     context.trace_request_ctx.connected()
 
 
+class _FewCookies(aiohttp.CookieJar):
+    """Cookies of any host, up to a number."""
+
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        super().update_cookies_from_headers(headers, response_url)
+        if len(self) > _COOKIES_MAX:
+            self.clear()
+
+
 class HttpFetcher:
     """A Fetcher with one pool of connections.  Make it anywhere; it opens nothing before the first request."""
 
@@ -79,12 +91,14 @@ class HttpFetcher:
         resolver: AbstractResolver | None = None,
         user_agent: str = "shoal",
         environment_proxies: bool = False,
+        cookies: bool = False,
     ) -> None:
         """`connections_max` bounds sockets; a request beyond it waits within its connect limit.
 
         `ssl_context` must verify (a private CA is a reason to give one).  With `environment_proxies`
         (HTTP_PROXY and friends) names are resolved by the proxy: then only names and literal
-        addresses in URLs are checked here, and the proxy itself is trusted.
+        addresses in URLs are checked here, and the proxy itself is trusted.  With `cookies`, what servers set is
+        kept and sent back: some CDNs sign with cookies, which come with the playlist.
         """
         if ssl_context is not None and ssl_context.verify_mode != ssl.CERT_REQUIRED:
             raise ValueError("ssl_context does not verify certificates; load the CA instead")
@@ -95,6 +109,7 @@ class HttpFetcher:
         self._resolver = resolver
         self._user_agent = user_agent
         self._environment_proxies = environment_proxies
+        self._has_cookies = cookies
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -211,7 +226,8 @@ class HttpFetcher:
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
+                # Hosts that are addresses have cookies too: `unsafe` is the word for that.
+                cookie_jar=_FewCookies(unsafe=True) if self._has_cookies else aiohttp.DummyCookieJar(),
                 # Own timers run instead: total would cut long bodies, and sock_read starts anew with every byte.
                 timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
                 auto_decompress=False,
