@@ -30,6 +30,8 @@ the error.
 
 from __future__ import annotations
 
+from typing import Self
+
 __all__ = [
     "AddressRefused",
     "BadMessage",
@@ -96,6 +98,15 @@ class TimedOut(TransportError):
         self.phase = phase
         self.timeout_us = timeout_us
 
+    @classmethod
+    def in_body(cls, url: str, byte_count: int, stall_timeout_us: int) -> Self:
+        """Nothing more came of a response's body after `byte_count` bytes of it."""
+        return cls(
+            f"{url} sent nothing for {stall_timeout_us / 1e6:g} s after {byte_count} bytes; try another server",
+            phase="stall",
+            timeout_us=stall_timeout_us,
+        )
+
 
 class StatusError(TransportError):
     """The server answered with a status other than the one asked for."""
@@ -141,6 +152,15 @@ class ChannelClosed(TransportError):
     def __init__(self, message: str, *, detail: str) -> None:
         super().__init__(message)
         self.detail = detail
+
+    @classmethod
+    def to_peer(cls, label: str, detail: str) -> Self:
+        """A channel to a peer, on whatever platform."""
+        return cls(f"channel {label!r} is closed ({detail}); connect again or use another", detail=detail)
+
+    @classmethod
+    def to_tracker(cls, detail: str) -> Self:
+        return cls(f"the tracker's socket is closed ({detail}); connect again", detail=detail)
 
 
 class MessageTooLarge(TransportError):

@@ -65,12 +65,7 @@ class BrowserResponse:
             async with asyncio.timeout(self._stall_timeout_us / _SECOND_US):
                 step = await self._reader.read()
         except TimeoutError as error:
-            stall_s = self._stall_timeout_us / _SECOND_US
-            raise TimedOut(
-                f"{self.url} sent nothing for {stall_s:g} s after {received} bytes; try another server",
-                phase="stall",
-                timeout_us=self._stall_timeout_us,
-            ) from error
+            raise TimedOut.in_body(self.url, received, self._stall_timeout_us) from error
         except JsException as error:
             raise BodyTruncated(
                 f"{self.url} broke off after {received} bytes: {in_words(error)}; ask for the rest"

@@ -173,4 +173,4 @@ class _Socket:
 
     def _check_open(self) -> None:
         if self._detail is not None:
-            raise ChannelClosed(f"the tracker's socket is closed ({self._detail}); connect again", detail=self._detail)
+            raise ChannelClosed.to_tracker(self._detail)

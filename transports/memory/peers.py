@@ -227,9 +227,7 @@ class _Channel:
         return self._closed_error(self._detail)
 
     def _closed_error(self, detail: str) -> ChannelClosed:
-        return ChannelClosed(
-            f"channel {self.label!r} is closed ({detail}); connect again or use another", detail=detail
-        )
+        return ChannelClosed.to_peer(self.label, detail)
 
 
 def _timed_out(timeout_us: int) -> TimedOut:

@@ -156,4 +156,4 @@ class _Socket:
         return self._closed_error(self._detail)
 
     def _closed_error(self, detail: str) -> ChannelClosed:
-        return ChannelClosed(f"the tracker's socket is closed ({detail}); connect again", detail=detail)
+        return ChannelClosed.to_tracker(detail)

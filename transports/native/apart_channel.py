@@ -99,6 +99,4 @@ class ApartChannel:
         self._has_room.set()
 
     def _closed_error(self, detail: str) -> ChannelClosed:
-        return ChannelClosed(
-            f"channel {self.label!r} is closed ({detail}); connect again or use another", detail=detail
-        )
+        return ChannelClosed.to_peer(self.label, detail)

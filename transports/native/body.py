@@ -81,12 +81,7 @@ class HttpResponse:
         except (aiohttp.ClientError, OSError) as error:
             received = self._counter.received
             if self._is_stalled:
-                stall_s = self._stall_timeout_us / _SECOND_US
-                raise TimedOut(
-                    f"{self.url} sent nothing for {stall_s:g} s after {received} bytes; try another server",
-                    phase="stall",
-                    timeout_us=self._stall_timeout_us,
-                ) from error
+                raise TimedOut.in_body(self.url, received, self._stall_timeout_us) from error
             raise BodyTruncated(
                 f"{self.url} broke off after {received} bytes: {in_words(error)}; ask for the rest"
             ) from error

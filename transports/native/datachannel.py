@@ -307,9 +307,7 @@ class DataChannel:
 
     def _closed_error(self) -> ChannelClosed:
         detail = self._detail or "closed by the peer"
-        return ChannelClosed(
-            f"channel {self.label!r} is closed ({detail}); connect again or use another", detail=detail
-        )
+        return ChannelClosed.to_peer(self.label, detail)
 
     def _now_us(self) -> int:
         return int(self._loop.time() * _SECOND_US)

@@ -205,4 +205,4 @@ class _Socket:
 
     def _closed_error(self) -> TransportError:
         detail = self._detail or "closed"
-        return ChannelClosed(f"the tracker's socket is closed ({detail}); connect again", detail=detail)
+        return ChannelClosed.to_tracker(detail)
