@@ -166,7 +166,8 @@ class Policy:
             if ahead:
                 first, last = ahead[0].key.number, ahead[len(ahead) - 1].key.number
                 for number in range(first, last + 1):
-                    if book.wants.get(timeline.key_of(number)) is None:
+                    named = timeline.key_of(number)
+                    if named is None or named not in book.wants:
                         lowest, highest = min(lowest, number), max(highest, number)
         return lowest, highest, until_us
 
