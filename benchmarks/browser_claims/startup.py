@@ -30,7 +30,7 @@ for (const name of WHEELS)
 pyodide.runPython("import shoal.app.page_actor");
 const all_ms = performance.now() - began;
 const files = performance.getEntriesByType("resource");
-globalThis.keep = async () => ((await keepSnapshot()) ? (await kept()).byteLength : null);
+globalThis.keep = async () => ((await keepSnapshot()) ? (await (await kept()).arrayBuffer()).byteLength : null);
 globalThis.seen = {
   interpreter_ms, all_ms, isFromSnapshot,
   bytes: files.reduce((sum, one) => sum + one.decodedBodySize, 0),

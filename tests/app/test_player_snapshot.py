@@ -24,7 +24,7 @@ RUN_TIMEOUT_S = 240.0
 OPTIONS = StreamOptions(seconds=10, segment_seconds=1, renditions=(Rendition("page", 160, 90, 400_000, 64_000),))
 STARTED = "seen.error || seen.startup"
 PLAYED = "seen.error || seen.fatal.length || (seen.ended && seen.segments.every((one) => one.sha256))"
-KEPT_BYTES = "snapshots.kept().then((found) => found?.byteLength ?? 0)"
+KEPT_BYTES = "snapshots.kept().then(async (found) => (await found?.arrayBuffer())?.byteLength ?? 0)"
 IN_SNAPSHOTS = "async (text) => { const snapshots = await import('./snapshots.js'); return eval(text); }"
 
 

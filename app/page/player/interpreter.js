@@ -9,10 +9,13 @@ const AFRESH = "import random; random.seed()";
 
 /** `isFromSnapshot` says how it started. */
 export async function startInterpreter() {
+  // Loaded while the browser looks for a snapshot; whoever loads Pyodide hears of it if that fails.
+  import("./pyodide/pyodide.asm.mjs").catch(() => {});
   const snapshot = await kept();
   if (snapshot !== null) {
     try {
-      const pyodide = await loadPyodide({ indexURL, _loadSnapshot: snapshot });
+      // Its 30 MB are read while the rest of Pyodide is loaded: the option is awaited where it is needed.
+      const pyodide = await loadPyodide({ indexURL, _loadSnapshot: snapshot.arrayBuffer() });
       pyodide.runPython(AFRESH);
       return { pyodide, isFromSnapshot: true };
     } catch (error) {

@@ -8,11 +8,10 @@ const CACHE = "shoal-interpreter";
 const KEY = new URL("./snapshot", import.meta.url).href;
 const MAKING_MS_MAX = 120_000; // a busy machine may need some ten seconds; none is needed before the next visit
 
-/** Its bytes, or null. */
+/** A response with its bytes, or null: known some tenths of a second before they are read. */
 export async function kept() {
   try {
-    const found = await (await caches.open(CACHE)).match(KEY);
-    return found === undefined ? null : await found.arrayBuffer();
+    return (await (await caches.open(CACHE)).match(KEY)) ?? null;
   } catch {
     return null; // not a secure context, or the viewer's settings forbid it
   }
