@@ -60,3 +60,24 @@ def test_a_wheel_of_the_same_content_is_the_same_file(tmp_path: Path, monkeypatc
     one = wheels.write(content, tmp_path / "one", "py3-none-any")
     other = wheels.write(dict(reversed(content.items())), tmp_path / "other", "py3-none-any")
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_without_a_python_that_has_headers_one_line_says_what_is_missing(tmp_path: Path):
+    for name in ("find-python", "wasm/install"):
+        place = tmp_path / "tools" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "tools" / name, place)
+    programs = tmp_path / "programs"  # and no Python among them
+    programs.mkdir()
+    for name in ("bash", "dirname", "ls"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    done = subprocess.run(
+        [programs / "bash", tmp_path / "tools" / "wasm" / "install"],
+        env={"PATH": str(programs), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr == "no CPython 3.12 or newer with its C headers was found (on PATH, or pyenv's versions)\n"
