@@ -1,7 +1,20 @@
 """What the balancer's actors say to each other.
 
 Values that cross rooms (events.py) travel as they are; these are the messages
-that exist only between actors.
+that exist only between actors.  Nearly all have the session at one end; they are
+in the order of who has the other:
+
+    readers and the application    Open, Read, Release, GetPlaylist, AllowPeers, GetReport
+    sources                        Fetch, Request, Cancel, TransferData; Audit; FetchDocument
+    playlists, or the MPD          Listed, LoadPlaylist, Locate
+    pathways and steering          PathwaysFound, CdnsInOrder, Routed; Steered, GetPlaying
+    hashes                         HashesKnown; HashBlock, Hashed
+    the store                      Put, Seek, Pin, ReadStored, GiveWhole, Dropped
+    swarms                         ChannelOpened, PeerMet, PeerGone, Banned
+    peers                          Announce, Claimed, Close, MayBegin, MayUpload, Uploaded
+    the report                     Noted, RenditionKnown, Delivered
+
+One file, since it is looked things up in by name (`m.Listed`), and not read through.
 """
 
 from __future__ import annotations
@@ -96,7 +109,7 @@ __all__ = [
 TAKE_IN_TIMEOUT_S = 60.0
 
 
-# -- between a reader (the proxy, a follower) and the session
+# -- readers and the application
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -138,14 +151,6 @@ class GetPlaylist(msgspec.Struct, frozen=True):
 
     rendition: int | None = None
     wanted: Directives = NOTHING  # what it has to have; then it is answered as late as it has that
-
-
-class RenditionKnown(msgspec.Struct, frozen=True):
-    """What a rendition holds, for whoever reports on its segments."""
-
-    number: int
-    medium: Medium
-    is_live: bool
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -193,7 +198,7 @@ class GetReport(msgspec.Struct, frozen=True):
     """Asked; answered with a SessionReport."""
 
 
-# -- between the session and its sources
+# -- sources
 
 
 class Fetch(msgspec.Struct, frozen=True):
@@ -217,12 +222,12 @@ class Request(msgspec.Struct, frozen=True):
     end_byte: int | None = None
 
 
-class LookAtStripes(msgspec.Struct, frozen=True):
-    """To the session itself: see whether a peer that sends a part of something has fallen silent."""
-
-
 class Cancel(msgspec.Struct, frozen=True):
     transfer: int
+
+
+class LookAtStripes(msgspec.Struct, frozen=True):
+    """To the session itself: see whether a peer that sends a part of something has fallen silent."""
 
 
 class Audit(msgspec.Struct, frozen=True):
@@ -259,6 +264,13 @@ class TransferData(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class Overran(msgspec.Struct, frozen=True):
+    """This source's body went on behind the end that is known; what came before that was taken in."""
+
+    key: ResourceKey
+    source: str  # label
+
+
 class FetchDocument(msgspec.Struct, frozen=True):
     """To a CDN: a playlist or a sidecar, whole, or a part of a file.  Asked; a Document or a TransportError."""
 
@@ -274,7 +286,7 @@ class Document(msgspec.Struct, frozen=True):
     body: bytes
 
 
-# -- between the session and its other children
+# -- playlists, or the MPD
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -304,6 +316,9 @@ class Locate(msgspec.Struct, frozen=True):
     name: str
     byte_range: ByteRange | None
     reply: Reply
+
+
+# -- pathways and steering
 
 
 class PathwaysFound(msgspec.Struct, frozen=True):
@@ -342,6 +357,9 @@ class Playing(msgspec.Struct, frozen=True):
     throughput_bps: int | None
 
 
+# -- hashes
+
+
 class HashesKnown(msgspec.Struct, frozen=True):
     """A sidecar was read.  Whatever it speaks of is Listed after it, or Listed again if hashes came late."""
 
@@ -365,6 +383,9 @@ class Hashed(msgspec.Struct, frozen=True):
     assembly: Assembly
     job: HashJob
     digest: bytes
+
+
+# -- the store
 
 
 class Put(msgspec.Struct, frozen=True):
@@ -474,6 +495,9 @@ class ReportStore(msgspec.Struct, frozen=True):
     reporter: ActorRef[Any]
 
 
+# -- swarms: trackers, and who is met there
+
+
 class ChannelOpened(msgspec.Struct, frozen=True):
     """From signalling: somebody of this swarm is connected."""
 
@@ -500,17 +524,7 @@ class Banned(msgspec.Struct, frozen=True):
     peer_id: str
 
 
-class Overran(msgspec.Struct, frozen=True):
-    """This source's body went on behind the end that is known; what came before that was taken in."""
-
-    key: ResourceKey
-    source: str  # label
-
-
-class Noted(msgspec.Struct, frozen=True):
-    """A notable moment, for the report's log."""
-
-    text: str
+# -- peers
 
 
 class AnnounceNow(msgspec.Struct, frozen=True):
@@ -569,6 +583,23 @@ class Uploaded(msgspec.Struct, frozen=True):
 
     peer: str
     byte_count: int
+
+
+# -- the report
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """A notable moment, for the report's log."""
+
+    text: str
+
+
+class RenditionKnown(msgspec.Struct, frozen=True):
+    """What a rendition holds, for whoever reports on its segments."""
+
+    number: int
+    medium: Medium
+    is_live: bool
 
 
 class Delivered(msgspec.Struct, frozen=True):
