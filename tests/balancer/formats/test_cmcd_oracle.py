@@ -13,6 +13,7 @@ import pytest
 from shoal.balancer.formats.cmcd import KEYS, MIME_TYPE, decode, headers, query, report, text
 
 from ..actors.test_cmcd import requests_of
+from ..actors.test_collecting import told
 
 pytestmark = pytest.mark.real  # once: it is the same Python in every leg, and Node takes a second
 
@@ -56,6 +57,15 @@ process.stdout.write(JSON.stringify(JSON.parse(readFileSync(0, 'utf8')).map(({ q
         ? cmcd.validateCmcdRequest(new Request('https://a.example/s.m4s?' + query)) : cmcd.validateCmcdHeaders(headers)
     return { issues: found.issues, keys: Object.keys(found.data).sort() }
 })))
+"""
+
+
+REPORTS = """
+import * as cmcd from '@svta/cml-cmcd'
+import { readFileSync } from 'node:fs'
+process.stdout.write(JSON.stringify(JSON.parse(readFileSync(0, 'utf8')).map((body) =>
+    cmcd.validateCmcdEventReport({ url: 'https://c.example', method: 'POST', body,
+        headers: { 'content-type': process.argv[1] } }).issues)))
 """
 
 
@@ -151,3 +161,11 @@ def test_it_finds_no_fault_with_what_a_session_says(mode: str) -> None:
     assert {"br", "cdn", "cid", "d", "dl", "mtp", "nor", "ot", "sf", "sid", "sn", "st", "su", "tb", "v"} == {
         key for row in found for key in row["keys"]
     }
+
+
+def test_it_finds_no_fault_with_what_a_collector_is_told_of_responses_and_of_the_player() -> None:
+    took, _, _ = told(fault="stop")
+    failed = {**took[0], "e": "e", "ec": ["unavailable"]}
+    failed.pop("sta", None)
+    assert {event["e"] for event in took} == {"rr", "ps", "t"}
+    assert in_node(REPORTS, [report([*took, failed]).decode()], MIME_TYPE) == [[]]
