@@ -26,10 +26,13 @@ WORKER_COUNTS = (1, 500)
 WATCHED_MS = 3_000
 SETTLE_MS = 500
 STOCK_S_MAX = 30.0  # for three seconds' watching
+KEY_S = 0.05  # between keys that are pressed
 TIMER_MS = 20  # as a player's; the platform's clamp is 4
 MEASURE = """(milliseconds) => new Promise((done) => {
   const began = performance.now();
   const late = [];
+  const input = [];
+  const key = ({ timeStamp }) => input.push(performance.now() - timeStamp);
   let frames = 0;
   let due = 0;
   let isOver = false;
@@ -38,7 +41,8 @@ MEASURE = """(milliseconds) => new Promise((done) => {
     const now = performance.now();
     if (isOver || now - began < milliseconds) return isOver;
     if (now > due) late.push(now - due); // the one that is awaited
-    done({ frames_per_s: (1000 * frames) / (now - began), late_ms: late });
+    removeEventListener("keydown", key);
+    done({ frames_per_s: (1000 * frames) / (now - began), late_ms: late, input_ms: input });
     return (isOver = true);
   };
   const frame = () => { frames += 1; if (!end()) requestAnimationFrame(frame); };
@@ -51,6 +55,7 @@ MEASURE = """(milliseconds) => new Promise((done) => {
       if (!end()) set();
     }, TIMER_MS);
   };
+  addEventListener("keydown", key);
   requestAnimationFrame(frame);
   set();
 })""".replace("TIMER_MS", str(TIMER_MS))
@@ -89,13 +94,20 @@ def p99(values: list[float]) -> float:
 
 
 async def watched(page: Any, kind: str, count: int) -> dict[str, Any]:
-    """Frames a second, and how late each timer was, with so many at work (`idle`: none; `script`: JavaScript)."""
+    """Frames a second, how late each timer was, and how long each key waited, with so many at work.
+
+    `idle`: none; `script`: JavaScript.
+    """
     if kind == "script":
         await page.evaluate(SCRIPT)
     elif kind != "idle":
         await page.evaluate(START, [kind, count])
     await page.wait_for_timeout(SETTLE_MS)
-    seen: dict[str, Any] = await page.evaluate(MEASURE, WATCHED_MS)
+    watching = asyncio.ensure_future(page.evaluate(MEASURE, WATCHED_MS))
+    while not watching.done() and kind != "stock":  # which may never take a key
+        await page.keyboard.press("a")
+        await asyncio.wait([watching], timeout=KEY_S)
+    seen: dict[str, Any] = await watching
     if kind == "script":
         await page.evaluate("rest()")
     elif kind != "idle":
@@ -176,6 +188,9 @@ def claims_of(count: int, seen: dict[tuple[str, int], list[dict[str, Any]]], *, 
         rate = statistics.median(one["frames_per_s"] for one in seen[kind, count])
         lateness = statistics.median(p99(one["late_ms"]) for one in seen[kind, count])
         shown.append(f"{kind} {rate:.1f} frames/s and timers {lateness:.1f} ms late")
+        keys = [ms for one in seen[kind, count] for ms in one.get("input_ms", ())]
+        if keys:
+            shown[-1] += f", keys taken after {statistics.median(keys):.1f} ms ({p99(keys):.1f} at p99)"
     print(f"  {count} busy: {', '.join(shown)}", flush=True)
     pairs = list(zip(seen[work, count], seen[rest, count], strict=True))
     ratio = statistics.median(busy["frames_per_s"] / idle["frames_per_s"] for busy, idle in pairs)
