@@ -30,6 +30,9 @@ from shoal.balancer.sim.world import run
 FEWER_VIEWERS, AIM_VIEWERS, AIM_SECONDS = 1_000, 10_000, 600
 AIM_CPU_MINUTES, AIM_GIB = 20, 4
 GROWTH_MAX = 1.3  # CPU time of a viewer among the most, to that among the fewest
+# What many viewers touch lies everywhere in hundreds of megabytes: in large pages the processor finds it sooner.  Where
+# the C library or the system knows no such setting (glibc 2.35 and `madvise` do), nothing changes.
+LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 Figures = dict[str, float]
 
 
@@ -46,7 +49,9 @@ def simulate(viewers: int, seconds: int) -> Figures:
 def simulated(viewers: int, seconds: int) -> Figures:
     """The same in a process of its own."""
     inside = [sys.executable, __file__, "--inside", str(viewers), str(seconds)]
-    figures: Figures = json.loads(subprocess.run(inside, capture_output=True, text=True, check=True).stdout)
+    environment = {**os.environ, **LARGE_PAGES}
+    done = subprocess.run(inside, env=environment, capture_output=True, text=True, check=True)
+    figures: Figures = json.loads(done.stdout)
     print(
         f"{viewers:6} viewers, {seconds} s: {figures['cpu_s']:7.1f} CPU s, "
         f"{figures['cpu_s'] * 1000 / viewers:6.1f} ms a viewer, {figures['gib']:.2f} GiB, "
