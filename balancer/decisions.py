@@ -128,8 +128,18 @@ class Decisions:
         target_us = self._target_us(want)
         if target_us is None:
             return
-        self._book.later(now_us + self._book.config.check_interval_us, now_us)
-        if transfer.bytes_per_s is None or now_us - transfer.first_byte_us < _PROJECTION_US_MIN:
+        config, is_playing = self._book.config, self._book.deadline_us(want.key) is not None
+        seen_us = _PROJECTION_US_MIN
+        if transfer.is_peer and is_playing:
+            # Others ask it meanwhile.  What is found out at a look must be in time to be mended, so there is one more
+            # when a CDN can just be asked in time, and after a shorter stretch where that comes sooner.
+            safe_us = target_us - self._safe_us(self._book.size_bytes(want), now_us)
+            seen_us = max(_SLICE_US_MIN, min(seen_us, safe_us - transfer.first_byte_us))
+            if now_us < max(safe_us, transfer.first_byte_us + seen_us):
+                self._book.later(max(safe_us, transfer.first_byte_us + seen_us), now_us)
+            target_us -= config.check_interval_us
+        self._book.later(now_us + config.check_interval_us, now_us)
+        if transfer.bytes_per_s is None or now_us - transfer.first_byte_us < seen_us:
             return
         missing_bytes = max(0, self._book.size_bytes(want) - transfer.ahead_bytes)
         needed_us = int(missing_bytes * 1_000_000 / max(1.0, transfer.bytes_per_s))
@@ -140,7 +150,6 @@ class Decisions:
             return
         is_long = needed_us > _STARTUP_LONG * self._book.config.startup_patience_us
         enough_us = int(self._book.config.move_gain * needed_us)
-        is_playing = self._book.deadline_us(want.key) is not None
         soon_us = min(enough_us, target_us - now_us) if is_playing else enough_us  # then the cheapest, else the soonest
         other = self._alternative(transfer, want, now_us, False, is_long, soon_us)
         if other is not None and other[0] <= enough_us:

@@ -192,3 +192,36 @@ def test_a_peer_that_leaves_during_a_race_leaves_it_to_the_other():
     table.feed(TransferFailed(asked.transfer, "closed"))
     table.feed(PeerLeft("p", "closed"))
     assert list(table.policy._book.transfers) == [rival.transfer]
+
+
+# --- a peer that turns out slow near the playhead ---
+
+
+def answered(*, more_us: int = 0, finishes_us: int) -> list:
+    """A peer is asked for what plays in 1.5 s, or more, and what it sends would be there after that time.
+
+    All that is done until a CDN is asked, or the peer has sent for a third of a second.
+    """
+    table, asked = unanswered()
+    table.policy._book.timelines[0].origin_us += more_us
+    seen = table.feed(TransferStarted(asked.transfer, SIZE), after_us=20_000)
+    for _ in range(7):
+        seen += table.until(table.now_us + SECOND // 20)
+        seen += table.feed(TransferProgressed(asked.transfer, SIZE * (SECOND // 20) // finishes_us))
+        if seen:
+            break
+    return seen
+
+
+def test_a_peer_that_is_too_slow_is_found_out_while_a_cdn_can_still_be_in_time():
+    seen = answered(finishes_us=5 * SECOND)
+    assert [action.why for action in seen if isinstance(action, FetchFromCdn)] == ["race"]
+
+
+def test_a_peer_that_would_be_in_time_by_less_than_a_look_is_not_relied_on():
+    assert any(isinstance(action, FetchFromCdn) for action in answered(finishes_us=1_400_000))
+    assert not answered(finishes_us=900_000)
+
+
+def test_while_there_is_time_a_slow_peer_is_looked_at_for_longer():
+    assert not answered(finishes_us=20 * SECOND, more_us=10 * SECOND)
