@@ -65,7 +65,7 @@ class Neighbours:
         self._viewer = viewer
         self._world = viewer.world
         # Another class, were it derived from it, may do more with what it hears than is known here.
-        self._policy = viewer.strategy if type(viewer.strategy) is Policy else None
+        self._policy: Policy | None = viewer.strategy if type(viewer.strategy) is Policy else None
         self._unread: list[_Word] = []
         self.knows_interest = False  # the next three are the policy's last word, `Policy.interest`
         self._from = self._to = self._until_us = 0
