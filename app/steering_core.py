@@ -182,10 +182,13 @@ def _read(query: str) -> _Asked | None:
 
 
 def _first(fields: dict[str, str], *names: str) -> str | None:
-    """The first value under either name, without quotes: DASH gives a list, and some players quote."""
+    """The first value under either name, without quotes: DASH gives a list, and some players quote.
+
+    None where that is empty, as dash.js leaves the throughput of a service location it has not measured yet.
+    """
     for name in names:
         if fields.get(name):
-            return fields[name].strip('"').split(",")[0]
+            return fields[name].strip('"').split(",")[0] or None
     return None
 
 

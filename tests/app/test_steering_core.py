@@ -57,6 +57,7 @@ def test_clones_are_written_as_the_draft_has_them() -> None:
         ("_HLS_pathway=a&_HLS_throughput=900000", ["b", "c", "a"], "steering.json?slow=a"),
         ("_HLS_pathway=%22a%22&_HLS_throughput=900000", ["b", "c", "a"], "steering.json?slow=a"),
         ("_DASH_pathway=%22a,b%22&_DASH_throughput=900000", ["b", "c", "a"], "steering.json?slow=a"),
+        ("_DASH_pathway=%22a,b%22&_DASH_throughput=,47508000", ["a", "b", "c"], "steering.json?slow="),
         ("slow=a&_HLS_pathway=b&_HLS_throughput=900000", ["c", "a", "b"], "steering.json?slow=a,b"),
         ("slow=a&_HLS_pathway=b&_HLS_throughput=5000000", ["b", "c", "a"], "steering.json?slow=a"),
         ("slow=a,b&_HLS_pathway=c&_HLS_throughput=900000", ["a", "b", "c"], "steering.json?slow="),
