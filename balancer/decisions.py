@@ -130,9 +130,10 @@ class Decisions:
             return
         config, is_playing = self._book.config, self._book.deadline_us(want.key) is not None
         seen_us = _PROJECTION_US_MIN
-        if transfer.is_peer and is_playing:
+        if transfer.is_peer and is_playing and transfer.received_bytes > 0:
             # Others ask it meanwhile.  What is found out at a look must be in time to be mended, so there is one more
-            # when a CDN can just be asked in time, and after a shorter stretch where that comes sooner.
+            # when a CDN can just be asked in time, and after a shorter stretch where that comes sooner.  But a peer's
+            # messages come whole, 64 kB at a time: before the first there is nothing to judge it by.
             safe_us = target_us - self._safe_us(self._book.size_bytes(want), now_us)
             seen_us = max(_SLICE_US_MIN, min(seen_us, safe_us - transfer.first_byte_us))
             if now_us < max(safe_us, transfer.first_byte_us + seen_us):

@@ -225,3 +225,12 @@ def test_a_peer_that_would_be_in_time_by_less_than_a_look_is_not_relied_on():
 
 def test_while_there_is_time_a_slow_peer_is_looked_at_for_longer():
     assert not answered(finishes_us=20 * SECOND, more_us=10 * SECOND)
+
+
+def test_a_peer_of_which_no_message_has_come_yet_is_not_taken_for_slow():
+    table, asked = unanswered()
+    seen = table.feed(TransferStarted(asked.transfer, SIZE), after_us=20_000)
+    for _ in range(6):  # a third of a second, which 64 kB take at 200 kB/s
+        seen += table.until(table.now_us + SECOND // 20)
+    assert not seen
+    assert asked.transfer in table.policy._book.transfers
