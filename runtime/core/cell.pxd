@@ -1,7 +1,6 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t
 from . cimport _roots
-from . cimport _slabs
 from .mailbox cimport Mailbox
 from .reply cimport Reply
 from .stats cimport Stats

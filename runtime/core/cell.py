@@ -17,7 +17,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from . import roots as _roots
-from . import slabs as _slabs
 
 if TYPE_CHECKING:
     from .mailbox import Mailbox
@@ -36,7 +35,6 @@ __all__ = [
     "begin",
     "disown",
     "queued",
-    "slab_count",
 ]
 
 STARTING = 0
@@ -148,9 +146,6 @@ class Cell:
         return self.name if self.name is not None else f"${self.serial}"
 
 
-_slabs.lay_out(Cell)
-
-
 # Functions, since a compiled class with methods to call from C has a pointer to a table of them in each instance.
 
 
@@ -171,11 +166,6 @@ def queued(cell: Cell) -> int:
     if cell.only_message is not None:
         return 1
     return 0 if cell.mailbox is None else cell.mailbox.count
-
-
-def slab_count() -> int:
-    """How many slabs the cells of this process lie in (`slabs.py`)."""
-    return _slabs.slab_count()
 
 
 def adopt(parent: Cell, child: Cell) -> None:
