@@ -111,11 +111,11 @@ def write_run(rounds: int, figures: Figures, micro: Figures, claims: list[tuple[
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, help="7, or 3 if quick")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="*", choices=CLAIMS, default=list(CLAIMS))
     options = parser.parse_args()
-    rounds = 3 if options.quick else options.rounds
+    rounds = options.rounds or (3 if options.quick else 7)
     modules = {name: importlib.import_module(f"runtime_claims.{name}") for name in options.only}
     figures = Figures()
     with tempfile.TemporaryDirectory() as ebin:
