@@ -22,8 +22,8 @@ from .session import SessionOptions
 
 __all__ = ["add_stream_options", "balancer_config", "page_options", "port_number", "settings", "stream_options"]
 
-# RFC 9110, 5.1 and 5.5: a name is a token, and a value holds no control characters.
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
+# RFC 9110, 5.1 and 5.5: a name is a token, and a value holds no control characters.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BYTES = re.compile(r"([0-9]{1,12})([KMGTkmgt]?)")
 _SHIFTS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}

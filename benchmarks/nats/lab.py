@@ -27,17 +27,19 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["KINDS", "RELAY_URL", "STUN_URL", "USER", "Lab", "expected", "missing"]
+__all__ = ["KINDS", "PROGRAMS", "RELAY_URL", "STUN_URL", "USER", "Lab", "expected", "missing"]
 
 KINDS = ("open", "full-cone", "address", "port", "symmetric")
 SERVER = "203.0.113.1"  # TEST-NET-3 (RFC 5737), as all that is public here
 WORLD = "203.0.113.254"  # where nobody is
 STUN_URL, RELAY_URL = f"stun:{SERVER}:3478", f"turn:{SERVER}:3478"
 USER, PASSWORD = "viewer", "secret"
+PROGRAMS = {"ip": "iproute2", "nft": "nftables", "turnserver": "coturn"}
 _SIDES = {"a": 1, "b": 2}
 _START_S = 20.0
 
@@ -56,11 +58,11 @@ _LET_IN = {
 }
 
 
-def missing() -> str | None:
-    """What the lab needs and does not find; None when it can be built."""
+def missing(programs: Mapping[str, str] = PROGRAMS) -> str | None:
+    """What a lab needs and does not find, by program and Debian's package; None when it can be built."""
     if os.geteuid() != 0:
-        return "a lab of NATs needs root, for network namespaces"
-    for program, package in (("ip", "iproute2"), ("nft", "nftables"), ("turnserver", "coturn")):
+        return "a lab of networks needs root, for network namespaces"
+    for program, package in programs.items():
         if shutil.which(program) is None:
             return f"{program} is missing; Debian, as root: apt-get install {package}"
     probe = f"shoal-{os.getpid()}-probe"

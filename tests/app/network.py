@@ -14,11 +14,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+from nats.lab import missing as _missing  # noqa: E402 - the folder of the benchmarks is no package
+
+sys.path.remove(str(BENCHMARKS))
 
 __all__ = ["Lab", "delayed", "missing"]
 
@@ -29,18 +37,7 @@ _PIECE_BYTES = 65_536
 
 
 def missing() -> str | None:
-    if os.geteuid() != 0:
-        return "a lab of networks needs root, for network namespaces"
-    for program, package in (("ip", "iproute2"), ("tc", "iproute2"), ("nft", "nftables")):
-        if shutil.which(program) is None:
-            return f"{program} is missing; Debian, as root: apt-get install {package}"
-    probe = f"shoal-{os.getpid()}-probe"
-    made = subprocess.run(["ip", "netns", "add", probe], capture_output=True, text=True, check=False)
-    if made.returncode:
-        return f"this machine lets nobody make a network namespace: {made.stderr.strip()}"
-    ruled = subprocess.run(["ip", "netns", "exec", probe, "nft", "list", "ruleset"], capture_output=True, check=False)
-    subprocess.run(["ip", "netns", "del", probe], check=False)
-    return "this kernel has no nftables" if ruled.returncode else None
+    return _missing({"ip": "iproute2", "tc": "iproute2", "nft": "nftables"})
 
 
 class Lab:

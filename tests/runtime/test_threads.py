@@ -294,15 +294,18 @@ def test_what_was_let_in_finds_room_though_local_senders_filled_the_mailbox():
     assert log.count("own") == 5
 
 
+class Computing(Actor):
+    """Never done, 50 us at a time."""
+
+    def receive(self, message):
+        end_ns = time.thread_time_ns() + 50_000
+        while time.thread_time_ns() < end_ns:
+            pass
+        self.ref.tell(message)
+
+
 def test_two_actors_that_compute_take_turns(caplog):
     """Judged by CPU time of this process: what others do on the machine is no matter."""
-
-    class Computing(Actor):
-        def receive(self, message):
-            end_ns = time.thread_time_ns() + 50_000
-            while time.thread_time_ns() < end_ns:
-                pass
-            self.ref.tell(message)
 
     async def main():
         async with ActorSystem(mode="threaded", take_turns=True, watchdog_limit_us=None) as system:
@@ -322,13 +325,6 @@ def test_two_actors_that_compute_take_turns(caplog):
 
 def test_who_computes_alone_lets_a_thread_of_another_kind_at_the_gil():
     """The loop of the one looks for what has come after each turn, and whoever waits for the GIL just misses it."""
-
-    class Computing(Actor):
-        def receive(self, message):
-            end_ns = time.thread_time_ns() + 50_000
-            while time.thread_time_ns() < end_ns:
-                pass
-            self.ref.tell(message)
 
     def look(spent_s):  # as a thread that knows nothing of actors: it wants the GIL, now and then
         for _ in range(200):
