@@ -6,7 +6,7 @@
       datagrams        between SCTP's packets and UDP's datagrams
       arriving         packets with data: taking them in, and when they are acknowledged
       leaving          packets of ours, as acknowledgements let them go
-      turns            what the packets of all connections may take of one step of the loop
+      intake           what the packets of all connections may take of one step of the loop
 
 aiortc's SCTP decides; what is here does the same in fewer steps for what comes all the time (a fragment in its order,
 an acknowledgement of everything up to a packet), and leaves all else, loss above all, to aiortc.

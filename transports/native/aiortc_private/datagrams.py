@@ -15,7 +15,7 @@ from typing import Any
 from aiortc import rtcdtlstransport, rtcsctptransport
 from OpenSSL import SSL
 
-from .turns import turns_of
+from .intake import intake_of
 
 __all__ = ["Datagrams", "run_now", "run_quietly"]
 
@@ -66,7 +66,7 @@ class Datagrams:
         self.is_there = all(hasattr(owner, name) for owner, name in needed)
         self._take_in = take_in
         self._protocol: Any = None
-        self._turns = turns_of(asyncio.get_running_loop())
+        self._intake = intake_of(asyncio.get_running_loop())
         self._sctp = sctp
         self._dtls = dtls
         self._ice = ice
@@ -77,7 +77,7 @@ class Datagrams:
         self._sctp._send_chunk = self._send_chunk
 
     def release(self) -> None:
-        self._turns.forget(self._handle)
+        self._intake.forget(self._handle)
         self._ice.__dict__.pop("data_received", None)
         if self._protocol is not None:
             self._protocol.__dict__.pop("datagram_received", None)
@@ -109,7 +109,7 @@ class Datagrams:
         if data[:1] < _AFTER_STUN:  # a check whether we are there is answered whatever waits
             type(self._protocol).datagram_received(self._protocol, data, address)
         else:  # all of DTLS, or its end would overtake what came before
-            self._turns.take(self._handle, data, address)
+            self._intake.take(self._handle, data, address)
 
     def _handle(self, data: bytes, address: tuple[Any, ...]) -> None:
         if data[:1] == _APPLICATION_DATA:

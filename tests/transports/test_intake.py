@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.transports.native.aiortc_private.turns import BUDGET_S, WAITING_MAX, Turns, turns_of
+from shoal.transports.native.aiortc_private.intake import BUDGET_S, WAITING_MAX, Intake, intake_of
 
 HERE = ("192.0.2.1", 5000)
 COST_S = BUDGET_S / 4
@@ -22,7 +25,7 @@ class Steps:
         self.now_s = 0.0
         self.soon = []
         self.handled = []
-        self.turns = Turns(self, clock=lambda: self.now_s)
+        self.intake = Intake(self, clock=lambda: self.now_s)
 
     def call_soon(self, callback):
         self.soon.append(callback)
@@ -41,7 +44,7 @@ class Steps:
     def read(self, count, first=0, handle=None):
         began_s = self.now_s
         for number in range(first, first + count):
-            self.turns.take(handle or self.handle, b"%d" % number, HERE)
+            self.intake.take(handle or self.handle, b"%d" % number, HERE)
         return self.now_s - began_s
 
     def numbers(self):
@@ -104,7 +107,7 @@ def test_what_waits_for_a_connection_that_has_ended_is_not_handled():
     steps.read(4)
     steps.read(2, first=4, handle=other)
     steps.read(2, first=6)
-    steps.turns.forget(other)
+    steps.intake.forget(other)
     while steps.soon:
         steps.step()
     assert not others
@@ -147,7 +150,19 @@ def test_whatever_comes_when_all_is_handled_once_in_its_order_and_no_step_takes_
 def test_all_connections_of_a_loop_share_its_part():
     async def main():
         loop = asyncio.get_running_loop()
-        assert turns_of(loop) is turns_of(loop)
-        return turns_of(loop)
+        assert intake_of(loop) is intake_of(loop)
+        return intake_of(loop)
 
     assert asyncio.run(main()) is not asyncio.run(main())
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_loop_that_is_over_is_not_kept(new_loop):
+    async def main():
+        intake_of(asyncio.get_running_loop())
+        return weakref.ref(asyncio.get_running_loop())
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        loop = runner.run(main())
+    gc.collect()
+    assert loop() is None

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
 
-__all__ = ["Turns", "turns_of"]
+__all__ = ["Intake", "intake_of"]
 
 # Well below what a player or a timer of 20 ms notices, and well above what one connection at full speed takes: it reads
 # 32 packets in a step, a millisecond.
@@ -26,12 +26,12 @@ WAITING_MAX = 4096
 Handler = Callable[[bytes, tuple[Any, ...]], None]  # of a datagram, and from where it came
 
 
-class Turns:
+class Intake:
     """The packets of one loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` in seconds; a loop's own may stand still during a step."""
-        self._loop = loop
+        self._loop = weakref.ref(loop)  # `_OF_LOOPS` keeps this for as long as it keeps the loop, so not by this
         self._clock = clock
         self._waiting: deque[tuple[Handler, bytes, tuple[Any, ...]]] = deque()
         self._ends_s: float | None = None  # when packets have had their part of a step in which there were some
@@ -54,7 +54,9 @@ class Turns:
 
     def _begin(self) -> float:
         """When packets will have had their part of this step."""
-        self._loop.call_soon(self._next_step)
+        loop = self._loop()
+        assert loop is not None, "packets are read by the loop that is running"
+        loop.call_soon(self._next_step)
         return self._clock() + BUDGET_S
 
     def _next_step(self) -> None:
@@ -70,12 +72,12 @@ class Turns:
         handle(packet, address)
 
 
-_OF_LOOPS: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
+_OF_LOOPS: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Intake] = weakref.WeakKeyDictionary()
 
 
-def turns_of(loop: asyncio.AbstractEventLoop) -> Turns:
+def intake_of(loop: asyncio.AbstractEventLoop) -> Intake:
     """Those of this loop, the same for all connections."""
-    turns = _OF_LOOPS.get(loop)
-    if turns is None:
-        turns = _OF_LOOPS[loop] = Turns(loop)
-    return turns
+    intake = _OF_LOOPS.get(loop)
+    if intake is None:
+        intake = _OF_LOOPS[loop] = Intake(loop)
+    return intake
