@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .core.cell import Cell
+from .core.timers import TimerOwner
 from .messages import StopReason
 from .supervision import GroupRestart, RestartHistory
 
@@ -38,7 +39,7 @@ class Comeback:
         self.history = RestartHistory()  # for supervision that counts each child by itself
 
 
-class Belongings:
+class Belongings(TimerOwner):
     """All of it lives as long as the actor, except what is said to be of the instance, timers and tasks."""
 
     __slots__ = (
@@ -58,14 +59,13 @@ class Belongings:
         "reason",
         "stash",
         "tasks",
-        "timers",
         "watched_by",
         "watches",
         "when_ended",
     )
 
     def __init__(self) -> None:
-        self.timers: dict[object, Timer] | None = None
+        super().__init__()
         # What its start_task began, and whether it was told to end.
         self.tasks: dict[TaskHandle, bool] | None = None
         # With the scheduler of each, or None for one on this thread; dicts: sets have no order, and runs must repeat.

@@ -4,6 +4,7 @@ from . cimport _roots
 from .mailbox cimport Mailbox
 from .reply cimport Reply
 from .stats cimport Stats
+from .timers cimport TimerOwner
 
 
 @cython.final
@@ -31,7 +32,7 @@ cdef class Cell:
     cdef public object message
     cdef public object handle
     cdef public object settings
-    cdef public object extras
+    cdef public TimerOwner extras
     cdef public Cell parent
     cdef public Cell last_child
     cdef public Cell previous_sibling

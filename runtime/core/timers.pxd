@@ -17,6 +17,11 @@ cdef class Timer:
     cpdef bint is_set(self) except -1
 
 
+# Not final: what Python keeps of an actor besides inherits it.
+cdef class TimerOwner:
+    cdef public dict timers
+
+
 @cython.final
 cdef class Timers:
     cdef list _heap

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Timer", "Timers"]
+__all__ = ["Timer", "TimerOwner", "Timers"]
 
 _KEPT_CAPACITY = 1024  # places kept when none is set: appending and popping each time reallocates the list
 
@@ -33,6 +33,16 @@ class Timer:
 
     def is_set(self) -> bool:
         return self._place >= 0
+
+
+class TimerOwner:
+    """Who has timers by key: a base for what the runtime keeps of an actor, so that a pair of set and cancel finds the
+    field without a lookup by name."""
+
+    __slots__ = ("timers",)
+
+    def __init__(self) -> None:
+        self.timers: dict[object, Timer] | None = None  # made for the first one
 
 
 class Timers:
