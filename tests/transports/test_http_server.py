@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 
 import pytest
 
 from shoal.transports.interface import ServerRequest, ServerResponse
+from shoal.transports.native import server as native_server
 from shoal.transports.native.server import HttpServer
 
 from .contract import assert_nothing_left, until
 from .contract_http import Site
 
 pytestmark = pytest.mark.real
+LOOPS = {"asyncio": asyncio.new_event_loop}
+if importlib.util.find_spec("uvloop") is not None:  # there is none for a Python without the GIL
+    import uvloop
+
+    LOOPS["uvloop"] = uvloop.new_event_loop
+loop_factory = asyncio.new_event_loop
+
+
+@pytest.fixture(autouse=True, params=sorted(LOOPS))
+def _loop(request, monkeypatch):
+    """How bytes are handed to the kernel is another matter on each."""
+    monkeypatch.setitem(globals(), "loop_factory", LOOPS[request.param])
+
+
+def run(main):
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(main)
 
 
 def serve(client, handler=None, **options):
@@ -30,7 +49,7 @@ def serve(client, handler=None, **options):
                 await server.aclose()
                 await assert_nothing_left()
 
-    return asyncio.run(main())
+    return run(main())
 
 
 @contextlib.asynccontextmanager
@@ -118,6 +137,29 @@ def test_a_body_of_another_length_than_announced_cuts_the_connection(pieces):
     reply = answer(get(), handler=handler, on_error=lambda _, error: told.append(str(error)))
     assert len(reply.partition(b"\r\n\r\n")[2]) < 10
     assert "Content-Length of 10" in told[0]
+
+
+def test_a_large_piece_is_never_joined_with_the_head(monkeypatch):
+    """It is a segment, and would be copied: it goes with the head where several pieces cost one call, else after it."""
+    piece = bytes(range(256)) * 8192
+    together: list[tuple[object, ...]] = []
+    writelines = native_server._Writer._writelines
+
+    def seen(writer, parts):
+        together.append(tuple(parts))
+        writelines(writer, parts)
+
+    monkeypatch.setattr(native_server._Writer, "_writelines", seen)
+
+    async def handler(_: ServerRequest) -> ServerResponse:
+        return ServerResponse(200, {"content-length": str(len(piece))}, Site._pieces([piece]))
+
+    assert answer(get(), handler=handler).partition(b"\r\n\r\n")[2] == piece
+    assert len(together) == 1
+    if loop_factory is asyncio.new_event_loop:
+        assert sum(map(len, together[0])) < 20_000
+    else:
+        assert together[0][1] is piece
 
 
 def test_a_client_that_goes_away_closes_the_body():
@@ -247,7 +289,7 @@ def test_a_client_that_takes_nothing_of_its_body_makes_room_for_one_that_does():
                 await asyncio.sleep(0.01)
             assert server.evicted_connections >= 1
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_clients_that_take_nothing_are_cut_where_too_much_is_kept_for_them():
@@ -268,7 +310,7 @@ def test_clients_that_take_nothing_are_cut_where_too_much_is_kept_for_them():
                 writer.write(get())
             await until(lambda: server.evicted_connections == 1)
 
-    asyncio.run(main())
+    run(main())
 
 
 @pytest.mark.parametrize(

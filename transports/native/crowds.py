@@ -47,7 +47,8 @@ class LimitedServer(web.Server):
 
     def __init__(self, *args: object, connections_max: int, unread_bytes_max: int, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self._options = kwargs
+        ours = {"handler_cancellation", "request_factory"}  # the others are those of a connection
+        self._options = {name: value for name, value in kwargs.items() if name not in ours}
         self._connections_max = connections_max
         # Each with the moment since when; the longest so first.
         self._idle: dict[RequestHandler, tuple[asyncio.Transport, float]] = {}  # without a request
@@ -62,8 +63,7 @@ class LimitedServer(web.Server):
         self.evicted = 0
 
     def __call__(self) -> RequestHandler:
-        options = {name: value for name, value in self._options.items() if name != "handler_cancellation"}
-        return _Connection(self, loop=asyncio.get_running_loop(), **options)  # type: ignore[arg-type]
+        return _Connection(self, loop=self._loop, **self._options)  # type: ignore[arg-type]
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
