@@ -31,6 +31,7 @@ cdef class Neighbours:
     cdef dict _joined
     cdef dict _numbers
     cdef dict _told
+    cdef dict _up_to_date
     cdef dict _announcing
 
     cpdef void join(self, object rendition) except *
@@ -41,7 +42,7 @@ cdef class Neighbours:
     cpdef void meet(self, object other, object rendition) except *
     cpdef void hold(self, object key) except *
     cpdef void tell(self, object rendition) except *
-    @cython.locals(swarm=int64_t, word=_Word)
+    @cython.locals(swarm=int64_t, word=_Word, know_it=dict)
     cpdef void _announce(self, int64_t rendition) except *
     cdef tuple _range_of_news(self, object rendition, object before, object after)
     @cython.locals(t=Transfer, held=frozenset, fetching=frozenset)
@@ -52,3 +53,6 @@ cdef class Neighbours:
     cdef bint _may_matter(self, _Word word) except -1
     @cython.locals(unread=list, last=dict, word=_Word, choking=Choking)
     cpdef void catch_up(self) except *
+
+
+cdef bint _is_same(object before, object after) except -1

@@ -56,6 +56,7 @@ class Neighbours:
         "_told",
         "_unread",
         "_until_us",
+        "_up_to_date",
         "_viewer",
         "_world",
         "knows_interest",
@@ -74,6 +75,7 @@ class Neighbours:
         self._joined: dict[int, None] = {}  # renditions
         self._numbers: dict[int, dict[int, None]] = {}  # by rendition: the media that is held
         self._told: dict[int, PeerAnnounced] = {}  # by rendition
+        self._up_to_date: dict[int, dict[int, None]] = {}  # by rendition: new ones, who know what was told last
         self._announcing: dict[int, None] = {}
 
     def join(self, rendition: int) -> None:
@@ -133,8 +135,10 @@ class Neighbours:
         if viewer.spec.behaviour is not Behaviour.FREE_RIDER:
             before = self._told.get(rendition)
             told = self._told[rendition] = self._holdings(rendition)
-            if before is not None:
+            if before is not None and not _is_same(before, told):
                 self._news[rendition] = self._range_of_news(rendition, before, told)
+                self._up_to_date.pop(rendition, None)
+            self._up_to_date.setdefault(rendition, {})[other.place] = None
             self._send(other, _Word(told, viewer.place, rendition, True))
 
     # --- what is told
@@ -156,15 +160,18 @@ class Neighbours:
             return
         holdings = self._holdings(rendition)
         before = self._told.get(rendition)
-        if before is not None and holdings.held is before.held and holdings.fetching is before.fetching:
+        if before is None or not _is_same(before, holdings):
+            self._up_to_date.pop(rendition, None)
+        elif rendition not in self._news:
             return
+        know_it = self._up_to_date.pop(rendition, {})
         self._told[rendition] = holdings
         word = _Word(holdings, self._viewer.place, rendition, False)
         if before is not None:
             word.lowest, word.highest = self._range_of_news(rendition, before, holdings)
             self._news.pop(rendition, None)
-        for (swarm, _), other in self._met.items():
-            if swarm == rendition:
+        for (swarm, place), other in self._met.items():
+            if swarm == rendition and place not in know_it:
                 self._send(other, word)
 
     def _range_of_news(self, rendition: int, before: PeerAnnounced, after: PeerAnnounced) -> tuple[int, int]:
@@ -228,3 +235,8 @@ class Neighbours:
             if whom in self._met:
                 self._viewer.choking.heard(word.event.peer, len(word.event.held))
                 self._policy.note(word.event)
+
+
+def _is_same(before: PeerAnnounced, after: PeerAnnounced) -> bool:
+    """Whether `_holdings` found what was told already: then it gives the same objects."""
+    return before.held is after.held and before.fetching is after.fetching

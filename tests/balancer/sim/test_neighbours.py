@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.events import Action, Event, PeerAnnounced
+from shoal.balancer.model import Kind, ResourceKey
 from shoal.balancer.policy import Policy
 from shoal.balancer.sim.members import Members
 from shoal.balancer.sim.scenario import Scenario, StreamSpec, ViewerSpec
@@ -66,8 +68,10 @@ def viewer_of(swarm: Members, place: int) -> Any:
     return next((one for one in swarm.some(10, 1) if one.place == place), viewer(place))
 
 
-def heard(scenario: Scenario, until_us: int) -> list[tuple[int, PeerAnnounced]]:
-    """Every announcement that anybody hears, with who hears it."""
+def heard(
+    scenario: Scenario, until_us: int, look: Callable[[World], object] = lambda _: None
+) -> list[tuple[int, PeerAnnounced]]:
+    """Every announcement that anybody hears, with who hears it; `look` once a second."""
     found: list[tuple[int, PeerAnnounced]] = []
 
     class Hearing(Policy):
@@ -81,7 +85,7 @@ def heard(scenario: Scenario, until_us: int) -> list[tuple[int, PeerAnnounced]]:
             return super().handle(event, now_us)
 
     world = World(scenario, lambda _, place: Hearing(place))
-    world.run(look=lambda: None)
+    world.run(look=lambda: look(world))
     assert world.now_us >= until_us
     return found
 
@@ -100,6 +104,25 @@ def test_nothing_is_told_to_anybody_twice() -> None:
         last[place, event.peer] = event
     assert len(last) == 4 * 3
     assert all(event.held == frozenset(range(10)) for event in last.values())
+
+
+def test_who_comes_while_news_is_on_its_way_takes_it_from_nobody() -> None:
+    """News waits 50 ms for more; who is met meanwhile is told at once, and all others when the time has come."""
+    scenario = Scenario(
+        name="late",
+        stream=StreamSpec(segments=1000),
+        viewers=(ViewerSpec(), ViewerSpec(), ViewerSpec(arrives_us=10 * SECOND)),
+        length_us=6 * SECOND,
+    )
+
+    def meet_meanwhile(world: World) -> None:
+        if world.now_us == 5 * SECOND:
+            neighbours = world.viewers[0].neighbours
+            neighbours.hold(ResourceKey(0, Kind.MEDIA, 999))
+            neighbours.meet(world.viewers[2], 0)
+
+    last = {event.peer: event for place, event in heard(scenario, 6 * SECOND, meet_meanwhile) if place == 1}
+    assert 999 in last["v0.0"].held
 
 
 class Eager(Policy):
