@@ -6,6 +6,8 @@
 A live stream that all join within 30 s (`sim/scenarios.py`, crowd), under our policy.  Each number of viewers is run in
 a fresh process, so that its peak memory is its own, as many at once as there are cores.  Both are given for what was
 run: nothing is extrapolated, and what is claimed of 10,000 viewers is measured only where that was run as it stands.
+Each process says at the end of each virtual minute what it has come to, so that one that dies leaves its figures; what
+it then cannot show counts as not measured.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ import argparse
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -33,32 +37,69 @@ GROWTH_MAX = 1.3  # CPU time of a viewer among the most, to that among the fewes
 # What many viewers touch lies everywhere in hundreds of megabytes: in large pages the processor finds it sooner.  Where
 # the C library or the system knows no such setting (glibc 2.35 and `madvise` do), nothing changes.
 LARGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+TELL_SECONDS = 60  # of virtual time
+ERROR_CHARACTERS_MAX = 2_000  # the end of what a process that failed said
 Figures = dict[str, float]
 
 
-def simulate(viewers: int, seconds: int) -> Figures:
-    """In this process: CPU seconds, peak GiB and events."""
+def simulate(viewers: int, seconds: int, tell: Callable[[Figures], object]) -> None:
+    """In this process: CPU seconds, peak GiB and events, told at the end of each minute of virtual time and of all."""
     scenario = msgspec.structs.replace(crowd(1, viewers), length_us=seconds * 1_000_000)
     began_s = time.process_time()
-    outcome = run(scenario, "shoal", POLICIES["shoal"])
-    cpu_s = time.process_time() - began_s
-    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # in KiB on Linux
-    return {"cpu_s": cpu_s, "gib": peak_gib, "events": outcome.events, "offload": outcome.offload}
+
+    def figures(at_s: int) -> Figures:
+        peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # in KiB on Linux
+        return {"at_s": at_s, "cpu_s": time.process_time() - began_s, "gib": peak_gib}
+
+    minutes = iter(range(0, seconds + 1, TELL_SECONDS))
+
+    def look() -> None:
+        at_s = next(minutes)
+        if at_s < seconds:
+            tell(figures(at_s))
+
+    outcome = run(scenario, "shoal", POLICIES["shoal"], look=look, every_us=TELL_SECONDS * 1_000_000)
+    tell({**figures(seconds), "events": outcome.events, "offload": outcome.offload, "stall_s": outcome.stall_s})
 
 
 def simulated(viewers: int, seconds: int) -> Figures:
-    """The same in a process of its own."""
+    """The same in a process of its own.  Without `events` if it ended before: these are its last figures, or none."""
     inside = [sys.executable, __file__, "--inside", str(viewers), str(seconds)]
     environment = {**os.environ, **LARGE_PAGES}
-    done = subprocess.run(inside, env=environment, capture_output=True, text=True, check=True)
-    figures: Figures = json.loads(done.stdout)
-    print(
-        f"{viewers:6} viewers, {seconds} s: {figures['cpu_s']:7.1f} CPU s, "
-        f"{figures['cpu_s'] * 1000 / viewers:6.1f} ms a viewer, {figures['gib']:.2f} GiB, "
-        f"{figures['events']:.0f} events, offload {figures['offload']:.2f}",
-        flush=True,
-    )
+    figures: Figures = {}
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(inside, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            before, figures = figures, json.loads(line)
+            print(f"{viewers:6} viewers {_words(viewers, before, figures)}", flush=True)
+        if code := process.wait():
+            errors.seek(0)
+            print(f"{viewers:6} viewers: {_reason(code, errors.read())}", file=sys.stderr, flush=True)
+            figures.pop("events", None)
     return figures
+
+
+def _words(viewers: int, before: Figures, now: Figures) -> str:
+    text = f"at {now['at_s']:3.0f} s: {now['cpu_s']:7.1f} CPU s, {now['gib']:.2f} GiB"
+    if "events" in now:
+        return (
+            f"{text}, {now['cpu_s'] * 1000 / viewers:.1f} ms a viewer, {now['events']:.0f} events, "
+            f"offload {now['offload']:.3f}, stall {now['stall_s']:.3f} s a viewer"
+        )
+    if not before:
+        return text
+    return f"{text}; the last minute {(now['cpu_s'] - before['cpu_s']) * 1000 / viewers:.1f} ms a viewer"
+
+
+def _reason(code: int, errors: str) -> str:
+    """Why a process ended early."""
+    if code < 0:
+        word = f"killed by {signal.Signals(-code).name}"
+        return f"{word}: too little memory?" if -code == signal.SIGKILL else word
+    return f"ended with {code}: {errors.strip()[-ERROR_CHARACTERS_MAX:] or 'it said nothing'}"
 
 
 def all_simulated(viewers: Sequence[int], seconds: int) -> dict[int, Figures]:
@@ -70,8 +111,11 @@ def all_simulated(viewers: Sequence[int], seconds: int) -> dict[int, Figures]:
 
 def claims_of(found: dict[int, Figures], seconds: int) -> list[Claim]:
     fewest, most = min(found), max(found)
-    growth = found[most]["cpu_s"] / most / (found[fewest]["cpu_s"] / fewest) if fewest < most else None
-    aimed = found.get(AIM_VIEWERS) if seconds == AIM_SECONDS else None
+    whole = {viewers: figures for viewers, figures in found.items() if "events" in figures}
+    growth = None
+    if fewest < most and {fewest, most} <= whole.keys():
+        growth = whole[most]["cpu_s"] / most / (whole[fewest]["cpu_s"] / fewest)
+    aimed = whole.get(AIM_VIEWERS) if seconds == AIM_SECONDS else None
     title = f"CPU of one among {most:,} / among {fewest:,} viewers, {seconds} s"
     what = f"{AIM_VIEWERS:,} viewers for {AIM_SECONDS} s"
     return [
@@ -88,7 +132,7 @@ def main() -> int:
     parser.add_argument("--inside", nargs=2, type=int, metavar=("VIEWERS", "SECONDS"), help="run one, print JSON")
     options = parser.parse_args()
     if options.inside:
-        print(json.dumps(simulate(*options.inside)))
+        simulate(*options.inside, tell=lambda figures: print(json.dumps(figures), flush=True))
         return 0
     return conclude("scale", claims_of(all_simulated(options.viewers, options.seconds), options.seconds))
 

@@ -207,11 +207,18 @@ class World:
                 transfer.due_at(flow.done_us())
 
 
-def run(scenario: Scenario, policy: str, make: StrategyMaker) -> Outcome:
-    """Play the scenario, each viewer with its own strategy of `make(scenario, viewer's place)`."""
+def run(
+    scenario: Scenario,
+    policy: str,
+    make: StrategyMaker,
+    *,
+    look: Callable[[], object] | None = None,
+    every_us: int = 1_000_000,
+) -> Outcome:
+    """Play the scenario, each viewer with its own strategy of `make(scenario, viewer's place)`; `look`: see `World`."""
     with _uncollected():
         world = World(scenario, make)
-        world.run()
+        world.run(look=look, every_us=every_us)
         return outcome_of(world, policy)
 
 

@@ -21,6 +21,7 @@ report = importlib.import_module("report")
 savina = importlib.import_module("savina")
 savina_programs = importlib.import_module("savina_programs")
 balancer = importlib.import_module("balancer")
+scale = importlib.import_module("scale")
 sys.path.remove(str(BENCHMARKS))
 
 OURS = ("ping_pong", "ring", "many_to_one", "fan_in", "ask", "timers")
@@ -271,3 +272,38 @@ def test_the_balancers_benchmark_plays_and_compares(tmp_path):
     assert len(claims) == 4
     assert all(claim.figure is not None for claim in claims)
     assert balancer.median_us(2) > 0
+
+
+def test_many_viewers_are_told_of_minute_by_minute(monkeypatch):
+    monkeypatch.setattr(scale, "TELL_SECONDS", 5)
+    told = []
+    scale.simulate(3, 12, told.append)
+    assert [figures["at_s"] for figures in told] == [0, 5, 10, 12]
+    assert told[-1]["events"] > 0
+    spent = [figures["cpu_s"] for figures in told]
+    assert spent == sorted(spent)
+
+
+def test_a_simulation_that_dies_leaves_its_figures_and_the_reason(monkeypatch, tmp_path, capsys):
+    program = tmp_path / "dies.py"
+    program.write_text(
+        "import os, signal\n"
+        """print('{"at_s": 60, "cpu_s": 12.5, "gib": 1.5}', flush=True)\n"""
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    monkeypatch.setattr(scale, "__file__", str(program))
+    figures = scale.simulated(10_000, 600)
+    printed = capsys.readouterr()
+    assert (figures["at_s"], figures["cpu_s"], figures["gib"]) == (60, 12.5, 1.5)
+    assert "at  60 s:    12.5 CPU s" in printed.out
+    assert "killed by SIGKILL" in printed.err
+    growth, cpu, memory = scale.claims_of({1_000: {"at_s": 600, "cpu_s": 9.0, "events": 1}, 10_000: figures}, 600)
+    assert (growth.holds, cpu.holds, memory.holds) == (None, None, None)  # 12.5 of 600 s are no 10 minutes
+
+
+def test_what_a_simulation_that_fails_said_is_shown(monkeypatch, tmp_path, capsys):
+    program = tmp_path / "fails.py"
+    program.write_text("raise RuntimeError('no more viewers')\n")
+    monkeypatch.setattr(scale, "__file__", str(program))
+    assert scale.simulated(10, 60) == {}
+    assert "ended with 1: " in capsys.readouterr().err
