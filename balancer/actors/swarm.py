@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -58,6 +59,7 @@ class _Tick(msgspec.Struct, frozen=True):
 
 class _OffersMade(msgspec.Struct, frozen=True):
     offers: dict[str, OutgoingOffer]
+    count: int  # that were wanted
 
 
 class _AnswerMade(msgspec.Struct, frozen=True):
@@ -69,12 +71,21 @@ class _AnswerMade(msgspec.Struct, frozen=True):
 class _Opened(msgspec.Struct, frozen=True):
     peer_id: str
     offer_id: str
+    begun: OutgoingOffer | IncomingChannel
     channel: Channel
 
 
 class _Failed(msgspec.Struct, frozen=True):
     peer_id: str
     offer_id: str
+
+
+_Described = OfferReceived | AnswerReceived
+
+
+class _Attempt(msgspec.Struct, frozen=True):
+    task: TaskHandle
+    begun: OutgoingOffer | IncomingChannel | None
 
 
 class Swarm(Actor[Any]):
@@ -106,8 +117,12 @@ class Swarm(Actor[Any]):
         )
         self._client = TrackerClient(info_hash, peer_id, limits)
         self._socket: TextSocket | None = None
+        # All that holds a connection, until it was closed or its channel was given away: a stop may come at any moment,
+        # when what was made is known to a task alone, or waits in the mailbox.
+        self._begun: set[OutgoingOffer | IncomingChannel] = set()
         self._offers: dict[str, OutgoingOffer] = {}
-        self._attempts: dict[str, TaskHandle] = {}  # by offer id
+        self._making_count = 0  # offers
+        self._attempts: dict[str, _Attempt] = {}  # by offer id
         self._links: dict[str, str] = {}  # open ones: peer id -> offer id
         self._told_drops: Counter[str] = Counter()
         self._is_small = config.swarm_viewers_min > 0  # too few viewers, as far as the tracker has told
@@ -116,14 +131,16 @@ class Swarm(Actor[Any]):
         self.start_task(self._keep_connected(), name="socket")
 
     async def on_stop(self, reason: object) -> None:
+        # Together: a tracker that does not read must not keep connections open.
+        await asyncio.gather(self._leave_tracker(), *(begun.close() for begun in list(self._begun)))
+
+    async def _leave_tracker(self) -> None:
         if self._socket is not None:
             try:
                 await self._socket.send(self._client.stop())
             except TransportError:
                 pass  # the tracker has noticed already
             await self._socket.close()
-        for offer in self._offers.values():
-            await offer.close()
 
     async def receive(self, message: Any) -> None:
         now_us = self.now_us
@@ -139,7 +156,8 @@ class Swarm(Actor[Any]):
                 self._socket = None
                 self._client.disconnected()
                 self._session.tell(Noted(f"tracker {self._tracker}: {why}"))
-            case _OffersMade(offers):
+            case _OffersMade(offers, count):
+                self._making_count -= count
                 self._offers |= offers
                 described = {offer_id: offer.description for offer_id, offer in offers.items()}
                 await self._say(self._client.announce(described, now_us))
@@ -170,30 +188,35 @@ class Swarm(Actor[Any]):
             match event:
                 case AnnounceDue(offer_count):
                     self._tell_drops()
-                    self.start_task(self._make_offers(0 if self._is_small else offer_count), name="offers")
+                    self._offer(0 if self._is_small else offer_count)
                 case OfferReceived(peer_id, offer_id) if self._is_small:
                     self._client.link_closed(peer_id, offer_id)
                     self._session.tell(Lost("tracker_swarm_too_small"))
                 case OfferReceived():
-                    self._attempt(event, self._make_answer(event))
+                    self._attempt(event, None, self._make_answer)
                 case AnswerReceived(_, offer_id, sdp):
                     offer = self._offers.pop(offer_id, None)
                     if offer is not None:
-                        self._attempt(event, self._open(event, offer.accept(sdp)))
+                        self._attempt(event, offer, partial(self._open, offer, partial(offer.accept, sdp)))
                 case OfferDropped(offer_id, _):
                     dropped = self._offers.pop(offer_id, None)
                     if dropped is not None:
-                        self.start_task(dropped.close(), name="drop")
+                        self.start_task(self._drop(dropped), name="drop")
                 case LinkDropped(_, offer_id, _):
                     attempt = self._attempts.pop(offer_id, None)
                     if attempt is not None:
-                        attempt.cancel()
+                        attempt.task.cancel()
+                        if attempt.begun is not None:  # the task may not have begun, and would never close it
+                            self.start_task(self._drop(attempt.begun), name="drop")
                 case TrackerFailed(reason):
                     self._session.tell(Noted(f"tracker {self._tracker} says: {reason}"))
                 case SwarmCounted(viewer_count):
                     was_small, self._is_small = self._is_small, viewer_count < self._config.swarm_viewers_min
                     if was_small and not self._is_small:  # it announced without offers, and the next is minutes away
-                        self.start_task(self._make_offers(self._config.offers_open_max), name="offers")
+                        # As many as are wanted: a tracker may count up and down as often as it likes.
+                        count = self._client.offers_wanted - self._making_count
+                        if count > 0:
+                            self._offer(count)
 
     def _tell_drops(self) -> None:
         """At our own announces, so that whoever makes us drop things does not choose how often it is told."""
@@ -232,6 +255,10 @@ class Swarm(Actor[Any]):
 
     # -- descriptions and channels
 
+    def _offer(self, count: int) -> None:
+        self._making_count += count
+        self.start_task(self._make_offers(count), name="offers")
+
     async def _make_offers(self, count: int) -> None:
         offers = {}
         for _ in range(count):
@@ -240,15 +267,25 @@ class Swarm(Actor[Any]):
             except TransportError as error:
                 await self._session.send(Noted(f"no offer could be made: {error}"))
                 break
+            self._begun.add(offer)
             offers[offer_id_of(self._random_bytes(20))] = offer
-        await self.ref.send(_OffersMade(offers))
+        await self.ref.send(_OffersMade(offers, count))
 
-    def _attempt(self, event: OfferReceived | AnswerReceived, work: Coroutine[Any, Any, None]) -> None:
-        self._attempts[event.offer_id] = self.start_task(self._try(event, work), name="connect")
+    async def _drop(self, begun: OutgoingOffer | IncomingChannel) -> None:
+        await begun.close()
+        self._begun.discard(begun)
 
-    async def _try(self, event: OfferReceived | AnswerReceived, work: Coroutine[Any, Any, None]) -> None:
+    def _attempt(
+        self,
+        event: _Described,
+        begun: OutgoingOffer | IncomingChannel | None,
+        work: Callable[[_Described], Coroutine[Any, Any, None]],
+    ) -> None:
+        self._attempts[event.offer_id] = _Attempt(self.start_task(self._try(event, work), name="connect"), begun)
+
+    async def _try(self, event: _Described, work: Callable[[_Described], Coroutine[Any, Any, None]]) -> None:
         try:
-            await work
+            await work(event)
         except TransportError as error:
             who, why = "a peer", without_addresses(str(error))
             if self._config.log_viewers:
@@ -256,27 +293,43 @@ class Swarm(Actor[Any]):
             await self._session.send(Noted(f"{who} could not be connected: {why}"))
             await self.ref.send(_Failed(event.peer_id, event.offer_id))
 
-    async def _make_answer(self, event: OfferReceived) -> None:
+    async def _make_answer(self, event: _Described) -> None:
         incoming = await self._connector.answer(event.sdp)
-        await self.ref.send(_AnswerMade(event.peer_id, event.offer_id, incoming))
+        self._begun.add(incoming)
+        try:
+            await self.ref.send(_AnswerMade(event.peer_id, event.offer_id, incoming))
+        except BaseException:  # the attempt was given up
+            await self._drop(incoming)
+            raise
 
     async def _answer(self, made: _AnswerMade) -> None:
         text = self._client.answer(made.peer_id, made.offer_id, made.incoming.description)
         if text is None:
-            await made.incoming.close()
+            await self._drop(made.incoming)
             return
         event = OfferReceived(made.peer_id, made.offer_id, "")
-        self._attempt(event, self._open(event, made.incoming.channel()))
+        self._attempt(event, made.incoming, partial(self._open, made.incoming, made.incoming.channel))
         await self._say(text)
 
-    async def _open(self, event: OfferReceived | AnswerReceived, opening: Coroutine[Any, Any, Channel]) -> None:
-        channel = await opening
-        await self.ref.send(_Opened(event.peer_id, event.offer_id, channel))
+    async def _open(
+        self,
+        begun: OutgoingOffer | IncomingChannel,
+        opening: Callable[[], Coroutine[Any, Any, Channel]],
+        event: _Described,
+    ) -> None:
+        try:
+            channel = await opening()
+            await self.ref.send(_Opened(event.peer_id, event.offer_id, begun, channel))
+        except BaseException:  # it failed, or was given up
+            await self._drop(begun)
+            raise
 
     async def _on_opened(self, opened: _Opened) -> None:
         self._attempts.pop(opened.offer_id, None)
         if not self._client.link_opened(opened.peer_id, opened.offer_id, self.now_us):
             await opened.channel.close("another channel is open")
+            self._begun.discard(opened.begun)
             return
         self._links[opened.peer_id] = opened.offer_id
+        self._begun.discard(opened.begun)
         self._session.tell(ChannelOpened(self._rendition, opened.peer_id, opened.channel))

@@ -222,7 +222,7 @@ class TrackerClient:
         if self._announce_at_us is not None and self._announce_at_us <= now_us:
             self._announced_at_us = now_us
             self._announce_at_us = now_us + self._interval_us
-            events.append(AnnounceDue(self._offers_wanted()))
+            events.append(AnnounceDue(self.offers_wanted))
         return events
 
     # --- what we say -------------------------------------------------------
@@ -396,12 +396,14 @@ class TrackerClient:
         self._links[peer_id] = _Link(offer_id, is_ours=True, since_us=now_us)
         return [*events, AnswerReceived(peer_id, offer_id, sdp)]
 
-    # --- helpers -----------------------------------------------------------
-
-    def _offers_wanted(self) -> int:
+    @property
+    def offers_wanted(self) -> int:
+        """How many offers there is room for, at most as many as one announce takes."""
         limits = self.limits
         room = min(limits.links_max - len(self._links), limits.offers_live_max - len(self._offers))
         return max(0, min(limits.offers_max, room))
+
+    # --- helpers -----------------------------------------------------------
 
     def _address(self) -> dict[str, Any]:
         return {"action": "announce", "info_hash": self.info_hash, "peer_id": self.peer_id}
