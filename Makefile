@@ -56,7 +56,8 @@ fast: .stamps/fast
 	SHOAL_LEG=fast $(BIN)/pytest $(TESTS)
 
 # What a leg leaves to the fast one, unless TESTS names it: what no leg changes, and minutes of the runtime's heaviest.
-ONCE := --ignore=tests/benchmarks --ignore=tests/test_typing.py --ignore=tests/runtime/test_storms.py
+ONCE := --ignore=tests/benchmarks --ignore=tests/test_typing.py --ignore=tests/test_architecture.py \
+	--ignore=tests/test_docs.py --ignore=tests/test_semantics.py --ignore=tests/runtime/test_storms.py
 HEAVY := --ignore=tests/runtime/test_torture.py --ignore=tests/runtime/test_shutdown.py
 
 checked: .stamps/checked
