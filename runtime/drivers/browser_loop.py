@@ -89,7 +89,7 @@ def slice_calls(loop: asyncio.AbstractEventLoop, slice_us: int = SLICE_US) -> Ca
 class _Slices:
     """One loop's queue of callbacks."""
 
-    __slots__ = ("_is_closing", "_is_posted", "_loop", "_post", "_proxy", "_ready", "_slice_ns", "users")
+    __slots__ = ("_is_closing", "_is_posted", "_is_running", "_loop", "_post", "_proxy", "_ready", "_slice_ns", "users")
 
     def __init__(self, loop: Any, slice_us: int) -> None:
         from pyodide.code import run_js  # pyright: ignore[reportMissingImports]
@@ -100,6 +100,7 @@ class _Slices:
         self._slice_ns = slice_us * 1000
         self._ready: deque[asyncio.Handle] = deque()
         self._is_posted = False
+        self._is_running = False  # also while a callback is on another stack, when others may run
         self._is_closing = False
         self._proxy: Any = create_proxy(self._run)
         self._post: Any = run_js(_POSTER)(self._proxy)
@@ -109,7 +110,7 @@ class _Slices:
         self._ready.append(handle)
         if not self._is_posted:
             self._is_posted = True
-            self._post(0)
+            self._post(1 if self._is_running else 0)  # after a slice, what came due meanwhile goes first
         return handle
 
     def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:
@@ -130,9 +131,13 @@ class _Slices:
             if self._is_closing:
                 self._proxy.destroy()  # nobody can reach `call_soon` any more
             return
-        # Posted at the start: a callback that switches stacks would else hold up the others until it comes back.
-        self._is_posted = True
-        self._post(1)
+        # Posted at the start: a callback that switches stacks would else hold up the others until it comes back.  One
+        # alone has no others, and who comes meanwhile posts for itself: where one callback comes at a time, as with the
+        # messages of a peer, that is one task of the browser's for each, and not three.
+        if len(ready) > 1 or self._is_closing:
+            self._is_posted = True
+            self._post(1)
+        self._is_running = True
         asyncio._set_running_loop(self._loop)  # noqa: SLF001, as Pyodide's loop does; others may have run meanwhile
         now_ns = time.perf_counter_ns()
         end_ns = now_ns + self._slice_ns
@@ -144,6 +149,7 @@ class _Slices:
             now_ns = time.perf_counter_ns()
             if 2 * now_ns - began_ns >= end_ns:
                 break  # another callback like this one would pass the end
+        self._is_running = False
 
     def _call(self, handle: asyncio.Handle) -> None:
         """As Pyodide's loop runs a handle."""

@@ -21,7 +21,7 @@ RAW = run_js("""(class extends EventTarget {
   send(message) {
     if (this.readyState !== "open" || this.broken) throw new DOMException("not open", "InvalidStateError");
     this.bufferedAmount += message.byteLength;
-    this.sent.push(message);
+    this.sent.push(message.slice()); // as a browser, which copies what it is given
   }
   drain(bytes, isTold) {
     const before = this.bufferedAmount;
@@ -124,6 +124,34 @@ async def a_slow_peer_costs_no_more_than_said():
     assert {type(one) for one in await ended} == {type(None), ChannelClosed}
 
 
+async def what_was_sent_is_its_senders_again():
+    raw, channel = made()
+    buffer = bytearray(BULK)
+    for number in range(5):
+        buffer[:] = bytes([number]) * BULK
+        await channel.send(buffer)
+        await channel.send(memoryview(bytes([number] * 7)), urgent=True)
+    buffer[:] = bytes(BULK)
+    await channel.close()
+    whole = [bytes(message.to_bytes()) for message in raw.sent]
+    assert [message for message in whole if len(message) > 7] == [bytes([number]) * BULK for number in range(5)]
+    assert [message for message in whole if len(message) == 7] == [bytes([number] * 7) for number in range(5)]
+
+
+async def what_one_event_takes_is_there_when_it_comes():
+    raw, channel = made()
+    sending = asyncio.ensure_future(send_all(channel, numbered(200)))
+    await settle()
+    for _ in range(3):  # it ran dry at once, so its marks grow
+        raw.drain(100 * BULK, True)
+        await settle()
+    given = len(raw.sent)
+    raw.drain(raw.bufferedAmount - raw.bufferedAmountLowThreshold, True)
+    assert len(raw.sent) - given >= 512 * 1024 // BULK, "half of a megabyte, within the event"
+    sending.cancel()
+    await channel.close()
+
+
 async def a_peer_that_takes_less_is_not_sent_more():
     raw, channel = made()
     channel.opened(to_js({"sctp": {"maxMessageSize": 1000}}, dict_converter=Object.fromEntries))
@@ -160,6 +188,8 @@ async def main():
         bulk_waits_and_what_is_urgent_does_not,
         an_event_that_did_not_come_is_not_waited_for,
         a_slow_peer_costs_no_more_than_said,
+        what_was_sent_is_its_senders_again,
+        what_one_event_takes_is_there_when_it_comes,
         a_peer_that_takes_less_is_not_sent_more,
         closing_hands_over_what_was_sent,
         a_message_that_the_browser_refuses_ends_the_channel,

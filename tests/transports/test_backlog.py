@@ -37,12 +37,42 @@ def test_a_path_is_kept_busy_though_the_page_hears_late_of_room(rate: float, lat
     assert send(backlog, rate, 10, late_us=late_us, began_us=3_000_000) <= 0.01 * rate * 10e6
 
 
-@pytest.mark.parametrize("rate", [1.0, 5.0, 13.0, 20.0])
+@pytest.mark.parametrize("rate", [2.0, 5.0, 13.0, 30.0])
 def test_what_is_given_to_the_channel_is_what_it_sends_in_the_time_that_was_said(rate: float):
-    backlog = Backlog(hold_us=40_000)
-    send(backlog, rate, 2)
-    assert backlog.high_bytes == pytest.approx(40_000 * rate, rel=0.02)
+    backlog = Backlog(hold_us_min=20_000)
+    send(backlog, rate, 5)
+    assert backlog.high_bytes == pytest.approx(20_000 * rate, rel=0.02)
     assert backlog.low_bytes == backlog.high_bytes // 2
+
+
+@pytest.mark.parametrize("late_us", [15_000, 30_000, 60_000])
+def test_a_page_that_hears_late_holds_for_longer_and_for_no_longer_than_that(late_us: int):
+    backlog = Backlog()
+    send(backlog, 5.0, 2, late_us=late_us)
+    assert send(backlog, 5.0, 10, late_us=late_us, began_us=3_000_000) <= 0.05 * 5.0 * 10e6
+    assert backlog.low_bytes / 5.0 <= 2 * late_us
+
+
+def test_a_page_that_is_idle_again_holds_no_longer_than_before():
+    backlog = Backlog(hold_us_min=20_000)
+    send(backlog, 5.0, 2, late_us=60_000)
+    assert backlog.high_bytes > 2 * 20_000 * 5.0
+    send(backlog, 5.0, 10, began_us=3_000_000)
+    assert backlog.high_bytes == pytest.approx(20_000 * 5.0, rel=0.02)
+
+
+def test_a_page_that_is_always_late_does_not_take_the_path_for_slow():
+    backlog = Backlog(hold_us_max=40_000)
+    send(backlog, 10.0, 2)
+    idle = send(backlog, 10.0, 10, late_us=100_000, began_us=3_000_000)
+    assert backlog.high_bytes == 40_000 * 10  # what it sent was held up by the page, a quarter of that rate
+    assert idle > 0.5 * 10.0 * 10e6
+
+
+def test_marks_grow_from_the_first_time_a_new_channel_runs_dry():
+    backlog = Backlog(bytes_first=128 * 1024)
+    send(backlog, 25.0, 0.05, late_us=6_000)
+    assert backlog.high_bytes >= 512 * 1024  # before the rate is known
 
 
 def test_a_slow_path_has_half_a_message_at_most_when_it_gets_the_next():
@@ -74,7 +104,7 @@ def test_a_channel_that_waited_for_us_says_nothing_of_its_path():
 
 
 def test_small_messages_in_between_count_as_sent():
-    backlog = Backlog(hold_us=40_000)
+    backlog = Backlog(hold_us_min=40_000)
     backlog.sent(200_000)
     backlog.full(200_000, 0)
     backlog.sent(50_000)
@@ -83,15 +113,15 @@ def test_small_messages_in_between_count_as_sent():
 
 
 def test_the_moment_after_the_page_was_busy_says_nothing():
-    backlog = Backlog(hold_us=40_000)
+    backlog = Backlog(hold_us_min=40_000)
     now_us = 0
-    for _ in range(100):  # of 10 ms: a megabyte at once, which the page hears of when it has handed over the next one
+    for _ in range(100):  # of 10 ms: all but 1,000 bytes at once, which the page hears of when it has handed over more
         backlog.sent(100_000)
-        backlog.full(100_000, now_us)
-        backlog.room(0, now_us + 100)
+        backlog.full(101_000, now_us)
+        backlog.room(1_000, now_us + 100)
         now_us += 100
         backlog.sent(100_000)
-        backlog.full(100_000, now_us)
+        backlog.full(101_000, now_us)
         now_us += 9_900
-        backlog.room(0, now_us)
+        backlog.room(1_000, now_us)
     assert backlog.high_bytes == pytest.approx(40_000 * 200_000 / 10_000, rel=0.02)

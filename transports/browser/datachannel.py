@@ -21,7 +21,7 @@ from shoal.transports.sansio.backlog import Backlog
 from shoal.transports.sansio.limits import ChannelLimits
 from shoal.transports.sansio.unread import Unread
 
-from .page import JsException, Listeners, from_js_bytes, to_js_bytes
+from .page import JsException, Listeners, from_js_bytes, lent_js_bytes
 
 __all__ = ["DataChannel"]
 
@@ -42,7 +42,7 @@ class DataChannel:
         self._start_closing = start_closing
         self._loop = asyncio.get_running_loop()
         self._unread: Unread[bytes] = Unread(bytes_max=limits.unread_bytes_max, messages_max=limits.unread_messages_max)
-        self._bulk: deque[tuple[Any, int]] = deque()  # of JavaScript already: the event that takes them is short
+        self._bulk: deque[bytes] = deque()
         self._queued_bytes = 0
         self._backlog = Backlog()
         self._peer_message_bytes_max = float("inf")
@@ -54,7 +54,7 @@ class DataChannel:
         raw.binaryType = "arraybuffer"
         self._low_bytes = raw.bufferedAmountLowThreshold = self._backlog.low_bytes
         self._listeners = Listeners(raw)
-        self._listeners.on("message", self._on_message)
+        self._listeners.on_message(self._on_message)
         self._listeners.on("bufferedamountlow", lambda _: self._feed())
         self._listeners.on("close", self._on_close)
 
@@ -75,11 +75,11 @@ class DataChannel:
             raise MessageTooLarge(f"{size} bytes in one message; the other side takes {self._peer_message_bytes_max:g}")
         self._check_open()
         if urgent and self._urgent_fits():
-            self._hand_over(to_js_bytes(message), size)
+            self._hand_over(message, size)
         else:
-            if self._queued_bytes > self._limits.buffered_bytes_high:
+            if self._queued_bytes > self._queue_bytes_high:
                 await self._wait_for_room()
-            self._bulk.append((to_js_bytes(message), size))
+            self._bulk.append(bytes(message))  # no copy, unless the caller could change it
             self._queued_bytes += size
             self._feed()
         self._check_open()  # the browser may have refused it
@@ -88,8 +88,17 @@ class DataChannel:
         # What is urgent does not wait for bulk, but a peer that takes nothing at all must not fill our memory with it.
         return bool(self._raw.bufferedAmount <= self._backlog.bytes_max + self._limits.buffered_bytes_high)
 
+    @property
+    def _queue_bytes_high(self) -> int:
+        # What one event for room takes: who sends is a task, and goes on a slice later, or when the machine lets it.
+        return max(self._limits.buffered_bytes_high, self._backlog.high_bytes - self._backlog.low_bytes)
+
+    @property
+    def _queue_bytes_low(self) -> int:
+        return max(self._limits.buffered_bytes_low, self._queue_bytes_high // 2)
+
     async def _wait_for_room(self) -> None:
-        while self._queued_bytes > self._limits.buffered_bytes_low:
+        while self._queued_bytes > self._queue_bytes_low:
             self._has_room.clear()
             await self._has_room.wait()
             self._check_open()
@@ -105,24 +114,25 @@ class DataChannel:
             if backlog.low_bytes != self._low_bytes:
                 self._low_bytes = self._raw.bufferedAmountLowThreshold = backlog.low_bytes
         while self._bulk and buffered < backlog.high_bytes:
-            array, size = self._bulk.popleft()
+            message = self._bulk.popleft()
+            size = len(message)
             self._queued_bytes -= size
             buffered += size
-            self._hand_over(array, size)
+            self._hand_over(message, size)
         if self._bulk:
             backlog.full(buffered, self._now_us())
             if self._recheck is None:
                 self._recheck = self._loop.call_later(_RECHECK_S, self._feed_again)
-        if self._queued_bytes <= self._limits.buffered_bytes_low:
+        if self._queued_bytes <= self._queue_bytes_low:
             self._has_room.set()
 
     def _feed_again(self) -> None:
         self._recheck = None
         self._feed()
 
-    def _hand_over(self, array: Any, size: int) -> None:
+    def _hand_over(self, message: bytes, size: int) -> None:
         try:
-            self._raw.send(array)
+            self._raw.send(lent_js_bytes(message))
         except JsException:
             self._forget_bulk()
             self._end("closed by the peer")
@@ -150,7 +160,8 @@ class DataChannel:
         """Send what was handed over, close, and wait for the other side to confirm, for a second at most."""
         self._end(f"{'closed here' if ours else 'closed'}: {detail}")
         while self._bulk and self._raw.readyState == "open":
-            self._hand_over(*self._bulk.popleft())
+            message = self._bulk.popleft()
+            self._hand_over(message, len(message))
         self._forget_bulk()
         if self._recheck is not None:
             self._recheck.cancel()
@@ -167,15 +178,13 @@ class DataChannel:
         self._arrived.set()
         self._has_room.set()
 
-    def _on_message(self, event: Any) -> None:
+    def _on_message(self, data: Any, size: int) -> None:
         """Inside the browser's event: it raises nothing."""
         if self._detail is not None:
             return
-        data = event.data
         if isinstance(data, str):
             self._abandon("the peer sent text on a binary channel")
             return
-        size = data.byteLength
         if size > self._limits.incoming_message_bytes_max:
             self._abandon(f"the peer sent {size} bytes in one message")
             return

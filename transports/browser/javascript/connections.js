@@ -234,13 +234,14 @@ class BorrowedChannel extends EventTarget {
     this.#low = bytes;
     this.#say("low", { bytes });
   }
-  /** Gives the bytes away: `message` is empty afterwards. */
+  /** Copies the bytes, as every channel does: `message` is the caller's again at once. */
   send(message) {
     if (this.readyState !== "open") throw new DOMException(`the channel is ${this.readyState}`, "InvalidStateError");
     if (message.byteLength > this.#messageMax)
       throw new TypeError(`the other side takes ${this.#messageMax} bytes in a message`);
     this.#given += message.byteLength;
-    this.#say("send", { message }, [message.buffer ?? message]);
+    const copy = message.slice();
+    this.#say("send", { message: copy }, [copy.buffer ?? copy]);
   }
   close() {
     if (this.readyState === "closing" || this.readyState === "closed") return;
