@@ -23,12 +23,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from functools import partial
 from typing import Self
 
 import msgspec
 
 from shoal.balancer import paths
+from shoal.balancer.actors.messages import Piece
 from shoal.balancer.errors import BalancerError, DirectiveRefused, UnknownResource
 from shoal.balancer.formats.dash.names import read_name
 from shoal.balancer.formats.hls import NOTHING, Directives, update_of, wants_update
@@ -190,9 +192,12 @@ class Proxy:
         is_over = True
         try:
             response = await self._respond(request)
-            if not isinstance(response.body, bytes):
-                response.body = _Watched(response.body, self._body_ended)
-                self._bodies.add(response.body)
+            body = response.body
+            if not isinstance(body, bytes):
+                watched = body if isinstance(body, _Watched) else _Watched(body)
+                watched.begin(self._body_ended)
+                response.body = watched
+                self._bodies.add(watched)
                 is_over = False
             return response
         finally:
@@ -272,11 +277,12 @@ class Proxy:
 
         `part` is what the resource is of its file, where the player asked for that part of the file.
         """
-        pieces = self._session.read(key)
+        opened = await self._session.open(key)
+        pieces = None if isinstance(opened, Piece) else opened
         try:
-            first = await anext(pieces)
+            first = opened if isinstance(opened, Piece) else await anext(opened)
         except BaseException:
-            await pieces.aclose()
+            await _close(pieces)
             raise
         total = first.total_bytes
         headers = {
@@ -292,7 +298,7 @@ class Proxy:
             headers["accept-ranges"] = "bytes"
             span = requested_span(request.headers.get("range"), total)
             if span is None:
-                await pieces.aclose()
+                await _close(pieces)
                 return ServerResponse(416, {"content-range": content_range_header(None, total), **NO_STORE})
             if span.length < total:
                 status = 206
@@ -300,36 +306,55 @@ class Proxy:
             begin, end = span.first, span.first + span.length
             headers["content-length"] = str(span.length)
 
-        async def body() -> AsyncIterator[bytes | memoryview]:
-            position = 0
-            piece = first
-            try:
-                while True:
-                    data = memoryview(piece.data)[max(0, begin - position) : None if end is None else end - position]
-                    position += len(piece.data)
-                    for place in range(0, len(data), WRITE_BYTES):
-                        part = data[place : place + WRITE_BYTES]
-                        yield part
-                        self._session.delivered(key, len(part))
-                    if piece.is_last or (end is not None and position >= end):
-                        return
-                    piece = await anext(pieces)
-            finally:
-                await pieces.aclose()
-
         if request.method == "HEAD":
-            await pieces.aclose()
+            await _close(pieces)
             return ServerResponse(status, headers)
-        return ServerResponse(status, headers, body())
+        delivered = partial(self._session.delivered, key)
+        if pieces is None:
+            return ServerResponse(status, headers, _Stored(memoryview(first.data)[begin:end], delivered))
+        return ServerResponse(status, headers, _in_pieces(first, pieces, begin, end, delivered))
+
+
+async def _in_pieces(
+    piece: Piece,
+    more: AsyncGenerator[Piece, None],
+    begin: int,
+    end: int | None,
+    delivered: Callable[[int], None],
+) -> AsyncIterator[memoryview]:
+    """What lies from `begin` to `end`, as it comes."""
+    position = 0
+    try:
+        while True:
+            data = memoryview(piece.data)[max(0, begin - position) : None if end is None else end - position]
+            position += len(piece.data)
+            for place in range(0, len(data), WRITE_BYTES):
+                part = data[place : place + WRITE_BYTES]
+                yield part
+                delivered(len(part))
+            if piece.is_last or (end is not None and position >= end):
+                return
+            piece = await anext(more)
+    finally:
+        await more.aclose()
+
+
+async def _close(pieces: AsyncGenerator[Piece, None] | None) -> None:
+    if pieces is not None:
+        await pieces.aclose()
 
 
 class _Watched:
     """A body that tells its end once: by its last piece, an error, or being closed."""
 
-    def __init__(self, body: AsyncIterator[bytes | memoryview], ended: Callable[[_Watched], None]) -> None:
+    def __init__(self, body: AsyncIterator[bytes | memoryview]) -> None:
         self._body = body
-        self._ended: Callable[[_Watched], None] | None = ended
+        self._ended: Callable[[_Watched], None] | None = None
         self._given_s: float | None = None  # when the client was given what it has not taken yet
+        self._now = asyncio.get_running_loop().time
+
+    def begin(self, ended: Callable[[_Watched], None]) -> None:
+        self._ended = ended
 
     def is_stuck(self, now_s: float) -> bool:
         return self._given_s is not None and now_s - self._given_s >= STUCK_S
@@ -344,7 +369,7 @@ class _Watched:
         except BaseException:
             self._tell()
             raise
-        self._given_s = asyncio.get_running_loop().time()
+        self._given_s = self._now()
         return piece
 
     async def aclose(self) -> None:
@@ -359,6 +384,36 @@ class _Watched:
         ended, self._ended = self._ended, None
         if ended is not None:
             ended(self)
+
+
+class _Stored(_Watched):
+    """A body that lies in memory, part by part: what two generators in a row cost is a tenth of a request."""
+
+    def __init__(self, data: memoryview, delivered: Callable[[int], None]) -> None:
+        self._data = data
+        self._place = 0  # up to which it was given
+        self._taken = 0
+        self._delivered = delivered
+        super().__init__(self)
+
+    async def __anext__(self) -> memoryview:
+        self._taken = self._place
+        part = self._data[self._place : self._place + WRITE_BYTES]
+        if not part:
+            self._given_s = None
+            self._tell()
+            raise StopAsyncIteration
+        self._place += len(part)
+        self._given_s = self._now()
+        return part
+
+    async def aclose(self) -> None:
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._ended is not None and self._taken:
+            self._delivered(self._taken)  # once for all of it: the session has an actor to wake for each
+        super()._tell()
 
 
 def _text(status: int, line: str) -> ServerResponse:

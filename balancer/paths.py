@@ -26,6 +26,7 @@ MANIFEST = "/stream.mpd"
 _PLAYLIST = re.compile(r"/playlist/([0-9]{1,6})/[^/]*")
 _RESOURCE = re.compile(r"/(media|part|init|key|data)/([0-9]{1,6})/([0-9]{1,12})/[^/]*")
 _DASH = re.compile(r"/dash/([0-9]{1,6})/([^/]{1,200})")
+_KINDS = {kind.value: kind for kind in Kind}  # which Kind(...) finds as well, in three calls
 _ESCAPED_SLASH = re.compile("%2f", re.IGNORECASE)
 _NAME_CHARACTERS_MAX = 120  # a long signed path must not make a line that players refuse
 
@@ -53,7 +54,7 @@ def key_of(path: str) -> ResourceKey | None:
     found = _RESOURCE.fullmatch(path)
     if found is None:
         return None
-    return ResourceKey(rendition=int(found[2]), kind=Kind(found[1]), number=int(found[3]))
+    return ResourceKey(rendition=int(found[2]), kind=_KINDS[found[1]], number=int(found[3]))
 
 
 def rendition_of(path: str) -> int | None:

@@ -93,6 +93,7 @@ class HttpServer:
         self._header_timeout_us = header_timeout_us
         self._host_names = frozenset(name.lower() for name in host_names)
         self._on_error = on_error
+        self._host: str | None = None  # one that is known
         self._handler: Handler | None = None
         self._runner: web.ServerRunner | None = None
         self._server: LimitedServer | None = None
@@ -234,6 +235,14 @@ class HttpServer:
         return True
 
     def _knows_host(self, host: str) -> bool:
+        if host == self._host:  # of the last request, which is nearly always that of the next
+            return True
+        known = self._knows_new_host(host)
+        if known:
+            self._host = host
+        return known
+
+    def _knows_new_host(self, host: str) -> bool:
         authority = parse_authority(host)
         return authority is not None and (authority.name in self._host_names or authority.is_address)
 
