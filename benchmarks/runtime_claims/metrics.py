@@ -1,9 +1,11 @@
 """What it costs to be watched: throughput with `metrics=True` and scraped by Prometheus, against the same without.
 
-Off and on take turns in one process, 0.05 s each, every other pair begun by the other side.  In one pair
-of ten another thread writes everything out, with a histogram of the waits of each of twenty named actors beside those
-that work.  The figure is the median loss of the other pairs, in CPU time of the process, and on top of it what that
-thread took, as if it were asked each 5 s: three times as often as Prometheus is mostly told to.
+Off and on take turns in one process, 0.01 or 0.05 s each, every other pair begun by the other side: the shorter, the
+less a core's speed changes within a pair (ping-pong's 0.01 s gave 1.9 to 2.3 % where 0.05 s gave 2.3 to 2.9), but what
+begins a hundred actors' counts must not be a part of it.  In one pair of ten another thread writes everything out, with
+a histogram of the waits of each of twenty named actors beside those that work.  The figure is the median loss of the
+other pairs, in CPU time of the process, and on top of it what that thread took, as if it were asked each 5 s: three
+times as often as Prometheus is mostly told to.
 
     ping_pong     two actors, a slice for each message: the dearest there is, since what is counted is slices
     many_to_one   a hundred senders and a sink that finds many messages in a slice
@@ -26,8 +28,8 @@ from shoal.runtime import Actor, ActorSystem
 
 PEERS = ()
 PAIRS = 80
-# About 0.05 s: the more pairs, the less one disturbance tells.
-OPERATIONS = {"ping_pong": 200_000, "many_to_one": 250_000}
+OPERATIONS = {"ping_pong": 40_000, "many_to_one": 250_000}  # of a stretch
+TIMES_PAIRS = {"ping_pong": 5, "many_to_one": 1}  # so that both take as long
 SCRAPE_EVERY = 10  # of these
 SCRAPE_INTERVAL_S = 5
 NAMED = 20
@@ -88,7 +90,9 @@ async def lost(work: str, operations: int, pairs: int) -> float:
 
 
 async def figures(pairs: int, divide_by: int = 1) -> dict[str, float]:
-    return {f"{work}_lost": await lost(work, OPERATIONS[work] // divide_by, pairs) for work in PROGRAMS}
+    return {
+        f"{work}_lost": await lost(work, OPERATIONS[work] // divide_by, pairs * TIMES_PAIRS[work]) for work in PROGRAMS
+    }
 
 
 def claims(measured: Figures) -> list[Claim]:
