@@ -32,6 +32,8 @@ cdef class Decisions:
 
     @cython.locals(transfer=Transfer, want=Want, is_flowing=bint, is_full=bint, timeline=Timeline, window=dict)
     cpdef void take(self, int64_t now_us) except *
+    @cython.locals(size_bytes=int64_t)
+    cdef bint may_ask(self, Peer peer, object key, Want want, Timeline timeline, int64_t now_us) except -1
     cdef void _look_anew(self) except *
     @cython.locals(want=Want, due_us=int64_t, missing_bytes=int64_t, needed_us=int64_t, is_long=bint)
     cdef void _supervise(self, Transfer transfer, int64_t now_us) except *

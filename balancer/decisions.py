@@ -97,6 +97,22 @@ class Decisions:
         self._yield(now_us)
         self._prefetch(window, now_us)
 
+    def may_ask(self, peer: Peer, key: ResourceKey, want: Want | None, timeline: Timeline, now_us: int) -> bool:
+        """Whether a peer that has just got what is wanted may be asked for it now; where that is not sure, it may.
+
+        Cost: this one peer's estimate, where a look at everything costs those of all who hold it.
+        """
+        if peer.transfer is not None or peer.cooldown_until_us > now_us or peer.busy_until_us > now_us:
+            return False
+        segment = timeline.find(key)
+        deadline_us = None if segment is None else timeline.starts_us(segment)
+        if segment is None or deadline_us is None or peer.estimate.sampled_us is None or peer.is_greeted:
+            return True
+        size_bytes = self._book.size_bytes(Want(key) if want is None else want, segment)
+        if self._select.expected(size_bytes, now_us, None) is None:
+            return True  # no CDN is left, so that a late peer is better than none
+        return peer.expected_us(size_bytes, now_us, self._book.config) <= deadline_us - now_us
+
     def _look_anew(self) -> None:
         self._select.look_anew()
         self._safe.clear()

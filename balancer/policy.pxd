@@ -18,7 +18,7 @@ cdef class Policy:
 
     cpdef list handle(self, object event, int64_t now_us)
     cpdef bint heeds(self, object announced, int64_t now_us) except -1
-    @cython.locals(book=Ledger, timeline=Timeline, want=Want)
+    @cython.locals(book=Ledger, timeline=Timeline, want=Want, peer=Peer, is_held=bint)
     cdef bint _matters(self, object announced, int64_t now_us) except -1
     @cython.locals(book=Ledger, timeline=Timeline, want=Want, lowest=int64_t, highest=int64_t,
                    number=int64_t, first=int64_t, last=int64_t)

@@ -117,8 +117,9 @@ class Policy:
     def heeds(self, announced: PeerAnnounced, now_us: int) -> bool:
         """Whether anything may follow from it now: from most of what peers say, nothing does.
 
-        It does if the peer speaks for the first time, or of what is still to be found a source for.  What runs is
-        looked at when its time comes, by whoever holds it then.
+        It does if the peer speaks for the first time; if it has got what is still to be found a source for, and may be
+        asked for it; or if it has, or is getting, such a segment no more.  That it is getting one is a reason to wait,
+        and what is waited for anyway is looked at when its time comes, as what runs is, by whoever holds it then.
         """
         event, time_us, is_heeded = self._heeded
         if event is not announced or time_us != now_us:
@@ -135,14 +136,22 @@ class Policy:
         timeline = None if rendition is None else book.timelines.get(rendition)
         if rendition is None or timeline is None:
             return False
+        peer = book.peers.get(announced.peer)
         for number in news:
+            is_held = number in announced.held
+            if not is_held and number in announced.fetching:
+                continue
             key = timeline.key_of(number)
             want = book.wants.get(ResourceKey(rendition, Kind.MEDIA, number) if key is None else key)
             if want is None:
                 ahead = timeline.ahead(now_us)
-                if ahead and ahead[0].key.number <= number <= ahead[len(ahead) - 1].key.number:
-                    return True
-            elif want.phase is WANTED:
+                if not ahead or not ahead[0].key.number <= number <= ahead[len(ahead) - 1].key.number:
+                    continue
+            elif want.phase is not WANTED:
+                continue
+            if not is_held or peer is None or key is None:
+                return True
+            if self._decisions.may_ask(peer, key, want, timeline, now_us):
                 return True
         return False
 

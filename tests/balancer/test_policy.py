@@ -700,6 +700,27 @@ def test_an_announcement_of_what_is_still_to_be_fetched_is_acted_upon() -> None:
     assert (asked.peer, asked.key) == ("p", media(2))
 
 
+def test_that_a_peer_is_getting_it_is_a_reason_to_wait_and_that_it_is_not_any_more_is_one_to_look() -> None:
+    table = Table("a", config=BalancerConfig(cdn_transfers_max=0))
+    table.playing(until=1)
+    table.join("p", held=range(0))
+    getting, given_up = (PeerAnnounced("p", frozenset(), frozenset(numbers)) for numbers in ((3,), ()))
+    assert not table.policy.heeds(getting, table.now_us)
+    assert table.feed(getting) == []
+    assert table.policy.heeds(given_up, table.now_us)
+
+
+def test_what_a_peer_has_got_is_heeded_if_it_could_bring_it_in_time() -> None:
+    for bytes_per_s, is_heeded in ((10_000, False), (10_000_000, True)):
+        table = Table("a", config=BalancerConfig(cdn_transfers_max=0))
+        table.playing(until=1)
+        table.join("p", held=range(0))
+        table.policy._book.peers["p"].estimate.sample(1_000_000, bytes_per_s, table.now_us)
+        announced = PeerAnnounced("p", frozenset({2}), frozenset())
+        assert table.policy.heeds(announced, table.now_us) is is_heeded
+        assert len(table.feed(announced)) == is_heeded
+
+
 def test_the_first_word_of_a_peer_is_heeded_whatever_it_says() -> None:
     table = Table("a")
     table.playing(until=1)
