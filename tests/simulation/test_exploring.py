@@ -79,7 +79,13 @@ def test_the_replay_command_runs_the_seed_again():
     assert command[:3] == ["python", "-m", "shoal.runtime.simulation"]
     arguments = [word.replace(lost_update.__module__, "test_exploring") for word in command[1:]]
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=HERE, env=ENVIRONMENT, capture_output=True, text=True, timeout=600, check=False
+        [sys.executable, *arguments],
+        cwd=HERE,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     assert done.returncode == 1
     assert "assert await account.ask" in done.stderr
