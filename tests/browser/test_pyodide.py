@@ -20,7 +20,7 @@ ROOT = HERE.parent.parent
 PYODIDE = ROOT / "build" / "browser" / "node_modules" / "pyodide"
 DIST = ROOT / "build" / "wasm" / "dist"
 KINDS = {"compiled": "*-cp312-abi3-pyemscripten_2026_0_wasm32.whl", "plain": "*-py3-none-any.whl"}
-SEEDS = "100"
+SEEDS = str(25 * EFFORT)  # a hundred in `make bench-browser` and in `make soak`
 # The page's wheel lies over the plain one, since tests use what no page does, such as a tracker of their own.
 SUITES = {"compiled": everything() if EFFORT > 1 else [*CORE, *ACTORS], "plain": CORE}
 RUN_S_MAX = 600 * EFFORT
@@ -99,7 +99,7 @@ def test_a_seed_gives_the_same_trace_as_natively(done, kind, seeds):
 
 
 @looks_at(lambda kind, seeds: lines_of_both("decisions.py", kind, seeds))
-@pytest.mark.parametrize(("kind", "seeds"), [("compiled", "50"), ("plain", "5")])
+@pytest.mark.parametrize(("kind", "seeds"), [("compiled", SEEDS), ("plain", "5")])
 def test_a_seed_gives_the_same_decisions_as_natively(done, kind, seeds):
     assert done() == int(seeds)
 
