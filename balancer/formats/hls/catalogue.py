@@ -6,9 +6,11 @@
 Numbers: a media segment has its place in the playlist for VOD and its media
 sequence number for live, which are the ids that peers use.  Initialization
 sections, keys and parts have running numbers; the same URI and range has the same
-number for as long as the catalogue remembers it (`NAMES_MAX`).  Of a part it is the
-URI and where it begins: a hint, which says no more of it, has the number already
-that the part will have.
+number for as long as the catalogue remembers it (`NAMES_MAX`), and so has what a
+segment of the last load goes with when its URI has but another query now: servers
+that sign URLs renew them with each load (rfc8216bis 6.2.1: what a segment is does
+not change).  Of a part it is the URI and where it begins: a hint, which says no more
+of it, has the number already that the part will have.
 
 Times: `start_us` begins at 0 with the first segment ever seen, and is the same
 for a segment in every load.  Where a live playlist jumped past segments that were
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
+from typing import NamedTuple
 
 import msgspec
 
@@ -34,6 +37,21 @@ __all__ = ["Catalogue", "Resources", "resources"]
 NAMES_MAX = 1024
 
 
+# The init section and keys that a segment goes with, each without its query, and its number; _SEVERAL where that is not
+# one, whose queries are then what tells them apart.
+_Others = dict[tuple[Kind, str], int]
+_SEVERAL = -1
+_NO_OTHERS: _Others = {}
+
+
+class _Place(NamedTuple):
+    """Where a segment begins, what it went with in the last load, and what it goes with: filled as that is noted."""
+
+    start_us: int
+    before: _Others
+    others: _Others
+
+
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
     """All that one media playlist names, in its order, without gaps."""
 
@@ -45,6 +63,14 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     is_restarted: bool = False  # numbers now mean other segments than before; what is held under them is void
 
 
+class _Known(msgspec.Struct, frozen=True):
+    """A segment of the last load."""
+
+    identity: str
+    start_us: int
+    others: _Others
+
+
 class Catalogue:
     """The numbers and times of one rendition over all loads of its playlist.  Linear in the playlist, each load."""
 
@@ -53,7 +79,7 @@ class Catalogue:
         self._was_live = False
         self._names: dict[tuple[Kind, str, ByteRange | None], int] = {}  # the least recently listed first
         self._next_number = {Kind.INIT: 0, Kind.KEY: 0, Kind.PART: 0}
-        self._known: dict[int, tuple[str, int]] = {}  # number -> (identity, start_us) of the last load
+        self._known: dict[int, _Known] = {}  # by number
         self._end = (0, 0)  # number and start_us that would follow it
 
     def update(self, playlist: MediaPlaylist) -> Resources:
@@ -63,13 +89,14 @@ class Catalogue:
         numbered = [(segment.sequence if self._was_live else segment.place, segment) for segment in playlist.segments]
         is_restarted = self._is_restarted(numbered)
         start_us = self._start_us(numbered, playlist.target_duration_us, is_restarted=is_restarted)
-        known: dict[int, tuple[str, int]] = {}
+        known: dict[int, _Known] = {}
         media: list[Segment] = []
         inits: dict[int, Segment] = {}
         keys: dict[int, Segment] = {}
         parts: dict[int, Segment] = {}
         for number, segment in numbered:
-            known[number] = (_identity(segment), start_us)
+            before = None if is_restarted else self._known.get(number)
+            others: _Others = {}
             self._note_parts(segment.parts, start_us, parts)
             if not segment.is_gap:
                 media.append(
@@ -81,7 +108,9 @@ class Catalogue:
                         duration_us=segment.duration_us,
                     )
                 )
-                self._note_others(segment, start_us, inits, keys)
+                place = _Place(start_us, _NO_OTHERS if before is None else before.others, others)
+                self._note_others(segment, place, inits, keys)
+            known[number] = _Known(_identity(segment), start_us, others)
             start_us += segment.duration_us
         if numbered:  # an empty load says nothing of those that follow
             self._known = known
@@ -103,13 +132,14 @@ class Catalogue:
 
         They have the init section and the keys of those before them, and are no gaps.  Cost: what went and what came.
         """
-        for number in [*islice(self._known, cut)]:
-            del self._known[number]
         number, start_us = self._end
+        others = self._known[number - 1].others
+        for gone in [*islice(self._known, cut)]:
+            del self._known[gone]
         media: list[Segment] = []
         for segment in segments:
             assert segment.sequence == number, f"segment {segment.sequence} does not follow {number - 1}"
-            self._known[number] = (_identity(segment), start_us)
+            self._known[number] = _Known(_identity(segment), start_us, others)
             key = ResourceKey(self.rendition, Kind.MEDIA, number)
             media.append(Segment(key=key, uri=segment.uri, start_us=start_us, duration_us=segment.duration_us))
             number, start_us = number + 1, start_us + segment.duration_us
@@ -123,7 +153,7 @@ class Catalogue:
         if numbered[-1][0] < min(self._known):
             return True
         return any(
-            number in self._known and self._known[number][0] != _identity(segment) for number, segment in numbered
+            number in self._known and self._known[number].identity != _identity(segment) for number, segment in numbered
         )
 
     def _start_us(
@@ -134,17 +164,17 @@ class Catalogue:
             return self._end[1]
         first = numbered[0][0]
         if first in self._known:
-            return self._known[first][1]
+            return self._known[first].start_us
         return self._end[1] + max(0, first - self._end[0]) * target_duration_us
 
     def _note_others(
-        self, segment: MediaSegment, start_us: int, inits: dict[int, Segment], keys: dict[int, Segment]
+        self, segment: MediaSegment, place: _Place, inits: dict[int, Segment], keys: dict[int, Segment]
     ) -> None:
         if segment.map is not None:
-            self._note(Kind.INIT, segment.map.uri, segment.map.byte_range, start_us, inits)
+            self._note(Kind.INIT, segment.map.uri, segment.map.byte_range, place, inits)
         for key in segment.keys:
             if key.uri.startswith(("http://", "https://")):
-                self._note(Kind.KEY, key.uri, None, start_us, keys)
+                self._note(Kind.KEY, key.uri, None, place, keys)
 
     def _note_parts(self, parts: Sequence[Part], start_us: int, noted: dict[int, Segment]) -> None:
         for part in parts:
@@ -169,10 +199,10 @@ class Catalogue:
                 hinted[number] = Segment(key=key, uri=hint.uri, byte_range=begin, start_us=start_us)
         return tuple(hint for number, hint in hinted.items() if number not in parts)
 
-    def _number(self, kind: Kind, uri: str, byte_range: ByteRange | None) -> int:
-        """The running number of this name, which is now the most recently listed one."""
+    def _number(self, kind: Kind, uri: str, byte_range: ByteRange | None, renewed: int | None = None) -> int:
+        """The running number of this name, which is now the most recently listed one; `renewed` if the name is new."""
         name = (kind, uri, byte_range)
-        number = self._names.pop(name, None)
+        number = self._names.pop(name, renewed)
         if number is None:
             number = self._next_number[kind]
             self._next_number[kind] += 1
@@ -180,13 +210,18 @@ class Catalogue:
         return number
 
     def _note(
-        self, kind: Kind, uri: str, byte_range: ByteRange | None, start_us: int, noted: dict[int, Segment]
+        self, kind: Kind, uri: str, byte_range: ByteRange | None, place: _Place, noted: dict[int, Segment]
     ) -> None:
-        number = self._number(kind, uri, byte_range)
+        stays = (kind, _without_query(uri, byte_range))
+        renewed = place.before.get(stays, _SEVERAL)
+        number = self._number(kind, uri, byte_range, None if renewed == _SEVERAL else renewed)
+        if number in noted and noted[number].uri != uri:  # this load has both names: to a player they are two
+            del self._names[kind, uri, byte_range]
+            number = self._number(kind, uri, byte_range)
+        place.others[stays] = number if place.others.get(stays, number) == number else _SEVERAL
         if number not in noted:
-            noted[number] = Segment(
-                key=ResourceKey(self.rendition, kind, number), uri=uri, byte_range=byte_range, start_us=start_us
-            )
+            key = ResourceKey(self.rendition, kind, number)
+            noted[number] = Segment(key=key, uri=uri, byte_range=byte_range, start_us=place.start_us)
 
     def _forget(self, listed_count: int) -> None:
         for name in list(self._names)[: max(0, len(self._names) - listed_count - NAMES_MAX)]:
@@ -199,9 +234,13 @@ def _beginning(byte_range: ByteRange | None) -> ByteRange | None:
 
 
 def _identity(segment: MediaSegment) -> str:
-    """What stays the same of a segment from load to load: its query may be a new signature each time."""
-    part = segment.byte_range
-    uri = segment.uri.partition("?")[0]
+    """What stays the same of a segment from load to load."""
+    return _without_query(segment.uri, segment.byte_range)
+
+
+def _without_query(uri: str, part: ByteRange | None) -> str:
+    """The query may be a new signature each time."""
+    uri = uri.partition("?")[0]
     return uri if part is None else f"{uri}@{part.offset}+{part.length}"
 
 

@@ -118,6 +118,55 @@ def test_a_new_signature_is_not_another_segment():
     assert not catalogue.update(window(11, 3, query="?sig=2")).is_restarted
 
 
+def signed(first, count, signature, *more):
+    """Segments of one init section and key, whose URLs have this query."""
+    lines = [f'#EXT-X-MAP:URI="i.mp4?{signature}"', f'#EXT-X-KEY:METHOD=AES-128,URI="k?{signature}"', *more]
+    lines += [line for n in range(first, first + count) for line in ("#EXTINF:3,", f"{n}.m4s?{signature}")]
+    return playlist(*lines, first=first)
+
+
+def test_a_new_signature_is_not_another_init_section_or_key():
+    catalogue = Catalogue(0)
+    for load in range(5):
+        found = catalogue.update(signed(load, 3, f"s={load}"))
+        assert [(one.key.number, one.uri) for one in found.inits] == [(0, f"https://cdn.example/v/i.mp4?s={load}")]
+        assert [(one.key.number, one.uri) for one in found.keys] == [(0, f"https://cdn.example/v/k?s={load}")]
+
+
+def test_a_query_that_changes_with_new_segments_names_another_init_section():
+    catalogue = Catalogue(0)
+    catalogue.update(playlist('#EXT-X-MAP:URI="i?v=1"', "#EXTINF:3,", "0.m4s", "#EXTINF:3,", "1.m4s"))
+    lines = ("#EXT-X-DISCONTINUITY", '#EXT-X-MAP:URI="i?v=2"', "#EXTINF:3,", "2.m4s")
+    both = catalogue.update(playlist('#EXT-X-MAP:URI="i?v=1"', "#EXTINF:3,", "1.m4s", *lines, first=1))
+    assert [(one.key.number, one.uri[-3:]) for one in both.inits] == [(0, "v=1"), (1, "v=2")]
+    last = catalogue.update(playlist(*lines[1:], "#EXTINF:3,", "3.m4s", first=2))
+    assert [(one.key.number, one.uri[-3:]) for one in last.inits] == [(1, "v=2")]
+    jumped = catalogue.update(playlist('#EXT-X-MAP:URI="i?v=3"', "#EXTINF:3,", "9.m4s", first=9))
+    assert [one.key.number for one in jumped.inits] == [2]
+
+
+def test_keys_of_one_segment_that_differ_by_their_query_are_never_taken_for_each_other():
+    def load(signature):
+        keys = [f'#EXT-X-KEY:METHOD=AES-128,KEYFORMAT="{n}",URI="k?id={n}&s={signature}"' for n in (1, 2)]
+        return playlist(*keys, "#EXTINF:3,", "0.ts", "#EXTINF:3,", "1.ts")
+
+    catalogue = Catalogue(0)
+    seen = {}
+    for signature in range(4):
+        for one in catalogue.update(load(signature)).keys:
+            which = one.uri.partition("id=")[2][0]
+            assert seen.setdefault(one.key.number, which) == which
+
+
+def test_names_of_one_load_are_numbers_of_their_own():
+    catalogue = Catalogue(0)
+    catalogue.update(signed(0, 3, "s=0"))
+    lines = ("#EXTINF:3,", "1.m4s", '#EXT-X-MAP:URI="i.mp4?s=2"', "#EXTINF:3,", "2.m4s")
+    found = catalogue.update(playlist('#EXT-X-MAP:URI="i.mp4?s=1"', *lines, first=1))
+    assert len({one.key.number for one in found.inits}) == 2
+    assert {one.uri[-3:] for one in found.inits} == {"s=1", "s=2"}
+
+
 def test_an_encoder_that_counts_anew_is_noticed_and_time_goes_on():
     catalogue = Catalogue(0)
     catalogue.update(window(1000, 3))
