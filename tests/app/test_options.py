@@ -49,6 +49,13 @@ def test_how_peers_are_met_finds_its_place(tmp_path: Path) -> None:
     assert parsed().peers == PeerOptions()
 
 
+def test_cookies_and_the_proxies_of_the_environment_are_asked_for() -> None:
+    assert not parsed().cookies
+    assert not parsed().environment_proxies
+    assert parsed("--cookies").cookies
+    assert parsed("--environment-proxies").environment_proxies
+
+
 def test_the_key_of_whoever_signs_the_hashes_finds_its_place() -> None:
     assert parsed("--hashes-key", "aB" * 32).hashes_key == "aB" * 32
     assert parsed().hashes_key is None

@@ -1,4 +1,4 @@
-"""URLs that are signed and expire, of a live stream and over real sockets: each refresh of the playlist renews them.
+"""Streams that are signed, over real sockets: by URLs that expire and are renewed with each refresh, and by cookies.
 
 The origin answers 403 to what is not signed, and to a signature that has expired.
 """
@@ -12,6 +12,8 @@ import random
 import re
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
@@ -88,25 +90,63 @@ async def play(url: str) -> dict[str, bytes]:
             await asyncio.sleep(0.5)
 
 
+@asynccontextmanager
+async def served(*routes: web.RouteDef) -> AsyncIterator[str]:
+    """The URL of a server with these routes."""
+    app = web.Application()
+    app.add_routes(routes)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
 def test_a_live_stream_of_signed_urls_plays_while_its_signatures_expire():
     async def main():
         origin = SigningOrigin()
-        app = web.Application()
-        app.add_routes([web.get("/live.m3u8", origin.playlist), web.get("/{name:.+\\.(mp4|m4s)}", origin.media)])
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
-        try:
-            options = SessionOptions(url=f"http://127.0.0.1:{port}/live.m3u8", allow_private=True)
+        routes = [web.get("/live.m3u8", origin.playlist), web.get("/{name:.+\\.(mp4|m4s)}", origin.media)]
+        async with served(*routes) as url:
+            options = SessionOptions(url=f"{url}/live.m3u8", allow_private=True)
             async with open_session(options) as session, Proxy(session) as proxy:
                 found = await play(proxy.url)
-        finally:
-            await runner.cleanup()
         hashes = [hashlib.sha256(body).hexdigest() for body in found.values()]
         assert sorted(hashes) == sorted(hashlib.sha256(body).hexdigest() for body in (INIT, *BYTES))
         assert origin.answers == {200: SEGMENTS + 1}
         assert not any("Signature" in uri for uri in found)  # a player, and whoever reads its log, needs none
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("cookies", [True, False], ids=["asked for", "not asked for"])
+def test_a_stream_signed_by_a_cookie_plays_if_cookies_are_asked_for(cookies):
+    async def playlist(_: web.Request) -> web.Response:
+        lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:1", "#EXTINF:1.0,", "0.m4s", "#EXT-X-ENDLIST", ""]
+        answer = web.Response(text="\n".join(lines), content_type="application/vnd.apple.mpegurl")
+        answer.set_cookie("CloudFront-Signature", signature("0.m4s", "never"))
+        return answer
+
+    async def media(request: web.Request) -> web.Response:
+        is_signed = request.cookies.get("CloudFront-Signature") == signature("0.m4s", "never")
+        return web.Response(body=BYTES[0]) if is_signed else web.Response(status=403)
+
+    async def main():
+        async with served(web.get("/vod.m3u8", playlist), web.get("/0.m4s", media)) as url:
+            options = SessionOptions(url=f"{url}/vod.m3u8", allow_private=True, cookies=cookies)
+            async with (
+                open_session(options) as session,
+                Proxy(session) as proxy,
+                aiohttp.ClientSession() as client,
+                client.get(proxy.url) as playlist_as_told,
+            ):
+                path = re.findall(r"^[^#].*", await playlist_as_told.text(), re.MULTILINE)[0]
+                async with client.get(playlist_as_told.url.join(type(playlist_as_told.url)(path))) as response:
+                    assert (response.status == 200) is cookies
+                    assert (await response.read() == BYTES[0]) is cookies
+                report = await session.report()
+                reasons = " ".join(part.reason for segment in report.segments for part in segment.parts)
+                assert ("status 403" in reasons) is not cookies
 
     asyncio.run(main())
