@@ -94,7 +94,7 @@ class Proxy:
         self._border = Border(allowed_origins=allowed_origins, token=token)
         self._requests_max = requests_max
         self._under_way = 0
-        self._bodies: set[_Watched] = set()  # of those under way, as far as they have one in pieces
+        self._bodies: set[_Body] = set()  # of those under way, as far as they have one in pieces
         self._is_draining = False
         self._quiet = asyncio.Event()  # nothing is under way
         self._quiet.set()
@@ -194,7 +194,7 @@ class Proxy:
             response = await self._respond(request)
             body = response.body
             if not isinstance(body, bytes):
-                watched = body if isinstance(body, _Watched) else _Watched(body)
+                watched = body if isinstance(body, _Body) else _Watched(body)
                 watched.begin(self._body_ended)
                 response.body = watched
                 self._bodies.add(watched)
@@ -204,7 +204,7 @@ class Proxy:
             if is_over:
                 self._ended()
 
-    def _body_ended(self, body: _Watched) -> None:
+    def _body_ended(self, body: _Body) -> None:
         self._bodies.discard(body)
         self._ended()
 
@@ -344,16 +344,15 @@ async def _close(pieces: AsyncGenerator[Piece, None] | None) -> None:
         await pieces.aclose()
 
 
-class _Watched:
-    """A body that tells its end once: by its last piece, an error, or being closed."""
+class _Body:
+    """What goes to a client, part by part.  It tells its end once: by its last part, an error, or being closed."""
 
-    def __init__(self, body: AsyncIterator[bytes | memoryview]) -> None:
-        self._body = body
-        self._ended: Callable[[_Watched], None] | None = None
+    def __init__(self) -> None:
+        self._ended: Callable[[_Body], None] | None = None
         self._given_s: float | None = None  # when the client was given what it has not taken yet
         self._now = asyncio.get_running_loop().time
 
-    def begin(self, ended: Callable[[_Watched], None]) -> None:
+    def begin(self, ended: Callable[[_Body], None]) -> None:
         self._ended = ended
 
     def is_stuck(self, now_s: float) -> bool:
@@ -361,6 +360,22 @@ class _Watched:
 
     def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
         return self
+
+    async def __anext__(self) -> bytes | memoryview:
+        raise NotImplementedError
+
+    def _tell(self) -> None:
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended(self)
+
+
+class _Watched(_Body):
+    """A body that another makes."""
+
+    def __init__(self, body: AsyncIterator[bytes | memoryview]) -> None:
+        super().__init__()
+        self._body = body
 
     async def __anext__(self) -> bytes | memoryview:
         self._given_s = None
@@ -380,21 +395,16 @@ class _Watched:
         finally:
             self._tell()
 
-    def _tell(self) -> None:
-        ended, self._ended = self._ended, None
-        if ended is not None:
-            ended(self)
 
-
-class _Stored(_Watched):
-    """A body that lies in memory, part by part: what two generators in a row cost is a tenth of a request."""
+class _Stored(_Body):
+    """A body that lies in memory: what two generators in a row cost is a tenth of a request."""
 
     def __init__(self, data: memoryview, delivered: Callable[[int], None]) -> None:
+        super().__init__()
         self._data = data
         self._place = 0  # up to which it was given
         self._taken = 0
         self._delivered = delivered
-        super().__init__(self)
 
     async def __anext__(self) -> memoryview:
         self._taken = self._place

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 import pytest
@@ -126,6 +128,28 @@ def test_the_report_is_the_sessions_and_counts_what_went_out() -> None:
             body = await body_of(await proxy.handle(request("/report.json")))
             report = msgspec.json.decode(body, type=SessionReport)
             assert report.segments[0].delivered_bytes == len(world.stream.segments[0])
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(("given", "taken"), [(0, 0), (1, 0), (2, 10_000), (5, 40_000)])
+def test_what_lies_in_memory_and_is_left_in_its_middle_counts_as_far_as_it_was_taken(
+    monkeypatch: pytest.MonkeyPatch, given: int, taken: int
+) -> None:
+    async def main() -> None:
+        async with proxied() as (_, proxy):
+            await proxy.handle(request("/stream.m3u8"))
+            whole = await body_of(await proxy.handle(request("/media/0/0/s0.m4s")))
+            monkeypatch.setattr("shoal.app.proxy.WRITE_BYTES", 10_000)
+            body: Any = (await proxy.handle(request("/media/0/0/s0.m4s"))).body
+            parts = [await anext(body) for _ in range(given)]
+            assert b"".join(parts) == whole[: 10_000 * given]
+            await body.aclose()
+            watched = weakref.ref(body)
+            del body
+            assert watched() is None, "what is over keeps its segment until the garbage is collected"
+            report = msgspec.json.decode(await body_of(await proxy.handle(request("/report.json"))), type=SessionReport)
+            assert report.segments[0].delivered_bytes == len(whole) + taken
 
     run_virtual(main())
 
