@@ -17,11 +17,17 @@ function rowOf(words, names = 1) {
   return row;
 }
 
-export function showBuffer(video, stalls) {
-  const length = video.duration || 0;
+/** Up to which second it could play with what is there. */
+export function bufferedEnd(video) {
   let end = video.currentTime;
   for (let index = 0; index < video.buffered.length; index += 1)
     if (video.buffered.start(index) <= video.currentTime + 0.1) end = Math.max(end, video.buffered.end(index));
+  return end;
+}
+
+export function showBuffer(video, stalls) {
+  const length = video.duration || 0;
+  const end = bufferedEnd(video);
   at("buffer").textContent = seconds(1000 * Math.max(0, end - video.currentTime));
   at("buffered").style.width = length ? `${(100 * end) / length}%` : "0";
   at("playhead").style.width = length ? `${(100 * video.currentTime) / length}%` : "0";
