@@ -33,7 +33,7 @@ _LAST_US = 60_000_000
 
 
 class Stuck(TimeoutError):
-    """Nothing can happen any more, or too much has: every task waits, or actors never rest."""
+    """Nothing can happen any more, or too much has: every task waits, or actors or tasks never rest."""
 
 
 class SimulatedLoop(asyncio.BaseEventLoop):
@@ -47,7 +47,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._steps_max = steps_max
         self._awake: deque[SimulatedDriver] = deque()  # a driver is in here once at most
         self._drivers: list[SimulatedDriver] = []
-        self._idle: asyncio.Future[None] | None = None
+        self._idle: list[asyncio.Future[None]] = []
+        self._rounds = 0  # since time has passed last
+        self._round_us = 0
         # Of asyncio's own loop, which publishes no types for them.
         self._callbacks: deque[Any] = self._ready  # type: ignore[attr-defined]
         self._deadlines: list[Any] = self._scheduled  # type: ignore[attr-defined]
@@ -65,12 +67,14 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def grant_steps(self) -> None:
         """Let what is left of a program end, as far as it can."""
         self._steps_max = self.steps + _LAST_STEPS
+        self._rounds = 0
         self._limit_us = self._now_us + _LAST_US
 
     async def until_idle(self) -> None:
-        """Wait until nothing more can happen at this moment of time.  For one waiter."""
-        self._idle = self.create_future()
-        await self._idle
+        """Wait until nothing more can happen at this moment of time."""
+        idle = self.create_future()
+        self._idle.append(idle)
+        await idle
 
     def attach(self, driver: SimulatedDriver) -> None:
         self._drivers.append(driver)
@@ -87,6 +91,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def _run_once(self) -> None:
         """One round; what `run_forever` repeats."""
         callbacks = self._callbacks
+        self._count_round()
         if not callbacks and not self._awake and not self._stopping:  # type: ignore[attr-defined]
             self._jump()
         deadlines = self._deadlines
@@ -109,14 +114,24 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 raise Stuck(f"{self._steps_max} steps were taken; do two actors tell each other without end?")
             self._awake.popleft().run_turn()
 
+    def _count_round(self) -> None:
+        """Stuck, if tasks go on and on while no time passes, which no limit of steps or of time would end."""
+        if self._now_us != self._round_us:
+            self._round_us, self._rounds = self._now_us, 0
+        self._rounds += 1
+        if self._rounds > self._steps_max:
+            raise Stuck(f"{self._steps_max} rounds of the loop took no time; does a task await sleep(0) without end?")
+
     def _is_due(self, when_s: float) -> bool:
         return when_s * 1e6 - _ROUNDING_US <= self._now_us
 
     def _jump(self) -> None:
-        if self._idle is not None:
-            idle, self._idle = self._idle, None
-            if not idle.done():
+        if self._idle:
+            waiting = [idle for idle in self._idle if not idle.done()]
+            self._idle = []
+            for idle in waiting:
                 idle.set_result(None)
+            if waiting:
                 return
         while self._deadlines and self._deadlines[0]._cancelled:  # noqa: SLF001
             heapq.heappop(self._deadlines)._scheduled = False  # noqa: SLF001

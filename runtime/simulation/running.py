@@ -133,7 +133,8 @@ def simulate(
     `strategy`: "random" or "pct"; `schedule`: replay a recorded one instead.
     `cost_us`: what handling a message takes, as a number or `cost_us(actor, message)`.
     `check`: raise InvariantBroken if the runtime broke a promise.  `is_quiet`: log no failures of actors.
-    `limit_s`, `steps_max`: virtual time and steps after which a run that does not end raises Stuck.
+    `limit_s`, `steps_max`: virtual time and steps after which a run that does not end raises Stuck; so do as many
+    rounds of the loop in which no time passes, which is what a task that never rests makes.
     `steps_expected`: how many choices PCT spreads its changes over.  `options`: of ActorSystem.
 
     Raises what `main` raises.

@@ -115,6 +115,42 @@ def test_actors_that_never_rest_are_told_so():
         simulate(main, steps_max=500)
 
 
+def test_a_task_that_goes_on_without_end_and_without_an_actor_is_stuck():
+    async def spin():
+        while True:
+            await asyncio.sleep(0)
+
+    async def main(system):
+        spinning = asyncio.create_task(spin())
+        try:
+            await asyncio.sleep(1)
+        finally:
+            spinning.cancel()
+
+    with pytest.raises(Stuck, match="500 rounds of the loop took no time"):
+        simulate(main, steps_max=500)
+
+
+def test_rounds_are_counted_afresh_as_time_passes():
+    async def main(system):
+        echo = system.spawn(Echo)
+        for number in range(100):
+            for _ in range(8):
+                await asyncio.sleep(0)
+            await (asyncio.sleep(0.001) if number % 2 else echo.ask(1))
+        return True
+
+    assert simulate(main, steps_max=200).value
+
+
+def test_several_may_wait_until_nothing_more_can_happen():
+    async def main(system):
+        await asyncio.gather(*(run_until_idle(system) for _ in range(3)))
+        return True
+
+    assert simulate(main).value
+
+
 def test_virtual_time_has_a_limit():
     class Ticking(Actor):
         def on_start(self):
