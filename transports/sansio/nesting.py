@@ -29,5 +29,5 @@ def is_nested_deeper(data: bytes, depth_max: int = NESTING_MAX) -> bool:
     for _ in range(depth_max):
         brackets = brackets.replace(b"[]", b"")  # the innermost of each branch
         if not brackets:
-            return False
-    return True
+            break
+    return bool(brackets)
