@@ -344,7 +344,7 @@ async def _close(pieces: AsyncGenerator[Piece, None] | None) -> None:
         await pieces.aclose()
 
 
-class _Body:
+class _Body(AsyncIterator[bytes | memoryview]):
     """What goes to a client, part by part.  It tells its end once: by its last part, an error, or being closed."""
 
     def __init__(self) -> None:
@@ -357,12 +357,6 @@ class _Body:
 
     def is_stuck(self, now_s: float) -> bool:
         return self._given_s is not None and now_s - self._given_s >= STUCK_S
-
-    def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
-        return self
-
-    async def __anext__(self) -> bytes | memoryview:
-        raise NotImplementedError
 
     def _tell(self) -> None:
         ended, self._ended = self._ended, None

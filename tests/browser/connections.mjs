@@ -145,6 +145,24 @@ more.dispatchEvent(new MessageEvent("message", { data: "early" }));
 await until(() => theirs.length === 1);
 assert.deepEqual(theirs, [["theirs", "open", "early"]]);
 
+// What a peer opens and closes is let go of; more at once than anybody needs are closed as they come
+const opened = [];
+connection.addEventListener("datachannel", ({ channel: found }) => opened.push(found));
+const flood = () => {
+  const channel = new Channel("flood");
+  channel.readyState = "open";
+  page.dispatchEvent(Object.assign(new Event("datachannel"), { channel }));
+  return channel;
+};
+const many = Array.from({ length: 20 }, flood);
+assert.equal(many.filter((one) => one.readyState === "open").length, 15); // and `more`
+await until(() => opened.length === 15);
+many.forEach((one) => one.readyState === "open" && one.close());
+await until(() => opened.every((one) => one.readyState === "closed"));
+for (let count = 1; count <= 100; count += 1) flood().close();
+await until(() => opened.length === 115 && opened.every((one) => one.readyState === "closed"));
+assert.equal(flood().readyState, "open");
+
 // A message that the page cannot send ends the channel: what follows would be promised after it
 channel.readyState = "closing";
 raw.send(new Uint8Array(1));

@@ -190,6 +190,30 @@ class TestOrigins:
         with pytest.raises(CrossOriginRefused, match="Access-Control-Allow-Origin"):
             self.fetched(strict, {})
 
+    def test_a_server_that_was_read_since_is_not_taken_for_one_that_refuses(self, strict):
+        headers: dict[str, str] = {}
+
+        async def handle(_: ServerRequest) -> ServerResponse:
+            return ServerResponse(200, dict(headers), b"0123456789")
+
+        async def main() -> None:
+            server, fetcher = HttpServer(), strict.make("fetcher", policy=AddressPolicy(allow_private=True))
+            request = FetchRequest(url=f"http://127.0.0.1:{await server.start(handle, host='127.0.0.1', port=0)}/x")
+            try:
+                with pytest.raises(CrossOriginRefused):
+                    await fetcher.open(request)
+                headers["access-control-allow-origin"] = strict.origin
+                assert await read(await fetcher.open(request)) == b"0123456789"
+                await server.aclose()
+                with pytest.raises(ConnectFailed) as caught:
+                    await fetcher.open(request)
+                assert not isinstance(caught.value, CrossOriginRefused)
+            finally:
+                await fetcher.aclose()
+                await server.aclose()
+
+        asyncio.run(main())
+
     def test_a_part_whose_place_is_hidden_from_the_page_is_taken_for_what_was_asked(self, strict):
         response, body = self.fetched(strict, {"access-control-allow-origin": "*"}, first_byte=2)
         assert (response.status, response.first_byte, body) == (206, 2, b"23456789")

@@ -58,6 +58,7 @@ class BrowserFetcher:
         self._aborts[id(abort)] = abort
         try:
             raw = await self._send(url, headers, abort, request)
+            self._answers.pop(url.origin, None)  # pages may read it: when it fails next, it is for another reason
             return self._accept(raw, url, abort, request)
         except BaseException:
             self._end(abort)

@@ -10,6 +10,7 @@
 // Nothing here limits what waits in the port: `bufferedAmount` counts what is on its way to the page as well, so that
 // a sender waits for both, and a worker that leaves more than some MB of a peer unread closes its channel (limits.py).
 
+const PEERS_CHANNELS_MAX = 16; // open at once on a connection: one was agreed on, and each takes memory on both threads
 const AGAIN_MS = 50; // how soon the page looks again at what a channel has not sent, while no event says so
 
 const FACTS = ["connectionState", "iceGatheringState"];
@@ -44,24 +45,35 @@ function opened(number, configuration, port) {
   } catch (error) {
     broken = error; // too many of them, say: whatever is asked of it fails with this
   }
-  const channels = [];
+  const channels = new Map(); // by the name that both threads have for it
+  let last = 0;
+  let theirs = 0;
   const state = () => ({
     ...Object.fromEntries(FACTS.map((name) => [name, connection[name]])),
     sdp: connection.localDescription?.sdp ?? null,
   });
-  const take = (raw) => channels.push(lentChannel(raw, channels.length, connection, say));
+  const take = (raw, channel, closed = () => {}) => {
+    channels.set(channel, lentChannel(raw, channel, connection, say));
+    raw.addEventListener("close", () => {
+      channels.delete(channel);
+      closed();
+    });
+  };
   if (connection !== null) {
     for (const name of ["connectionstatechange", "icegatheringstatechange"])
       connection.addEventListener(name, () => say(name, state()));
     connection.addEventListener("icecandidate", () => say("facts", state())); // the description has it now
-    connection.addEventListener("datachannel", ({ channel }) => {
-      say("datachannel", { channel: channels.length, label: channel.label });
-      take(channel);
+    connection.addEventListener("datachannel", ({ channel: raw }) => {
+      if (theirs >= PEERS_CHANNELS_MAX) return raw.close();
+      theirs += 1;
+      const channel = `peer's ${(last += 1)}`;
+      say("datachannel", { channel, label: raw.label });
+      take(raw, channel, () => (theirs -= 1));
     });
   }
   return {
-    channel: ({ label }) => {
-      if (connection !== null) take(connection.createDataChannel(label));
+    channel: ({ channel, label }) => {
+      if (connection !== null) take(connection.createDataChannel(label), channel);
     },
     call: async ({ id, method, argument }) => {
       try {
@@ -73,17 +85,17 @@ function opened(number, configuration, port) {
         say("done", { id, name: String(error.name), message: String(error.message) });
       }
     },
-    send: ({ channel, message }) => channels[channel]?.send(message),
-    low: ({ channel, bytes }) => channels[channel]?.low(bytes),
-    end: ({ channel }) => channels[channel]?.close(),
+    send: ({ channel, message }) => channels.get(channel)?.send(message),
+    low: ({ channel, bytes }) => channels.get(channel)?.low(bytes),
+    end: ({ channel }) => channels.get(channel)?.close(),
     close: () => connection?.close(),
   };
 }
 
-function lentChannel(raw, index, connection, say) {
+function lentChannel(raw, channel, connection, say) {
   let given = 0; // bytes that the worker has handed over
   let timer = null;
-  const tell = (event, facts = {}, moved = []) => say(event, { channel: index, ...facts }, moved);
+  const tell = (event, facts = {}, moved = []) => say(event, { channel, ...facts }, moved);
   const tellSent = () => {
     clearTimeout(timer);
     timer = raw.bufferedAmount > 0 && raw.readyState === "open" ? setTimeout(tellSent, AGAIN_MS) : null;
@@ -130,7 +142,8 @@ export function borrowConnections(port) {
     #number = (last += 1);
     #calls = new Map(); // id -> { resolve, reject }
     #lastCall = 0;
-    #channels = [];
+    #channels = new Map(); // open ones, and those that will be
+    #lastChannel = 0;
 
     constructor(configuration) {
       super();
@@ -138,9 +151,10 @@ export function borrowConnections(port) {
       this.#say("open", { configuration });
     }
     createDataChannel(label) {
-      const channel = this.#take(label);
-      this.#say("channel", { label });
-      return channel;
+      const channel = (this.#lastChannel += 1);
+      const made = this.#take(label, channel);
+      this.#say("channel", { channel, label });
+      return made;
     }
     createOffer() {
       return this.#call("createOffer");
@@ -157,7 +171,7 @@ export function borrowConnections(port) {
     close() {
       if (!kept.delete(this.#number)) return;
       this.connectionState = "closed";
-      for (const channel of this.#channels) channel.readyState = "closed";
+      for (const channel of this.#channels.values()) channel.readyState = "closed";
       for (const { reject } of this.#calls.values()) reject(new DOMException("it was closed", "InvalidStateError"));
       this.#calls.clear();
       this.#say("close");
@@ -171,7 +185,7 @@ export function borrowConnections(port) {
       }
       if (event === "done") return this.#settle(facts);
       if (event === "datachannel") {
-        const found = this.#take(facts.label);
+        const found = this.#take(facts.label, channel);
         return this.dispatchEvent(Object.assign(new Event(event), { channel: found }));
       }
       if (channel === undefined) return event === "facts" ? null : this.dispatchEvent(new Event(event));
@@ -181,15 +195,16 @@ export function borrowConnections(port) {
         const iceTransport = { getSelectedCandidatePair: () => pair };
         this.sctp = { maxMessageSize, transport: { getRemoteCertificates: () => certificates, iceTransport } };
       }
-      return this.#channels[channel].hear(event, facts);
+      const told = this.#channels.get(channel);
+      if (event === "close") this.#channels.delete(channel);
+      return told?.hear(event, facts);
     }
-    #take(label) {
-      const index = this.#channels.length;
+    #take(label, name) {
       const say = (op, given = {}, moved = []) => {
-        if (kept.has(this.#number)) this.#say(op, { channel: index, ...given }, moved);
+        if (kept.has(this.#number)) this.#say(op, { channel: name, ...given }, moved);
       };
       const channel = new BorrowedChannel(label, say);
-      this.#channels.push(channel);
+      this.#channels.set(name, channel);
       return channel;
     }
     #say(op, given = {}, moved = []) {
