@@ -31,7 +31,7 @@ PEERS_PYTHON = HERE.parent / "build" / "peers-venv" / "bin" / "python"
 CAF = HERE.parent / "build" / "peers" / "caf_actors"  # of peers/caf_actors.cpp, by tools/install-bench-peers
 CLAIMS = (
     *("ping_pong", "ring", "many_to_one", "fan_in", "ask", "spawn"),
-    *("fairness", "turns", "cross_thread", "timers", "metrics", "hop"),
+    *("fairness", "turns", "cross_thread", "timers", "metrics", "hop", "exploring"),
 )
 # On one core; not Pykka, whose threads would then pass the GIL on for a third of what it takes where its users run it.
 ON_A_CORE = ("shoal", "erlang", "xoscar", "asyncio_queue")
