@@ -29,7 +29,6 @@ from .bodies import NAMES, SIZES
 BODIES = Path(__file__).with_name("bodies.py")
 CLIENTS = (1, 8, 64)
 ROUND_BYTES = 256 << 20  # of all clients together
-BODIES_MIN = 8  # that each client asks for on its connection: players keep theirs
 BUFFER_BYTES = 256 * 1024
 
 
@@ -70,6 +69,7 @@ class Client(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
+        self.ask()
 
     def ask(self) -> None:
         if not self.paths:
@@ -103,14 +103,12 @@ class Client(asyncio.BufferedProtocol):
 
 
 async def load(port: int, paths: Callable[[int], str], clients: int, size: int) -> tuple[float, float]:
-    """MB/s over all clients, once they are connected, and the median time to the first byte."""
-    each = max(BODIES_MIN, ROUND_BYTES // size // clients)
+    """MB/s over all clients, and the median time to the first byte."""
+    each = max(1, ROUND_BYTES // size // clients)
     loop = asyncio.get_running_loop()
+    begin = time.perf_counter()
     all_of_them = [Client([paths((client + number) % NAMES) for number in range(each)]) for client in range(clients)]
     await asyncio.gather(*(loop.create_connection(lambda one=one: one, "127.0.0.1", port) for one in all_of_them))
-    begin = time.perf_counter()
-    for each_client in all_of_them:
-        each_client.ask()
     await asyncio.gather(*(client.done for client in all_of_them))
     taken = time.perf_counter() - begin
     firsts = [each_s for client in all_of_them for each_s in client.first_s]
