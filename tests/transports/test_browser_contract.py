@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from shoal.transports.errors import ConnectFailed, CrossOriginRefused
+from shoal.transports.errors import AddressRefused, ConnectFailed, CrossOriginRefused
 from shoal.transports.interface import AddressPolicy, FetchRequest, ServerRequest, ServerResponse
 from shoal.transports.native.server import HttpServer
 
@@ -65,6 +65,23 @@ def strict() -> Iterator[RemotePage]:
     page.close()
 
 
+@pytest.fixture(scope="module")
+def worker() -> Iterator[RemotePage]:
+    """A page whose worker has the transports."""
+    page = RemotePage(flags=("--disable-web-security",), in_worker=True)
+    yield page
+    page.close()
+
+
+class OfAWorker:
+    """The same in a module worker."""
+
+    @pytest.fixture
+    def world(self, worker: RemotePage) -> Iterator[BrowserWorld]:
+        yield BrowserWorld(worker)
+        assert worker.now(do="proxies") == 0
+
+
 class TestFetch(FetcherContract):
     """But for what a page is not told, or may not say, and for what the browser reads ahead."""
 
@@ -105,21 +122,8 @@ class TestDataChannels(ChannelContract):
     pass
 
 
-@pytest.fixture(scope="module")
-def worker() -> Iterator[RemotePage]:
-    """A page whose worker has the transports."""
-    page = RemotePage(in_worker=True)
-    yield page
-    page.close()
-
-
-class TestDataChannelsOfAWorker(ChannelContract):
+class TestDataChannelsOfAWorker(OfAWorker, ChannelContract):
     """Workers have no RTCPeerConnection: the page owns it, and what webrtc.py asks of it crosses a port."""
-
-    @pytest.fixture
-    def world(self, worker: RemotePage) -> Iterator[BrowserWorld]:
-        yield BrowserWorld(worker)
-        assert worker.now(do="proxies") == 0
 
 
 class MixedWorld(BrowserWorld):
@@ -144,16 +148,43 @@ class TestAPageAndANativePeer(ChannelContract):
 
 
 class TestWebSockets(SignalingContract):
-    pass
+    @pytest.mark.parametrize(
+        "url",
+        [
+            *("ws://127.0.0.1:1/", "ws://0x7f.1:1/", "ws://[::1]:1/", "ws://[::ffff:127.0.0.1]:1/", "ws://10.1.2.3/"),
+            *("ws://localhost:1/", "wss://tracker.localhost/", "ws://u:p@93.184.216.34/", "ftp://x/", "ws:///"),
+        ],
+    )
+    def test_a_policy_holds_for_trackers_too(self, world, url):
+        async def main():
+            signaling = world.page.make("signaling", policy=AddressPolicy())
+            with pytest.raises(AddressRefused):
+                await signaling.connect(url)
+            await signaling.aclose()
+
+        world.run(main())
+
+    def test_only_allowed_trackers_are_asked(self, world):
+        async def main():
+            policy = AddressPolicy(allowed_hosts=frozenset({"::1", "127.0.0.1:1"}), allow_private=True)
+            signaling = world.page.make("signaling", policy=policy)
+            for url in ("ws://[::1]:1/", "ws://127.0.0.1:1/"):
+                with pytest.raises(ConnectFailed):
+                    await signaling.connect(url)
+            with pytest.raises(AddressRefused):
+                await signaling.connect("ws://127.0.0.1:2/")
+            await signaling.aclose()
+
+        world.run(main())
 
 
 class TestSubtle(HasherContract):
     @pytest.mark.parametrize("is_subtle_used", [True, False])
-    def test_large_data_is_digested_with_and_without_a_secure_context(self, page, is_subtle_used):
+    def test_large_data_is_digested_with_and_without_a_secure_context(self, world, is_subtle_used):
         data = bytes(range(256)) * 4096
 
         async def main():
-            hasher = page.make("hasher", is_subtle_used=is_subtle_used)
+            hasher = world.page.make("hasher", is_subtle_used=is_subtle_used)
             assert await hasher.sha256(data) == hashlib.sha256(data).digest()
             await hasher.aclose()
 

@@ -24,15 +24,16 @@ from typing import Any
 
 from shoal.transports.errors import AddressRefused, ConnectFailed, CrossOriginRefused, TimedOut, TransportError
 from shoal.transports.interface import AddressPolicy, FetchRequest, FetchResponse
-from shoal.transports.sansio.addresses import check_address, check_host, check_text
 from shoal.transports.sansio.bodies import plan_body, request_headers, status_error
 
+from .addresses import checked_url
 from .body import BrowserResponse
 from .page import JsException, in_words, js, js_object
 
 __all__ = ["BrowserFetcher"]
 
 _SECOND_US = 1_000_000
+_SCHEMES = ("http", "https")
 _PROBE_TIMEOUT_S = 2.0  # the failure is certain by then; only its name is not
 _PROBED_ORIGINS_MAX = 64  # a stream has a few; beyond that the oldest answer is forgotten and asked for again
 _UNSENT = frozenset({"user-agent", "accept", "accept-encoding", "if-range"})  # the browser's own, or see above
@@ -53,7 +54,7 @@ class BrowserFetcher:
         if self._closed:
             raise ConnectFailed("this fetcher is closed; make another")
         headers = [pair for pair in request_headers(request, "") if pair[0] not in _UNSENT]
-        url = self._checked_url(request.url)
+        url = checked_url(self._policy, request.url, schemes=_SCHEMES)
         abort = js.AbortController.new()
         self._aborts[id(abort)] = abort
         try:
@@ -73,27 +74,6 @@ class BrowserFetcher:
     def _end(self, abort: Any) -> None:
         abort.abort()
         self._aborts.pop(id(abort), None)
-
-    def _checked_url(self, text: str) -> Any:
-        check_text(text)
-        try:
-            url = js.URL.new(text)
-        except JsException as error:
-            raise AddressRefused(f"{text[:200]!r} refused: {in_words(error)}") from error
-        host = url.hostname.removeprefix("[").removesuffix("]")  # 0x7f.1 and its like are 127.0.0.1 by now
-        port = int(url.port) if url.port else None
-        name = check_host(
-            self._policy,
-            scheme=url.protocol.removesuffix(":"),
-            host=host,
-            port=port,
-            has_user=bool(url.username or url.password),
-        )
-        if ":" in name or name.replace(".", "").isdigit():
-            check_address(self._policy, name, host=name)
-        elif name == "localhost" or name.endswith(".localhost"):
-            check_address(self._policy, "127.0.0.1", host=name)
-        return url
 
     async def _send(self, url: Any, headers: list[tuple[str, str]], abort: Any, request: FetchRequest) -> Any:
         options = js_object(headers=headers, cache="no-store", credentials="omit", referrerPolicy="no-referrer")
@@ -141,7 +121,7 @@ class BrowserFetcher:
 
     def _accept(self, raw: Any, url: Any, abort: Any, request: FetchRequest) -> FetchResponse:
         if raw.redirected:
-            final = self._checked_url(raw.url)
+            final = checked_url(self._policy, raw.url, schemes=_SCHEMES)
             if url.protocol == "https:" and final.protocol != "https:":
                 raise AddressRefused(f"redirect from {url.href} to {raw.url} refused; it left https")
         headers = {pair[0]: pair[1] for pair in raw.headers.entries()}

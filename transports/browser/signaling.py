@@ -15,15 +15,15 @@ from typing import Any
 
 from shoal.transports.errors import AddressRefused, ChannelClosed, ConnectFailed, MessageTooLarge, TimedOut
 from shoal.transports.interface import AddressPolicy, TextSocket
-from shoal.transports.sansio.addresses import check_host, check_text
 from shoal.transports.sansio.unread import Unread
 
+from .addresses import checked_url
 from .page import JsException, Listeners, in_words, js
 
 __all__ = ["BrowserSignaling"]
 
 _SECOND_US = 1_000_000
-_SCHEMES = {"ws:": "http", "wss:": "https"}
+_SCHEMES = ("ws", "wss")
 _CLOSE_TIMEOUT_S = 1.0
 _UNSENT_BYTES_MAX = 256 * 1024  # twice the longest message; a tracker that takes no more does not read
 _UNSENT_RECHECK_S = 0.02  # there is no event for it
@@ -44,7 +44,7 @@ class BrowserSignaling:
         """As Signaling.connect.  AddressRefused, ConnectFailed, TimedOut."""
         if self._closed:
             raise ConnectFailed("this signaling is closed; make another")
-        host = self._checked_host(url)
+        host = checked_url(self._policy, url, schemes=_SCHEMES).hostname
         try:
             raw = js.WebSocket.new(url)
         except JsException as error:
@@ -72,19 +72,6 @@ class BrowserSignaling:
         """Close every socket, all at once: at most a second."""
         self._closed = True
         await asyncio.gather(*(socket.close() for socket in list(self._sockets)))
-
-    def _checked_host(self, text: str) -> str:
-        check_text(text)
-        try:
-            url = js.URL.new(text)
-        except JsException as error:
-            raise AddressRefused(f"{text[:200]!r} refused: {in_words(error)}") from error
-        scheme = _SCHEMES.get(url.protocol)
-        if scheme is None:
-            raise AddressRefused(f"scheme {url.protocol!r} refused for a tracker; use ws or wss")
-        port = int(url.port) if url.port else None
-        has_user = bool(url.username or url.password)
-        return check_host(self._policy, scheme=scheme, host=url.hostname, port=port, has_user=has_user)
 
 
 class _Socket:
