@@ -118,6 +118,10 @@ class TestFetch(FetcherContract):
         world.run(main())
 
 
+class TestFetchOfAWorker(OfAWorker, TestFetch):
+    pass
+
+
 class TestDataChannels(ChannelContract):
     pass
 
@@ -178,6 +182,10 @@ class TestWebSockets(SignalingContract):
         world.run(main())
 
 
+class TestWebSocketsOfAWorker(OfAWorker, TestWebSockets):
+    pass
+
+
 class TestSubtle(HasherContract):
     @pytest.mark.parametrize("is_subtle_used", [True, False])
     def test_large_data_is_digested_with_and_without_a_secure_context(self, world, is_subtle_used):
@@ -189,6 +197,10 @@ class TestSubtle(HasherContract):
             await hasher.aclose()
 
         asyncio.run(main())
+
+
+class TestSubtleOfAWorker(OfAWorker, TestSubtle):
+    pass
 
 
 class TestOrigins:
