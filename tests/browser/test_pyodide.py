@@ -20,7 +20,7 @@ ROOT = HERE.parent.parent
 PYODIDE = ROOT / "build" / "browser" / "node_modules" / "pyodide"
 DIST = ROOT / "build" / "wasm" / "dist"
 KINDS = {"compiled": "*-cp312-abi3-pyemscripten_2026_0_wasm32.whl", "plain": "*-py3-none-any.whl"}
-SEEDS = str(25 * EFFORT)  # a hundred in `make bench-browser` and in `make soak`
+SEEDS = str(25 * EFFORT)  # a hundred in `make soak`, whose effort is 4; `make bench-browser` takes as many
 # The page's wheel lies over the plain one, since tests use what no page does, such as a tracker of their own.
 SUITES = {"compiled": everything() if EFFORT > 1 else [*CORE, *ACTORS], "plain": CORE}
 RUN_S_MAX = 600 * EFFORT
