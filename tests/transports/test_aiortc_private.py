@@ -20,6 +20,7 @@ from shoal.transports.native.aiortc_private import (
     arriving,
     association,
     datagrams,
+    end_consent_when_closed,
     enlarge_receive_buffers,
     leaving,
     limit_gathering,
@@ -57,6 +58,22 @@ def test_the_time_for_gathering_can_be_said():
         assert "self.get_component_candidates(" in inspect.getsource(type(gatherer).gather_candidates)
         limit_gathering(connection, 0.25)
         assert gatherer.get_component_candidates.keywords["timeout"] == 0.25
+
+    with_connection(check)
+
+
+def test_no_consent_is_asked_for_on_a_connection_that_was_closed():
+    def check(connection):
+        connected = connection.sctp.transport.transport._connection
+        assert "create_task(self.query_consent())" in inspect.getsource(type(connected).connect)
+        vars(connected).pop("query_consent", None)
+        end_consent_when_closed(connection)
+        assert connected._closing is False
+        connected._closing = True  # as in the moment in which it chose a pair
+        asking = connected.query_consent()
+        with pytest.raises(StopIteration):
+            asking.send(None)
+        connected._closing = False
 
     with_connection(check)
 

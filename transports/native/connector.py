@@ -7,7 +7,8 @@ Promises, beyond the Protocol:
     limits      on connections, on the time to connect, on what a peer may send that is not read yet
                 (a flood closes the channel), on the size of a description and on its candidates
     nothing lost  handlers are attached before anything can arrive, and run synchronously into one queue
-    nothing left  a connection that fails, or whose channel ends, is closed; `aclose` waits for all of it
+    nothing left  a connection that fails, or whose channel ends, is closed; `aclose` waits for all of it, and for
+                addresses that are being gathered, while whoever waits for the connection is told at once
 
     soon known    a peer that never answers is given up after 10 s, one that vanished after 5 s at most
     counted       what ended channels, by reason; and what is open, unsent and unread (`statistics`)
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -102,7 +103,7 @@ class PeerConnector:
         link = self._new_link()
         try:
             link.attach(link.connection.createDataChannel(label))
-            await self._describe(link.connection, await link.connection.createOffer())
+            await link.step(self._describe(link.connection, link.connection.createOffer))
             return _Offer(link, link.local_description(), self._connect_timeout_us)
         except BaseException:
             await link.close("the offer was not finished")
@@ -115,15 +116,16 @@ class PeerConnector:
         try:
             link.connection.on("datachannel", link.attach)
             await link.set_remote(description, "offer", self._connect_timeout_us)
-            await self._describe(link.connection, await link.connection.createAnswer())
+            await link.step(self._describe(link.connection, link.connection.createAnswer))
             return _Answer(link, link.local_description(), self._connect_timeout_us)
         except BaseException:
             await link.close("the answer was not finished")
             raise
 
-    async def _describe(self, connection: Any, description: Any) -> None:
+    async def _describe(self, connection: Any, create: Callable[[], Awaitable[Any]]) -> None:
         """Gather what addresses there are within a limit, and take them into the local description."""
         loop = asyncio.get_running_loop()
+        description = await create()
         began_us = int(loop.time() * _SECOND_US)
         self.stack.limit_gathering(connection, self._gathering.limit_us(began_us) / _SECOND_US)
         await connection.setLocalDescription(description)
@@ -141,7 +143,7 @@ class PeerConnector:
         )
 
     async def aclose(self) -> None:
-        """As Connector.aclose, all at once: about a second when peers do not answer."""
+        """As Connector.aclose, all at once: a second when peers do not answer, two when a STUN server does not."""
         self._closed = True
         await asyncio.gather(*(link.close("the connector was closed") for link in list(self._links)))
 
@@ -182,8 +184,11 @@ class _Link:
         self.channel: DataChannel | None = None
         self._peer_reports = Reports(wanted=False, given=False)
         self._disconnected: asyncio.TimerHandle | None = None
+        self._detail = ""  # why it is closed
         self._opened: asyncio.Future[DataChannel] = asyncio.get_running_loop().create_future()
+        self._step: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._left: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # set when closing begins
         connector.stack.watch(connection, self._on_state)
 
     def attach(self, raw: Any) -> None:
@@ -218,9 +223,28 @@ class _Link:
         if self.channel is not None:
             self.channel.silent()
 
+    async def step(self, doing: Coroutine[Any, Any, None]) -> None:
+        """Do one thing with the connection.  ConnectFailed, at once, when the link is closed before or meanwhile.
+
+        It goes on then, and when the caller is cancelled, and closing waits for it: a library that is stopped while it
+        opens sockets, or that opens more on a connection that it has closed, never closes them.
+        """
+        if self._closing is not None:
+            doing.close()
+            raise self._not_connected()
+        step = self._step = asyncio.ensure_future(doing)
+        step.add_done_callback(_look_at)
+        await asyncio.wait({step, self._left}, return_when=asyncio.FIRST_COMPLETED)
+        if self._closing is not None:
+            raise self._not_connected()
+        step.result()
+
     async def set_remote(self, description: str, kind: str, timeout_us: int) -> None:
         """ConnectFailed.  Names of browsers (`.local`) are asked for on the local network, a second or so."""
         self._peer_reports = reports_of(description)
+        await self.step(self._set_remote(description, kind, timeout_us))
+
+    async def _set_remote(self, description: str, kind: str, timeout_us: int) -> None:
         try:
             async with asyncio.timeout(timeout_us / _SECOND_US):
                 await self.connection.setRemoteDescription(self._connector.stack.description(description, kind))
@@ -265,16 +289,23 @@ class _Link:
 
     def _start_closing(self, detail: str, *, ours: bool = False) -> asyncio.Task[None]:
         if self._closing is None:
+            self._detail = detail
+            self._left.set_result(None)
             self._closing = asyncio.ensure_future(self._close(detail, ours=ours))
         return self._closing
+
+    def _not_connected(self) -> ConnectFailed:
+        return ConnectFailed(f"not connected: {self._detail}; try another peer")
 
     async def _close(self, detail: str, *, ours: bool) -> None:
         if self._disconnected is not None:
             self._disconnected.cancel()
         try:
             if not self._opened.done():
-                self._opened.set_exception(ConnectFailed(f"not connected: {detail}; try another peer"))
+                self._opened.set_exception(self._not_connected())
                 self._opened.exception()  # nobody may be waiting
+            if self._step is not None:
+                await asyncio.wait({self._step}, timeout=_CLOSE_TIMEOUT_S)
             if self.channel is not None:
                 await self.channel.finish(detail, ours=ours)
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
@@ -283,6 +314,12 @@ class _Link:
             pass  # the sockets are aiortc's; there is nothing more to do about them from here
         finally:
             self._connector.forget(self)
+
+
+def _look_at(step: asyncio.Task[None]) -> None:
+    """Nobody may be waiting any more for what it raised."""
+    if not step.cancelled():
+        step.exception()
 
 
 class _Offer:

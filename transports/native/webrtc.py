@@ -70,6 +70,7 @@ class _Aiortc:
 
     def gathered(self, connection: Any) -> None:
         aiortc_private.enlarge_receive_buffers(connection)
+        aiortc_private.end_consent_when_closed(connection)
 
     def fingerprint(self, connection: Any) -> str | None:
         return aiortc_private.peer_fingerprint(connection)

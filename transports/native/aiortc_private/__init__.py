@@ -1,7 +1,7 @@
 """The only place that touches what aiortc keeps to itself, each with what happens should it change.
 
     connection     of one RTCPeerConnection: how long servers are waited for, its UDP buffers, the names it asks for,
-                   the certificate and the address at the other end
+                   the certificate and the address at the other end, and what must end with it
     association    its SCTP: what it has under way, and a say in when it sends and acknowledges; made of
       datagrams        between SCTP's packets and UDP's datagrams
       arriving         packets with data: taking them in, and when they are acknowledged
@@ -21,6 +21,7 @@ from __future__ import annotations
 from .association import Association
 from .connection import (
     RECEIVE_BUFFER_BYTES,
+    end_consent_when_closed,
     enlarge_receive_buffers,
     limit_gathering,
     peer_fingerprint,
@@ -31,6 +32,7 @@ from .connection import (
 __all__ = [
     "RECEIVE_BUFFER_BYTES",
     "Association",
+    "end_consent_when_closed",
     "enlarge_receive_buffers",
     "limit_gathering",
     "peer_fingerprint",

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 __all__ = [
     "RECEIVE_BUFFER_BYTES",
+    "end_consent_when_closed",
     "enlarge_receive_buffers",
     "limit_gathering",
     "peer_fingerprint",
@@ -41,6 +42,23 @@ def limit_gathering(connection: RTCPeerConnection, limit_s: float) -> None:
         ice: Any = connection.sctp.transport.transport if connection.sctp is not None else None
         gatherer = ice._connection
         gatherer.get_component_candidates = functools.partial(gatherer.get_component_candidates, timeout=limit_s)
+
+
+def end_consent_when_closed(connection: RTCPeerConnection) -> None:
+    """Let no question for consent outlive the connection; call before it has a description of the peer's.
+
+    aioice begins to ask once a pair was chosen, also if it was closed in that moment: it would ask nobody, for ever.
+    """
+    with contextlib.suppress(AttributeError):
+        transport: Any = connection.sctp.transport.transport if connection.sctp is not None else None
+        connected = transport._connection
+        query_consent = connected.query_consent
+
+        async def query() -> None:
+            if not connected._closing:
+                await query_consent()
+
+        connected.query_consent = query
 
 
 def enlarge_receive_buffers(connection: RTCPeerConnection) -> int:
