@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from shoal.runtime.testing import run_virtual
-from shoal.transports.native.crowds import STUCK_S, LimitedServer
+from shoal.transports.native.crowds import STUCK_S, Crowd
 
 BYTES_MAX = 3000
 
@@ -16,24 +16,24 @@ BYTES_MAX = 3000
 class Client:
     """One request's connection; `is_cut` once its place was given away."""
 
-    def __init__(self, server: LimitedServer) -> None:
+    def __init__(self, server: Crowd[Client]) -> None:
         self._server = server
         self.is_cut = False
-        self.message: Any = SimpleNamespace(protocol=object(), transport=SimpleNamespace(abort=self._abort))
+        self.transport: Any = SimpleNamespace(abort=self._abort)
 
     def _abort(self) -> None:
         self.is_cut = True
 
     def given(self, piece: bytes | memoryview) -> None:
-        self._server.handed(self.message, piece)
+        self._server.handed(self, piece)
 
     def took(self) -> None:
-        self._server.took(self.message)
+        self._server.took(self)
 
 
-def with_server(test: Callable[[LimitedServer], Coroutine[Any, Any, None]]) -> None:
+def with_server(test: Callable[[Crowd[Client]], Coroutine[Any, Any, None]]) -> None:
     async def main() -> None:
-        await test(LimitedServer(None, connections_max=128, unread_bytes_max=BYTES_MAX))
+        await test(Crowd[Client](connections_max=128, unread_bytes_max=BYTES_MAX))
 
     run_virtual(main())
 
@@ -44,7 +44,7 @@ def part_of(whole: bytes) -> memoryview:
 
 
 def test_where_too_much_is_kept_those_that_take_nothing_leave_the_longest_stuck_first() -> None:
-    async def test(server: LimitedServer) -> None:
+    async def test(server: Crowd[Client]) -> None:
         clients = [Client(server) for _ in range(5)]
         for client in clients:
             client.given(part_of(bytes(1000)))
@@ -58,7 +58,7 @@ def test_where_too_much_is_kept_those_that_take_nothing_leave_the_longest_stuck_
 
 
 def test_who_takes_what_is_given_stays_and_nothing_is_kept_for_it() -> None:
-    async def test(server: LimitedServer) -> None:
+    async def test(server: Crowd[Client]) -> None:
         clients = [Client(server) for _ in range(5)]
         for _ in range(10):
             for client in clients:
@@ -72,7 +72,7 @@ def test_who_takes_what_is_given_stays_and_nothing_is_kept_for_it() -> None:
 
 
 def test_the_same_bytes_for_many_are_kept_once() -> None:
-    async def test(server: LimitedServer) -> None:
+    async def test(server: Crowd[Client]) -> None:
         whole = bytes(BYTES_MAX)
         clients = [Client(server) for _ in range(100)]
         for client in clients:

@@ -9,7 +9,7 @@ import importlib.util
 import pytest
 
 from shoal.transports.interface import ServerRequest, ServerResponse
-from shoal.transports.native import server as native_server
+from shoal.transports.native.connection import Connection
 from shoal.transports.native.server import HttpServer
 
 from .contract import assert_nothing_left, until
@@ -83,7 +83,7 @@ def answer(request, **options):
 
 def test_head_has_the_headers_and_no_body():
     head, _, body = answer(get(method="HEAD")).partition(b"\r\n\r\n")
-    assert b"Content-Length: 256000" in head
+    assert b"content-length: 256000\r\n" in head.lower()
     assert body == b""
 
 
@@ -142,24 +142,43 @@ def test_a_body_of_another_length_than_announced_cuts_the_connection(pieces):
 def test_a_large_piece_is_never_joined_with_the_head(monkeypatch):
     """It is a segment, and would be copied: it goes with the head where several pieces cost one call, else after it."""
     piece = bytes(range(256)) * 8192
-    together: list[tuple[object, ...]] = []
-    writelines = native_server._Writer._writelines
+    calls: list[list[object]] = []
 
-    def seen(writer, parts):
-        together.append(tuple(parts))
-        writelines(writer, parts)
+    class Seen:
+        """The connection's transport, as far as it is written to."""
 
-    monkeypatch.setattr(native_server._Writer, "_writelines", seen)
+        def __init__(self, transport):
+            self._transport = transport
+
+        def __getattr__(self, name):
+            return getattr(self._transport, name)
+
+        def write(self, data):
+            calls.append([data])
+            self._transport.write(data)
+
+        def writelines(self, parts):
+            calls.append(list(parts))
+            self._transport.writelines(parts)
+
+    made = Connection.connection_made
+
+    def connection_made(connection, transport):
+        made(connection, transport)
+        connection.transport = Seen(connection.transport)
+
+    monkeypatch.setattr(Connection, "connection_made", connection_made)
 
     async def handler(_: ServerRequest) -> ServerResponse:
         return ServerResponse(200, {"content-length": str(len(piece))}, Site._pieces([piece]))
 
     assert answer(get(), handler=handler).partition(b"\r\n\r\n")[2] == piece
-    assert len(together) == 1
     if loop_factory is asyncio.new_event_loop:
-        assert sum(map(len, together[0])) < 20_000
+        assert [sum(map(len, parts)) < 20_000 for parts in calls] == [True, False]
+        assert calls[1][0].obj is piece
     else:
-        assert together[0][1] is piece
+        assert len(calls) == 1
+        assert calls[0][1] is piece
 
 
 def test_a_client_that_goes_away_closes_the_body():
@@ -379,3 +398,148 @@ def test_a_server_starts_once():
         await server.aclose()
 
     serve(client)
+
+
+async def echo(request: ServerRequest) -> ServerResponse:
+    return ServerResponse(200, {}, request.path.encode())
+
+
+def test_requests_that_are_sent_at_once_are_answered_in_turn():
+    requests = b"".join(f"GET /{number} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode() for number in range(5))
+    reply = answer(requests + get("/last"), handler=echo)
+    assert [part.rpartition(b"\r\n")[2] for part in reply.split(b"HTTP/1.1 200 OK")[1:]] == [
+        *(f"/{number}".encode() for number in range(5)),
+        b"/last",
+    ]
+
+
+def test_of_very_many_requests_sent_at_once_some_are_answered_and_the_connection_ends():
+    asked = []
+
+    async def handler(request: ServerRequest) -> ServerResponse:
+        asked.append(request.path)
+        return await echo(request)
+
+    assert answer(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 1000, handler=handler).startswith(b"HTTP/1.1 200")
+    assert 0 < len(asked) < 100
+
+
+def test_a_connection_is_kept_for_the_next_request():
+    async def client(port, _):
+        async with connected(port) as (reader, writer):
+            for path in ("/a", "/b"):
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert b"connection:" not in head
+                assert await reader.readexactly(2) == path.encode()
+
+    serve(client, echo)
+
+
+@pytest.mark.parametrize("more", ["", "Connection: keep-alive\r\n"])
+def test_a_client_of_http_1_0_gets_no_chunks_and_keeps_its_connection_only_if_it_asks(more):
+    async def client(port, _):
+        async with connected(port) as (reader, writer):
+            writer.write(f"GET /a HTTP/1.0\r\nHost: 127.0.0.1\r\n{more}\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.0 200")
+            assert (b"connection: keep-alive" in head) == bool(more)
+            assert await reader.readexactly(2) == b"/a"
+            writer.write(f"GET /pieces HTTP/1.0\r\nHost: 127.0.0.1\r\n{more}\r\n".encode())
+            return await reader.read()
+
+    async def handler(request: ServerRequest) -> ServerResponse:
+        if request.path == "/a":
+            return await echo(request)
+        return ServerResponse(200, {}, Site._pieces([b"one", b"two"]))
+
+    rest = serve(client, handler)
+    if not more:
+        assert rest == b""
+    else:
+        assert b"transfer-encoding" not in rest
+        assert rest.endswith(b"\r\n\r\nonetwo")
+
+
+def test_an_empty_piece_does_not_end_a_body_of_unknown_length():
+    async def handler(_: ServerRequest) -> ServerResponse:
+        return ServerResponse(200, {}, Site._pieces([b"", b"one", b"", b"two"]))
+
+    assert answer(get(), handler=handler).endswith(b"\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("pieces", [[], [b""]])
+def test_an_empty_body_has_its_head(pieces):
+    async def handler(_: ServerRequest) -> ServerResponse:
+        return ServerResponse(200, {"content-length": "0"}, Site._pieces(pieces))
+
+    head, end, body = answer(get(), handler=handler).partition(b"\r\n\r\n")
+    assert (head.startswith(b"HTTP/1.1 200"), end, body) == (True, b"\r\n\r\n", b"")
+
+
+def test_what_has_no_content_announces_none():
+    async def handler(_: ServerRequest) -> ServerResponse:
+        return ServerResponse(204, {"allow": "GET"})
+
+    reply = answer(get(method="OPTIONS"), handler=handler)
+    assert reply.startswith(b"HTTP/1.1 204 No Content\r\n")
+    assert reply.endswith(b"\r\n\r\n")
+    assert b"content-length" not in reply
+    assert b"transfer-encoding" not in reply
+
+
+@pytest.mark.parametrize("value", ["a\r\nset-cookie: b", "a\nb", "a\rb", "a\0b", "\u20ac"])
+def test_a_header_that_would_begin_another_is_a_mistake_of_the_handler(value):
+    told = []
+
+    async def handler(_: ServerRequest) -> ServerResponse:
+        return ServerResponse(200, {"x-name": value}, b"")
+
+    reply = answer(get(), handler=handler, on_error=lambda _, error: told.append(type(error)))
+    assert reply.startswith(b"HTTP/1.1 500")
+    assert b"set-cookie" not in reply
+    assert issubclass(told[0], ValueError)
+
+
+@pytest.mark.parametrize("first", ["GET", "CONNECT"])
+def test_after_a_request_for_another_protocol_the_connection_ends(first):
+    target = "127.0.0.1:80" if first == "CONNECT" else "/a"
+    upgrade = f"{first} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    reply = answer(upgrade.encode() + get("/b"), handler=echo)
+    assert reply.count(b"HTTP/1.1") == 1
+    assert b"/b" not in reply
+
+
+def test_a_request_that_comes_while_another_is_answered_waits_for_it():
+    async def client(port, _):
+        async with connected(port) as (reader, writer):
+            writer.write(b"GET /slow HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            await asyncio.sleep(0.05)
+            writer.write(get("/fast"))
+            return await reader.read()
+
+    async def handler(request: ServerRequest) -> ServerResponse:
+        await asyncio.sleep(0.2 if request.path == "/slow" else 0)
+        return await echo(request)
+
+    reply = serve(client, handler)
+    assert 0 < reply.index(b"/slow") < reply.index(b"/fast")
+
+
+def test_closing_lets_a_response_under_way_end_and_then_its_connection():
+    async def handler(request: ServerRequest) -> ServerResponse:
+        await asyncio.sleep(0.2)
+        return await echo(request)
+
+    async def main():
+        async with asyncio.timeout(60):
+            server = HttpServer()
+            port = await server.start(handler, host="127.0.0.1", port=0)
+            async with connected(port) as (reader, writer):
+                writer.write(b"GET /a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                await asyncio.sleep(0.05)
+                await server.aclose()
+                assert (await reader.read()).endswith(b"\r\n\r\n/a")
+            await assert_nothing_left()
+
+    run(main())

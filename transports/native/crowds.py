@@ -20,12 +20,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
-
-__all__ = ["LimitedServer", "plain"]
+__all__ = ["Crowd"]
 
 # In the kernel, for each of a crowd (more than half of the connections allowed): left to itself, Linux takes megabytes
 # for a client that does not read, and with a hundred of those each send takes milliseconds.  A few are served faster
@@ -35,6 +32,17 @@ IDLE_S = 1.0  # between a connection and its request, a client that means it tak
 STUCK_S = 0.25  # with 128 connections, 500 attackers a second find no more than they leave
 
 
+class Member(Protocol):
+    """A connection."""
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """None once it has gone."""
+
+
+M = TypeVar("M", bound=Member)
+
+
 class _Handed(NamedTuple):
     transport: asyncio.Transport
     since_s: float
@@ -42,17 +50,15 @@ class _Handed(NamedTuple):
     byte_count: int  # of that
 
 
-class LimitedServer(web.Server):
-    """Keeps to its number of connections, before one too many costs a parser's buffer."""
+class Crowd(Generic[M]):
+    """Keeps to its number of connections."""
 
-    def __init__(self, *args: object, connections_max: int, unread_bytes_max: int, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        ours = {"handler_cancellation", "request_factory"}  # the others are those of a connection
-        self._options = {name: value for name, value in kwargs.items() if name not in ours}
+    def __init__(self, *, connections_max: int, unread_bytes_max: int) -> None:
+        self.connections: set[M] = set()
         self._connections_max = connections_max
         # Each with the moment since when; the longest so first.
-        self._idle: dict[RequestHandler, tuple[asyncio.Transport, float]] = {}  # without a request
-        self._stuck: dict[RequestHandler, _Handed] = {}  # it was given bytes, and is to take them
+        self._idle: dict[M, tuple[asyncio.Transport, float]] = {}  # without a request
+        self._stuck: dict[M, _Handed] = {}  # it was given bytes, and is to take them
         self._unread_bytes_max = unread_bytes_max
         self._unread_bytes = 0  # kept for them; what several are given counts once
         self._sharers: dict[int, int] = {}  # how many were given the same: by its id, which holds while they have it
@@ -62,11 +68,11 @@ class LimitedServer(web.Server):
         self.refused = 0
         self.evicted = 0
 
-    def __call__(self) -> RequestHandler:
-        return _Connection(self, loop=self._loop, **self._options)  # type: ignore[arg-type]
-
-    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
-        super().connection_made(handler, transport)
+    def connected(self, connection: M) -> None:
+        """A new one: it, or another, is cut where it is one too many."""
+        transport = connection.transport
+        assert transport is not None
+        self.connections.add(connection)
         if len(self.connections) > self._connections_max:
             leaving = self._leaving()
             if leaving is None:
@@ -77,25 +83,25 @@ class LimitedServer(web.Server):
             leaving.abort()
         if len(self.connections) > self._connections_max // 2:
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        self._idle[handler] = (transport, self._now())
+        self._idle[connection] = (transport, self._now())
 
     def _leaving(self) -> asyncio.Transport | None:
         """Whose place is free."""
         return self._leaving_idle(IDLE_S) or self._leaving_stuck() or self._leaving_idle(0.0)
 
     def _leaving_idle(self, limit_s: float) -> asyncio.Transport | None:
-        for handler, (transport, since_s) in self._idle.items():
+        for connection, (transport, since_s) in self._idle.items():
             if self._now() - since_s < limit_s:
                 break
-            del self._idle[handler]
+            del self._idle[connection]
             return transport
         return None
 
     def _leaving_stuck(self) -> asyncio.Transport | None:
-        for handler, handed in self._stuck.items():
+        for connection, handed in self._stuck.items():
             if self._now() - handed.since_s < STUCK_S:
                 break
-            self._let_go(handler)
+            self._let_go(connection)
             return handed.transport
         return None
 
@@ -110,8 +116,8 @@ class LimitedServer(web.Server):
             self.evicted += 1
             leaving.abort()
 
-    def _let_go(self, handler: RequestHandler) -> None:
-        handed = self._stuck.pop(handler, None)
+    def _let_go(self, connection: M) -> None:
+        handed = self._stuck.pop(connection, None)
         if handed is None:
             return
         mark = id(handed.whole)
@@ -120,29 +126,29 @@ class LimitedServer(web.Server):
             del self._sharers[mark]
             self._unread_bytes -= handed.byte_count
 
-    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
-        self._idle.pop(handler, None)
-        self._let_go(handler)
-        super().connection_lost(handler, exc)
+    def gone(self, connection: M) -> None:
+        self.connections.discard(connection)
+        self._idle.pop(connection, None)
+        self._let_go(connection)
 
-    def busy(self, message: web.BaseRequest) -> None:
+    def busy(self, connection: M) -> None:
         """It has a request."""
-        self._idle.pop(message.protocol, None)
+        self._idle.pop(connection, None)
 
-    def idle(self, message: web.BaseRequest) -> None:
+    def idle(self, connection: M) -> None:
         """Its request is answered."""
-        self._let_go(message.protocol)
-        if message.transport is not None:  # else it has gone
-            self._idle[message.protocol] = (message.transport, self._now())
+        self._let_go(connection)
+        if connection.transport is not None:  # else it has gone
+            self._idle[connection] = (connection.transport, self._now())
 
-    def handed(self, message: web.BaseRequest, piece: bytes | memoryview) -> None:
+    def handed(self, connection: M, piece: bytes | memoryview) -> None:
         """It is being given bytes."""
-        self._let_go(message.protocol)
-        if message.transport is None:
+        self._let_go(connection)
+        if connection.transport is None:
             return  # it has gone
         whole = piece.obj if isinstance(piece, memoryview) else piece
-        handed = _Handed(message.transport, self._now(), whole, memoryview(whole).nbytes)
-        self._stuck[message.protocol] = handed
+        handed = _Handed(connection.transport, self._now(), whole, memoryview(whole).nbytes)
+        self._stuck[connection] = handed
         sharers = self._sharers.get(id(whole), 0)
         self._sharers[id(whole)] = sharers + 1
         if not sharers:
@@ -150,29 +156,6 @@ class LimitedServer(web.Server):
         if self._unread_bytes > self._unread_bytes_max and self._trimming is None:
             self._trim()
 
-    def took(self, message: web.BaseRequest) -> None:
+    def took(self, connection: M) -> None:
         """It took them."""
-        self._let_go(message.protocol)
-
-
-class _Connection(RequestHandler):
-    """Answers what is not HTTP as we answer everything else; aiohttp would name itself, and quote the request."""
-
-    __slots__ = ()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        super().handle_error(request, status, exc, message)  # raises if a part of an answer was sent
-        return plain(status, "this is no request that can be answered here")
-
-
-def plain(status: int, text: str) -> web.Response:
-    """One line, and the end of the connection."""
-    response = web.Response(status=status, text=text + "\n", headers={"server": "shoal"})
-    response.force_close()
-    return response
+        self._let_go(connection)
