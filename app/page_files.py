@@ -30,6 +30,9 @@ _TYPES = {
 def page_files(build: Path, others: Mapping[str, Path]) -> dict[str, Path]:
     """URL path -> file: /pyodide/..., /wheels/..., /bridge/..., and `others`.
 
+    Of shoal there are two wheels, in the order in which a page prefers them: wheels.js takes
+    the plain one where the compiled one is not for the Pyodide that is served.
+
     ConfigurationError names what is not there, the first of many, and what makes it.
     """
     browser = build / "browser"
@@ -39,10 +42,11 @@ def page_files(build: Path, others: Mapping[str, Path]) -> dict[str, Path]:
     wheels = [
         *(browser / "wheels").glob("msgspec-*.whl"),
         *(build / "wasm" / "dist").glob("*-pyemscripten_2026_0_wasm32.whl"),
+        *(build / "wasm" / "dist").glob("*-py3-none-any.whl"),
     ]
     files |= {f"/wheels/{wheel.name}": wheel for wheel in wheels}
     missing = [str(path) for path in files.values() if not path.is_file()]
-    if missing or len(wheels) != 2:
+    if missing or len(wheels) != 3:
         what = missing[0] if missing else f"a wheel in {build}"
         rest = f", and {len(missing) - 1} other files" if len(missing) > 1 else ""
         raise ConfigurationError(f"missing: {what}{rest}; run, in a clone of shoal: make wasm")

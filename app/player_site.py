@@ -37,7 +37,7 @@ def paths(build: Path) -> dict[str, Path]:
 
 
 def write_site(folder: Path, options: PageOptions, build: Path = Path("build")) -> None:
-    """The whole site as files: 15 MB.  ConfigurationError as `paths`; OSError where the folder cannot be written."""
+    """The whole site as files: 16 MB.  ConfigurationError as `paths`; OSError where the folder cannot be written."""
     files = paths(build)
     files["/index.html"] = files.pop("/")
     for path, file in files.items():

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "url", metavar="URL", help="an HLS playlist, on a server that lets pages of yours read it (CORS)"
     )
-    parser.add_argument("--folder", type=Path, metavar="DIR", help="write the site there, 15 MB, and serve nothing")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="write the site there, 16 MB, and serve nothing")
     parser.add_argument("--port", type=port_number, default=0, help="to serve it on, on loopback (any free one)")
     parser.add_argument(
         "--build", type=Path, default=Path("build"), metavar="DIR", help="what `make wasm` filled (build)"

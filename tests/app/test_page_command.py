@@ -29,7 +29,8 @@ def build(tmp_path: Path) -> Path:
     names = [modules / "pyodide" / name for name in PYODIDE_FILES]
     names += [modules / "hls.js" / "LICENSE", modules / "hls.js" / "dist" / "hls.min.js"]
     names += [folder / "browser" / "wheels" / "msgspec-1-py3.whl"]
-    names += [folder / "wasm" / "dist" / "shoal-1-cp312-abi3-pyemscripten_2026_0_wasm32.whl"]
+    wheels = ("shoal-1-cp312-abi3-pyemscripten_2026_0_wasm32.whl", "shoal-1-py3-none-any.whl")
+    names += [folder / "wasm" / "dist" / name for name in wheels]
     for path in names:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(path.name)
@@ -59,6 +60,7 @@ def test_a_site_for_any_server_says_what_was_asked_for(tmp_path: Path, build: Pa
         ),
     )
     assert all((site / path.removeprefix("/")).is_file() for path in told["wheels"])
+    assert [path.rpartition("-")[2] for path in told["wheels"][1:]] == ["pyemscripten_2026_0_wasm32.whl", "any.whl"]
     assert (site / "index.html").is_file()
     assert (site / "hls.LICENSE.txt").read_text() == "LICENSE"
 

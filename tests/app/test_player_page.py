@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +17,10 @@ import pytest
 
 pytest.importorskip("aiortc", reason="peers need WebRTC: pip install 'shoal[webrtc]'")
 
+from shoal.app import player_site
 from shoal.app.demo.origin import Fault
 from shoal.app.demo.stream import Rendition, Stream, StreamOptions, make_stream
+from shoal.app.page_files import page_files
 from shoal.app.page_stream import PageOptions
 from shoal.app.player_site import PlayerSite
 from shoal.balancer.errors import ConfigurationError
@@ -115,6 +118,20 @@ async def play_beside_a_dead_cdn(stream: Stream, folder: Path) -> dict[str, Any]
         return dict(await page.evaluate("seen"))
 
 
+async def play_from(stream: Stream, folder: Path) -> dict[str, Any]:
+    """One CDN, and nobody else."""
+    async with (
+        asyncio.timeout(RUN_TIMEOUT_S),
+        running_origins(stream, "a") as (a,),
+        PlayerSite(PageOptions(url=playlist_of(a, stream), are_peers_allowed=False, allow_private=True), BUILD) as site,
+        page_in_chromium(f"{site.url}?start=hand", folder / "profile") as page,
+    ):
+        await page.wait_for_function("seen.error || seen.startup", timeout=RUN_TIMEOUT_S * 1000)
+        await page.evaluate("document.querySelector('video').play()")
+        await page.wait_for_function("seen.error || seen.ended", timeout=RUN_TIMEOUT_S * 1000)
+        return dict(await page.evaluate("seen"))
+
+
 def skip_without_a_page() -> None:
     skip_without_chromium()
     try:
@@ -157,3 +174,23 @@ def test_a_cdn_that_is_dead_from_the_start_costs_the_page_nothing_but_a_request(
     skip_without_a_page()
     seen = asyncio.run(play_beside_a_dead_cdn(make_stream(OPTIONS, STREAMS), tmp_path))
     assert (seen["error"], seen["fatal"], seen["ended"]) == (None, [], True)
+
+
+def test_a_page_whose_pyodide_the_compiled_wheel_is_not_for_plays_by_the_plain_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    skip_without_a_page()
+
+    def renamed(build: Path, others: Mapping[str, Path]) -> dict[str, Path]:
+        files = page_files(build, others)
+        return {path.replace("-abi3-pyemscripten_2026_0", "-abi3-pyemscripten_2001_0"): files[path] for path in files}
+
+    monkeypatch.setattr(player_site, "page_files", renamed)
+    stream = make_stream(OPTIONS, STREAMS)
+    seen = asyncio.run(play_from(stream, tmp_path))
+    assert (seen["error"], seen["fatal"], seen["ended"]) == (None, [], True)
+    assert [name.rpartition("-")[2] for name in seen["startup"]["packages"]] == [
+        "pyemscripten_2026_0_wasm32.whl",
+        "any.whl",
+    ]
+    assert {one["by"] for one in seen["segments"]} == {"balancer"}

@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PYODIDE = ROOT / "build" / "browser" / "node_modules" / "pyodide"
 DIST = ROOT / "build" / "wasm" / "dist"
+WHEELS = ROOT / "build" / "browser" / "wheels"  # of others, for this Pyodide and no other
 KINDS = {"compiled": "*-cp312-abi3-pyemscripten_2026_0_wasm32.whl", "plain": "*-py3-none-any.whl"}
 SEEDS = str(25 * EFFORT)  # a hundred in `make soak`, whose effort is 4; `make bench-browser` takes as many
 # The page's wheel lies over the plain one, since tests use what no page does, such as a tracker of their own.
@@ -32,12 +33,12 @@ pytestmark = [
 ]
 
 
-def run(script, kind, *arguments, below=None):
-    kinds = [kind] if below is None else [below, kind]
-    ours = [wheel for each in kinds for wheel in DIST.glob(KINDS[each])]
-    wheels = [*sorted((ROOT / "build" / "browser" / "wheels").glob("*.whl")), *ours]
+def run(script, kind, *arguments, below=None, pyodide=PYODIDE):
+    """`kind` None has no wheels: the script loads them."""
+    ours = [wheel for each in (below, kind) if each is not None for wheel in DIST.glob(KINDS[each])]
+    wheels = [*sorted(WHEELS.glob("*.whl")), *ours] if ours and pyodide == PYODIDE else ours
     return subprocess.run(
-        ["node", HERE / "run.mjs", PYODIDE, ROOT, HERE / script, *wheels, "--", *arguments],
+        ["node", HERE / "run.mjs", pyodide, ROOT, HERE / script, *wheels, "--", *arguments],
         capture_output=True,
         text=True,
         timeout=RUN_S_MAX,
@@ -57,10 +58,13 @@ def natively(script, *arguments):
     )
 
 
-def lines_of_both(script, kind, seeds):
+def lines_of_both(script, kind, seeds, *, pyodide=PYODIDE):
     """How many lines a script prints in the browser's Python and in this one: the same."""
     with ThreadPoolExecutor() as both:
-        in_pyodide, in_this = both.submit(run, script, kind, seeds), both.submit(natively, script, seeds)
+        in_pyodide, in_this = (
+            both.submit(run, script, kind, seeds, pyodide=pyodide),
+            both.submit(natively, script, seeds),
+        )
     there, here = in_pyodide.result(), in_this.result()
     assert here.returncode == 0, here.stderr
     assert there.returncode == 0, there.stderr[-2000:]

@@ -27,7 +27,7 @@ def test_typescript_accepts_what_a_page_does_and_refuses_what_it_must_not():
     assert (done.returncode, done.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["bridge", "connections"])
+@pytest.mark.parametrize("name", ["bridge", "connections", "wheels"])
 def test_every_name_of_a_module_has_its_type_and_every_type_its_name(name: str):
     module = json.dumps((JAVASCRIPT / f"{name}.js").as_uri())
     script = f"import({module}).then((all) => console.log(Object.keys(all).join()))"

@@ -1,5 +1,6 @@
 // Python with the balancer in it, on whichever thread this is loaded: the page's, or a worker's (worker.js).
 
+import { comingWheels } from "./bridge/wheels.js";
 import { startInterpreter } from "./interpreter.js";
 
 const bytesOf = async (path) => {
@@ -12,13 +13,12 @@ const bytesOf = async (path) => {
  *  `ended(why)` is called when the interpreter ends, after which it answers nothing. */
 export async function startPython({ options, wheels }, ended) {
   const began = performance.now();
-  const coming = wheels.map(bytesOf); // beside the interpreter
+  const coming = comingWheels(wheels, bytesOf); // beside the interpreter
   const { pyodide, isFromSnapshot } = await startInterpreter();
   pyodide._api.on_fatal = (error) => ended(`the interpreter ended: ${error?.message ?? error}`);
   globalThis.pyodide = pyodide; // for the browser's console
   const interpreter = performance.now();
-  const extractDir = pyodide.runPython("import site; site.getsitepackages()[0]");
-  for (const wheel of await Promise.all(coming)) pyodide.unpackArchive(wheel, "wheel", { extractDir });
+  const packages = await coming.unpackInto(pyodide);
   const module = pyodide.pyimport("shoal.app.page_actor");
   const imported = performance.now();
   const wasmBytes = () => pyodide._module.HEAPU8.byteLength;
@@ -30,6 +30,7 @@ export async function startPython({ options, wheels }, ended) {
     ms: Math.round(performance.now() - began),
     interpreterMs: Math.round(interpreter - began),
     isFromSnapshot,
+    packages, // the wheels that fitted this Pyodide
     packagesMs: Math.round(imported - interpreter),
     sessionMs: Math.round(performance.now() - imported), // the playlists and their hashes
     bytes: sum("decodedBodySize"),

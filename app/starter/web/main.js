@@ -2,6 +2,7 @@
 // `globalThis.app` is what the tests and the benchmark use.
 
 import { connect, page } from "./bridge/bridge.js";
+import { comingWheels } from "./bridge/wheels.js";
 import { loadWasm, murmur3 } from "./murmur3.js";
 import { loadPyodide } from "./pyodide/pyodide.mjs";
 
@@ -19,9 +20,10 @@ class TooMuch extends Error {}
 
 async function start() {
   const { wheels, modules } = await (await fetched("/parts.json")).json();
+  const coming = comingWheels(wheels, async (path) => (await fetched(path)).arrayBuffer());
   const pyodide = await loadPyodide({ indexURL: new URL("./pyodide/", location.href).href });
+  await coming.unpackInto(pyodide);
   const extractDir = pyodide.runPython("import site; site.getsitepackages()[0]");
-  for (const path of wheels) pyodide.unpackArchive(await (await fetched(path)).arrayBuffer(), "wheel", { extractDir });
   pyodide.FS.mkdirTree(`${extractDir}/${PACKAGE}`);
   for (const path of modules) pyodide.FS.writeFile(extractDir + path, await (await fetched(path)).text());
   const module = pyodide.pyimport(`${PACKAGE}.page`);
