@@ -74,7 +74,7 @@ class Surplus:
         line = book.line.sure_bytes_per_s
         if line is None:
             return False
-        demands = [*map(book.demand, book.transfers.values()), *more]
+        demands = [book.demand(each) for each in book.transfers.values()] + more
         fair = line / max(1, len(demands))
         taken = total([fair if d is None else min(d, fair) for d in demands])
         for want in earlier:

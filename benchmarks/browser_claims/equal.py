@@ -10,8 +10,8 @@ from .pyodide import ROOT, natively, under_node
 
 __all__ = ["claims", "equal_seeds"]
 
-# What each prints, and in which word of a line the seed stands.
-SCRIPTS = {"events of actors": ("traces.py", 2), "decisions of a swarm": ("decisions.py", 1)}
+# What each prints, in which word of a line the seed stands, and the wheel in which all of it is compiled.
+SCRIPTS = {"events of actors": ("traces.py", 2, "compiled"), "decisions of a swarm": ("decisions.py", 1, "whole")}
 
 
 def equal_seeds(here: str, there: str, place: int) -> int:
@@ -27,9 +27,9 @@ def equal_seeds(here: str, there: str, place: int) -> int:
 
 def claims(seeds: int) -> list[Claim]:
     found = []
-    for what, (name, place) in SCRIPTS.items():
+    for what, (name, place, kind) in SCRIPTS.items():
         script = ROOT / "tests" / "browser" / name
-        here, there = natively(script, str(seeds)), under_node(script, "compiled", str(seeds))
+        here, there = natively(script, str(seeds)), under_node(script, kind, str(seeds))
         equal = equal_seeds(here, there, place)
         found.append(Claim(f"seeds of {seeds} with equal traces: {what}", equal, seeds, at_least=True))
     return found

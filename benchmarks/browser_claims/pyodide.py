@@ -32,8 +32,8 @@ CLAIMS = Path(__file__).resolve().parent
 ROOT = CLAIMS.parent.parent
 PYODIDE = ROOT / "build" / "browser" / "node_modules" / "pyodide"
 WHEELS = ROOT / "build" / "browser" / "wheels"
-DIST = ROOT / "build" / "wasm" / "dist"
-KINDS = {"compiled": "*-cp312-abi3-pyemscripten_2026_0_wasm32.whl", "plain": "*-py3-none-any.whl"}
+WASM = ROOT / "build" / "wasm"
+KINDS = {"compiled": "dist/*_wasm32.whl", "plain": "dist/*-py3-none-any.whl", "whole": "whole/*_wasm32.whl"}
 RUN_S_MAX = 900  # a hundred simulated swarms take five minutes on a busy machine
 PAGE_S_MAX = 120.0
 FLAGS = (
@@ -67,7 +67,7 @@ def missing() -> str | None:
 
 
 def wheel(kind: str) -> Path | None:
-    return next(iter(DIST.glob(KINDS[kind])), None)
+    return next(iter(WASM.glob(KINDS[kind])), None)
 
 
 MSGSPEC = next(iter(WHEELS.glob("msgspec-*.whl")), WHEELS / "msgspec.whl")
@@ -75,7 +75,7 @@ MSGSPEC = next(iter(WHEELS.glob("msgspec-*.whl")), WHEELS / "msgspec.whl")
 
 def under_node(script: Path, kind: str, *arguments: str) -> str:
     """What a script prints in Pyodide under Node; RuntimeError with what it said if it fails."""
-    wheels = [*sorted(WHEELS.glob("*.whl")), *DIST.glob(KINDS[kind])]
+    wheels = [*sorted(WHEELS.glob("*.whl")), *WASM.glob(KINDS[kind])]
     runner = ROOT / "tests" / "browser" / "run.mjs"
     return _printed("node", runner, PYODIDE, ROOT, script, *wheels, "--", *arguments)
 

@@ -3,6 +3,7 @@
 
     make wasm            build/wasm/dist/shoal-VERSION-cp312-abi3-pyemscripten_2026_0_wasm32.whl
                          build/wasm/dist/shoal-VERSION-py3-none-any.whl      all of the package, nothing compiled
+                         build/wasm/whole/shoal-VERSION-cp312-...             with decisions and simulator: tests only
     make wasm-profile    build/wasm-profile/dist/...    keeps function names, which the browser's profiler shows
 
 The compiler is zig's clang (PyPI), so that nothing but packages is needed: no emsdk, no
@@ -15,7 +16,7 @@ A C symbol that Pyodide does not have links and imports without a word, and kill
 interpreter when it is called.  So the build ends with a comparison of its
 imports with the exports of `pyodide.asm.wasm`, and fails on what is missing.
 
-Both wheels are byte for byte the same whenever they are built from the same source, with the
+All wheels are byte for byte the same whenever they are built from the same source, with the
 same headers: names sorted, one date, one compiler.  `--compare` builds with -Os and -O2 and
 prints both; the figures that chose stand beside OPTIMISE.
 """
@@ -35,7 +36,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import wheels
-from contents import NOT_COMPILED, of_page
+from contents import NOT_COMPILED, of_page, why_not_in_page
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PLATFORM = "pyemscripten_2026_0_wasm32"  # Pyodide 314
@@ -150,10 +151,15 @@ def caches_of(work: Path) -> dict[str, str]:
 
 
 class Built(NamedTuple):
-    """All modules at one level of optimisation: each by itself, for the report, and in one file."""
+    """All modules at one level of optimisation: each by itself, for the report; the page's in one file, and all."""
 
     alone: dict[str, bytes]
-    together: bytes
+    page: bytes
+    whole: bytes
+
+    @property
+    def page_names(self) -> list[str]:
+        return [name for name in self.alone if why_not_in_page(name) is None]
 
 
 def compile_all(work: Path, level: str, profile: bool) -> Built:
@@ -164,7 +170,9 @@ def compile_all(work: Path, level: str, profile: bool) -> Built:
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         objects = list(pool.map(lambda row: compile_module(*row, work, headers=headers, level=level), sources.items()))
     alone = {name: link([name], [one], work, profile=profile) for name, one in zip(names, objects, strict=True)}
-    return Built(alone, link(names, objects, work, profile=profile))
+    of_page = [(name, one) for name, one in zip(names, objects, strict=True) if why_not_in_page(name) is None]
+    page = link(*map(list, zip(*of_page, strict=True)), work, profile=profile)
+    return Built(alone, page, link(names, objects, work, profile=profile))
 
 
 def check_symbols(compiled: bytes, work: Path, pyodide: Path) -> None:
@@ -190,7 +198,11 @@ def report(builds: dict[str, Built]) -> None:
         row(name, [size(built.alone[name]) for built in builds.values()])
     each = [[size(data) for data in built.alone.values()] for built in builds.values()]
     row("each by itself", [(sum(a for a, _ in sizes), sum(b for _, b in sizes)) for sizes in each])
-    row("all in one", [size(built.together) for built in builds.values()])
+    row("the page's, in one", [size(built.page) for built in builds.values()])
+    row("all, in one", [size(built.whole) for built in builds.values()])
+    for name in names:
+        if (reason := why_not_in_page(name)) is not None:
+            print(f"{name:{width}}  not in the page's: {reason}")
     for name, reason in NOT_COMPILED.items():
         print(f"{name:{width}}  not compiled: {reason}")
 
@@ -208,7 +220,7 @@ def main() -> int:
     levels = ("-Os", "-O2") if options.compare else (OPTIMISE,)
     builds = {level: compile_all(work, level, options.profile) for level in levels}
     built = builds[OPTIMISE]
-    check_symbols(built.together, work, options.pyodide.resolve())
+    check_symbols(built.whole, work, options.pyodide.resolve())
     report(builds)
 
     made = work / "made"
@@ -230,7 +242,8 @@ def main() -> int:
     plain = wheels.read(next(made.glob("*.whl")))
     for path in (
         wheels.write(plain, work / "dist", "py3-none-any"),
-        wheels.write(of_page(plain, list(built.alone), built.together), work / "dist", f"cp312-abi3-{PLATFORM}"),
+        wheels.write(of_page(plain, built.page_names, built.page), work / "dist", f"cp312-abi3-{PLATFORM}"),
+        wheels.write(of_page(plain, list(built.alone), built.whole), work / "whole", f"cp312-abi3-{PLATFORM}"),
     ):
         print(f"{os.path.relpath(path, ROOT)}: {path.stat().st_size} bytes")
     return 0

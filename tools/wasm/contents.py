@@ -10,43 +10,27 @@ from __future__ import annotations
 import ast
 import hashlib
 
-__all__ = ["NOT_COMPILED", "of_page"]
+__all__ = ["NOT_COMPILED", "of_page", "why_not_in_page"]
 
-# Compiled natively, and nothing but bytes in a page: threads are not there, and the Limited API, which all Pyodides
-# have, knows no way to leave a context or to send into a coroutine that is shorter than Python's own.
-_SIMULATES = "simulates, which a page does not"
-_DECIDES = "decides, some hundred times a minute; all of them would make a wheel twice as large"
+# Compiled natively only: threads are not there, and the Limited API, which all Pyodides have, knows no way to leave
+# a context or to send into a coroutine that is shorter than Python's own.
 NOT_COMPILED = {
-    **{
-        f"shoal.balancer.sim.{name}": _SIMULATES
-        for name in ("agenda", "flows", "neighbours", "player", "transfer", "viewer", "world")
-    },
-    **{
-        f"shoal.balancer.{name}": _DECIDES
-        for name in (
-            "availability",
-            "bandwidth",
-            "cdn_choice",
-            "choking",
-            "decisions",
-            "ledger",
-            "line",
-            "mixing",
-            "peer_choice",
-            "policy",
-            "racing",
-            "selection",
-            "spread",
-            "surplus",
-            "transfers",
-            "windows",
-        )
-    },
     "shoal.runtime.turns": "hands the GIL from thread to thread",
     "shoal.runtime.drivers.lingering": "waits for other threads",
     "shoal.runtime.drivers.interlude": "leaves a context, which only the whole API can",
     "shoal.runtime.drivers.asyncio_fiber": "calls `Context.run` as its Python does: no faster",
 }
+# Compiled for the wheel that tests hold against the native build; left to Python in the one that pages download.
+_NOT_IN_PAGE = {
+    "shoal.balancer.sim.": "simulates, which a page does not",
+    "shoal.balancer.": "decides, some hundred times a minute; all of them would make it four times as large",
+}
+
+
+def why_not_in_page(name: str) -> str | None:
+    """Why a page gets this module uncompiled; None for one that is compiled there."""
+    return next((reason for prefix, reason in _NOT_IN_PAGE.items() if name.startswith(prefix)), None)
+
 
 # No page can use these: sockets, processes, threads.
 _NATIVE = (
