@@ -216,8 +216,8 @@ def _draw_rates(axis: Any, film: Film, most: float, title: str) -> None:
     colours = [SOURCES[place % len(SOURCES)] for place in range(len(names))]
     rows = [[rate * 8 / 1e6 for rate in film.rates[name]] for name in (*names, PEERS)]
     labels = [*(f"CDN {name}" for name in names), PEERS]
-    axis.stackplot(film.seconds, rows, labels=labels, colors=[*colours, PEERS_COLOUR], step="post", linewidth=0)
-    axis.set_ylim(0, most * 8 / 1e6 * 1.05)
+    axis.stackplot(film.seconds, rows, labels=labels, colors=[*colours, PEERS_COLOUR], step="pre", linewidth=0)
+    axis.set_ylim(0, max(most, 1.0) * 8 / 1e6 * 1.05)
     axis.set_ylabel("sent to viewers, Mbit/s")
     axis.set_title(title, fontweight="bold")
     axis.legend(loc="upper right", fontsize="small", ncols=len(labels), frameon=False)

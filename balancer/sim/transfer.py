@@ -79,10 +79,13 @@ class Transfer:
         """Up to which byte of the segment it has brought."""
         return self.first_byte + self.kept_bytes
 
-    @property
-    def bytes_per_s(self) -> float:
-        """What comes now."""
-        return 0.0 if self._flow is None else self._flow.rate
+    def uncounted_bytes(self, now_us: int) -> float:
+        """What has come since bytes were last counted."""
+        flow = self._flow
+        if flow is None:
+            return 0.0
+        left = flow.left_bytes - flow.rate * (now_us - flow.updated_us) / 1_000_000
+        return self._flow_bytes - max(0.0, left) - self._told_bytes
 
     def begin(self) -> None:
         raise NotImplementedError
