@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from shoal.app.proxy import Proxy
 from shoal.app.session import SessionOptions, open_session
@@ -32,8 +33,8 @@ BYTES = [random.Random(number).randbytes(50_000) for number in range(SEGMENTS)]
 INIT = random.Random(99).randbytes(700)
 
 
-def signed(name: str) -> str:
-    expires = f"{time.monotonic() + VALID_S:.3f}"
+def signed(name: str, valid_s: float = VALID_S) -> str:
+    expires = f"{time.monotonic() + valid_s:.3f}"
     return f"{name}?Expires={expires}&Signature={signature(name, expires)}&Key-Pair-Id=K%2F1"
 
 
@@ -68,7 +69,10 @@ class SigningOrigin:
         self.answers[status] += 1
         if status != 200:
             return web.Response(status=status)
-        return web.Response(body=INIT if name == "init.mp4" else BYTES[int(name.removesuffix(".m4s"))])
+        return web.Response(body=self.body(name))
+
+    def body(self, name: str) -> bytes:
+        return INIT if name == "init.mp4" else BYTES[int(name.removesuffix(".m4s"))]
 
 
 async def play(url: str) -> dict[str, bytes]:
@@ -116,6 +120,68 @@ def test_a_live_stream_of_signed_urls_plays_while_its_signatures_expire():
         assert sorted(hashes) == sorted(hashlib.sha256(body).hexdigest() for body in (INIT, *BYTES))
         assert origin.answers == {200: SEGMENTS + 1}
         assert not any("Signature" in uri for uri in found)  # a player, and whoever reads its log, needs none
+
+    asyncio.run(main())
+
+
+PARTS = 4  # of a segment
+PART_S = 0.25
+
+
+def part_body(number: int) -> bytes:
+    return b"part %d" % number * 1000
+
+
+class PartsOrigin(SigningOrigin):
+    """The same in parts, of a low-latency stream, with a hint at the one that comes next."""
+
+    async def playlist(self, _: web.Request) -> web.Response:
+        newest = min(SEGMENTS * PARTS // 2, 1 + int((time.monotonic() - self.began_s) / PART_S))
+        lines = ["#EXTM3U", "#EXT-X-VERSION:9", "#EXT-X-TARGETDURATION:1", f"#EXT-X-PART-INF:PART-TARGET={PART_S}"]
+        for number in range(newest):
+            lines.append(f'#EXT-X-PART:DURATION={PART_S},URI="{signed(f"{number}.part.m4s", 60.0)}"')
+            if number % PARTS == PARTS - 1:
+                lines += ["#EXTINF:1.0,", signed(f"{number // PARTS}.m4s")]
+        if newest == SEGMENTS * PARTS // 2:
+            lines.append("#EXT-X-ENDLIST")
+        else:
+            lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{signed(f"{newest}.part.m4s", 60.0)}"')
+        return web.Response(text="\n".join([*lines, ""]), content_type="application/vnd.apple.mpegurl")
+
+    def body(self, name: str) -> bytes:
+        return part_body(int(name.removesuffix(".part.m4s")))
+
+
+def test_parts_of_signed_urls_are_fetched_once_and_come_to_who_asked_for_them_by_a_hint():
+    async def main():
+        origin = PartsOrigin()
+        routes = [web.get("/live.m3u8", origin.playlist), web.get("/{name:.+\\.m4s}", origin.media)]
+        async with served(*routes) as url:
+            options = SessionOptions(url=f"{url}/live.m3u8", allow_private=True)
+            async with (
+                open_session(options) as session,
+                Proxy(session) as proxy,
+                aiohttp.ClientSession() as client,
+                asyncio.timeout(60),
+            ):
+                asked: dict[str, asyncio.Task[bytes]] = {}
+
+                async def body(uri: str) -> bytes:
+                    async with client.get(uri) as response:
+                        assert response.status == 200, await response.text()
+                        return await response.read()
+
+                text = ""
+                while "#EXT-X-ENDLIST" not in text:
+                    async with client.get(proxy.url) as response:
+                        text = await response.text()
+                        for uri in re.findall(r'^#EXT-X-P(?:ART|RELOAD-HINT):.*URI="([^"]+)"', text, re.MULTILINE):
+                            if uri not in asked:
+                                asked[uri] = asyncio.create_task(body(str(response.url.join(URL(uri)))))
+                    await asyncio.sleep(0.1)
+                bodies = await asyncio.gather(*asked.values())
+        assert bodies == [part_body(number) for number in range(SEGMENTS * PARTS // 2)]
+        assert origin.answers == {200: len(bodies)}
 
     asyncio.run(main())
 

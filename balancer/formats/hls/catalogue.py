@@ -10,7 +10,7 @@ number for as long as the catalogue remembers it (`NAMES_MAX`), and so has what 
 segment of the last load goes with when its URI has but another query now: servers
 that sign URLs renew them with each load (rfc8216bis 6.2.1: what a segment is does
 not change).  Of a part it is the URI and where it begins: a hint, which says no more
-of it, has the number already that the part will have.
+of it, has the number already that the part will have, whatever the query of either.
 
 Times: `start_us` begins at 0 with the first segment ever seen, and is the same
 for a segment in every load.  Where a live playlist jumped past segments that were
@@ -19,7 +19,7 @@ never seen, each is taken to be as long as the target duration.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -42,6 +42,10 @@ NAMES_MAX = 1024
 _Others = dict[tuple[Kind, str], int]
 _SEVERAL = -1
 _NO_OTHERS: _Others = {}
+
+
+# The segment that a part is of, or will be, and its URI without its query and where it begins: likewise.
+_Parts = dict[tuple[int, str], int]
 
 
 class _Place(NamedTuple):
@@ -80,6 +84,7 @@ class Catalogue:
         self._names: dict[tuple[Kind, str, ByteRange | None], int] = {}  # the least recently listed first
         self._next_number = {Kind.INIT: 0, Kind.KEY: 0, Kind.PART: 0}
         self._known: dict[int, _Known] = {}  # by number
+        self._parts: _Parts = {}  # and hints, of the last load
         self._end = (0, 0)  # number and start_us that would follow it
 
     def update(self, playlist: MediaPlaylist) -> Resources:
@@ -94,10 +99,13 @@ class Catalogue:
         inits: dict[int, Segment] = {}
         keys: dict[int, Segment] = {}
         parts: dict[int, Segment] = {}
+        named: _Parts = {}
+        if is_restarted:
+            self._parts = {}
         for number, segment in numbered:
             before = None if is_restarted else self._known.get(number)
             others: _Others = {}
-            self._note_parts(segment.parts, start_us, parts)
+            self._note_parts(number, segment.parts, start_us, parts, named)
             if not segment.is_gap:
                 media.append(
                     Segment(
@@ -115,8 +123,11 @@ class Catalogue:
         if numbered:  # an empty load says nothing of those that follow
             self._known = known
             self._end = (numbered[-1][0] + 1, start_us)
-        self._note_parts(playlist.parts, start_us, parts)
-        hinted = self._hinted(playlist, start_us + sum(part.duration_us for part in playlist.parts), parts)
+        coming = numbered[-1][0] + 1 if numbered else playlist.media_sequence
+        self._note_parts(coming, playlist.parts, start_us, parts, named)
+        start_us += sum(part.duration_us for part in playlist.parts)
+        hinted = self._hinted(coming, playlist, start_us, parts, named)
+        self._parts = named
         self._forget(len(inits) + len(keys) + len(parts) + len(hinted))
         return Resources(
             media=tuple(media),
@@ -176,10 +187,12 @@ class Catalogue:
             if key.uri.startswith(("http://", "https://")):
                 self._note(Kind.KEY, key.uri, None, place, keys)
 
-    def _note_parts(self, parts: Sequence[Part], start_us: int, noted: dict[int, Segment]) -> None:
+    def _note_parts(
+        self, of: int, parts: Sequence[Part], start_us: int, noted: dict[int, Segment], named: _Parts
+    ) -> None:
         for part in parts:
             if not part.is_gap:
-                number = self._number(Kind.PART, part.uri, _beginning(part.byte_range))
+                number = self._part_number(of, part.uri, _beginning(part.byte_range), noted, named)
                 noted[number] = Segment(
                     key=ResourceKey(self.rendition, Kind.PART, number),
                     uri=part.uri,
@@ -189,15 +202,30 @@ class Catalogue:
                 )
             start_us += part.duration_us
 
-    def _hinted(self, playlist: MediaPlaylist, start_us: int, parts: dict[int, Segment]) -> tuple[Segment, ...]:
+    def _hinted(
+        self, of: int, playlist: MediaPlaylist, start_us: int, parts: dict[int, Segment], named: _Parts
+    ) -> tuple[Segment, ...]:
         hinted: dict[int, Segment] = {}
         for hint in playlist.preload_hints:
             if hint.type == "PART":
                 begin = _beginning(ByteRange(hint.first_byte, 0))
-                number = self._number(Kind.PART, hint.uri, begin)
+                number = self._part_number(of, hint.uri, begin, parts | hinted, named)
                 key = ResourceKey(self.rendition, Kind.PART, number)
                 hinted[number] = Segment(key=key, uri=hint.uri, byte_range=begin, start_us=start_us)
         return tuple(hint for number, hint in hinted.items() if number not in parts)
+
+    def _part_number(
+        self, of: int, uri: str, begin: ByteRange | None, noted: Mapping[int, Segment], named: _Parts
+    ) -> int:
+        """Its number: that of its name, else of what the same segment had in the last load under another query."""
+        stays = (of, _without_query(uri, begin))
+        renewed = self._parts.get(stays, _SEVERAL)
+        number = self._number(Kind.PART, uri, begin, None if renewed == _SEVERAL else renewed)
+        if number in noted and noted[number].uri != uri:  # this load has both names: to a player they are two
+            del self._names[Kind.PART, uri, begin]
+            number = self._number(Kind.PART, uri, begin)
+        named[stays] = number if named.get(stays, number) == number else _SEVERAL
+        return number
 
     def _number(self, kind: Kind, uri: str, byte_range: ByteRange | None, renewed: int | None = None) -> int:
         """The running number of this name, which is now the most recently listed one; `renewed` if the name is new."""

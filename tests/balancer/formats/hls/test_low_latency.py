@@ -178,6 +178,61 @@ def test_a_hint_has_the_name_that_its_part_will_have(hint: str, part: str) -> No
     assert there.hinted == ()
 
 
+def signed_parts(signature: str, count: int, catalogue: Catalogue, *, file: str = "", mark: str = "") -> Resources:
+    """Segment 7 and the first parts of 8, with a hint at the next; all with this signature as their query."""
+
+    def uri(segment: int, number: int) -> str:
+        name = file or f"{segment}.{number}"
+        return f'URI="{name}?{mark and f"{mark}={segment}.{number}&"}s={signature}"'
+
+    def part_range(number: int) -> str:
+        return f',BYTERANGE="10@{10 * number}"' if file and not mark else ""
+
+    def begin(number: int) -> str:
+        return f",BYTERANGE-START={10 * number}" if file and not mark else ""
+
+    return listed(
+        *(f"#EXT-X-PART:DURATION=0.5,{uri(7, number)}{part_range(number)}" for number in range(2)),
+        "#EXTINF:1,",
+        f"7?s={signature}",
+        *(f"#EXT-X-PART:DURATION=0.5,{uri(8, number)}{part_range(number + 2)}" for number in range(count)),
+        f"#EXT-X-PRELOAD-HINT:TYPE=PART,{uri(8, count)}{begin(count + 2)}",
+        catalogue=catalogue,
+    )
+
+
+@pytest.mark.parametrize("file", ["", "all"], ids=["files", "ranges"])
+def test_a_new_signature_is_not_another_part_nor_another_hint(file: str) -> None:
+    catalogue = Catalogue(0)
+    for count in range(3):
+        for load in range(2):
+            found = signed_parts(f"{count}{load}", count, catalogue, file=file)
+            assert [part.key.number for part in found.parts] == [*range(2 + count)]
+            assert [hint.key.number for hint in found.hinted] == [2 + count]
+            assert all(one.uri.endswith(f"s={count}{load}") for one in (*found.parts, *found.hinted))
+
+
+def test_parts_that_differ_by_their_query_are_never_taken_for_each_other() -> None:
+    catalogue = Catalogue(0)
+    seen: dict[int, str] = {}
+    for count in range(4):
+        for load in range(2):
+            found = signed_parts(f"{count}{load}", count, catalogue, file="get", mark="part")
+            for one in (*found.parts, *found.hinted):
+                which = one.uri.partition("part=")[2].partition("&")[0]
+                assert seen.setdefault(one.key.number, which) == which
+
+
+def test_parts_of_a_stream_that_began_anew_are_others() -> None:
+    catalogue = Catalogue(0)
+    before = signed_parts("a", 1, catalogue)
+    again = listed(
+        '#EXT-X-PART:DURATION=0.5,URI="7.0?s=b"', "#EXTINF:1,", "another", "#EXTINF:1,", "8", catalogue=catalogue
+    )
+    assert again.is_restarted
+    assert {part.key for part in before.parts}.isdisjoint(part.key for part in again.parts)
+
+
 def test_a_hint_at_a_part_that_is_there_is_none() -> None:
     found = listed('#EXT-X-PART:DURATION=0.5,URI="a"', '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="a"')
     assert found.hinted == ()
