@@ -36,7 +36,7 @@ async def run(args: argparse.Namespace, console: Console) -> int:
         lacks = str(error)
     console.event(
         "written",
-        f"{project} is written; in it: make run, make web, make test, make bench",
+        f"{project} is written; in it: make run, make web, make build, make test, make bench",
         folder=str(project),
         page_lacks=lacks,
     )

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STARTER = ROOT / "app" / "starter"
 BUILD = ROOT / "build"
 RUN_S_MAX = 240  # seconds where nobody else computes
-EXPECTED = 35  # tests of a new project, one of them in a page
+EXPECTED = 36  # tests of a new project, two of them in a page
 NEEDING_NOTHING = 17  # of them, neither a browser nor a C compiler
 
 
@@ -197,6 +197,9 @@ def test_a_new_project_passes_its_tests_natively_and_in_chromium(tmp_path: Path)
     assert int(passed[1]) == (EXPECTED if not skipped else max(int(passed[1]), NEEDING_NOTHING)), said
     if skipped:
         pytest.skip("; ".join(skipped))
+    assert make("build").strip() == "build/site is for any static server"
+    written = {path.name for path in (project / "build" / "site").iterdir()}
+    assert {"index.html", "parts.json", "my_app", "pyodide", "wheels"} <= written
 
 
 @pytest.mark.real

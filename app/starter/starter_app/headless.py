@@ -35,12 +35,16 @@ def what_is_missing() -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def open_page() -> AsyncIterator[Any]:
-    """The page (playwright's), loaded and connected to its actors: `page.evaluate("app.ask(...)")`."""
+async def open_page(address: str | None = None) -> AsyncIterator[Any]:
+    """The page (playwright's), loaded and connected to its actors: `page.evaluate("app.ask(...)")`.
+
+    It is served meanwhile, unless its address is given.
+    """
     from playwright.async_api import async_playwright
 
     with tempfile.TemporaryDirectory(prefix="starter-app-", ignore_cleanup_errors=True) as profile:
-        async with serving() as url, async_playwright() as playwright:
+        served = serving() if address is None else contextlib.nullcontext(address)
+        async with served as url, async_playwright() as playwright:
             browser = await playwright.chromium.launch_persistent_context(
                 profile, executable_path=CHROMIUM, headless=True, args=list(FLAGS), timeout=TIMEOUT_MS
             )

@@ -1,4 +1,4 @@
-"""Serves the page on loopback: `python -m starter_app.server`.
+"""Serves the page on loopback: `python -m starter_app.server`.  With `--folder` it is written for any static server.
 
 Pyodide and the wheels come from a folder that shoal's `make wasm` filled: `browser-files` in pyproject.toml,
 or the environment's SHOAL_BROWSER_FILES.
@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
+import shutil
 import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,7 +21,7 @@ from aiohttp import web
 from shoal.app.page_files import media_type, page_files
 from shoal.balancer.errors import ConfigurationError
 
-__all__ = ["browser_files", "serving"]
+__all__ = ["browser_files", "files", "serving", "write_site"]
 
 PACKAGE = Path(__file__).resolve().parent
 PROJECT = PACKAGE.parent
@@ -44,17 +46,31 @@ def files() -> dict[str, Path]:
     return page_files(browser_files(), ours)
 
 
-@contextlib.asynccontextmanager
-async def serving(port: int = 0) -> AsyncIterator[str]:
-    """The page's address, as long as this lasts.  ConfigurationError says what is missing."""
-    known = files()
-    parts = {
+def parts(known: dict[str, Path]) -> dict[str, list[str]]:
+    """What the page asks for first: the paths of what it puts into Pyodide."""
+    return {
         "wheels": [path for path in known if path.startswith("/wheels/")],
         "modules": [f"/{PACKAGE.name}/{name}" for name in MODULES],
     }
 
+
+def write_site(folder: Path) -> None:
+    """All that is served, as files: 15 MB.  ConfigurationError as `serving`; OSError where they cannot be written."""
+    known = files()
+    for path, source in known.items():
+        place = folder / (path[1:] or "index.html")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, place)
+    (folder / "parts.json").write_text(json.dumps(parts(known)))
+
+
+@contextlib.asynccontextmanager
+async def serving(port: int = 0) -> AsyncIterator[str]:
+    """The page's address, as long as this lasts.  ConfigurationError says what is missing."""
+    known = files()
+
     async def tell(_: web.Request) -> web.Response:
-        return web.json_response(parts)
+        return web.json_response(parts(known))
 
     async def serve(request: web.Request) -> web.StreamResponse:
         path = known.get(request.path)
@@ -83,8 +99,14 @@ async def main(port: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m starter_app.server", description="Serve the page on loopback.")
     parser.add_argument("--port", type=int, default=8080, help="port to listen on (8080; 0 for any free one)")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="write the page there, 15 MB, and serve nothing")
+    options = parser.parse_args()
     try:
-        asyncio.run(main(parser.parse_args().port))
+        if options.folder is not None:
+            write_site(options.folder)
+            print(f"{options.folder} is for any static server")
+        else:
+            asyncio.run(main(options.port))
     except (ConfigurationError, OSError) as error:
         raise SystemExit(f"starter-app: {error}") from None
     except KeyboardInterrupt:

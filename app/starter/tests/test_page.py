@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import json
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -11,6 +16,7 @@ import pytest
 from starter_app.benchmark import in_page, measured, natively
 from starter_app.headless import open_page, what_is_missing
 from starter_app.murmur3 import murmur3
+from starter_app.server import write_site
 
 VECTORS = json.loads(Path(__file__).with_name("vectors.json").read_text())
 ALL_WAYS = """async (vectors) => {
@@ -42,3 +48,36 @@ def test_the_page_does_what_the_native_program_does() -> None:
             await page.evaluate("app.bridge.close()")
 
     asyncio.run(main())
+
+
+@contextlib.contextmanager
+def static_server(folder: Path) -> Iterator[str]:
+    """Python's own, which knows nothing of us."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_the_page_as_files_works_from_any_static_server_below_any_path(tmp_path: Path) -> None:
+    missing = what_is_missing()
+    if missing is not None:
+        pytest.skip(missing)
+    write_site(tmp_path / "some" / "where")
+
+    async def main(url: str) -> None:
+        async with open_page(f"{url}some/where/") as page:
+            assert await page.text_content("#hash") == f"{murmur3(b'hello, world'):08x}"
+            await page.evaluate("app.bridge.close()")
+
+    with static_server(tmp_path) as url:
+        asyncio.run(main(url))
