@@ -19,6 +19,7 @@ __all__ = [
     "MSGSPEC",
     "PYODIDE",
     "ROOT",
+    "SMALLER",
     "chromium",
     "files",
     "missing",
@@ -33,7 +34,13 @@ ROOT = CLAIMS.parent.parent
 PYODIDE = ROOT / "build" / "browser" / "node_modules" / "pyodide"
 WHEELS = ROOT / "build" / "browser" / "wheels"
 WASM = ROOT / "build" / "wasm"
-KINDS = {"compiled": "dist/*_wasm32.whl", "plain": "dist/*-py3-none-any.whl", "whole": "whole/*_wasm32.whl"}
+SMALLER = "smaller"  # compiled with -Os: there after `make wasm ARGS=--compare`
+KINDS = {
+    "compiled": "dist/*_wasm32.whl",
+    "plain": "dist/*-py3-none-any.whl",
+    "whole": "whole/*_wasm32.whl",
+    SMALLER: "Os/*_wasm32.whl",
+}
 RUN_S_MAX = 900  # a hundred simulated swarms take five minutes on a busy machine
 PAGE_S_MAX = 120.0
 FLAGS = (
