@@ -11,9 +11,12 @@ the policy has no clock, no randomness and no input but its events.
 
 A recording is JSON lines: a header with configuration and seed, then one line for
 each event.  It holds no media, no URLs and no addresses: URIs are left out, and what
-tells machines apart is replaced by salted hashes that the policy treats alike.  What
-follows depends on all that came before, so the limit cuts the end off and not the
-beginning; the last line then says how much is missing.
+tells machines apart is replaced by salted hashes that the policy treats alike.
+
+The limit cuts the end off and not the beginning, as a ring would: each decision
+follows from the state that all events before it made, and that state, of compiled
+objects, is written nowhere.  The last line then says why, how many events are missing
+and from when to when.  A page that is to show what happens later is loaded anew.
 
 Cost: about 2 us an event, and 100 to 300 bytes.
 """
@@ -69,6 +72,9 @@ class Cut(msgspec.Struct, frozen=True, tag="cut"):
     """The limit was reached."""
 
     events_lost: int
+    from_us: int | None = None  # when the first of them was, and the last
+    to_us: int | None = None
+    why: str = ""
 
 
 class Recording:
@@ -78,7 +84,9 @@ class Recording:
         """`salt` hides what is hashed from who would try all addresses: random bytes, never written down."""
         self.events = 0
         self.events_lost = 0
+        self._lost_us = (0, 0)  # when the first and the last of them were
         self._write = write
+        self._bytes_max = bytes_max
         self._left = bytes_max
         self._salt = salt
         self._encode = msgspec.json.Encoder().encode
@@ -89,6 +97,7 @@ class Recording:
     def note(self, event: Event, now_us: int, actions: list[Action]) -> None:
         """Write an event down, unless one before it did not fit."""
         if self.events_lost or not self._put(Entry(now_us, self._without_names(event), tuple(actions))):
+            self._lost_us = (self._lost_us[0] if self.events_lost else now_us, now_us)
             self.events_lost += 1
         else:
             self.events += 1
@@ -100,7 +109,10 @@ class Recording:
 
     def last_line(self) -> bytes:
         """What would end the recording now: a line if something is missing, else nothing."""
-        return self._encode(Cut(self.events_lost)) + b"\n" if self.events_lost else b""
+        if not self.events_lost:
+            return b""
+        why = f"the first {self._bytes_max} bytes are kept, since each decision follows from all before it"
+        return self._encode(Cut(self.events_lost, *self._lost_us, why)) + b"\n"
 
     def _put(self, line: Header | Entry) -> bool:
         data = self._encode(line) + b"\n"
@@ -183,6 +195,8 @@ class Replayed(msgspec.Struct, frozen=True):
     actions: int
     events_lost: int  # that the recording had no room for
     difference: Difference | None
+    lost_us: tuple[int, int] | None = None  # when the first and the last of them were, if it says so
+    why_lost: str = ""
 
 
 def replay(lines: Iterable[bytes], *, before_each: Callable[[Event, int], object] | None = None) -> Replayed:
@@ -194,11 +208,12 @@ def replay(lines: Iterable[bytes], *, before_each: Callable[[Event, int], object
     rows = enumerate(lines, start=1)
     policy = _fresh(rows)
     decode = msgspec.json.Decoder(Entry | Cut).decode
-    events = actions = lost = 0
+    events = actions = 0
+    cut = Cut(0)
     for number, line in rows:
         entry = _decoded(decode, line, number)
         if isinstance(entry, Cut):
-            lost = entry.events_lost
+            cut = entry
             continue
         if before_each is not None:
             before_each(entry.event, entry.now_us)
@@ -207,8 +222,9 @@ def replay(lines: Iterable[bytes], *, before_each: Callable[[Event, int], object
         actions += len(again)
         if again != entry.actions:
             difference = Difference(number, entry.now_us, entry.event, entry.actions, again)
-            return Replayed(events, actions, lost, difference)
-    return Replayed(events, actions, lost, None)
+            return Replayed(events, actions, cut.events_lost, difference)
+    lost_us = None if cut.from_us is None or cut.to_us is None else (cut.from_us, cut.to_us)
+    return Replayed(events, actions, cut.events_lost, None, lost_us, cut.why)
 
 
 def lines_of(file: BinaryIO) -> Iterator[bytes]:

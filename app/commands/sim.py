@@ -13,7 +13,7 @@ from rich.console import Console as Screen
 
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.errors import ConfigurationError, RecordingError
-from shoal.balancer.recording import lines_of, replay
+from shoal.balancer.recording import Replayed, lines_of, replay
 from shoal.balancer.sim.compare import compare
 from shoal.balancer.sim.outcome import Outcome
 from shoal.balancer.sim.policies import NAMES, ORACLE
@@ -206,14 +206,22 @@ def _replay_session(path: Path, console: Console) -> int:
     except OSError as error:
         raise RecordingError(f"{path} cannot be read: {error.strerror}") from error
     fields: dict[str, Any] = msgspec.to_builtins(again)
-    lost = f"; {again.events_lost} events at the end were not recorded" if again.events_lost else ""
     if again.difference is None:
-        console.event("replayed", f"{again.events} events, {again.actions} actions, all as recorded{lost}", **fields)
+        text = f"{again.events} events, {again.actions} actions, all as recorded{_lost(again)}"
+        console.event("replayed", text, **fields)
         return 0
     d = again.difference
     text = f"{path}:{d.line}: at {d.now_us} us {d.event}\n  recorded {list(d.recorded)}\n  now      {list(d.replayed)}"
     console.event("replayed", text, **fields)
     return 1
+
+
+def _lost(again: Replayed) -> str:
+    if not again.events_lost:
+        return ""
+    when = "" if again.lost_us is None else f", from {again.lost_us[0] / 1e6:.1f} to {again.lost_us[1] / 1e6:.1f} s,"
+    why = f": {again.why_lost}" if again.why_lost else ""
+    return f"; {again.events_lost} events at the end{when} were not recorded{why}"
 
 
 def _policies(text: str) -> list[str]:

@@ -250,3 +250,22 @@ def test_a_recorded_session_is_decided_again(tmp_path: Path, capsys: pytest.Capt
     code, _, err = shoal(capsys, "--replay-session", str(tmp_path / "nowhere"))
     assert code == 3
     assert "nowhere" in err
+
+
+def test_a_replay_says_what_was_not_recorded_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from shoal.balancer.events import CdnAdded
+    from shoal.balancer.recording import RecordedPolicy, Recording
+
+    path = tmp_path / "session.jsonl"
+    with path.open("wb") as file:
+        recording = Recording(file.write, salt=b"salt", bytes_max=3000)
+        policy = RecordedPolicy(BalancerConfig(), 1, recording)
+        for second in range(100):
+            policy.handle(CdnAdded(f"cdn {second}"), second * 1_000_000)
+        recording.end()
+    assert main(("sim", "--replay-session", str(path))) == 0
+    captured = capsys.readouterr()
+    first = 99 - recording.events_lost + 1
+    when = f"{recording.events_lost} events at the end, from {first}.0 to 99.0 s,"
+    expected = f"{when} were not recorded: the first 3000 bytes are kept"
+    assert expected in captured.out + captured.err

@@ -102,6 +102,15 @@ def test_the_limit_cuts_the_end_off_and_says_how_much(bytes_max: int) -> None:
     assert sum(map(len, lines[:-1])) <= bytes_max
     again = replay(lines)
     assert (again.events, again.events_lost, again.difference) == (recording.events, recording.events_lost, None)
+    assert again.lost_us == (1_000_000 * (recording.events - 1), 99_000_000)
+    assert again.why_lost.startswith(f"the first {bytes_max} bytes are kept")
+    last = msgspec.json.decode(lines[-1])
+    assert (last["type"], last["events_lost"], last["why"]) == ("cut", recording.events_lost, again.why_lost)
+
+
+def test_a_cut_of_before_it_said_why_is_read() -> None:
+    again = replay([b'{"type":"session","config":{},"seed":1}\n', b'{"type":"cut","events_lost":3}\n'])
+    assert (again.events_lost, again.lost_us, again.why_lost) == (3, None, "")
 
 
 def test_addresses_keep_what_reputation_looks_at() -> None:
