@@ -29,9 +29,15 @@ cdef class Decisions:
     cdef Selection _select
     cdef Surplus _surplus
     cdef dict _safe
+    cdef int64_t _planned_us
+    cdef object _plan_us
+    cdef bint _is_crowded
 
-    @cython.locals(transfer=Transfer, want=Want, is_flowing=bint, is_full=bint, timeline=Timeline, window=dict)
-    cpdef void take(self, int64_t now_us) except *
+    @cython.locals(transfer=Transfer, is_flowing=bint, is_full=bint, is_cdn=bint)
+    cpdef void take(self, int64_t now_us, bint is_news=*) except *
+    cdef bint _is_plan_good(self, int64_t now_us) except -1
+    @cython.locals(want=Want, timeline=Timeline, window=dict)
+    cdef void _plan(self, int64_t now_us) except *
     @cython.locals(size_bytes=int64_t)
     cdef bint may_ask(self, Peer peer, object key, Want want, Timeline timeline, int64_t now_us) except -1
     cdef void _look_anew(self) except *
@@ -62,6 +68,7 @@ cdef class Decisions:
     @cython.locals(transfer=Transfer, idle=Want, ahead=_Ahead, want=Want, timeline=Timeline, peer=Peer,
                    peer_room=int64_t, cdn_room=int64_t)
     cdef void _prefetch(self, dict window, int64_t now_us) except *
+    cdef bint _has_room(self, object deadline_us, object bytes_per_s, int64_t now_us) except -1
     @cython.locals(book=Ledger, want=Want, timeline=Timeline, ahead=_Ahead)
     cdef list _in_order(self, dict window, int64_t now_us)
     cdef bint _is_busy_with(self, _Ahead ahead, int64_t now_us) except -1

@@ -3,6 +3,10 @@
 `Decisions.take` is run after each event that may have changed something, and when
 the time comes that it asked for.  It looks at everything running and wanted, in
 that order: what is freed by a move can be used at once.
+
+Where nothing is new it looks at what runs, and leaves the rest to the moment that it asked for when it looked at that
+last: while only peers send, what comes changes nothing that is planned, unless something waits for room on the line.
+A CDN that sends shows how soon a CDN must be asked.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ _STARTUP_LONG = 4  # times the patience: a start that takes longer is worth a ne
 _first = itemgetter(0)
 _SLICE_US_MIN = 200_000  # a shorter slice measures bursts, not a source
 _PROJECTION_US_MIN = 400_000  # from a shorter stretch of body no finish is projected
+_PLAN_US_MAX = 1_000_000  # so long after the last whole look it is one again: a peer that failed may be asked again
 
 
 Window = dict[ResourceKey, tuple[Segment, Timeline]]  # what will be wanted soon
@@ -49,7 +54,7 @@ class _Ahead:
 
 
 class Decisions:
-    __slots__ = ("_book", "_races", "_safe", "_select", "_surplus")
+    __slots__ = ("_book", "_is_crowded", "_plan_us", "_planned_us", "_races", "_safe", "_select", "_surplus")
 
     def __init__(self, book: Ledger, races: Races) -> None:
         self._book = book
@@ -66,14 +71,19 @@ class Decisions:
         )
         self._surplus = Surplus(book)
         self._safe: dict[int, int] = {}  # by size, until something is looked at anew
+        self._planned_us = 0  # when all was looked at
+        self._plan_us: int | None = None  # when all is to be looked at next, as it looked then
+        self._is_crowded = True  # something is not begun for want of room on the line, or nothing was looked at yet
 
-    def take(self, now_us: int) -> None:
-        """Act on everything that is due; `wake_us` of the ledger is then the next moment to look."""
+    def take(self, now_us: int, is_news: bool = True) -> None:
+        """Act on everything that is due; `wake_us` of the ledger is then the next moment to look.
+
+        `is_news`: something has happened other than that time passed and bytes came.
+        """
         self._book.wake_us = None
-        if self._book.busy_until_us > now_us:
-            self._book.later(self._book.busy_until_us, now_us)
-        is_flowing = is_full = False
+        is_flowing = is_full = is_cdn = False
         for transfer in self._book.transfers.values():
+            is_cdn = is_cdn or not transfer.is_peer
             if transfer.first_byte_us is not None:
                 is_flowing = True
                 is_full = is_full or (not transfer.is_peer and transfer.grows_until_us <= now_us)
@@ -84,6 +94,28 @@ class Decisions:
                 self._supervise(transfer, now_us)
         if self._book.transfers:
             self._look_anew()  # who was supervised has other figures now
+        if not is_news and not is_cdn and not self._book.actions and self._is_plan_good(now_us):
+            self._yield(now_us)
+            if not self._book.actions:
+                if self._plan_us is not None:
+                    self._book.later(self._plan_us, now_us)
+                return
+        running_us, self._book.wake_us = self._book.wake_us, None
+        self._plan(now_us)
+        self._planned_us, self._plan_us = now_us, self._book.wake_us
+        if running_us is not None:
+            self._book.later(running_us, now_us)
+
+    def _is_plan_good(self, now_us: int) -> bool:
+        """Whether what was decided at the last whole look stands, as long as nothing new happens."""
+        if self._is_crowded or now_us - self._planned_us >= _PLAN_US_MAX:
+            return False
+        return self._plan_us is None or now_us < self._plan_us
+
+    def _plan(self, now_us: int) -> None:
+        """Find sources for what is wanted now, and soon."""
+        if self._book.busy_until_us > now_us:
+            self._book.later(self._book.busy_until_us, now_us)
         for key in tuple(self._book.open):
             want = self._book.wants[key]
             if want.urgent and want.phase is WANTED:
@@ -382,6 +414,7 @@ class Decisions:
 
     def _prefetch(self, window: Window, now_us: int) -> None:
         """Start what will be wanted soon."""
+        self._is_crowded = False
         peer_room, cdn_room = self._book.config.peer_transfers_max, self._book.config.cdn_transfers_max
         for transfer in self._book.transfers.values():
             idle = self._book.wants[transfer.key]
@@ -400,7 +433,7 @@ class Decisions:
                 peers = self._prefetch_peers(want, timeline, ahead.size_bytes, slack_us, now_us)
                 rates = [peer.estimate.bytes_per_s for peer in peers]
                 rate = None if None in rates else total([r or 0.0 for r in rates])
-                if peers and self._surplus.has_room(deadline_us, rate, now_us):
+                if peers and self._has_room(deadline_us, rate, now_us):
                     peer_room -= 1
                     why = "failover" if want.fails_over else "prefetch"
                     self._book.start(want, peers[0], why, now_us, peers[1:])
@@ -414,7 +447,7 @@ class Decisions:
                 lead_us = self._cdn_lead_us(want, deadline_us, now_us, is_shared, ahead.size_bytes)
             if slack_us > lead_us:
                 self._book.later(deadline_us - lead_us, now_us)
-            elif cdn_room > 0 and self._surplus.has_room(deadline_us, None, now_us):
+            elif cdn_room > 0 and self._has_room(deadline_us, None, now_us):
                 found = self._select.ready_cdn(want, timeline, ahead.size_bytes, slack_us, now_us)
                 if found is not None:
                     cdn_room -= 1
@@ -425,6 +458,11 @@ class Decisions:
                     self._book.start(want, found[0], why, now_us)
                 else:
                     self._book.later(now_us + self._book.config.retry_backoff_us, now_us)
+
+    def _has_room(self, deadline_us: int | None, bytes_per_s: float | None, now_us: int) -> bool:
+        has_room = self._surplus.has_room(deadline_us, bytes_per_s, now_us)
+        self._is_crowded = self._is_crowded or not has_room
+        return has_room
 
     def _in_order(self, window: Window, now_us: int) -> list[_Ahead]:
         """What is to be fetched and is due soon, by its deadline; then what few peers hold, while they are still here.

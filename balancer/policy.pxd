@@ -15,7 +15,9 @@ cdef class Policy:
     cdef Decisions _decisions
     cdef object _asked_us
     cdef tuple _heeded
+    cdef bint _is_behind
 
+    @cython.locals(is_news=bint)
     cpdef list handle(self, object event, int64_t now_us)
     cpdef bint heeds(self, object announced, int64_t now_us) except -1
     @cython.locals(book=Ledger, timeline=Timeline, want=Want, peer=Peer, is_held=bint)
@@ -23,14 +25,14 @@ cdef class Policy:
     @cython.locals(book=Ledger, timeline=Timeline, want=Want, lowest=int64_t, highest=int64_t,
                    number=int64_t, first=int64_t, last=int64_t)
     cpdef tuple interest(self, int64_t now_us)
-    cpdef void note(self, object announced) except *
+    cpdef bint note(self, object event, int64_t now_us) except -1
     cdef bint _is_due(self, int64_t now_us) except -1
     @cython.locals(book=Ledger)
-    cdef void _take_in(self, object event, int64_t now_us) except *
+    cdef bint _take_in(self, object event, int64_t now_us) except -1
     @cython.locals(book=Ledger, cdn=Cdn, known=Cdn)
     cdef void _added(self, object event) except *
     @cython.locals(transfer=Transfer, want=Want)
-    cdef void _started(self, object event, int64_t now_us) except *
+    cdef bint _started(self, object event, int64_t now_us) except -1
     @cython.locals(transfer=Transfer, want=Want, cdn=Cdn, sent_bytes=int64_t, came_bytes=int64_t, byte_count=int64_t)
     cdef void _progressed(self, object event, int64_t now_us) except *
     @cython.locals(transfer=Transfer, want=Want)

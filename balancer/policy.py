@@ -76,7 +76,7 @@ _ENOUGH = 1 << 20  # copies; more than there are peers
 
 
 class Policy:
-    __slots__ = ("_asked_us", "_book", "_decisions", "_heeded", "_races")
+    __slots__ = ("_asked_us", "_book", "_decisions", "_heeded", "_is_behind", "_races")
 
     def __init__(self, config: BalancerConfig, seed: int = 0) -> None:
         """`seed` breaks ties, and tells viewers of one swarm apart: give each its own."""
@@ -85,28 +85,32 @@ class Policy:
         self._decisions = Decisions(self._book, self._races)
         self._asked_us: int | None = None  # what the last WakeAt said
         self._heeded: tuple[PeerAnnounced | None, int, bool] = (None, 0, False)  # the last one asked about
+        self._is_behind = False  # something was noted, and what follows from it is still to be decided
 
     def handle(self, event: Event, now_us: int) -> list[Action]:
         """Take one event in, and give the actions that follow, in order.
 
-        Cost: a few look-ups for progress and for an announcement that changes nothing;
-        for anything else, the running transfers, the prefetch windows and the peers of
-        their renditions.
+        Cost: a few look-ups for progress and for an announcement that changes nothing; for
+        time that has passed, and the answer of a peer, mostly the running transfers; for
+        anything else these, the prefetch windows and the peers of their renditions.
         """
         if self._asked_us is not None and now_us >= self._asked_us:
             self._asked_us = None
+        is_news = self._is_behind
         if type(event) is TransferProgressed:
             self._progressed(event, now_us)
-            if not self._is_due(now_us) and not self._book.actions:
+            if not self._is_due(now_us) and not self._book.actions and not is_news:
                 return []
         elif type(event) is PeerAnnounced:
             is_heeded = self.heeds(event, now_us)
             self._book.availability.announce(event.peer, event.held, event.fetching)
-            if not is_heeded:
+            if not is_heeded and not is_news:
                 return []
+            is_news = True
         else:
-            self._take_in(event, now_us)
-        self._decisions.take(now_us)
+            is_news = self._take_in(event, now_us) or is_news
+        self._is_behind = False
+        self._decisions.take(now_us, is_news)
         actions, self._book.actions = self._book.actions, []
         wake_us = self._book.wake_us
         if wake_us is not None and wake_us != self._asked_us:
@@ -180,9 +184,19 @@ class Policy:
                         lowest, highest = min(lowest, number), max(highest, number)
         return lowest, highest, until_us
 
-    def note(self, announced: PeerAnnounced) -> None:
-        """Take in what a peer said, from which nothing followed when it was said: see `interest`."""
-        self._book.availability.announce(announced.peer, announced.held, announced.fetching)
+    def note(self, event: Event, now_us: int) -> bool:
+        """Take it in, and leave what follows to the next `handle` of the same moment; whether that must be now.
+
+        For a simulation of many viewers, where several things happen to one at once: they are then looked at once.
+        Of what a peer said: something from which nothing follows, see `interest`.
+        """
+        if type(event) is PeerAnnounced:
+            self._book.availability.announce(event.peer, event.held, event.fetching)
+        elif type(event) is TransferProgressed:
+            self._progressed(event, now_us)
+        elif self._take_in(event, now_us):
+            self._is_behind = True
+        return bool(self._book.actions)
 
     def _is_due(self, now_us: int) -> bool:
         """Whether something was to be looked at by now."""
@@ -206,14 +220,17 @@ class Policy:
         """Each CDN and peer as it looks now; bytes are counted elsewhere and left at 0."""
         return self._book.source_states(now_us)
 
-    def _take_in(self, event: Event, now_us: int) -> None:
-        """Note it.  Not a `match`, which would ask class after class for its instances; the frequent ones first."""
+    def _take_in(self, event: Event, now_us: int) -> bool:
+        """Note it; whether what is planned may be another for it.
+
+        Not a `match`, which would ask class after class for its instances; the frequent ones first.
+        """
         book = self._book
         if type(event) is TimePassed:
-            pass
-        elif type(event) is TransferStarted:
-            self._started(event, now_us)
-        elif type(event) is TransferEnded:
+            return False
+        if type(event) is TransferStarted:
+            return self._started(event, now_us)
+        if type(event) is TransferEnded:
             self._ended(event, now_us)
         elif type(event) is ResourceCompleted:
             self._completed(event, now_us)
@@ -251,6 +268,7 @@ class Policy:
             self._added(event)
         else:
             raise TypeError(f"{event!r} is no event that the policy takes; events.py names them")
+        return True
 
     def _added(self, event: CdnAdded) -> None:
         book = self._book
@@ -262,16 +280,18 @@ class Policy:
 
     # --- transfers
 
-    def _started(self, event: TransferStarted, now_us: int) -> None:
+    def _started(self, event: TransferStarted, now_us: int) -> bool:
+        """Whether what is planned may be another: how fast a peer answers matters when it is free again."""
         transfer = self._book.transfers.get(event.transfer)
         if transfer is None:
-            return
+            return False
         transfer.answered(now_us, self._book.estimate_of(transfer))
         want = self._book.wants[transfer.key]
         if not want.received_bytes or want.total_bytes is None:
             want.total_bytes = event.total_bytes
         if not want.received_bytes or want.etag is None:
             want.etag = event.etag
+        return not transfer.is_peer
 
     def _progressed(self, event: TransferProgressed, now_us: int) -> None:
         transfer = self._book.transfers.get(event.transfer)

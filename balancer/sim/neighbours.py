@@ -234,7 +234,7 @@ class Neighbours:
         for whom, word in last.items():
             if whom in self._met:
                 self._viewer.choking.heard(word.event.peer, len(word.event.held))
-                self._policy.note(word.event)
+                self._policy.note(word.event, self._world.now_us)
 
 
 def _is_same(before: PeerAnnounced, after: PeerAnnounced) -> bool:

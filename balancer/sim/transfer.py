@@ -118,9 +118,10 @@ class Transfer:
             self.viewer.blamed(self)
             return
         self._gone()
-        self.viewer.feed(TransferEnded(self.number))
+        self.viewer.note(TransferEnded(self.number))
         if self.first_byte + self._told_bytes >= self.size_bytes:
             self.viewer.completed(self.key)
+        self.viewer.look()
 
     def tell_progress(self) -> None:
         self._count()
@@ -129,7 +130,7 @@ class Transfer:
             self._told_bytes += came
             if self.is_running():
                 new = min(came, max(0, self.end_bytes() - self.viewer.end_bytes(self)))
-                self.viewer.feed(TransferProgressed(self.number, new, repeated_bytes=came - new))
+                self.viewer.progressed(TransferProgressed(self.number, new, repeated_bytes=came - new))
 
     def failed(self, reason: str, status: int | None = None) -> None:
         if self.is_running():

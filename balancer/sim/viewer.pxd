@@ -31,6 +31,7 @@ cdef class Viewer:
     cdef dict _wrong
     cdef readonly Neighbours neighbours
     cdef dict _connected
+    cdef bint _is_behind
     cdef int64_t _wake_us
     cdef object _armed_us
     cdef int64_t _player_wake
@@ -57,6 +58,11 @@ cdef class Viewer:
     cpdef void _seek(self, object segment) except *
     cpdef void _pause(self, int64_t length_us) except *
     cpdef void feed(self, object event) except *
+    @cython.locals(policy=Policy)
+    cpdef void note(self, object event) except *
+    cpdef void look(self) except *
+    @cython.locals(policy=Policy)
+    cpdef void progressed(self, object event) except *
     @cython.locals(policy=Policy, now_us=int64_t)
     cdef void _decide(self, object event) except *
     cpdef void hear(self, object event) except *
@@ -67,7 +73,6 @@ cdef class Viewer:
     @cython.locals(transfer=Transfer)
     cdef void _cancel(self, object action) except *
     cdef void _arm(self, int64_t time_us) except *
-    cpdef void _before_waking(self, int64_t armed_us) except *
     cpdef void _woken(self, int64_t armed_us) except *
     cdef void _started(self, Transfer transfer) except *
     @cython.locals(upload=PeerTransfer)

@@ -61,6 +61,7 @@ class Viewer:
         "_busy_since_us",
         "_busy_us",
         "_connected",
+        "_is_behind",
         "_line_rate",
         "_moving",
         "_player_wake",
@@ -108,6 +109,7 @@ class Viewer:
         self._wrong: dict[ResourceKey, tuple[int, int]] = {}  # of what is held and is not right
         self.neighbours = Neighbours(self)
         self._connected: dict[str, None] = {}  # CDNs
+        self._is_behind = False  # something was noted of which what follows is still to be decided
         self._wake_us = 0  # when the strategy is to be woken
         self._armed_us: int | None = None  # the next moment at which that is looked at
         self._player_wake = 0
@@ -174,8 +176,9 @@ class Viewer:
         if not self.is_here:
             return
         world = self.world
-        self.feed(world.listing(self.player.rendition))
+        self.note(world.listing(self.player.rendition))
         self._play_on()
+        self.look()
         world.at(world.now_us + world.scenario.stream.duration_us, self._reload, ())
 
     def _follow_trace(self) -> None:
@@ -253,10 +256,36 @@ class Viewer:
             self._tell_progress()
         self._decide(event)
 
+    def note(self, event: Event) -> None:
+        """As `feed`, but more of this moment is to come: another event is fed, or `look` called, before it ends."""
+        policy = self._policy
+        if policy is None:
+            self.feed(event)
+        elif self.is_here:
+            self.neighbours.catch_up()
+            self._tell_progress()
+            self.neighbours.knows_interest = False
+            self._is_behind = True
+            if policy.note(event, self.world.now_us):
+                self.look()
+
+    def look(self) -> None:
+        """Decide what follows from all that was noted."""
+        if self._is_behind and self.is_here:
+            self._decide(TimePassed())
+
+    def progressed(self, event: TransferProgressed) -> None:
+        """Bytes came.  What is to be looked at by now is so by the event that follows, or when its time comes."""
+        policy = self._policy
+        if policy is None:
+            self.feed(event)
+        elif self.is_here and policy.note(event, self.world.now_us):
+            self._decide(TimePassed())  # a race is over
+
     def _decide(self, event: Event) -> None:
         policy = self._policy
         now_us = self.world.now_us
-        self.neighbours.knows_interest = False
+        self.neighbours.knows_interest = self._is_behind = False
         for action in self.strategy.handle(event, now_us) if policy is None else policy.handle(event, now_us):
             self._carry_out(action)
 
@@ -266,7 +295,7 @@ class Viewer:
         if self._policy is None or self._policy.heeds(event, self.world.now_us):
             self.feed(event)
         elif self.is_here:
-            self._decide(event)
+            self._policy.handle(event, self.world.now_us)  # from which nothing follows
 
     def _tell_progress(self) -> None:
         """What came until now, before anything else is decided: real bytes come all the time."""
@@ -317,16 +346,7 @@ class Viewer:
     def _arm(self, time_us: int) -> None:
         """Be called at that moment.  One that is put off is left where it is, and armed anew when it comes."""
         self._armed_us = time_us
-        self.world.at(time_us - 1, self._before_waking, (time_us,))
-
-    def _before_waking(self, armed_us: int) -> None:
-        if armed_us != self._armed_us or not self.is_here:
-            return
-        if self._wake_us > armed_us:
-            self._arm(self._wake_us)
-            return
-        self._tell_progress()
-        self.world.at(armed_us, self._woken, (armed_us,))
+        self.world.at(time_us, self._woken, (time_us,))
 
     def _woken(self, armed_us: int) -> None:
         if armed_us != self._armed_us or not self.is_here:
@@ -425,9 +445,10 @@ class Viewer:
             else:
                 self.outcome.cdn_bytes += used
         self.held[key] = is_right
-        self.feed(ResourceCompleted(key, size))
+        self.note(ResourceCompleted(key, size))
         self.neighbours.hold(key)
         self._hand_over(key)
+        self.look()
 
     def wrong_of(self, key: ResourceKey) -> tuple[int, int]:
         """From and to which byte what this viewer sends of a segment is not right."""

@@ -131,20 +131,23 @@ class World:
         if known is not None and known[0] == end:
             return known[1]
         first = max(0, end - stream.window) if stream.is_live else 0
-        segments = [
-            Segment(
-                key=ResourceKey(rendition, Kind.MEDIA, number),
-                uri="",
-                start_us=number * stream.duration_us,
-                duration_us=stream.duration_us,
-                is_hashed=self.scenario.hashes,
-                is_audited=not self.scenario.hashes,
-            )
-            for number in range(first, end)
-        ]
+        before = {} if known is None else {segment.key.number: segment for segment in known[1].segments}
+        segments = [before.get(number) or self._segment(rendition, number) for number in range(first, end)]
         listed = SegmentsListed(rendition, tuple(segments), stream.is_live)
         self._listings[rendition] = (end, listed)
         return listed
+
+    def _segment(self, rendition: int, number: int) -> Segment:
+        """As all playlists name it that do: who looks up a key that is the same object need not compare it."""
+        stream = self.scenario.stream
+        return Segment(
+            key=ResourceKey(rendition, Kind.MEDIA, number),
+            uri="",
+            start_us=number * stream.duration_us,
+            duration_us=stream.duration_us,
+            is_hashed=self.scenario.hashes,
+            is_audited=not self.scenario.hashes,
+        )
 
     # --- flows
 

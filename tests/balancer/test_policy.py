@@ -721,6 +721,45 @@ def test_what_a_peer_has_got_is_heeded_if_it_could_bring_it_in_time() -> None:
         assert len(table.feed(announced)) == is_heeded
 
 
+def test_while_a_peer_sends_who_may_be_asked_again_is_within_a_second() -> None:
+    """No event tells of that moment, nor does anything ask for it: what is planned is looked at once a second."""
+    table = Table("a", config=BalancerConfig(cdn_transfers_max=0, peer_cooldown_us=400_000))
+    table.playing(until=3)
+    sending = only(table.join("p", held=range(5, 6))).transfer
+    failed = only(table.join("q", held=range(6, 7))).transfer
+    table.feed(TransferStarted(sending, SIZE))
+    asked = table.feed(TransferFailed(failed, "closed"))
+    assert asked == []
+    for _ in range(10):
+        table.feed(TransferProgressed(sending, 20_000))
+        asked += table.feed(TimePassed(), after_us=100_000)
+    assert (only(asked).peer, only(asked).key) == ("q", media(6))
+
+
+def test_what_is_noted_is_looked_at_with_what_is_handled_next() -> None:
+    table = Table("a")
+    table.feed(ResourceRequested(media(0)))
+    table.feed(TransferStarted(1, SIZE), after_us=50_000)
+    table.feed(TransferProgressed(1, SIZE), after_us=500_000)
+    assert not table.policy.note(TransferEnded(1), table.now_us)
+    assert not table.policy.note(ResourceCompleted(media(0), SIZE), table.now_us)
+    assert not table.policy.note(ResourceRequested(media(1)), table.now_us)
+    assert next(a.key for a in table.feed(TimePassed())) == media(1)  # now it is waited for, before the rest
+
+
+def test_what_is_noted_of_a_race_that_is_over_must_be_carried_out_at_once() -> None:
+    table = Table("a", "b")
+    table.feed(ResourceRequested(media(0)))
+    table.feed(TransferStarted(1, SIZE), after_us=50_000)
+    table.feed(TransferProgressed(1, SIZE // 2), after_us=100_000)
+    book = table.policy._book
+    book.start(book.wants[media(0)], book.cdns["cdn:b"], "race", table.now_us)
+    table.feed(TransferStarted(2, SIZE), after_us=50_000)
+    table.feed(TransferProgressed(2, 0, repeated_bytes=1))
+    assert table.policy.note(TransferProgressed(2, SIZE // 4), table.now_us)
+    assert table.feed(TimePassed())[0].transfer == 1
+
+
 def test_the_first_word_of_a_peer_is_heeded_whatever_it_says() -> None:
     table = Table("a")
     table.playing(until=1)
