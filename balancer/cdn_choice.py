@@ -228,6 +228,8 @@ def best_cdn(
     """
     if not ready:
         return None
+    if len(ready) == 1:
+        return ready[0], False
     first = min(cdn.priority for cdn in ready)
     ready = [cdn for cdn in ready if cdn.priority == first]
     current = max(ready, key=lambda cdn: cdn.last_used)

@@ -318,14 +318,8 @@ class Decisions:
         if deadline_us is not None and self._can_wait(want, deadline_us, now_us):
             return
         timeline = self._book.timelines.get(want.key.rendition)
-        choice = self._select.urgent(
-            want,
-            timeline,
-            self._book.size_bytes(want),
-            slack_us,
-            now_us,
-            is_busy=timeline is not None and self._is_line_busy(want, timeline, now_us),
-        )
+        is_busy = timeline is not None and self._is_line_busy(want, timeline, now_us)
+        choice = self._select.urgent(want, timeline, self._book.size_bytes(want), slack_us, now_us, is_busy)
         if choice.source is not None:
             why = "failover" if want.fails_over else choice.why
             self._start(want, choice.source, why, now_us, choice.beside)
@@ -364,7 +358,7 @@ class Decisions:
         if not self._book.availability.holder_count(want.key.rendition, want.key.number):
             return ()
         safe_us = self._safe_us(size_bytes, now_us)
-        peer = self._select.prefetch_peer(want, timeline, size_bytes, now_us=now_us, slack_us=slack_us, safe_us=safe_us)
+        peer = self._select.prefetch_peer(want, timeline, size_bytes, now_us, slack_us, safe_us)
         if peer is not None:
             return (peer,)
         if slack_us is None or want.suspects:

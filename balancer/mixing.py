@@ -12,6 +12,7 @@ __all__ = ["mix", "mix_three", "share", "text_number"]
 
 _MASK = 0xFFFFFFFF
 _START = 0x9E3779B9
+_FIRST, _SECOND = 0x7FEB352D, 0x846CA68B  # of lowbias32
 _TEXTS_MAX = 4096  # names of peers are asked for again with every decision
 
 
@@ -25,14 +26,17 @@ def mix(*numbers: int) -> int:
 
 def mix_three(first: int, second: int, third: int) -> int:
     """The same of three numbers of 63 bits at most, as decisions ask for again and again."""
-    return _mixed(_mixed(_mixed(_START, first & 0xFFFFFFFF), second & 0xFFFFFFFF), third & 0xFFFFFFFF)
+    return _mixed(_mixed(_mixed(_START, first & _MASK), second & _MASK), third & _MASK)
 
 
 def _mixed(x: int, number: int) -> int:
-    """One more number, of 32 bits, mixed into 32 bits."""
+    """One more number, of 32 bits, mixed into 32 bits.
+
+    By names that the twin declares: written here, numbers of more than 31 bits are objects of Python to Cython.
+    """
     x ^= number
-    x = ((x ^ (x >> 16)) * 0x7FEB352D) & 0xFFFFFFFF
-    x = ((x ^ (x >> 15)) * 0x846CA68B) & 0xFFFFFFFF
+    x = ((x ^ (x >> 16)) * _FIRST) & _MASK
+    x = ((x ^ (x >> 15)) * _SECOND) & _MASK
     return x ^ (x >> 16)
 
 

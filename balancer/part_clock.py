@@ -34,6 +34,10 @@ class PartClock:
         """The playlist lists these now."""
         self._parts = parts
 
+    @property
+    def is_any(self) -> bool:
+        return bool(self._parts)
+
     def find(self, key: ResourceKey) -> Segment | None:
         return self._parts.get(key)
 

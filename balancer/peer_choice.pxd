@@ -38,5 +38,18 @@ cdef class Peer:
     cpdef int64_t expected_us(self, int64_t byte_count, int64_t now_us, object config) except -1
 
 
+cdef class InTime:
+    cdef int64_t _byte_count
+    cdef int64_t _limit_us
+    cdef int64_t _now_us
+    cdef bint _takes_unmeasured
+    cdef double _rate
+    cdef double _first_byte_us
+    cdef int64_t _half_life_us
+
+    @cython.locals(estimate=Estimate, most=double, expected_us=int64_t)
+    cpdef bint holds(self, Peer peer) except -1
+
+
 @cython.locals(best=Peer, peer=Peer, on_probation=bint, rank=int64_t, least=int64_t, mixed=int64_t, least_mixed=int64_t)
-cpdef Peer best_peer(list ready, object number, object seed, object fits=*)
+cpdef Peer best_peer(list ready, object number, object seed, InTime in_time=*)

@@ -9,7 +9,6 @@ longest ago (upload is a favour, spread evenly), then the seed decides.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from .bandwidth import Estimate
 from .config import BalancerConfig
@@ -17,7 +16,7 @@ from .mixing import mix, text_number
 from .model import ResourceKey, SourceKind, source_label
 from .transfers import Want
 
-__all__ = ["Peer", "best_peer"]
+__all__ = ["InTime", "Peer", "best_peer"]
 
 _DOUBLINGS_MAX = 16
 _REFUSALS_MAX = 3  # one may have been evicted in between; three in a row, and not one segment, is a habit
@@ -120,12 +119,38 @@ class Peer:
         )
 
 
-def best_peer(
-    ready: list[tuple[Peer, bool]], number: int, seed: int, fits: Callable[[Peer], bool] | None = None
-) -> Peer | None:
-    """Which of (peer, is on probation) to ask for media `number`, of those that fit.
+class InTime:
+    """Which peers would bring so many bytes within a limit."""
 
-    Only of those that come before the best so far is it asked whether they fit, and
+    __slots__ = ("_byte_count", "_first_byte_us", "_half_life_us", "_limit_us", "_now_us", "_rate", "_takes_unmeasured")
+
+    def __init__(
+        self, byte_count: int, limit_us: int, now_us: int, takes_unmeasured: bool, config: BalancerConfig
+    ) -> None:
+        """`takes_unmeasured`: one that was never measured counts as in time."""
+        self._byte_count = byte_count
+        self._limit_us = limit_us
+        self._now_us = now_us
+        self._takes_unmeasured = takes_unmeasured
+        self._rate: float = config.unmeasured_bytes_per_s
+        self._first_byte_us: float = config.unmeasured_first_byte_us
+        self._half_life_us = config.estimate_half_life_us
+
+    def holds(self, peer: Peer) -> bool:
+        estimate = peer.estimate
+        if estimate.sampled_us is None:
+            return self._takes_unmeasured
+        most = math.inf if estimate.bytes_per_s is None else estimate.bytes_per_s
+        expected_us = estimate.expected_us(
+            self._byte_count, self._now_us, self._rate, self._first_byte_us, self._half_life_us, most
+        )
+        return expected_us <= self._limit_us
+
+
+def best_peer(ready: list[tuple[Peer, bool]], number: int, seed: int, in_time: InTime | None = None) -> Peer | None:
+    """Which of (peer, is on probation) to ask for media `number`, of those that are in time.
+
+    Only of those that come before the best so far is it asked whether they are, and
     the seed only where nothing else decides.
     """
     best: Peer | None = None
@@ -145,6 +170,6 @@ def best_peer(
             mixed = mix(seed, peer.number, number)
             if mixed >= least_mixed:
                 continue
-        if fits is None or fits(peer):
+        if in_time is None or in_time.holds(peer):
             best, least, least_mixed = peer, rank, mixed
     return best

@@ -452,7 +452,7 @@ class Policy:
             timeline = self._book.timelines[event.rendition] = Timeline(self._book.config)
         if event.is_restarted:
             self._restart(event.rendition, now_us)
-        gone = timeline.replace(event.segments, is_live=event.is_live)
+        gone = timeline.replace(event.segments, event.is_live)
         # What is wanted without being listed is among the open ones; else a store of hours would be gone through.
         gone += [k for k in self._book.open if k.rendition == event.rendition and self._book.is_gone(k)]
         for key in dict.fromkeys(gone):

@@ -22,6 +22,12 @@ cdef class Selection:
     cdef dict _busy
     cdef object _greeted
 
+    @cython.locals(peer=Peer)
+    cpdef object urgent(self, Want want, Timeline timeline, object size_bytes, object slack_us, int64_t now_us,
+                        bint is_busy=*)
+    @cython.locals(ready=list)
+    cpdef Peer prefetch_peer(self, Want want, Timeline timeline, int64_t size_bytes, int64_t now_us, object slack_us,
+                             int64_t safe_us)
     cpdef tuple ready_cdn(self, Want want, Timeline timeline, object size_bytes, object slack_us, int64_t now_us)
     @cython.locals(peer=Peer)
     cpdef tuple together(self, Want want, Timeline timeline, int64_t size_bytes, int64_t limit_us, int64_t now_us)
@@ -37,4 +43,5 @@ cdef class Selection:
     cdef list _ready_peers(self, Want want, Timeline timeline, int64_t now_us)
 
 
-cdef object _line_us(object size_bytes, object line_bytes_per_s)
+@cython.locals(rate=double)
+cdef int64_t _line_us(int64_t size_bytes, object line_bytes_per_s) except? -1

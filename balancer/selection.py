@@ -15,7 +15,7 @@ from .config import BalancerConfig
 from .integrity import BLOCK_BYTES
 from .line import Line
 from .model import Kind
-from .peer_choice import Peer, best_peer
+from .peer_choice import InTime, Peer, best_peer
 from .reputation import Reputation
 from .stripes import PEERS_MAX
 from .transfers import Transfer, Want
@@ -80,14 +80,13 @@ class Selection:
         self._busy: dict[tuple[int, int], bool] = {}  # by size and duration
         self._greeted: int | None = None  # how many peers are ours
 
-    def urgent(
+    def urgent(  # noqa: PLR0917, a C method has no keyword-only arguments
         self,
         want: Want,
         timeline: Timeline | None,
         size_bytes: int,
         slack_us: int | None,
         now_us: int,
-        *,
         is_busy: bool = False,
     ) -> Choice:
         """For somebody who waits; `slack_us` is the time until it plays, None while nothing plays.
@@ -105,12 +104,8 @@ class Selection:
                 for one in self._ready_peers(want, timeline, now_us)
                 if not one[1] and one[0].estimate.sampled_us is not None
             ]
-            peer = best_peer(
-                measured,
-                want.key.number,
-                self._seed,
-                lambda peer: peer.expected_us(size_bytes, now_us, self._config) <= limit_us,
-            )
+            in_time = InTime(size_bytes, limit_us, now_us, False, self._config)
+            peer = best_peer(measured, want.key.number, self._seed, in_time)
             if peer is not None:
                 return Choice(peer, "offload")
             peers = () if is_busy else self.together(want, timeline, size_bytes, limit_us, now_us)
@@ -170,8 +165,8 @@ class Selection:
         line = self._line.bytes_per_s
         return None if line is None else (_LINE_HOPE_UNKNOWN if is_unknown else LINE_HOPE) * line
 
-    def prefetch_peer(
-        self, want: Want, timeline: Timeline, size_bytes: int, *, now_us: int, slack_us: int | None, safe_us: int
+    def prefetch_peer(  # noqa: PLR0917, a C method has no keyword-only arguments
+        self, want: Want, timeline: Timeline, size_bytes: int, now_us: int, slack_us: int | None, safe_us: int
     ) -> Peer | None:
         """A peer that should be in time; an unmeasured one only while a CDN could still be asked afterwards.
 
@@ -179,16 +174,12 @@ class Selection:
         """
         if want.suspects:
             return None
-
-        def fits(peer: Peer) -> bool:
-            if slack_us is None:
-                return True
-            if peer.estimate.sampled_us is None:
-                return slack_us >= safe_us
-            margin_us = min(self._config.peer_margin_us, safe_us)
-            return peer.expected_us(size_bytes, now_us, self._config) <= slack_us - margin_us
-
-        return best_peer(self._ready_peers(want, timeline, now_us), want.key.number, self._seed, fits)
+        ready = self._ready_peers(want, timeline, now_us)
+        if not ready or slack_us is None:
+            return best_peer(ready, want.key.number, self._seed)
+        limit_us = slack_us - min(self._config.peer_margin_us, safe_us)
+        in_time = InTime(size_bytes, limit_us, now_us, slack_us >= safe_us, self._config)
+        return best_peer(ready, want.key.number, self._seed, in_time)
 
     def together(
         self, want: Want, timeline: Timeline | None, size_bytes: int, limit_us: int, now_us: int
@@ -343,4 +334,7 @@ class Selection:
 
 def _line_us(size_bytes: int, line_bytes_per_s: float | None) -> int:
     """The least that so many bytes take on the viewer's line; 0 while it is not measured."""
-    return 0 if line_bytes_per_s is None else int(size_bytes * 1_000_000 / max(1.0, line_bytes_per_s))
+    if line_bytes_per_s is None:
+        return 0
+    rate = max(1.0, line_bytes_per_s)
+    return int(size_bytes * 1_000_000 / rate)

@@ -9,6 +9,7 @@ cdef class Timeline:
     cdef readonly object parts
     cdef public bint is_live
     cdef dict _places
+    cdef int64_t _first
     cdef dict _keys
     cdef readonly object newest
     cdef tuple _window
@@ -18,6 +19,9 @@ cdef class Timeline:
     cdef int64_t _usual_lead_us
     cdef dict _elsewhere_us
 
+    cpdef list replace(self, tuple segments, bint is_live)
+    @cython.locals(dropped=int64_t, left=int64_t, added=tuple, gone=list)
+    cdef list _slide(self, tuple segments)
     cpdef bint is_hashed(self, object key) except -1
     cpdef object listed(self, object key)
     cpdef object find(self, object key)

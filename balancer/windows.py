@@ -34,6 +34,7 @@ class Timeline:
         "_config",
         "_delivered_us",
         "_elsewhere_us",
+        "_first",
         "_keys",
         "_places",
         "_usual_lead_us",
@@ -51,7 +52,8 @@ class Timeline:
         self.segments: tuple[Segment, ...] = ()
         self.parts = PartClock()
         self.is_live = False
-        self._places: dict[ResourceKey, int] = {}
+        self._places: dict[ResourceKey, int] = {}  # in all that was listed; the first that is listed now has `_first`
+        self._first = 0
         self._keys: dict[int, ResourceKey] = {}  # by number
         self.newest: Segment | None = None  # latest requested
         self._window: tuple[Segment, ...] | None = None  # after it; None when it is to be found anew
@@ -62,16 +64,48 @@ class Timeline:
         # Per other rendition: playing time that was asked for there since the last request here.
         self._elsewhere_us: dict[int, int] = {}
 
-    def replace(self, segments: tuple[Segment, ...], *, is_live: bool) -> list[ResourceKey]:
+    def replace(self, segments: tuple[Segment, ...], is_live: bool) -> list[ResourceKey]:
         """The playlist names these now; those that it names no more."""
-        before = self._places
-        self.segments = tuple(s for s in segments if s.key.kind is Kind.MEDIA)
-        self.parts.replace({s.key: s for s in segments if s.key.kind is _PART})
-        self._places = {s.key: place for place, s in enumerate(self.segments)}
-        self._keys = {key.number: key for key in self._places}
         self.is_live = is_live
         self._window = None
+        gone = self._slide(segments)
+        if gone is not None:
+            return gone
+        before = self._places
+        self.segments = tuple([s for s in segments if s.key.kind is Kind.MEDIA])
+        self.parts.replace({s.key: s for s in segments if s.key.kind is _PART})
+        self._first = 0
+        self._places = {s.key: place for place, s in enumerate(self.segments)}
+        self._keys = {key.number: key for key in self._places}
         return [key for key in before if key not in self._places]
+
+    def _slide(self, segments: tuple[Segment, ...]) -> list[ResourceKey] | None:
+        """Those that are named no more, where others follow what is named still; None if more than that has changed.
+
+        Live playlists are read every few seconds, and some name hours: no more is done than for what is new.
+        """
+        place = self._places.get(segments[0].key) if segments else None
+        if place is None or self.parts.is_any:
+            return None
+        dropped = place - self._first
+        left = len(self.segments) - dropped
+        if segments[:left] != self.segments[dropped:]:
+            return None
+        added = segments[left:]
+        for segment in added:
+            if segment.key.kind is not Kind.MEDIA or segment.key in self._places:
+                return None
+        gone = [segment.key for segment in self.segments[:dropped]]
+        for key in gone:
+            del self._places[key], self._keys[key.number]
+        self._first = place
+        place += left
+        for segment in added:
+            self._places[segment.key] = place
+            self._keys[segment.key.number] = segment.key
+            place += 1
+        self.segments = segments
+        return gone
 
     def is_hashed(self, key: ResourceKey) -> bool:
         segment = self.listed(key)
@@ -84,7 +118,7 @@ class Timeline:
     def find(self, key: ResourceKey) -> Segment | None:
         """A segment, which is what peers carry."""
         place = self._places.get(key)
-        return None if place is None else self.segments[place]
+        return None if place is None else self.segments[place - self._first]
 
     def key_of(self, number: int) -> ResourceKey | None:
         """The key of a segment that is in the playlist, so that none is made to look something up."""
@@ -184,7 +218,9 @@ class Timeline:
 
     def _after(self, newest: Segment) -> tuple[Segment, ...]:
         place = self._places.get(newest.key)
-        if place is None:  # the live window slid past it
+        if place is not None:
+            place -= self._first
+        else:  # the live window slid past it
             place = -1
             while place + 1 < len(self.segments) and self.segments[place + 1].key.number <= newest.key.number:
                 place += 1

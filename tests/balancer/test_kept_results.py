@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +11,7 @@ from shoal.balancer.bandwidth import Estimate
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.mixing import mix, text_number
 from shoal.balancer.model import Kind, ResourceKey, Segment
-from shoal.balancer.peer_choice import Peer, best_peer
+from shoal.balancer.peer_choice import InTime, Peer, best_peer
 from shoal.balancer.spread import Spread
 from shoal.balancer.windows import Timeline
 
@@ -47,6 +48,17 @@ def test_a_turn_is_the_one_that_is_counted_among_all_peers_that_are_known_now(st
             assert spread.turn_us(key(number), 0) == len(before) * CONFIG.spread_turn_us
 
 
+class Named(InTime):
+    """In time are those of these names."""
+
+    def __init__(self, names):
+        super().__init__(0, 0, 0, False, CONFIG)
+        self.names = names
+
+    def holds(self, peer):
+        return peer.name in self.names
+
+
 peers = st.lists(
     st.tuples(st.booleans(), st.booleans(), st.integers(0, 2), st.booleans()), max_size=12
 )  # on probation, measured, last used, fits
@@ -66,7 +78,7 @@ def test_the_best_peer_is_the_least_of_all_that_fit(given_peers, number, seed):
             fitting.append((order, peer))
     names = {peer.name for _, peer in fitting}
     least = min(fitting, key=lambda one: one[0])[1] if fitting else None
-    assert best_peer(ready, number, seed, lambda peer: peer.name in names) is least
+    assert best_peer(ready, number, seed, Named(names)) is least
 
 
 playlist_steps = st.lists(
@@ -99,6 +111,32 @@ def test_the_window_ahead_is_the_one_after_the_newest_request_in_the_playlist_of
             later = [s for s in timeline.segments if s.key.number > newest.key.number]
             expected = tuple(s for s in later[: CONFIG.prefetch_segments] if s.start_us < end_us)
         assert timeline.ahead(now_us) == expected
+
+
+playlists = st.lists(
+    st.tuples(st.integers(0, 8), st.integers(0, 6), st.sampled_from([Kind.MEDIA, Kind.MEDIA, Kind.PART, Kind.INIT])),
+    max_size=8,
+)
+
+
+@given(playlists)
+def test_a_playlist_that_slides_on_is_what_it_would_be_read_anew(given_playlists):
+    slid = Timeline(CONFIG)
+    before: set[ResourceKey] = set()
+    for first, count, last_kind in given_playlists:
+        last = msgspec.structs.replace(segment(99), key=ResourceKey(0, last_kind, 99))
+        listed = (*(segment(n) for n in range(first, first + count)), *([] if last_kind is Kind.MEDIA else [last]))
+        gone = slid.replace(listed, is_live=True)
+        anew = Timeline(CONFIG)
+        anew.replace(listed, is_live=True)
+        named = {s.key for s in anew.segments}
+        assert set(gone) == before - named
+        assert slid.segments == anew.segments
+        for number in range(16):
+            assert slid.find(key(number)) == anew.find(key(number))
+            assert slid.key_of(number) == anew.key_of(number)
+        assert slid.listed(last.key) == anew.listed(last.key)
+        before = named
 
 
 def key(number: int) -> ResourceKey:
