@@ -1,8 +1,11 @@
 cimport cython
 from libc.stdint cimport int64_t
+cdef class Neighbours  # named before the viewer's twin is read, which names it as well
+
 from ..choking cimport Choking
 from ..policy cimport Policy
 from .transfer cimport CdnTransfer, PeerTransfer, Transfer
+from .viewer cimport Viewer
 from .world cimport World
 
 
@@ -25,7 +28,7 @@ cdef class Neighbours:
     cdef int64_t _to
     cdef int64_t _until_us
     cdef dict _news
-    cdef object _viewer
+    cdef Viewer _viewer
     cdef World _world
     cdef readonly dict _met
     cdef dict _joined

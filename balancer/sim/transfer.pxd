@@ -1,6 +1,12 @@
 cimport cython
 from libc.stdint cimport int64_t
+# Named before the viewer's twin is read, which names them as well.
+cdef class Transfer
+cdef class CdnTransfer(Transfer)
+cdef class PeerTransfer(Transfer)
+
 from .flows cimport Flow
+from .viewer cimport Viewer
 from .world cimport Cdn, World
 
 cdef double _SLOW_BYTES_PER_S
@@ -8,7 +14,7 @@ cdef double _CHOKED_BYTES_PER_S
 
 
 cdef class Transfer:
-    cdef readonly object viewer
+    cdef readonly Viewer viewer
     cdef readonly World world
     cdef readonly int64_t number
     cdef readonly object key
@@ -58,7 +64,7 @@ cdef class CdnTransfer(Transfer):
 
 
 cdef class PeerTransfer(Transfer):
-    cdef readonly object peer
+    cdef readonly Viewer peer
     cdef object _peer_name
     cdef int64_t _rtt_us
     cdef readonly object who

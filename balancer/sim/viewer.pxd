@@ -1,5 +1,7 @@
 cimport cython
 from libc.stdint cimport int64_t
+cdef class Viewer  # named before the twins are read that name it as well
+
 from ..choking cimport Choking
 from ..policy cimport Policy
 from .flows cimport Link
