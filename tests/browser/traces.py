@@ -10,19 +10,15 @@ import sys
 from pathlib import Path
 
 REPO = Path("/repo") if sys.platform == "emscripten" else Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(REPO / "tests" / "simulation"))
+sys.path.insert(0, str(REPO / "tests"))
 
-import scenarios_of_ends  # noqa: E402, found on the path above
-import scenarios_of_life  # noqa: E402, as above
-import scenarios_of_messages  # noqa: E402, as above
-import scenarios_of_model  # noqa: E402, as above
+from simulation.programs import PROGRAMS  # noqa: E402, found on the path above
 
 from shoal.runtime.testing import simulate  # noqa: E402, as above
 
 for seed in range(int(sys.argv[1])):
-    for scenarios in (scenarios_of_messages, scenarios_of_life, scenarios_of_ends, scenarios_of_model):
-        for program in scenarios.SCENARIOS:
-            strategy = ("random", "pct")[seed % 2]
-            run = simulate(program, seed=seed, strategy=strategy)
-            digest = hashlib.sha256(run.trace.encode()).hexdigest()
-            print(program.__name__, strategy, seed, run.duration_us, digest)
+    for program in PROGRAMS:
+        strategy = ("random", "pct")[seed % 2]
+        run = simulate(program, seed=seed, strategy=strategy)
+        digest = hashlib.sha256(run.trace.encode()).hexdigest()
+        print(program.__name__, strategy, seed, run.duration_us, digest)

@@ -8,11 +8,11 @@ Run by test_planted.py with a runtime that has a bug.  Exit code 0 when somethin
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
-import scenarios_of_ends
-import scenarios_of_life
-import scenarios_of_messages
-import scenarios_of_model
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from simulation.programs import PROGRAMS
 
 from shoal.runtime.testing import explore
 
@@ -23,12 +23,7 @@ def main() -> int:
     most = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS[-1]
     seed = 0
     for schedules in [*(each for each in ROUNDS if each < most), most]:
-        for program in (
-            *scenarios_of_messages.SCENARIOS,
-            *scenarios_of_life.SCENARIOS,
-            *scenarios_of_ends.SCENARIOS,
-            *scenarios_of_model.SCENARIOS,
-        ):
+        for program in PROGRAMS:
             for strategy in ("random", "pct"):
                 try:
                     explore(program, schedules=schedules, strategy=strategy, seed=seed, steps_max=20_000)

@@ -13,6 +13,8 @@ from shoal.runtime import (
 )
 from shoal.runtime.testing import run_until_idle
 
+from .cast import Busy, Ticking, make_busy
+
 __all__ = ["SCENARIOS"]
 
 SCENARIOS = []
@@ -21,31 +23,6 @@ SCENARIOS = []
 def scenario(program):
     SCENARIOS.append(program)
     return program
-
-
-class Ticking(Actor):
-    """Tells `target` each number, telling itself to go on in between."""
-
-    def __init__(self, target, count):
-        self.target, self.count = target, count
-
-    def receive(self, number):
-        if number < self.count:
-            self.target.tell(number)
-            self.ref.tell(number + 1)
-
-
-class Busy(Actor):
-    """Tells itself to go on, `left` times: something else that could run."""
-
-    def receive(self, left):
-        if left:
-            self.ref.tell(left - 1)
-
-
-def make_busy(system, count=4, messages=5):
-    for _ in range(count):
-        system.spawn(Busy).tell(messages)
 
 
 @scenario

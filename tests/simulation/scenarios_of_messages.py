@@ -10,6 +10,8 @@ import collections
 from shoal.runtime import Actor, ActorStopped, AskTimedOut, MailboxFull, MailboxSettings, Overflow, Terminated
 from shoal.runtime.testing import run_until_idle, spend_us
 
+from .cast import NamedTicking, in_order_by_sender
+
 __all__ = ["SCENARIOS"]
 
 SCENARIOS = []
@@ -45,25 +47,6 @@ class Silent(Actor):
         self.replies.append(self.take_reply())
 
 
-class Ticking(Actor):
-    """Tells `target` (its name, number) one at a time, telling itself to go on in between."""
-
-    def __init__(self, target, count):
-        self.target, self.count = target, count
-
-    def receive(self, number):
-        if number < self.count:
-            self.target.tell((self.ref.name, number))
-            self.ref.tell(number + 1)
-
-
-def in_order_by_sender(got):
-    by_sender = collections.defaultdict(list)
-    for sender, number in got:
-        by_sender[sender].append(number)
-    return all(numbers == sorted(numbers) for numbers in by_sender.values())
-
-
 @scenario
 async def ping_pong(system):
     class Player(Actor):
@@ -89,7 +72,7 @@ async def fan_in(system):
     got = []
     sink = system.spawn(Sink, got)
     for i in range(5):
-        system.spawn(Ticking, sink, 6, name=f"sender{i}").tell(0)
+        system.spawn(NamedTicking, sink, 6, name=f"sender{i}").tell(0)
     await run_until_idle(system)
     assert len(got) == len(set(got)) == 30
     assert in_order_by_sender(got)
@@ -97,7 +80,7 @@ async def fan_in(system):
 
 @scenario
 async def urgent_messages_of_heavy_and_light_actors(system):
-    class Pressing(Ticking):
+    class Pressing(NamedTicking):
         def receive(self, number):
             super().receive(number)
             self.target.tell_urgent((f"urgent {self.ref.name}", number))
@@ -229,7 +212,7 @@ async def dropping_the_oldest(system):
     system.dead_letters.subscribe(lambda letter: letters.append(letter.message))
     sink = system.spawn(Sink, got, mailbox=MailboxSettings(3, Overflow.DROP_OLDEST))
     for i in range(4):
-        system.spawn(Ticking, sink, 6, name=f"sender{i}").tell(0)
+        system.spawn(NamedTicking, sink, 6, name=f"sender{i}").tell(0)
     await run_until_idle(system)
     assert sorted(got + letters) == sorted((f"sender{i}", n) for i in range(4) for n in range(6))
     assert in_order_by_sender(got)
@@ -244,7 +227,7 @@ async def dropping_the_newest(system):
     system.dead_letters.subscribe(lambda letter: letters.append(letter.message))
     sink = system.spawn(Sink, got, mailbox=MailboxSettings(2, Overflow.DROP_NEWEST))
     for i in range(4):
-        system.spawn(Ticking, sink, 6, name=f"sender{i}").tell(0)
+        system.spawn(NamedTicking, sink, 6, name=f"sender{i}").tell(0)
     await run_until_idle(system)
     assert sorted(got + letters) == sorted((f"sender{i}", n) for i in range(4) for n in range(6))
     assert system.counters.dead_letters == ({"dropped_newest": len(letters)} if letters else {})
@@ -322,7 +305,7 @@ async def holding_back_until_open(system):
     got = []
     gate = system.spawn(Gate, got)
     for i in range(4):
-        system.spawn(Ticking, gate, 5, name=f"sender{i}").tell(0)
+        system.spawn(NamedTicking, gate, 5, name=f"sender{i}").tell(0)
 
     class Opener(Actor):
         def receive(self, left):
@@ -435,7 +418,7 @@ async def letters_to_the_stopped(system):
     system.dead_letters.subscribe(lambda letter: letters.append(letter.message))
     sink = system.spawn(Sink, got)
     for i in range(4):
-        system.spawn(Ticking, sink, 5, name=f"sender{i}").tell(0)
+        system.spawn(NamedTicking, sink, 5, name=f"sender{i}").tell(0)
 
     class Stopper(Actor):
         async def receive(self, left):

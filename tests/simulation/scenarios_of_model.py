@@ -17,6 +17,8 @@ from shoal.runtime import (
 )
 from shoal.runtime.testing import run_until_idle
 
+from .cast import NamedTicking, in_order_by_sender
+
 __all__ = ["SCENARIOS"]
 
 SCENARIOS = []
@@ -25,18 +27,6 @@ SCENARIOS = []
 def scenario(program):
     SCENARIOS.append(program)
     return program
-
-
-class Ticking(Actor):
-    """Tells `target` (its name, number) one at a time, telling itself to go on in between."""
-
-    def __init__(self, target, count):
-        self.target, self.count = target, count
-
-    def receive(self, number):
-        if number < self.count:
-            self.target.tell((self.ref.name, number))
-            self.ref.tell(number + 1)
 
 
 class After(Actor):
@@ -50,13 +40,6 @@ class After(Actor):
             self.ref.tell(left - 1)
         else:
             self.action()
-
-
-def in_order_by_sender(got):
-    by_sender = collections.defaultdict(list)
-    for sender, number in got:
-        by_sender[sender].append(number)
-    return all(numbers == sorted(numbers) for numbers in by_sender.values())
 
 
 @scenario
@@ -79,7 +62,7 @@ async def stashing_until_open(system):
 
     gate = system.spawn(Gate)
     for i in range(3):
-        system.spawn(Ticking, gate, 5, name=f"sender{i}").tell(0)
+        system.spawn(NamedTicking, gate, 5, name=f"sender{i}").tell(0)
     system.spawn(After, lambda: gate.tell("open")).tell(5)
     await run_until_idle(system)
     assert len(got) == 15
@@ -104,7 +87,7 @@ async def stashes_of_the_stopped(system):
     keeper = system.spawn(Keeper, mailbox=MailboxSettings(stash_max=50))
     system.dead_letters.subscribe(lambda letter: got.append(letter.message))
     for i in range(3):
-        system.spawn(Ticking, keeper, 4, name=f"sender{i}").tell(0)
+        system.spawn(NamedTicking, keeper, 4, name=f"sender{i}").tell(0)
         system.spawn(Asker).tell(keeper)
     system.spawn(After, keeper.stop).tell(5)
     await run_until_idle(system)
@@ -188,7 +171,7 @@ async def siblings_restart_together(system):
     refs = await system.spawn(Parent).ask("refs")
     await run_until_idle(system)
     for i, ref in enumerate(refs):
-        system.spawn(Ticking, ref, 4 if i == 1 else 2).tell(0)
+        system.spawn(NamedTicking, ref, 4 if i == 1 else 2).tell(0)
     await run_until_idle(system)
     assert all(ref.is_alive for ref in refs)
     assert [what for what, _ in log] == ["start"] * 3 + ["stop"] * 3 + ["start"] * 3
@@ -224,7 +207,7 @@ async def links_race_ends(system):
         refs += [first, second, third]
         await run_until_idle(system)
         for ref in (first, third):
-            system.spawn(Ticking, ref, 3).tell(0)
+            system.spawn(NamedTicking, ref, 3).tell(0)
         system.spawn(After, second.stop).tell(4)
         await run_until_idle(system)
     assert not any(ref.is_alive for ref in refs)
@@ -254,7 +237,7 @@ async def restarts_that_back_off(system):
     crashed, handled = [], []
     refs = await system.spawn(Parent).ask("spawn")
     for ref in refs:
-        system.spawn(Ticking, ref, 4).tell(0)
+        system.spawn(NamedTicking, ref, 4).tell(0)
     await run_until_idle(system)
     assert system.now_us < 1000
     await asyncio.sleep(0.01)

@@ -12,7 +12,8 @@ import pytest
 from shoal.runtime import Actor
 from shoal.runtime.testing import simulate
 
-from . import scenarios_of_ends, scenarios_of_life, scenarios_of_messages, scenarios_of_model
+from . import scenarios_of_life, scenarios_of_messages
+from .programs import PROGRAMS
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -31,12 +32,7 @@ def traces(which: str, *, python: str = sys.executable, hash_seed: str = "0", pa
 
 @pytest.mark.parametrize(
     "program",
-    [
-        *scenarios_of_messages.SCENARIOS,
-        *scenarios_of_life.SCENARIOS,
-        *scenarios_of_ends.SCENARIOS,
-        *scenarios_of_model.SCENARIOS,
-    ],
+    PROGRAMS,
     ids=lambda program: program.__name__,
 )
 def test_the_same_seed_gives_the_same_trace(program):

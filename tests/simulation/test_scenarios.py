@@ -7,24 +7,18 @@ import os
 
 import pytest
 
-from . import scenarios_of_ends, scenarios_of_life, scenarios_of_messages, scenarios_of_model
+from .programs import PROGRAMS
 
-SCENARIOS = [
-    *scenarios_of_messages.SCENARIOS,
-    *scenarios_of_life.SCENARIOS,
-    *scenarios_of_ends.SCENARIOS,
-    *scenarios_of_model.SCENARIOS,
-]
 EFFORT = float(os.environ.get("SHOAL_EFFORT", "1"))
 SCHEDULES = int(500 * EFFORT * (1 if os.environ.get("SHOAL_LEG", "fast") == "fast" else 0.1))
 
 
 def test_there_are_enough_scenarios():
-    assert len(SCENARIOS) >= 15
-    assert len({program.__name__ for program in SCENARIOS}) == len(SCENARIOS)
+    assert len(PROGRAMS) >= 15
+    assert len({program.__name__ for program in PROGRAMS}) == len(PROGRAMS)
 
 
-@pytest.mark.parametrize("program", SCENARIOS, ids=lambda program: program.__name__)
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 def test_a_scenario_holds_on_every_schedule(program, shoal_explore):
     taken = set()  # by both strategies: what both take counts once
 

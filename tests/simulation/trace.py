@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import inspect
 import sys
+from pathlib import Path
 
-import scenarios_of_ends
-import scenarios_of_life
-import scenarios_of_messages
-import scenarios_of_model
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from simulation.programs import PROGRAMS
 
 from shoal.runtime.testing import simulate
 
@@ -23,12 +23,7 @@ SEEDS = 3
 
 def main() -> None:
     wanted = sys.argv[1]
-    for program in (
-        *scenarios_of_messages.SCENARIOS,
-        *scenarios_of_life.SCENARIOS,
-        *scenarios_of_ends.SCENARIOS,
-        *scenarios_of_model.SCENARIOS,
-    ):
+    for program in PROGRAMS:
         source = inspect.getsource(program)
         if ("asyncio." in source or "echoes(" in source) == (wanted == "own"):
             continue
