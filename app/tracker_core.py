@@ -170,9 +170,21 @@ class TrackerCore:
         return bool(self._changed)
 
     def take_changed(self) -> set[str]:
-        """The swarms that others joined or left here since the last call; always empty without `far`."""
+        """The swarms that somebody joined or left here since the last call; always empty without `far`.
+
+        No more than `changed_swarms_max`: whoever takes them tells all that there are now and then, and that it has
+        told of before.
+        """
         taken, self._changed = self._changed, set()
         return taken
+
+    def _note_change(self, info_hash: str) -> None:
+        if self._far is None or info_hash in self._changed:
+            return
+        if len(self._changed) >= self.limits.changed_swarms_max:
+            self._failures["swarm_told_late"] += 1  # with all others, every few seconds
+            return
+        self._changed.add(info_hash)
 
     def swarms(self) -> list[str]:
         """The info hashes of all swarms that have a peer here."""
@@ -249,8 +261,8 @@ class TrackerCore:
             del holder.swarms[info_hash]
         sender.swarms[info_hash] = peer_id
         self._swarms.setdefault(info_hash, {})[peer_id] = _Member(socket, sender.network, is_complete)
-        if self._far is not None and (member is None or member.is_complete != is_complete):
-            self._changed.add(info_hash)
+        if member is None or member.is_complete != is_complete:
+            self._note_change(info_hash)
 
     def _relay_offers(self, info_hash: str, peer_id: str, offers: list[Offer]) -> Texts:
         """Each offer to another peer.  Cost: the size of the swarm."""
@@ -329,8 +341,7 @@ class TrackerCore:
     def _remove(self, info_hash: str, peer_id: str) -> None:
         swarm = self._swarms[info_hash]
         del swarm[peer_id]
-        if self._far is not None:
-            self._changed.add(info_hash)
+        self._note_change(info_hash)
         if not swarm:
             del self._swarms[info_hash]
 

@@ -23,6 +23,9 @@ class TrackerLimits(msgspec.Struct, frozen=True):
     messages_burst: int = 100
     sockets_max: int = 10_000
     sockets_per_address_max: int = 512  # a school behind one address
+    # Noted as changed until other nodes are told of them: 2 MiB, and what 10,000 sockets join in some seconds.  For as
+    # long as Redis does not answer, clients may make up swarms.
+    changed_swarms_max: int = 16_384
     sockets_per_subject_max: int = 4  # of one token's holder: some pages, and one that is just being loaded again
 
 

@@ -193,7 +193,8 @@ class Nodes:
     # --- what happens here -------------------------------------------------
 
     def update(self, info_hash: str, shown: Shown | None) -> list[Action]:
-        """Tell how a swarm is here; `shown` is None when nobody is left in it.  Say it anew every `refresh_s`."""
+        """Tell how a swarm is here; `shown` is None when nobody is left in it.  Say it anew every `refresh_s`, and of
+        every swarm that is `told`."""
         key, channel = self.key(info_hash, self.name), self._swarm_channel(info_hash)
         actions: list[Action] = []
         if shown is None:
@@ -208,9 +209,13 @@ class Nodes:
         payload = self._state(info_hash, shown)
         return [*actions, Put(key, payload, self.limits.ttl_s), Publish(channel, payload)]
 
+    def told(self) -> list[str]:
+        """The swarms that others know to have peers here."""
+        return list(self._here)
+
     def leave(self) -> list[Action]:
         """Tell the others that nobody is here any more."""
-        return [action for info_hash in list(self._here) for action in self.update(info_hash, None)]
+        return [action for info_hash in self.told() for action in self.update(info_hash, None)]
 
     def pass_on(self, far: Far, text: str) -> Publish | None:
         """None, and counted, where nobody can be reached."""

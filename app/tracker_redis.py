@@ -5,9 +5,9 @@
     await tracker.start(...)            ConnectFailed if Redis is not there then
 
 Two connections: one listens, one tells.  Redis may go away later: the tracker then goes on with the peers of its own
-sockets, forgets the others at once, counts what it could not pass on, and tries again, with a pause that doubles up to
-RETRY_S_MAX.  Everything is told anew when it is back, so Redis need keep nothing on disk.  Any other failure is logged,
-counted as `nodes_failed`, and tried again in the same way.
+sockets, forgets the others at once, counts what it could not pass on and keeps none of it, and tries again, with a
+pause that doubles up to RETRY_S_MAX.  Everything is told anew when it is back, so Redis need keep nothing on disk.  Any
+other failure is logged, counted as `nodes_failed`, and tried again in the same way.
 
 A text for another node's peer leaves at once; a swarm that changed is told with all else that changes within TOLD_S.
 One Redis, or a primary with a standby behind one address; not a cluster, which has no use here.
@@ -183,9 +183,9 @@ class RedisNodes:
         return self._updates(self.core.take_changed())
 
     def take_all(self) -> list[Action]:
-        """Every swarm, changed or not; and what others did not tell again is forgotten."""
+        """Every swarm, changed or not, and those that are no more; and what others did not tell again is forgotten."""
         self.nodes.expire(_now_us())
-        return self._updates(self.core.take_changed().union(self.core.swarms()))
+        return self._updates(self.core.take_changed().union(self.core.swarms(), self.nodes.told()))
 
     def _updates(self, info_hashes: set[str]) -> list[Action]:
         shown_max = self.nodes.limits.peers_shown_max

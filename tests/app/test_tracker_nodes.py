@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.app.tracker_core import TrackerCore
+from shoal.app.tracker_core import TrackerCore, TrackerLimits
 from shoal.app.tracker_messages import Far, Shown
 from shoal.app.tracker_nodes import (
     Action,
@@ -121,7 +121,7 @@ class Node:
 
     def refresh(self) -> None:
         self.nodes.expire(self._room.now_us)
-        self._tell({*self.core.swarms(), *self.core.take_changed()})
+        self._tell({*self.core.swarms(), *self.core.take_changed(), *self.nodes.told()})
 
     def _tell(self, info_hashes: set[str]) -> None:
         for info_hash in info_hashes:
@@ -233,6 +233,27 @@ def test_a_node_hears_of_a_swarm_only_while_it_has_a_peer_in_it() -> None:
     assert one.nodes.statistics().far_peers == 0
     assert other.known() == set()
     assert room.keys() == {other.nodes.key(swarm, "node1") for swarm in (SWARM, OTHER_SWARM)}
+
+
+def test_what_was_not_noted_as_changed_is_told_with_all_others_a_while_later() -> None:
+    room = Room()
+    one, other = room.node(), room.node()
+    one.core.limits = TrackerLimits(changed_swarms_max=2)
+    swarms = [f"{number:020}" for number in range(5)]
+    for number, swarm in enumerate(swarms):
+        other.join(100 + number, swarm)
+    messages = [{"action": "announce", "info_hash": swarm, "peer_id": peer(0)} for swarm in swarms]
+    one.core.opened(0, "192.0.2.1")
+    for event in ("started", "stopped"):
+        for message in messages:
+            one.core.receive(0, json.dumps(message | {"event": event}), 0)
+        assert sum(other.nodes.counts(swarm)[1] for swarm in swarms) == (0 if event == "started" else 5)
+        late = one.core.statistics().failures["swarm_told_late"]
+        room.pass_time(5)
+        assert sum(other.nodes.counts(swarm)[1] for swarm in swarms) == (5 if event == "started" else 0)
+        assert late == (3 if event == "started" else 6)
+    assert one.nodes.told() == []
+    assert one.channels == {one.nodes.channel}
 
 
 def test_a_node_that_ends_leaves_at_once() -> None:

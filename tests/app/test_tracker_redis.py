@@ -14,8 +14,10 @@ import pytest
 from shoal.app.cli import main
 from shoal.app.demo.children import Children
 from shoal.app.tracker import Tracker
+from shoal.app.tracker_core import TrackerLimits
+from shoal.app.tracker_messages import Far
 from shoal.app.tracker_nodes import NodesLimits
-from shoal.app.tracker_redis import RedisNodes
+from shoal.app.tracker_redis import WAITING_MAX, RedisNodes
 from shoal.balancer.errors import ConfigurationError
 from shoal.transports.errors import ConnectFailed
 
@@ -63,6 +65,10 @@ class Redis:
             assert self._process.returncode is None, "redis-server ended"
             await asyncio.sleep(0.02)
 
+    def signal(self, which: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(which)
+
     async def kill(self) -> None:
         process, self._process = self._process, None
         if process is not None:
@@ -77,10 +83,14 @@ class Place:
         self.redis = redis
         self._session = session
         self._stack = stack
+        self.nodes: list[RedisNodes] = []
         self._clients: list[Client] = []  # what nobody holds is closed
 
-    async def node(self, prefix: str = "shoal", limits: NodesLimits = PATIENT) -> tuple[Tracker, int]:
-        tracker = Tracker(nodes=RedisNodes(self.redis.url, prefix=prefix, limits=limits), seed=1)
+    async def node(
+        self, prefix: str = "shoal", limits: NodesLimits = PATIENT, tracker_limits: TrackerLimits | None = None
+    ) -> tuple[Tracker, int]:
+        self.nodes.append(RedisNodes(self.redis.url, prefix=prefix, limits=limits))
+        tracker = Tracker(tracker_limits, nodes=self.nodes[-1], seed=1)
         port = await tracker.start()
         self._stack.push_async_callback(tracker.aclose)
         return tracker, port
@@ -185,6 +195,39 @@ def test_without_redis_each_node_goes_on_alone_and_with_it_they_meet_again(tmp_p
         assert failures(one)["redis_lost"] >= 1
         await place.redis.start()
         await until(lambda: far_peers(one) == 1 and far_peers(other) == 2)
+
+    run(story, tmp_path)
+
+
+@pytest.mark.parametrize("way", ["killed", "stopped"])
+def test_without_redis_nothing_that_should_be_told_piles_up(way: str, tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        limits = TrackerLimits(changed_swarms_max=50, messages_burst=1000)
+        one, port = await place.node(tracker_limits=limits)
+        other, other_port = await place.node()
+        first, _ = await place.client(port, 1), await place.client(other_port, 2)
+        await until(lambda: far_peers(one) == far_peers(other) == 1)
+        if way == "killed":
+            await place.redis.kill()
+        else:
+            place.redis.signal(signal.SIGSTOP)  # connections stay, and nothing answers
+        for number in range(200):
+            for event in ("started", "stopped"):
+                await first.say(peer_id=f"{1:020}", info_hash=f"{number:020}", event=event)
+                await first.hear()
+        assert len(one._core._changed) <= 50
+        for _ in range(WAITING_MAX + 10):
+            place.nodes[0].pass_on(Far("gone", "i" * 20, f"{2:020}"), "text")
+        assert len(place.nodes[0]._relays) <= WAITING_MAX
+        assert (
+            sum(failures(one)[reason] for reason in ("nodes_away", "nodes_too_slow") if reason in failures(one)) >= 10
+        )
+        if way == "killed":
+            await place.redis.start()
+        else:
+            place.redis.signal(signal.SIGCONT)
+        await until(lambda: far_peers(one) == far_peers(other) == 1)
+        await until(lambda: place.nodes[0].nodes.told() == one._core.swarms())
 
     run(story, tmp_path)
 
