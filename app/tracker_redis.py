@@ -132,6 +132,7 @@ class RedisNodes:
             link = _Link(self._client(), self)
             try:
                 await link.open()
+                self._end_if_closed()
                 pause_s = RETRY_S_MIN
                 await link.run()
             except* self._troubles:
@@ -147,9 +148,15 @@ class RedisNodes:
                 self.nodes.forget()
                 self.nodes.dropped("nodes_away", len(self._relays))
                 self._relays.clear()
+            self._end_if_closed()
             self.core.take_changed()  # nobody is told, and it must not grow; all is told anew
             await asyncio.sleep(pause_s * self._random.uniform(0.5, 1.0))  # not all nodes in one moment
             pause_s = min(2 * pause_s, RETRY_S_MAX)
+
+    def _end_if_closed(self) -> None:
+        """See `_end_if_cancelled`, which is not for who has a TaskGroup: in 3.11 that leaves a cancellation behind."""
+        if self._running is None:
+            raise asyncio.CancelledError
 
     def _client(self) -> Redis:
         from redis.asyncio import Redis
@@ -235,6 +242,7 @@ class _Link:
     async def _listen(self) -> None:
         ttl_s = self._nodes.limits.ttl_s
         while True:
+            _end_if_cancelled()
             message = await self._listening.get_message(timeout=ttl_s)
             if message is None:
                 raise TimeoutError(f"nothing came from Redis for {ttl_s} s, not even an answer")
@@ -259,6 +267,7 @@ class _Link:
                 actions += owner.take_changed()
             await self._perform(actions)
             await self._read()
+            _end_if_cancelled()
             next_s = min(refreshed_s + refresh_s, told_s + TOLD_S if owner.core.has_changed else math.inf)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(next_s - time.monotonic()):
@@ -309,6 +318,13 @@ class _Link:
             for payload, left_ms in zip(replies[::2], replies[1::2], strict=True):
                 if payload is not None and left_ms > 0:
                     self._owner.take_heard(payload, left_ms * 1000)
+
+
+def _end_if_cancelled() -> None:
+    """redis-py waits for its socket with asyncio.wait_for, which in Python 3.11 swallows what cancels it at its end."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _now_us() -> int:

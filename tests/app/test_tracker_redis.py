@@ -1,12 +1,14 @@
 """Nodes of one tracker that meet at a Redis, really started; skipped where it is not installed."""
 
 import asyncio
+import random
 import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
+from typing import Any, Self
 
 import aiohttp
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from shoal.app.cli import main
 from shoal.app.demo.children import Children
 from shoal.app.tracker import Tracker
-from shoal.app.tracker_core import TrackerLimits
+from shoal.app.tracker_core import TrackerCore, TrackerLimits
 from shoal.app.tracker_messages import Far
 from shoal.app.tracker_nodes import NodesLimits
 from shoal.app.tracker_redis import WAITING_MAX, RedisNodes
@@ -230,6 +232,56 @@ def test_without_redis_nothing_that_should_be_told_piles_up(way: str, tmp_path: 
         await until(lambda: place.nodes[0].nodes.told() == one._core.swarms())
 
     run(story, tmp_path)
+
+
+class Deafening:
+    """A client of Redis, its listener and pipeline, that swallow once what cancels them, as wait_for may in 3.11."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self.is_waiting = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        async def command(*_: Any, **__: Any) -> Any:
+            if name in {"get_message", self._where}:
+                self.is_waiting.set()
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    if name != self._where:
+                        raise
+                    self._where = ""
+            return {"type": "pong"} if name == "get_message" else []
+
+        return command
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    def pubsub(self) -> Self:
+        return self
+
+    def pipeline(self, **_: Any) -> Self:
+        return self
+
+    def zadd(self, *_: Any) -> None: ...
+
+    def zremrangebyscore(self, *_: Any) -> None: ...
+
+
+@pytest.mark.parametrize("where", ["subscribe", "execute", "get_message"])
+def test_a_node_ends_also_when_redis_py_swallows_what_ends_it(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        nodes, client = RedisNodes("redis://127.0.0.1"), Deafening(where)
+        monkeypatch.setattr(nodes, "_client", lambda: client)
+        await nodes.start(TrackerCore(random.Random(1), far=nodes.nodes), lambda socket, text: None)
+        await client.is_waiting.wait()
+        async with asyncio.timeout(10):
+            await nodes.aclose()
+
+    asyncio.run(main())
 
 
 def test_a_redis_that_is_not_there_or_no_address_is_said_at_the_start(capsys: pytest.CaptureFixture[str]) -> None:
