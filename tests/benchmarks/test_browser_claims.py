@@ -119,3 +119,18 @@ def test_a_subject_that_fails_does_not_hold_and_keeps_no_other_from_being_measur
     (claim,) = browser.measured("playing", None)
     assert claim.holds is False
     assert "the page did not play" in capsys.readouterr().err
+
+
+def test_keys_of_all_rounds_are_held_against_those_of_the_idle_page():
+    def rounds(*keys):
+        return [{**a_watch(60, 1), "input_ms": list(one)} for one in keys]
+
+    seen = {
+        ("idle", 10): rounds([0.5, 1.0], [1.0, 1.5]),
+        ("stock", 10): [a_watch(8, 400)],
+        ("actors", 10): rounds([4.5, 4.6], [4.7, 40.0]),
+    }
+    *_, median, longest = frames.claims_of(10, seen)
+    assert median.figure == pytest.approx(3.65)
+    assert longest.figure == pytest.approx(38.5)
+    assert (median.holds, longest.holds) == (True, False)
