@@ -52,6 +52,10 @@ cdef class Availability:
     cpdef void leave(self, object peer) except *
     @cython.locals(known=_Known, swarm=_Swarm)
     cpdef void announce(self, object peer, frozenset held, frozenset fetching) except *
+    @cython.locals(known=_Known)
+    cpdef void foresee_held(self, object peer, frozenset before, frozenset after, frozenset news) except *
+    @cython.locals(known=_Known)
+    cpdef void foresee_fetching(self, object peer, frozenset before, frozenset after, frozenset news) except *
     @cython.locals(known=_Known, held_news=frozenset, fetching_news=frozenset)
     cpdef frozenset news(self, object peer, frozenset held, frozenset fetching)
     @cython.locals(known=_Known)

@@ -151,6 +151,18 @@ class Availability:
                 swarm.told_count += 1
                 swarm.version += 1
 
+    def foresee_held(self, peer: str, before: frozenset[int], after: frozenset[int], news: frozenset[int]) -> None:
+        """Which numbers are in one of the two alone: it need not be found if the peer's last word was `before`."""
+        known = self._peers.get(peer)
+        if known is not None and known.held is before:
+            known.next_held, known.known_held_news = after, news
+
+    def foresee_fetching(self, peer: str, before: frozenset[int], after: frozenset[int], news: frozenset[int]) -> None:
+        """The same of what it is fetching."""
+        known = self._peers.get(peer)
+        if known is not None and known.fetching is before:
+            known.next_fetching, known.known_fetching_news = after, news
+
     def news(self, peer: str, held: frozenset[int], fetching: frozenset[int]) -> frozenset[int] | None:
         """Of which numbers the peer would say something else than before; None of one that has said nothing yet."""
         known = self._peers.get(peer)

@@ -28,7 +28,8 @@ cdef class Decisions:
     cdef Races _races
     cdef Selection _select
     cdef Surplus _surplus
-    cdef dict _safe
+    cdef int64_t _safe_bytes
+    cdef int64_t _safe_for_us
     cdef int64_t _planned_us
     cdef object _plan_us
     cdef bint _is_crowded
@@ -41,7 +42,8 @@ cdef class Decisions:
     @cython.locals(size_bytes=int64_t)
     cdef bint may_ask(self, Peer peer, object key, Want want, Timeline timeline, int64_t now_us) except -1
     cdef void _look_anew(self) except *
-    @cython.locals(want=Want, due_us=int64_t, missing_bytes=int64_t, needed_us=int64_t, is_long=bint)
+    @cython.locals(want=Want, due_us=int64_t, missing_bytes=int64_t, needed_us=int64_t, is_long=bint, seen_us=int64_t,
+                   safe_us=int64_t, first_us=int64_t, look_at_us=int64_t, is_playing=bint, lonely_us=int64_t)
     cdef void _supervise(self, Transfer transfer, int64_t now_us) except *
     cdef void _start(self, Want want, object source, object why, int64_t now_us, tuple beside=*) except *
     cdef void _race_silent(self, Transfer transfer, Want want, int64_t now_us) except *
@@ -60,8 +62,10 @@ cdef class Decisions:
     cdef void _serve(self, Want want, int64_t now_us) except *
     @cython.locals(timeline=Timeline, size_bytes=int64_t, lead_us=int64_t, slack_us=int64_t, until_us=int64_t)
     cdef bint _can_wait(self, Want want, int64_t deadline_us, int64_t now_us) except -1
-    cdef tuple _prefetch_peers(self, Want want, Timeline timeline, object size_bytes, object slack_us, int64_t now_us)
-    cdef object _safe_us(self, object size_bytes, int64_t now_us)
+    @cython.locals(safe_us=int64_t, peer=Peer)
+    cdef tuple _prefetch_peers(self, Want want, Timeline timeline, int64_t size_bytes, object slack_us, int64_t now_us)
+    @cython.locals(expected_us=int64_t)
+    cdef int64_t _safe_us(self, int64_t size_bytes, int64_t now_us) except? -1
     cdef void _give_up(self, Want want, object reason) except *
     @cython.locals(want=Want)
     cdef void _release(self, dict window, int64_t now_us) except *
@@ -72,7 +76,7 @@ cdef class Decisions:
     @cython.locals(book=Ledger, want=Want, timeline=Timeline, ahead=_Ahead)
     cdef list _in_order(self, dict window, int64_t now_us)
     cdef bint _is_busy_with(self, _Ahead ahead, int64_t now_us) except -1
-    @cython.locals(book=Ledger)
+    @cython.locals(book=Ledger, near_us=int64_t, safe_us=int64_t)
     cdef int64_t _cdn_lead_us(self, Want want, int64_t deadline_us, int64_t now_us, bint is_shared,
-                              object size_bytes) except? -1
+                              int64_t size_bytes) except? -1
     cdef bint _is_line_busy(self, Want want, Timeline timeline, int64_t now_us) except -1

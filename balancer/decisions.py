@@ -54,7 +54,17 @@ class _Ahead:
 
 
 class Decisions:
-    __slots__ = ("_book", "_is_crowded", "_plan_us", "_planned_us", "_races", "_safe", "_select", "_surplus")
+    __slots__ = (
+        "_book",
+        "_is_crowded",
+        "_plan_us",
+        "_planned_us",
+        "_races",
+        "_safe_bytes",
+        "_safe_for_us",
+        "_select",
+        "_surplus",
+    )
 
     def __init__(self, book: Ledger, races: Races) -> None:
         self._book = book
@@ -70,7 +80,8 @@ class Decisions:
             is_shared=book.is_shared,
         )
         self._surplus = Surplus(book)
-        self._safe: dict[int, int] = {}  # by size, until something is looked at anew
+        self._safe_bytes = -1  # of which `_safe_us` was asked last, until something is looked at anew
+        self._safe_for_us = 0
         self._planned_us = 0  # when all was looked at
         self._plan_us: int | None = None  # when all is to be looked at next, as it looked then
         self._is_crowded = True  # something is not begun for want of room on the line, or nothing was looked at yet
@@ -147,7 +158,7 @@ class Decisions:
 
     def _look_anew(self) -> None:
         self._select.look_anew()
-        self._safe.clear()
+        self._safe_bytes = -1
 
     def _supervise(self, transfer: Transfer, now_us: int) -> None:
         """Move a transfer that is silent, or too slow while another source would do better; or let the two race."""
@@ -183,9 +194,11 @@ class Decisions:
             # when a CDN can just be asked in time, and after a shorter stretch where that comes sooner.  But a peer's
             # messages come whole, 64 kB at a time: before the first there is nothing to judge it by.
             safe_us = target_us - self._safe_us(self._book.size_bytes(want), now_us)
-            seen_us = max(_SLICE_US_MIN, min(seen_us, safe_us - transfer.first_byte_us))
-            if now_us < max(safe_us, transfer.first_byte_us + seen_us):
-                self._book.later(max(safe_us, transfer.first_byte_us + seen_us), now_us)
+            first_us = transfer.first_byte_us
+            seen_us = max(_SLICE_US_MIN, min(seen_us, safe_us - first_us))
+            look_at_us = max(safe_us, first_us + seen_us)
+            if now_us < look_at_us:
+                self._book.later(look_at_us, now_us)
             target_us -= config.check_interval_us
         self._book.later(now_us + config.check_interval_us, now_us)
         if transfer.bytes_per_s is None or now_us - transfer.first_byte_us < seen_us:
@@ -368,13 +381,14 @@ class Decisions:
 
     def _safe_us(self, size_bytes: int, now_us: int) -> int:
         """How long before a deadline a CDN must be asked for so much, so that a second try is still in time."""
-        safe_us = self._safe.get(size_bytes)
-        if safe_us is None:
-            expected = self._select.expected(size_bytes, now_us, self._book.line.bytes_per_s)
-            near_us = self._book.config.cdn_prefetch_deadline_us
-            safe_us = near_us if expected is None else self._book.spread.safe_us(expected[0], expected[1])
-            self._safe[size_bytes] = safe_us
-        return safe_us
+        if size_bytes != self._safe_bytes:
+            self._safe_bytes = size_bytes
+            expected_us = self._select.expected_us(size_bytes, now_us, self._book.line.bytes_per_s)
+            if expected_us < 0:
+                self._safe_for_us = self._book.config.cdn_prefetch_deadline_us
+            else:
+                self._safe_for_us = self._book.spread.safe_us(expected_us, self._select.soonest_spread)
+        return self._safe_for_us
 
     def _is_stuck_between_versions(self, want: Want) -> bool:
         """Without hashes, bytes of one CDN cannot be joined to those of another with another ETag or length.

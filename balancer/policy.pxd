@@ -26,6 +26,9 @@ cdef class Policy:
                    number=int64_t, first=int64_t, last=int64_t)
     cpdef tuple interest(self, int64_t now_us)
     cpdef bint note(self, object event, int64_t now_us) except -1
+    cpdef bint note_progress(self, int64_t transfer, int64_t byte_count, int64_t repeated_bytes,
+                             int64_t now_us) except -1
+    cpdef void note_announced(self, object peer, frozenset held, frozenset fetching) except *
     cdef bint _is_due(self, int64_t now_us) except -1
     @cython.locals(book=Ledger)
     cdef bint _take_in(self, object event, int64_t now_us) except -1
@@ -33,8 +36,11 @@ cdef class Policy:
     cdef void _added(self, object event) except *
     @cython.locals(transfer=Transfer, want=Want)
     cdef bint _started(self, object event, int64_t now_us) except -1
-    @cython.locals(transfer=Transfer, want=Want, cdn=Cdn, sent_bytes=int64_t, came_bytes=int64_t, byte_count=int64_t)
+    @cython.locals(byte_count=int64_t, sent_bytes=int64_t)
     cdef void _progressed(self, object event, int64_t now_us) except *
+    @cython.locals(book=Ledger, transfer=Transfer, want=Want, cdn=Cdn, came_bytes=int64_t)
+    cdef void _came(self, object number, int64_t byte_count, int64_t sent_bytes, int64_t repeated_bytes,
+                    int64_t now_us) except *
     @cython.locals(transfer=Transfer, want=Want)
     cdef void _ended(self, object event, int64_t now_us) except *
     @cython.locals(transfer=Transfer, want=Want, mark=Mark, cdn=Cdn)

@@ -22,6 +22,7 @@ Left to others: bytes and hashes (assembly.py), the store, sockets, timers.
 
 from __future__ import annotations
 
+from .availability import Availability
 from .cdn_choice import Cdn
 from .config import BalancerConfig
 from .decisions import Decisions
@@ -163,7 +164,7 @@ class Policy:
         """From and to which media number `heeds` may be true of what a known peer says, and before which moment.
 
         For a simulation of many viewers, which asks once for many announcements: all that lie outside are taken in
-        with `note`, at any time before the next event.  It holds until then, and is wider than need be.
+        with `note_announced`, at any time before the next event.  It holds until then, and is wider than need be.
         """
         book = self._book
         until_us = NEVER if book.wake_us is None else book.wake_us
@@ -188,15 +189,26 @@ class Policy:
         """Take it in, and leave what follows to the next `handle` of the same moment; whether that must be now.
 
         For a simulation of many viewers, where several things happen to one at once: they are then looked at once.
-        Of what a peer said: something from which nothing follows, see `interest`.
         """
-        if type(event) is PeerAnnounced:
-            self._book.availability.announce(event.peer, event.held, event.fetching)
-        elif type(event) is TransferProgressed:
+        if type(event) is TransferProgressed:
             self._progressed(event, now_us)
         elif self._take_in(event, now_us):
             self._is_behind = True
         return bool(self._book.actions)
+
+    def note_progress(self, transfer: int, byte_count: int, repeated_bytes: int, now_us: int) -> bool:
+        """`note` of a TransferProgressed, which need not be made for it."""
+        self._came(transfer, byte_count, byte_count, repeated_bytes, now_us)
+        return bool(self._book.actions)
+
+    def note_announced(self, peer: str, held: frozenset[int], fetching: frozenset[int]) -> None:
+        """Take in what a peer said, from which nothing followed when it was said: see `interest`."""
+        self._book.availability.announce(peer, held, fetching)
+
+    @property
+    def availability(self) -> Availability:
+        """Who holds what; a simulation of many viewers tells it what all of those who hear a word would find alike."""
+        return self._book.availability
 
     def _is_due(self, now_us: int) -> bool:
         """Whether something was to be looked at by now."""
@@ -294,23 +306,27 @@ class Policy:
         return not transfer.is_peer
 
     def _progressed(self, event: TransferProgressed, now_us: int) -> None:
-        transfer = self._book.transfers.get(event.transfer)
+        byte_count = event.byte_count
+        sent_bytes = byte_count if event.came_bytes is None else event.came_bytes
+        self._came(event.transfer, byte_count, sent_bytes, event.repeated_bytes, now_us)
+
+    def _came(self, number: int, byte_count: int, sent_bytes: int, repeated_bytes: int, now_us: int) -> None:
+        book = self._book
+        transfer = book.transfers.get(number)
         if transfer is None:
             return
-        transfer.answered(now_us, self._book.estimate_of(transfer))
-        want, config = self._book.wants[transfer.key], self._book.config
-        sent_bytes = event.byte_count if event.came_bytes is None else event.came_bytes
-        came_bytes = sent_bytes + event.repeated_bytes
-        transfer.progressed(came_bytes, now_us, config.stall_bytes_min)
-        transfer.ahead_bytes += sent_bytes - event.byte_count
-        self._book.line.came(came_bytes)
-        self._book.came_bytes += came_bytes
-        self._book.repeated_bytes += event.repeated_bytes
-        want.received_bytes += event.byte_count
+        transfer.answered(now_us, book.estimate_of(transfer))
+        want, came_bytes = book.wants[transfer.key], sent_bytes + repeated_bytes
+        transfer.progressed(came_bytes, now_us, book.config.stall_bytes_min)
+        transfer.ahead_bytes += sent_bytes - byte_count
+        book.line.came(came_bytes)
+        book.came_bytes += came_bytes
+        book.repeated_bytes += repeated_bytes
+        want.received_bytes += byte_count
         if not transfer.is_peer:
-            self._book.cdns[transfer.label].sent_bytes += came_bytes
+            book.cdns[transfer.label].sent_bytes += came_bytes
         if want.rival is not None:
-            self._races.progressed(transfer, want, now_us, is_ahead=event.byte_count > 0)
+            self._races.progressed(transfer, want, now_us, is_ahead=byte_count > 0)
 
     def _ended(self, event: TransferEnded, now_us: int) -> None:
         transfer = self._book.transfers.get(event.transfer)

@@ -18,9 +18,17 @@ cdef class Selection:
     cdef object _reputation
     cdef Line _line
     cdef object _is_shared
-    cdef dict _soonest
-    cdef dict _busy
+    cdef int64_t _known_bytes
+    cdef bint _is_any
+    cdef int64_t soonest_us
+    cdef double soonest_spread
+    cdef int64_t _busy_bytes
+    cdef int64_t _busy_us
+    cdef bint _is_busy
     cdef object _greeted
+    cdef double _rate
+    cdef double _first_byte_us
+    cdef int64_t _half_life_us
 
     @cython.locals(peer=Peer)
     cpdef object urgent(self, Want want, Timeline timeline, object size_bytes, object slack_us, int64_t now_us,
@@ -31,11 +39,13 @@ cdef class Selection:
     cpdef tuple ready_cdn(self, Want want, Timeline timeline, object size_bytes, object slack_us, int64_t now_us)
     @cython.locals(peer=Peer)
     cpdef tuple together(self, Want want, Timeline timeline, int64_t size_bytes, int64_t limit_us, int64_t now_us)
-    cpdef tuple expected(self, object size_bytes, int64_t now_us, object line_bytes_per_s)
-    cpdef bint is_line_busy(self, object size_bytes, object duration_us, int64_t now_us) except -1
+    cpdef tuple expected(self, int64_t size_bytes, int64_t now_us, object line_bytes_per_s)
+    cpdef int64_t expected_us(self, int64_t size_bytes, int64_t now_us, object line_bytes_per_s) except? -1
+    @cython.locals(expected_us=int64_t)
+    cpdef bint is_line_busy(self, int64_t size_bytes, int64_t duration_us, int64_t now_us) except -1
     cpdef void look_anew(self) except *
-    @cython.locals(cdn=Cdn, soonest=Cdn, soonest_us=int64_t, expected_us=int64_t)
-    cdef tuple _soonest_cdn(self, object size_bytes, int64_t now_us)
+    @cython.locals(cdn=Cdn, soonest=Cdn, expected_us=int64_t)
+    cpdef bint find_soonest(self, int64_t size_bytes, int64_t now_us) except -1
     cdef object _most(self, bint is_unknown=*)
     @cython.locals(cdn=Cdn)
     cdef list _ready_cdns(self, Want want, int64_t now_us)

@@ -42,16 +42,24 @@ class Choice(msgspec.Struct):
 class Selection:
     __slots__ = (
         "_availability",
-        "_busy",
+        "_busy_bytes",
+        "_busy_us",
         "_cdns",
         "_config",
+        "_first_byte_us",
         "_greeted",
+        "_half_life_us",
+        "_is_any",
+        "_is_busy",
         "_is_shared",
+        "_known_bytes",
         "_line",
         "_peers",
+        "_rate",
         "_reputation",
         "_seed",
-        "_soonest",
+        "soonest_spread",
+        "soonest_us",
     )
 
     def __init__(
@@ -75,10 +83,18 @@ class Selection:
         self._reputation = reputation
         self._line = line
         self._is_shared = is_shared
-        # By size; the segments of a rendition are mostly guessed to be alike, and all of a window are looked at.
-        self._soonest: dict[int, tuple[int, float] | None] = {}
-        self._busy: dict[tuple[int, int], bool] = {}  # by size and duration
+        # What was found for the last size: the segments of a rendition are mostly guessed to be alike.
+        self._known_bytes = -1  # none
+        self._is_any = False
+        self.soonest_us = 0
+        self.soonest_spread = 0.0
+        self._busy_bytes = self._busy_us = -1
+        self._is_busy = False
         self._greeted: int | None = None  # how many peers are ours
+        # Of the config, as each estimate needs them.
+        self._rate: float = config.unmeasured_bytes_per_s
+        self._first_byte_us: float = config.unmeasured_first_byte_us
+        self._half_life_us = config.estimate_half_life_us
 
     def urgent(  # noqa: PLR0917, a C method has no keyword-only arguments
         self,
@@ -214,39 +230,47 @@ class Selection:
 
     def expected(self, size_bytes: int, now_us: int, line_bytes_per_s: float | None) -> tuple[int, float] | None:
         """What the soonest CDN with a closed circuit needs, and its spread; None if there is none."""
-        if size_bytes not in self._soonest:
-            self._soonest[size_bytes] = self._soonest_cdn(size_bytes, now_us)
-        found = self._soonest[size_bytes]
-        if found is None:
+        if not self.find_soonest(size_bytes, now_us):
             return None
-        return max(found[0], _line_us(size_bytes, line_bytes_per_s)), found[1]
+        return max(self.soonest_us, _line_us(size_bytes, line_bytes_per_s)), self.soonest_spread
+
+    def expected_us(self, size_bytes: int, now_us: int, line_bytes_per_s: float | None) -> int:
+        """The same without its spread; -1 if there is none."""
+        if not self.find_soonest(size_bytes, now_us):
+            return -1
+        return max(self.soonest_us, _line_us(size_bytes, line_bytes_per_s))
 
     def is_line_busy(self, size_bytes: int, duration_us: int, now_us: int) -> bool:
         """Whether so many bytes of so much media keep the viewer's line busy for most of the time."""
-        key = (size_bytes, duration_us)
-        known = self._busy.get(key)
-        if known is None:
-            expected = self.expected(size_bytes, now_us, self._line.sure_bytes_per_s)
-            known = expected is not None and expected[0] > self._config.busy_share * duration_us
-            self._busy[key] = known
-        return known
+        if size_bytes != self._busy_bytes or duration_us != self._busy_us:
+            self._busy_bytes, self._busy_us = size_bytes, duration_us
+            expected_us = self.expected_us(size_bytes, now_us, self._line.sure_bytes_per_s)
+            self._is_busy = expected_us >= 0 and expected_us > self._config.busy_share * duration_us
+        return self._is_busy
 
     def look_anew(self) -> None:
         """Time has passed, or a source's figures have changed."""
-        self._soonest.clear()
-        self._busy.clear()
+        self._known_bytes = self._busy_bytes = -1
         self._greeted = None
 
-    def _soonest_cdn(self, size_bytes: int, now_us: int) -> tuple[int, float] | None:
+    def find_soonest(self, size_bytes: int, now_us: int) -> bool:
+        """Whether there is a CDN with a closed circuit; what the soonest needs is then in `soonest_us`."""
+        if size_bytes == self._known_bytes:
+            return self._is_any
+        self._known_bytes = size_bytes
         soonest: Cdn | None = None
-        soonest_us = 0
         for cdn in self._cdns.values():
             if not cdn.is_used or cdn.circuit.is_broken:
                 continue
-            expected_us = cdn.expected_us(size_bytes, now_us, self._config)
-            if soonest is None or (expected_us, cdn.place) < (soonest_us, soonest.place):
-                soonest, soonest_us = cdn, expected_us
-        return None if soonest is None else (soonest_us, soonest.estimate.spread)
+            expected_us = cdn.estimate.expected_us(
+                size_bytes, now_us, self._rate, self._first_byte_us, self._half_life_us
+            )
+            if soonest is None or expected_us < self.soonest_us:  # of equals the one that was added first
+                soonest, self.soonest_us = cdn, expected_us
+        self._is_any = soonest is not None
+        if soonest is not None:
+            self.soonest_spread = soonest.estimate.spread
+        return self._is_any
 
     def alternative(
         self,

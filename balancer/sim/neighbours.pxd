@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t
 cdef class Neighbours  # named before the viewer's twin is read, which names it as well
 
-from ..choking cimport Choking
+from ..availability cimport Availability
 from ..policy cimport Policy
 from .transfer cimport CdnTransfer, PeerTransfer, Transfer
 from .viewer cimport Viewer
@@ -12,8 +12,14 @@ from .world cimport World
 @cython.final
 cdef class _Word:
     cdef object event
-    cdef object place
-    cdef object rendition
+    cdef tuple whose
+    cdef object peer
+    cdef frozenset held
+    cdef frozenset held_before
+    cdef frozenset held_news
+    cdef frozenset fetching
+    cdef frozenset fetching_before
+    cdef frozenset fetching_news
     cdef bint is_first
     cdef int64_t lowest
     cdef int64_t highest
@@ -23,6 +29,8 @@ cdef class _Word:
 cdef class Neighbours:
     cdef public bint knows_interest
     cdef Policy _policy
+    cdef Availability _availability
+    cdef readonly object hearing
     cdef list _unread
     cdef int64_t _from
     cdef int64_t _to
@@ -45,17 +53,18 @@ cdef class Neighbours:
     cpdef void meet(self, object other, object rendition) except *
     cpdef void hold(self, object key) except *
     cpdef void tell(self, object rendition) except *
-    @cython.locals(swarm=int64_t, word=_Word, know_it=dict)
+    @cython.locals(swarm=int64_t, word=_Word, know_it=dict, other=Viewer)
     cpdef void _announce(self, int64_t rendition) except *
-    cdef tuple _range_of_news(self, object rendition, object before, object after)
+    cdef void _heard_late(self, object rendition, _Word word) except *
     @cython.locals(t=Transfer, held=frozenset, fetching=frozenset)
     cdef object _holdings(self, object rendition)
     @cython.locals(way_us=int64_t)
-    cdef void _send(self, object other, _Word word) except *
+    cdef void _send(self, Viewer other, _Word word) except *
     cpdef void hear(self, _Word word) except *
     cdef bint _may_matter(self, _Word word) except -1
-    @cython.locals(unread=list, last=dict, word=_Word, choking=Choking)
+    @cython.locals(unread=list, last=dict, word=_Word)
     cpdef void catch_up(self) except *
+    cdef void _foresee(self, _Word word) except *
 
 
 cdef bint _is_same(object before, object after) except -1

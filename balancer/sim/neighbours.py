@@ -12,6 +12,7 @@ decides something (`catch_up`); then only each peer's last word is taken in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..events import PeerAnnounced, PeerJoined, PeerLeft, SwarmJoined
@@ -27,25 +28,53 @@ if TYPE_CHECKING:
 __all__ = ["Neighbours"]
 
 _ANNOUNCE_DELAY_US = 50_000  # as BalancerConfig.announce_delay_us
+_NONE: frozenset[int] = frozenset()
 _SLID_SEGMENTS = 3  # that left our playlist may still be in another's, which is reloaded at another moment
 
 
 class _Word:
     """What a viewer tells all of its neighbours, or one who is new."""
 
-    __slots__ = ("event", "highest", "is_first", "lowest", "place", "rendition")
+    __slots__ = (
+        "event",
+        "fetching",
+        "fetching_before",
+        "fetching_news",
+        "held",
+        "held_before",
+        "held_news",
+        "highest",
+        "is_first",
+        "lowest",
+        "peer",
+        "whose",
+    )
 
-    def __init__(self, event: PeerAnnounced, place: int, rendition: int, is_first: bool) -> None:
+    def __init__(self, event: PeerAnnounced, whose: tuple[int, int], before: PeerAnnounced | None) -> None:
+        """`before`: the word before it; None where it is the first that who hears it has of this viewer."""
         self.event = event
-        self.place = place  # whose word it is
-        self.rendition = rendition
-        self.is_first = is_first  # that who hears it has of this viewer
+        self.whose = whose  # rendition and place
+        self.peer = event.peer
+        self.held = self.held_before = event.held
+        self.fetching = self.fetching_before = event.fetching
+        self.held_news = self.fetching_news = _NONE  # numbers in one of the two alone
+        self.is_first = before is None
+        if before is not None:
+            self.held_before, self.fetching_before = before.held, before.fetching
+            if self.held is not before.held:
+                self.held_news = self.held ^ before.held
+            if self.fetching is not before.fetching:
+                self.fetching_news = self.fetching ^ before.fetching
         self.lowest, self.highest = NEVER, -1  # of the numbers of which it says something else than before
+        for news in (self.held_news, self.fetching_news):
+            for number in news:
+                self.lowest, self.highest = min(self.lowest, number), max(self.highest, number)
 
 
 class Neighbours:
     __slots__ = (
         "_announcing",
+        "_availability",
         "_from",
         "_joined",
         "_met",
@@ -59,6 +88,7 @@ class Neighbours:
         "_up_to_date",
         "_viewer",
         "_world",
+        "hearing",
         "knows_interest",
     )
 
@@ -67,6 +97,8 @@ class Neighbours:
         self._world = viewer.world
         # Another class, were it derived from it, may do more with what it hears than is known here.
         self._policy: Policy | None = viewer.strategy if type(viewer.strategy) is Policy else None
+        self._availability = None if self._policy is None else self._policy.availability
+        self.hearing: Callable[[_Word], None] = self.hear  # made once: it is put on the agenda with each word
         self._unread: list[_Word] = []
         self.knows_interest = False  # the next three are the policy's last word, `Policy.interest`
         self._from = self._to = self._until_us = 0
@@ -136,10 +168,10 @@ class Neighbours:
             before = self._told.get(rendition)
             told = self._told[rendition] = self._holdings(rendition)
             if before is not None and not _is_same(before, told):
-                self._news[rendition] = self._range_of_news(rendition, before, told)
+                self._heard_late(rendition, _Word(told, (rendition, viewer.place), before))
                 self._up_to_date.pop(rendition, None)
             self._up_to_date.setdefault(rendition, {})[other.place] = None
-            self._send(other, _Word(told, viewer.place, rendition, True))
+            self._send(other, _Word(told, (rendition, viewer.place), None))
 
     # --- what is told
 
@@ -166,19 +198,19 @@ class Neighbours:
             return
         know_it = self._up_to_date.pop(rendition, {})
         self._told[rendition] = holdings
-        word = _Word(holdings, self._viewer.place, rendition, False)
-        if before is not None:
-            word.lowest, word.highest = self._range_of_news(rendition, before, holdings)
-            self._news.pop(rendition, None)
+        word = _Word(holdings, (rendition, self._viewer.place), before)
+        word.is_first = False
+        late = self._news.pop(rendition, None)
+        if late is not None:
+            word.lowest, word.highest = min(word.lowest, late[0]), max(word.highest, late[1])
         for (swarm, place), other in self._met.items():
             if swarm == rendition and place not in know_it:
                 self._send(other, word)
 
-    def _range_of_news(self, rendition: int, before: PeerAnnounced, after: PeerAnnounced) -> tuple[int, int]:
-        """From and to which number one of the neighbours hears something else than it knows."""
+    def _heard_late(self, rendition: int, word: _Word) -> None:
+        """New ones were told alone: from and to which number all others hear something else with the next word."""
         lowest, highest = self._news.get(rendition, (NEVER, -1))
-        news = [lowest, highest, *(before.held ^ after.held), *(before.fetching ^ after.fetching)]
-        return min([number for number in news if number >= 0]), max([number for number in news if number < NEVER])
+        self._news[rendition] = min(lowest, word.lowest), max(highest, word.highest)
 
     def _holdings(self, rendition: int) -> PeerAnnounced:
         viewer, stream, end = self._viewer, self._world.scenario.stream, self._world.available()
@@ -202,8 +234,8 @@ class Neighbours:
         return PeerAnnounced(viewer.name_in(rendition), held, fetching)
 
     def _send(self, other: Viewer, word: _Word) -> None:
-        way_us = (self._viewer.spec.rtt_us + other.spec.rtt_us) // 2
-        self._world.at(self._world.now_us + way_us, other.neighbours.hear, (word,))
+        way_us = (self._viewer.rtt_us + other.rtt_us) // 2
+        self._world.at(self._world.now_us + way_us, other.neighbours.hearing, (word,))
 
     # --- what is heard
 
@@ -213,8 +245,9 @@ class Neighbours:
             self._unread.append(word)
             return
         self.catch_up()
-        if (word.rendition, word.place) in self._met:
-            self._viewer.hear(word.event)
+        if word.whose in self._met:
+            self._foresee(word)
+            self._viewer.hear(word.event, len(word.held))
 
     def _may_matter(self, word: _Word) -> bool:
         now_us = self._world.now_us
@@ -230,11 +263,21 @@ class Neighbours:
             return
         assert self._policy is not None, "only what a policy shows no interest in waits unread"
         unread, self._unread = self._unread, []
-        last = {(word.rendition, word.place): word for word in unread}
-        for whom, word in last.items():
-            if whom in self._met:
-                self._viewer.choking.heard(word.event.peer, len(word.event.held))
-                self._policy.note(word.event, self._world.now_us)
+        last = {word.whose: word for word in unread}
+        for whose, word in last.items():
+            if whose in self._met:
+                self._viewer.choking.heard(word.peer, len(word.held))
+                self._foresee(word)
+                self._policy.note_announced(word.peer, word.held, word.fetching)
+
+    def _foresee(self, word: _Word) -> None:
+        """What a word says else than the one before it is found once, not by each who hears both."""
+        if self._availability is None:
+            return
+        if word.held_news:
+            self._availability.foresee_held(word.peer, word.held_before, word.held, word.held_news)
+        if word.fetching_news:
+            self._availability.foresee_fetching(word.peer, word.fetching_before, word.fetching, word.fetching_news)
 
 
 def _is_same(before: PeerAnnounced, after: PeerAnnounced) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..events import TransferEnded, TransferFailed, TransferProgressed, TransferStarted
+from ..events import TransferEnded, TransferFailed, TransferStarted
 from ..integrity import BLOCK_BYTES
 from ..model import ResourceKey
 from .flows import Flow, Link
@@ -130,7 +130,7 @@ class Transfer:
             self._told_bytes += came
             if self.is_running():
                 new = min(came, max(0, self.end_bytes() - self.viewer.end_bytes(self)))
-                self.viewer.progressed(TransferProgressed(self.number, new, repeated_bytes=came - new))
+                self.viewer.progressed(self.number, new, came - new)
 
     def failed(self, reason: str, status: int | None = None) -> None:
         if self.is_running():

@@ -16,6 +16,7 @@ cdef class Viewer:
     cdef readonly World world
     cdef readonly object place
     cdef readonly object spec
+    cdef readonly int64_t rtt_us
     cdef readonly Link down
     cdef readonly Link up
     cdef readonly Player player
@@ -64,10 +65,10 @@ cdef class Viewer:
     cpdef void note(self, object event) except *
     cpdef void look(self) except *
     @cython.locals(policy=Policy)
-    cpdef void progressed(self, object event) except *
+    cpdef void progressed(self, int64_t transfer, int64_t byte_count, int64_t repeated_bytes) except *
     @cython.locals(policy=Policy, now_us=int64_t)
     cdef void _decide(self, object event) except *
-    cpdef void hear(self, object event) except *
+    cpdef void hear(self, object event, int64_t held_count) except *
     @cython.locals(transfer=Transfer)
     cdef void _tell_progress(self) except *
     @cython.locals(world=World)

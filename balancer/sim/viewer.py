@@ -78,6 +78,7 @@ class Viewer:
         "parts",
         "place",
         "player",
+        "rtt_us",
         "spec",
         "strategy",
         "transfers",
@@ -91,6 +92,7 @@ class Viewer:
         self.world = world
         self.place = place
         self.spec = spec
+        self.rtt_us = spec.rtt_us
         self.down = Link(f"down {place}", spec.down if spec.trace is None else spec.trace.at(0))
         self.up = Link(f"up {place}", spec.up)
         self.player = Player(world.scenario.stream, spec.buffer_us)
@@ -274,12 +276,12 @@ class Viewer:
         if self._is_behind and self.is_here:
             self._decide(TimePassed())
 
-    def progressed(self, event: TransferProgressed) -> None:
+    def progressed(self, transfer: int, byte_count: int, repeated_bytes: int) -> None:
         """Bytes came.  What is to be looked at by now is so by the event that follows, or when its time comes."""
         policy = self._policy
         if policy is None:
-            self.feed(event)
-        elif self.is_here and policy.note(event, self.world.now_us):
+            self.feed(TransferProgressed(transfer, byte_count, repeated_bytes=repeated_bytes))
+        elif self.is_here and policy.note_progress(transfer, byte_count, repeated_bytes, self.world.now_us):
             self._decide(TimePassed())  # a race is over
 
     def _decide(self, event: Event) -> None:
@@ -289,9 +291,9 @@ class Viewer:
         for action in self.strategy.handle(event, now_us) if policy is None else policy.handle(event, now_us):
             self._carry_out(action)
 
-    def hear(self, event: PeerAnnounced) -> None:
+    def hear(self, event: PeerAnnounced, held_count: int) -> None:
         """As `feed`, but that what came is counted only if something may follow: mostly nothing does."""
-        self.choking.heard(event.peer, len(event.held))
+        self.choking.heard(event.peer, held_count)
         if self._policy is None or self._policy.heeds(event, self.world.now_us):
             self.feed(event)
         elif self.is_here:
@@ -299,8 +301,9 @@ class Viewer:
 
     def _tell_progress(self) -> None:
         """What came until now, before anything else is decided: real bytes come all the time."""
-        for transfer in list(self.transfers.values()):
-            transfer.tell_progress()
+        if self.transfers:
+            for transfer in list(self.transfers.values()):
+                transfer.tell_progress()
 
     def _carry_out(self, action: Action) -> None:
         """Not a `match`: see `Policy._take_in`."""

@@ -25,6 +25,8 @@ cdef class World:
     cdef readonly dict cdns
     cdef Agenda _agenda
     cdef dict _peaks
+    cdef int64_t _segments
+    cdef int64_t _segment_us
     cdef public int64_t event_count
     cdef readonly dict swarms
     cdef dict _listings

@@ -70,6 +70,8 @@ class World:
         "_agenda",
         "_listings",
         "_peaks",
+        "_segment_us",
+        "_segments",
         "cdns",
         "event_count",
         "network",
@@ -88,6 +90,9 @@ class World:
         self._peaks: dict[int, int] = {}
         self.event_count = 0
         self.swarms: dict[int, Members] = {}  # by rendition
+        stream = scenario.stream
+        self._segments = stream.window if stream.is_live else stream.segments  # at the beginning
+        self._segment_us = stream.duration_us if stream.is_live else 0  # there is one more after each
         self._listings: dict[int, tuple[int, SegmentsListed]] = {}  # by rendition: the end of it, and what all are told
         self.viewers = [Viewer(self, place, spec, make) for place, spec in enumerate(scenario.viewers)]
         for viewer in self.viewers:
@@ -119,10 +124,7 @@ class World:
 
     def available(self) -> int:
         """One more than the newest segment that exists now."""
-        stream = self.scenario.stream
-        if not stream.is_live:
-            return stream.segments
-        return stream.window + self.now_us // stream.duration_us
+        return self._segments + (self.now_us // self._segment_us if self._segment_us else 0)
 
     def listing(self, rendition: int) -> SegmentsListed:
         """The rendition's playlist as it is now; who reads the same one shares its keys."""
