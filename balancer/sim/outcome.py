@@ -77,9 +77,12 @@ class Outcome(msgspec.Struct, kw_only=True):
 
     @property
     def bitrate(self) -> float:
-        """Mean bit/s of the media delivered."""
-        media_us = sum(v.media_us for v in self.viewers)
-        return sum(v.bitrate_us for v in self.viewers) / max(1, media_us)
+        """Bits of media delivered, for each second since viewers came: playing, and waiting.
+
+        Not their mean bit/s, by which those do best who are sent nothing in the bad minutes.
+        """
+        time_us = sum(v.played_us + v.stall_us + (v.startup_us or 0) for v in self.viewers)
+        return sum(v.bitrate_us for v in self.viewers) / max(1, time_us)
 
     def figures(self) -> dict[str, float]:
         """The row of the table."""

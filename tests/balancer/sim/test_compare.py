@@ -66,3 +66,22 @@ def test_policies_of_other_seeds_are_not_compared() -> None:
         interval([])
     with pytest.raises(ValueError, match="1 values against 2"):
         paired([1.0], [1.0, 2.0])
+
+
+def test_a_second_of_waiting_is_one_without_bits() -> None:
+    """Else a policy is the better the less it delivers while lines are bad."""
+    second = 1_000_000
+
+    def bitrate(stall_s: int, bit_per_s: int) -> float:
+        played_us = (99 - stall_s) * second
+        viewer = ViewerOutcome(
+            viewer=0,
+            startup_us=second,
+            stall_us=stall_s * second,
+            played_us=played_us,
+            bitrate_us=bit_per_s * played_us,
+        )
+        return Outcome(scenario="vod", policy="shoal", seed=1, viewers=[viewer]).bitrate
+
+    assert bitrate(0, 1000) == 990
+    assert bitrate(49, 1500) == 750
