@@ -6,7 +6,7 @@
 #   make fast|checked|pure    one leg of the suite          (TESTS="tests/runtime -k mailbox" for some of it)
 #   make bench-NAME           measure one set of claims
 #   make wasm                 the wheels for browsers: compiled to WebAssembly, and plain  (ARGS=--compare: sizes)
-#   make wasm-profile         the same with the names of functions in it, for a browser's profiler
+#   make wasm-profile         the same with the names of functions in it, for a browser's profiler: --build build/profile
 #   make pyodide              suites and simulation seeds inside Pyodide under Node, held against the native ones
 #   make soak                 what takes longer than a test run may
 #   make sanitize             the runtime's tests under ASan, UBSan and TSan
@@ -85,7 +85,8 @@ PYODIDE := build/browser/node_modules/pyodide
 	@tools/timed "compiler for WebAssembly" tools/wasm/install
 	@tools/timed "wheels for browsers" .venv-wasm/bin/python tools/wasm/build.py --pyodide $(PYODIDE) \
 		--out build/$(@F) $(if $(findstring profile,$@),--profile) $(if $(filter wasm%,$(MAKECMDGOALS)),$(ARGS))
-	@mkdir -p .stamps && touch $@
+	@mkdir -p .stamps build/profile && touch $@
+	@ln -sfn ../browser build/profile/browser && ln -sfn ../wasm-profile build/profile/wasm
 
 wasm wasm-profile: %: .stamps/%
 
