@@ -106,7 +106,7 @@ class PeerJoined(msgspec.Struct, frozen=True, tag=True):
     peer: str
     rendition: int
     fingerprint: str | None = None
-    address: str | None = None
+    address: str | None = None  # `relay ADDRESS` if it is a TURN relay's
     own: str = ""  # what that peer calls us, so that both rank each other alike; empty: not known
 
 

@@ -4,7 +4,10 @@
     address                       others may share it (one household, one NAT), so it only
                                   puts its peers on probation: asked last, and for little;
                                   after `address_offenders_max` distinct offenders a public
-                                  address is banned, a loopback or private one never
+                                  address is banned, a loopback or private one never,
+                                  and neither is a relay's (`relay ADDRESS`), behind which
+                                  strangers meet; who says falsely that it is behind one
+                                  stays on probation, where it is asked last
 
 Every record is bounded by `ban_records_max`; the oldest are forgotten.
 """
@@ -71,7 +74,7 @@ def _remember(records: dict[str, None], record: str, records_max: int) -> None:
 
 
 def _is_shared_by_nature(address: str) -> bool:
-    """Loopback, private, link-local, or no address at all: many machines may look the same."""
+    """Loopback, private, link-local, a relay's, or no address at all: many machines may look the same."""
     try:
         return not ipaddress.ip_address(address.partition("%")[0]).is_global
     except ValueError:

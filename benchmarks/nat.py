@@ -87,6 +87,7 @@ def meet(one: Home, other: Home) -> dict[str, Any]:
         "ms": here["ms"],
         "gathering_ms": max(offer["ms"], answer["ms"]),
         "relayed": SERVER in (here.get("address"), there.get("address")),
+        "known_as_relayed": any(one.get("is_relayed", False) for one in (here, there)),
     }
 
 

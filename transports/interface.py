@@ -160,6 +160,7 @@ class Channel(Protocol):
     label: str
     fingerprint: str | None  # of the peer's certificate, "sha-256 AB:CD:..."; None where there is no TLS
     remote_address: str | None  # IP of the selected path
+    is_relayed: bool  # that is a TURN relay's, which strangers share; as the peer says, where nothing else tells
     max_message_bytes: int
 
     @property

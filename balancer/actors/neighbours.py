@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from shoal.runtime import Actor, ActorRef
+from shoal.transports.interface import Channel
 
 from ..events import PeerAnnounced, PeerJoined
 from ..extension import CLAIM_BYTES
@@ -178,7 +179,7 @@ class Neighbours:
             peer=peer,
             rendition=opened.rendition,
             fingerprint=channel.fingerprint,
-            address=channel.remote_address,
+            address=_place(channel),
             own=self._own_ids.get(opened.rendition, ""),
         )
 
@@ -344,3 +345,9 @@ class Neighbours:
 
     def _note(self, text: str) -> None:
         self._reporter.tell(r.Happened(text, self._session.now_us))
+
+
+def _place(channel: Channel) -> str | None:
+    """Whom wrong bytes are held against besides the peer: those at its address, or behind the same relay."""
+    address = channel.remote_address
+    return f"relay {address}" if address is not None and channel.is_relayed else address

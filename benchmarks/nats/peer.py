@@ -60,7 +60,7 @@ class Peer:
                 await channel.send(MESSAGE)
                 if await channel.receive() != MESSAGE:
                     return {"error": "another message came back"}
-            return {"address": channel.remote_address}
+            return {"address": channel.remote_address, "is_relayed": channel.is_relayed}
         except TransportError as error:
             return {"error": str(error)}
 

@@ -35,6 +35,7 @@ def test_an_address_with_one_offender_puts_its_peers_on_probation():
         ("fe80::1%eth0", False),
         ("::1", False),
         ("not an address", False),
+        ("relay 8.8.8.8", False),
     ],
 )
 def test_an_address_is_banned_after_three_distinct_offenders_unless_many_share_it_by_nature(address, banned):
@@ -44,6 +45,18 @@ def test_an_address_is_banned_after_three_distinct_offenders_unless_many_share_i
         known.blame(offender, f"f{offender}", address)
     assert (known.ban_reason("x", "y", address) is not None) == banned
     assert known.is_on_probation(address)
+
+
+def test_what_happens_behind_a_relay_is_not_held_against_who_has_its_address_and_the_reverse():
+    known = reputation()
+    for offender in "abc":
+        known.blame(offender, f"f{offender}", "relay 8.8.8.8")
+    assert known.is_on_probation("relay 8.8.8.8")
+    assert not known.is_on_probation("8.8.8.8")
+    for offender in "def":
+        known.blame(offender, f"f{offender}", "8.8.4.4")
+    assert known.ban_reason("x", "y", "8.8.4.4") == "banned address"
+    assert known.ban_reason("x", "y", "relay 8.8.4.4") is None
 
 
 def test_one_offender_many_times_is_one_offender():

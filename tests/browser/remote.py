@@ -21,7 +21,7 @@ _TYPES = {"FetchRequest": FetchRequest, "AddressPolicy": AddressPolicy}
 _FIELDS = ("phase", "timeout_us", "status", "retry_after_us", "detail")
 _SHOWN = (
     *("url", "status", "headers", "first_byte", "total_bytes", "etag"),
-    *("label", "fingerprint", "remote_address", "max_message_bytes", "description"),
+    *("label", "fingerprint", "remote_address", "is_relayed", "max_message_bytes", "description"),
 )
 objects = {}
 tasks = {}

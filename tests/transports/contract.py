@@ -117,6 +117,7 @@ class ChannelContract:
                     assert isinstance(channel, interface.Channel)
                     assert channel.label == "some label"
                     assert channel.remote_address
+                    assert channel.is_relayed is False
                     assert channel.fingerprint
                     assert channel.fingerprint.startswith("sha-256 ")
                     assert channel.max_message_bytes == 65_535

@@ -26,7 +26,7 @@ from shoal.transports.native.aiortc_private import (
     limit_gathering,
     peer_fingerprint,
     renew_names,
-    selected_remote_address,
+    selected_remote_end,
 )
 from shoal.transports.native.webrtc import WebRtcConnector
 
@@ -133,7 +133,15 @@ def test_the_peers_certificate_is_found():
 
 
 def test_the_selected_pair_is_found():
-    with_connection(lambda connection: ipaddress.ip_address(selected_remote_address(connection)))
+    def check(connection):
+        address, is_relayed = selected_remote_end(connection)
+        ipaddress.ip_address(address)
+        assert not is_relayed
+        (pair,) = connection.sctp.transport.transport._connection._nominated.values()
+        pair.remote_candidate.type = "relay"
+        assert selected_remote_end(connection) == (address, True)
+
+    with_connection(check)
 
 
 def test_the_association_is_as_we_take_it():
@@ -334,7 +342,7 @@ def test_a_changed_aiortc_costs_a_field_and_not_the_connection():
     limit_gathering(Changed(), 1.0)
     assert enlarge_receive_buffers(Changed()) == 0
     assert peer_fingerprint(Changed()) is None
-    assert selected_remote_address(Changed()) is None
+    assert selected_remote_end(Changed()) == (None, False)
 
 
 @pytest.mark.parametrize("in_groups", [False, True])

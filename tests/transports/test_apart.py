@@ -24,7 +24,7 @@ from .contract import ChannelContract, assert_nothing_left, read_all, until
 from .test_native_contract import NativeWorld
 
 FRAMES = [
-    Opened(1, "p2p", None, "192.0.2.1"),
+    Opened(1, "p2p", None, "192.0.2.1", True),
     Message(1, b"x" * 1000),
     Message(2, b""),
     Closed(1, "done", {"silent": 2}),

@@ -35,4 +35,4 @@ def test_homes_meet_directly_where_they_can_and_else_by_a_relay(tmp_path, kinds,
         pytest.skip(what)
     with Lab(tmp_path) as lab:
         (found,) = nat.measure(lab, kinds, {**options, **PATIENT}, tries=1)
-    assert (found["met"], found["relayed"]) == (True, relayed)
+    assert (found["met"], found["relayed"], found["known_as_relayed"]) == (True, relayed, relayed)

@@ -36,6 +36,7 @@ class DataChannel:
         self.label: str = raw.label
         self.fingerprint: str | None = None
         self.remote_address: str | None = None
+        self.is_relayed = False
         self.max_message_bytes = limits.message_bytes_max
         self._raw = raw
         self._limits = limits

@@ -142,7 +142,7 @@ class _Link:
     def _on_open(self, _event: Any) -> None:
         if self._channel is not None and not self._opened.done():
             self._channel.fingerprint = _peer_fingerprint(self.connection)
-            self._channel.remote_address = _remote_address(self.connection)
+            self._channel.remote_address, self._channel.is_relayed = _remote_end(self.connection)
             self._channel.opened(self.connection)
             self._opened.set_result(self._channel)
 
@@ -257,7 +257,9 @@ def _peer_fingerprint(connection: Any) -> str | None:
     return "sha-256 " + hashlib.sha256(from_js_bytes(certificates[0])).digest().hex(":").upper()
 
 
-def _remote_address(connection: Any) -> str | None:
-    """Of the selected pair; the name, where the peer's browser hides its address."""
+def _remote_end(connection: Any) -> tuple[str | None, bool]:
+    """Address of the selected pair, and whether it is a relay's; the name, where the peer's browser hides its own."""
     pair = connection.sctp.transport.iceTransport.getSelectedCandidatePair()
-    return str(pair.remote.address) if pair and pair.remote.address else None
+    if not pair or not pair.remote.address:
+        return None, False
+    return str(pair.remote.address), pair.remote.type == "relay"

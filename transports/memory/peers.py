@@ -170,6 +170,7 @@ class _Channel:
         self.label = link.label
         self.fingerprint: str | None = "sha-256 " + hashlib.sha256(other.name.encode()).hexdigest().upper()
         self.remote_address: str | None = other.address
+        self.is_relayed = False
         self.max_message_bytes = link.limits.message_bytes_max
         self._link = link
         self._limits = link.limits

@@ -27,6 +27,7 @@ class ApartChannel:
         self.label = opened.label
         self.fingerprint = opened.fingerprint
         self.remote_address = opened.remote_address
+        self.is_relayed = opened.is_relayed
         self.max_message_bytes = limits.message_bytes_max
         self._number = opened.link
         self._limits = limits

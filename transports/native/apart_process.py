@@ -179,7 +179,8 @@ class _Link:
             self._fail(error)
             return
         self._channel = channel
-        self._side.write(Opened(self._number, channel.label, channel.fingerprint, channel.remote_address))
+        what = channel.label, channel.fingerprint, channel.remote_address, channel.is_relayed
+        self._side.write(Opened(self._number, *what))
         sending = [self._side.start(self._send(channel, urgent=urgent)) for urgent in (False, True)]
         self._tasks = [*sending, self._side.start(self._read(channel))]
 

@@ -204,9 +204,12 @@ class _Link:
     def _on_open(self) -> None:
         if self.channel is not None and not self._opened.done():
             self.channel.fingerprint = self._connector.stack.fingerprint(self.connection)
-            self.channel.remote_address = self._connector.stack.remote_address(self.connection)
+            self._look_for_remote_end(self.channel)
             self.channel.opened(self._peer_reports)
             self._opened.set_result(self.channel)
+
+    def _look_for_remote_end(self, channel: DataChannel) -> None:
+        channel.remote_address, channel.is_relayed = self._connector.stack.remote_end(self.connection)
 
     def _on_state(self) -> None:
         state = self._connector.stack.state(self.connection)
@@ -268,7 +271,7 @@ class _Link:
                     if channel.remote_address is not None or self._closing is not None:
                         break
                     await asyncio.sleep(_ADDRESS_LOOK_S)
-                    channel.remote_address = self._connector.stack.remote_address(self.connection)
+                    self._look_for_remote_end(channel)
                 return channel
         except TimeoutError as error:
             await self.close("it took too long to connect")

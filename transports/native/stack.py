@@ -96,8 +96,8 @@ class Stack(Protocol):
     def fingerprint(self, connection: Any) -> str | None:
         """`sha-256 AB:...` of the certificate that the handshake verified."""
 
-    def remote_address(self, connection: Any) -> str | None:
-        """The IP at the other end of the path in use."""
+    def remote_end(self, connection: Any) -> tuple[str | None, bool]:
+        """The IP at the other end of the path in use, and whether it is a relay's."""
 
     def association(
         self,

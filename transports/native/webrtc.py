@@ -75,8 +75,8 @@ class _Aiortc:
     def fingerprint(self, connection: Any) -> str | None:
         return aiortc_private.peer_fingerprint(connection)
 
-    def remote_address(self, connection: Any) -> str | None:
-        return aiortc_private.selected_remote_address(connection)
+    def remote_end(self, connection: Any) -> tuple[str | None, bool]:
+        return aiortc_private.selected_remote_end(connection)
 
     def association(
         self,

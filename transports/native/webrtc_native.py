@@ -80,9 +80,9 @@ class _Wrtc:
         certificates = connection.sctp.transport._native.get_remote_certificates()  # noqa: SLF001 - not in that face
         return f"sha-256 {hashlib.sha256(bytes(certificates[0])).digest().hex(':').upper()}" if certificates else None
 
-    def remote_address(self, connection: Any) -> str | None:
+    def remote_end(self, connection: Any) -> tuple[str | None, bool]:
         pair = connection.sctp.transport.transport._native.get_selected_candidate_pair()  # noqa: SLF001 - as above
-        return None if pair is None else str(pair.remote.address)
+        return (None, False) if pair is None else (str(pair.remote.address), str(pair.remote.type) == "relay")
 
     def association(
         self,

@@ -112,6 +112,7 @@ class Opened(_Frame, frozen=True):
     label: str
     fingerprint: str | None
     remote_address: str | None
+    is_relayed: bool
 
 
 class Failed(_Frame, frozen=True):

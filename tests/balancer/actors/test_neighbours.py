@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from shoal.balancer.actors.messages import Announce, AnnounceNow, ChannelOpened, MayBegin, MayUpload, PeerGone
 from shoal.balancer.actors.neighbours import Neighbours
 from shoal.balancer.actors.reporter import PEERS_MAX
@@ -46,11 +48,23 @@ def with_one_peer(**config: int) -> tuple[Neighbours, Session]:
     parts = SimpleNamespace(config=BalancerConfig(**config), tamper=None, are_peers_allowed=True)
     transfers = SimpleNamespace(from_cdns=lambda _: ())
     neighbours = Neighbours(session, parts, transfers, reporter=Told(), storage=Told())  # type: ignore[arg-type]
-    channel: Any = SimpleNamespace(fingerprint=None, remote_address="192.0.2.1")
+    channel: Any = SimpleNamespace(fingerprint=None, remote_address="192.0.2.1", is_relayed=False)
     joined = neighbours.take(ChannelOpened(0, "p", channel))
     assert joined is not None
     neighbours.welcome(joined)
     return neighbours, session
+
+
+@pytest.mark.parametrize(
+    ("address", "is_relayed", "place"),
+    [("8.8.8.8", False, "8.8.8.8"), ("8.8.8.8", True, "relay 8.8.8.8"), (None, True, None)],
+)
+def test_the_address_of_a_relay_is_known_as_one(address: str | None, is_relayed: bool, place: str | None) -> None:
+    neighbours, _ = with_one_peer()
+    channel: Any = SimpleNamespace(fingerprint=None, remote_address=address, is_relayed=is_relayed)
+    joined = neighbours.take(ChannelOpened(0, "q", channel))
+    assert joined is not None
+    assert joined.address == place
 
 
 def hold(neighbours: Neighbours, numbers: range) -> None:
@@ -96,7 +110,7 @@ def test_uploads_of_days_of_peers_are_not_all_remembered() -> None:
 
 def test_a_piece_to_who_only_takes_waits_while_somebody_is_served_who_holds_something() -> None:
     neighbours, _ = with_one_peer()
-    rider: Any = SimpleNamespace(fingerprint=None, remote_address="192.0.2.2")
+    rider: Any = SimpleNamespace(fingerprint=None, remote_address="192.0.2.2", is_relayed=False)
     assert neighbours.take(ChannelOpened(0, "rider", rider)) is not None
     neighbours.choking.heard("p", 3)
     at_once = Turn(1000, 0)
@@ -120,7 +134,7 @@ def test_peers_are_told_when_the_cap_is_used_up_and_when_it_is_not_any_more() ->
     neighbours, session = with_one_peer(upload_bytes_per_s=16_384)
     hold(neighbours, range(3))
     neighbours.announce()
-    other: Any = SimpleNamespace(fingerprint=None, remote_address="192.0.2.2")
+    other: Any = SimpleNamespace(fingerprint=None, remote_address="192.0.2.2", is_relayed=False)
     assert neighbours.take(ChannelOpened(0, "other", other)) is not None
     assert neighbours.may_begin(MayBegin("other", 2)) is None
     for _ in range(2):

@@ -30,6 +30,7 @@ class SlowChannel:
     label = "test"
     fingerprint = None
     remote_address = None
+    is_relayed = False
     max_message_bytes = 65_535
     buffered_bytes = 0
 

@@ -26,7 +26,7 @@ from .connection import (
     limit_gathering,
     peer_fingerprint,
     renew_names,
-    selected_remote_address,
+    selected_remote_end,
 )
 
 __all__ = [
@@ -37,5 +37,5 @@ __all__ = [
     "limit_gathering",
     "peer_fingerprint",
     "renew_names",
-    "selected_remote_address",
+    "selected_remote_end",
 ]
