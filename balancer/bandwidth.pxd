@@ -54,7 +54,7 @@ cdef class Estimate:
     cpdef void failed(self, int64_t now_us, object reason) except *
     @cython.locals(keep=double, errors=double)
     cpdef double error_rate(self, int64_t now_us) except -1.0
-    @cython.locals(keep=double)
+    @cython.locals(keep=double, rate=double, sampled_us=int64_t)
     cpdef double believed_bytes_per_s(self, int64_t now_us, double bytes_per_s, int64_t half_life_us) except -1.0
     @cython.locals(rate=double, start_us=double)
     cpdef int64_t expected_us(self, int64_t byte_count, int64_t now_us, double bytes_per_s, double first_byte_us,

@@ -163,8 +163,9 @@ class Estimate:
         """
         if self.bytes_per_s is None or self.sampled_us is None:
             return bytes_per_s
-        keep = half_life_decay(now_us - self.sampled_us, half_life_us)
-        return keep * self.bytes_per_s + (1.0 - keep) * bytes_per_s
+        rate, sampled_us = self.bytes_per_s, self.sampled_us
+        keep = half_life_decay(now_us - sampled_us, half_life_us)
+        return keep * rate + (1.0 - keep) * bytes_per_s
 
     def expected_us(  # noqa: PLR0917, a C method has no keyword-only arguments
         self,

@@ -43,7 +43,7 @@ cdef class Decisions:
     cdef bint may_ask(self, Peer peer, object key, Want want, Timeline timeline, int64_t now_us) except -1
     cdef void _look_anew(self) except *
     @cython.locals(want=Want, due_us=int64_t, missing_bytes=int64_t, needed_us=int64_t, is_long=bint, seen_us=int64_t,
-                   safe_us=int64_t, first_us=int64_t, look_at_us=int64_t, is_playing=bint, lonely_us=int64_t)
+                   safe_us=int64_t, target_us=int64_t, enough_us=int64_t, soon_us=int64_t, first_us=int64_t, look_at_us=int64_t, is_playing=bint, lonely_us=int64_t)
     cdef void _supervise(self, Transfer transfer, int64_t now_us) except *
     cdef void _start(self, Want want, object source, object why, int64_t now_us, tuple beside=*) except *
     cdef void _race_silent(self, Transfer transfer, Want want, int64_t now_us) except *
@@ -55,7 +55,6 @@ cdef class Decisions:
                             bint is_long=*, int64_t enough_us=*)
     @cython.locals(t=Transfer)
     cdef object _line_left(self, Transfer transfer)
-    cdef object _target_us(self, Want want)
     @cython.locals(want=Want, estimate=Estimate)
     cdef void _move(self, Transfer transfer, object reason, int64_t now_us, object to=*) except *
     @cython.locals(timeline=Timeline)

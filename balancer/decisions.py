@@ -184,10 +184,14 @@ class Decisions:
             if look_us is not None:
                 self._book.later(look_us, now_us)
             return
-        target_us = self._target_us(want)
-        if target_us is None:
+        config, deadline_us = self._book.config, self._book.deadline_us(want.key)
+        is_playing = deadline_us is not None
+        if deadline_us is not None:
+            target_us = deadline_us
+        elif want.urgent:
+            target_us = want.urgent_since_us + config.startup_patience_us
+        else:
             return
-        config, is_playing = self._book.config, self._book.deadline_us(want.key) is not None
         seen_us = _PROJECTION_US_MIN
         if transfer.is_peer and is_playing and transfer.received_bytes > 0:
             # Others ask it meanwhile.  What is found out at a look must be in time to be mended, so there is one more
@@ -285,13 +289,6 @@ class Decisions:
             return None
         others = total([t.bytes_per_s or 0.0 for t in self._book.transfers.values() if t is not transfer])
         return max(line - others, transfer.bytes_per_s or 0.0)
-
-    def _target_us(self, want: Want) -> int | None:
-        """When it has to be there."""
-        deadline_us = self._book.deadline_us(want.key)
-        if deadline_us is None and want.urgent:
-            return want.urgent_since_us + self._book.config.startup_patience_us
-        return deadline_us
 
     def _move(self, transfer: Transfer, reason: str, now_us: int, to: Cdn | Peer | None = None) -> None:
         """Leave a source for another: for `to`, or for whoever is best then."""

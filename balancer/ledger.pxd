@@ -68,7 +68,7 @@ cdef class Ledger:
     @cython.locals(timeline=Timeline)
     cpdef bint is_audited(self, object key) except -1
     cpdef bint is_shared(self, Want want, Timeline timeline) except -1
-    @cython.locals(timeline=Timeline)
+    @cython.locals(timeline=Timeline, whole_bytes=int64_t, rate=double, duration_us=int64_t)
     cpdef int64_t size_bytes(self, Want want, object segment=*) except -1
     cpdef bint is_mostly_there(self, Want want) except -1
     @cython.locals(timeline=Timeline)

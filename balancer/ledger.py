@@ -406,19 +406,22 @@ class Ledger:
 
         Whoever has the segment at hand spares looking it up.
         """
-        total_bytes = want.total_bytes
-        if total_bytes is None:
+        if want.total_bytes is not None:
+            whole_bytes = want.total_bytes
+        else:
+            key = want.key
             if segment is None:
-                timeline = self.timelines.get(want.key.rendition)
-                segment = timeline.listed(want.key) if timeline is not None else None
-            rate = self.media_bytes_per_s.get(want.key.rendition)
-            if segment is not None and rate is not None:
-                total_bytes = int(rate * segment.duration_us / 1_000_000)
-            elif segment is not None and want.key.kind is Kind.PART:
-                total_bytes = self.config.segment_bytes_guess * segment.duration_us // _GUESSED_US
+                timeline = self.timelines.get(key.rendition)
+                segment = timeline.listed(key) if timeline is not None else None
+            known = self.media_bytes_per_s.get(key.rendition)
+            if segment is not None and known is not None:
+                rate, duration_us = known, segment.duration_us
+                whole_bytes = int(rate * duration_us / 1_000_000)
+            elif segment is not None and key.kind is Kind.PART:
+                whole_bytes = self.config.segment_bytes_guess * segment.duration_us // _GUESSED_US
             else:
-                total_bytes = self.config.segment_bytes_guess
-        return max(1, total_bytes - want.received_bytes)
+                whole_bytes = self.config.segment_bytes_guess
+        return max(1, whole_bytes - want.received_bytes)
 
     def is_mostly_there(self, want: Want) -> bool:
         whole_bytes = want.received_bytes + self.size_bytes(want)

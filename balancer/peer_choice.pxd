@@ -47,6 +47,7 @@ cdef class InTime:
     cdef double _first_byte_us
     cdef int64_t _half_life_us
 
+    cpdef InTime within(self, int64_t byte_count, int64_t limit_us, int64_t now_us, bint takes_unmeasured)
     @cython.locals(estimate=Estimate, most=double, expected_us=int64_t)
     cpdef bint holds(self, Peer peer) except -1
 

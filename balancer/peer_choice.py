@@ -120,21 +120,24 @@ class Peer:
 
 
 class InTime:
-    """Which peers would bring so many bytes within a limit."""
+    """Which peers would bring so many bytes within a limit.  Set anew for each choice, since there are many."""
 
     __slots__ = ("_byte_count", "_first_byte_us", "_half_life_us", "_limit_us", "_now_us", "_rate", "_takes_unmeasured")
 
-    def __init__(
-        self, byte_count: int, limit_us: int, now_us: int, takes_unmeasured: bool, config: BalancerConfig
-    ) -> None:
-        """`takes_unmeasured`: one that was never measured counts as in time."""
+    def __init__(self, config: BalancerConfig) -> None:
+        self._byte_count = self._limit_us = self._now_us = 0
+        self._takes_unmeasured = False
+        self._rate: float = config.unmeasured_bytes_per_s
+        self._first_byte_us: float = config.unmeasured_first_byte_us
+        self._half_life_us = config.estimate_half_life_us
+
+    def within(self, byte_count: int, limit_us: int, now_us: int, takes_unmeasured: bool) -> InTime:
+        """Of so many bytes, within so long from now; `takes_unmeasured`: one that was never measured is in time."""
         self._byte_count = byte_count
         self._limit_us = limit_us
         self._now_us = now_us
         self._takes_unmeasured = takes_unmeasured
-        self._rate: float = config.unmeasured_bytes_per_s
-        self._first_byte_us: float = config.unmeasured_first_byte_us
-        self._half_life_us = config.estimate_half_life_us
+        return self
 
     def holds(self, peer: Peer) -> bool:
         estimate = peer.estimate

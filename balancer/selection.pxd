@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t
 from .availability cimport Availability
 from .cdn_choice cimport Cdn
 from .line cimport Line
-from .peer_choice cimport Peer
+from .peer_choice cimport InTime, Peer
 from .transfers cimport Transfer, Want
 from .windows cimport Timeline
 
@@ -26,6 +26,7 @@ cdef class Selection:
     cdef int64_t _busy_us
     cdef bint _is_busy
     cdef object _greeted
+    cdef InTime _in_time
     cdef double _rate
     cdef double _first_byte_us
     cdef int64_t _half_life_us
@@ -33,7 +34,7 @@ cdef class Selection:
     @cython.locals(peer=Peer)
     cpdef object urgent(self, Want want, Timeline timeline, object size_bytes, object slack_us, int64_t now_us,
                         bint is_busy=*)
-    @cython.locals(ready=list)
+    @cython.locals(ready=list, left_us=int64_t, margin_us=int64_t, limit_us=int64_t)
     cpdef Peer prefetch_peer(self, Want want, Timeline timeline, int64_t size_bytes, int64_t now_us, object slack_us,
                              int64_t safe_us)
     cpdef tuple ready_cdn(self, Want want, Timeline timeline, object size_bytes, object slack_us, int64_t now_us)

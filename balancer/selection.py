@@ -49,6 +49,7 @@ class Selection:
         "_first_byte_us",
         "_greeted",
         "_half_life_us",
+        "_in_time",
         "_is_any",
         "_is_busy",
         "_is_shared",
@@ -91,6 +92,7 @@ class Selection:
         self._busy_bytes = self._busy_us = -1
         self._is_busy = False
         self._greeted: int | None = None  # how many peers are ours
+        self._in_time = InTime(config)
         # Of the config, as each estimate needs them.
         self._rate: float = config.unmeasured_bytes_per_s
         self._first_byte_us: float = config.unmeasured_first_byte_us
@@ -120,7 +122,7 @@ class Selection:
                 for one in self._ready_peers(want, timeline, now_us)
                 if not one[1] and one[0].estimate.sampled_us is not None
             ]
-            in_time = InTime(size_bytes, limit_us, now_us, False, self._config)
+            in_time = self._in_time.within(size_bytes, limit_us, now_us, False)
             peer = best_peer(measured, want.key.number, self._seed, in_time)
             if peer is not None:
                 return Choice(peer, "offload")
@@ -193,8 +195,9 @@ class Selection:
         ready = self._ready_peers(want, timeline, now_us)
         if not ready or slack_us is None:
             return best_peer(ready, want.key.number, self._seed)
-        limit_us = slack_us - min(self._config.peer_margin_us, safe_us)
-        in_time = InTime(size_bytes, limit_us, now_us, slack_us >= safe_us, self._config)
+        left_us, margin_us = slack_us, self._config.peer_margin_us
+        limit_us = left_us - min(margin_us, safe_us)
+        in_time = self._in_time.within(size_bytes, limit_us, now_us, left_us >= safe_us)
         return best_peer(ready, want.key.number, self._seed, in_time)
 
     def together(

@@ -52,7 +52,7 @@ class Named(InTime):
     """In time are those of these names."""
 
     def __init__(self, names):
-        super().__init__(0, 0, 0, False, CONFIG)
+        super().__init__(CONFIG)
         self.names = names
 
     def holds(self, peer):

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from shoal.balancer.sim.agenda import Agenda
 
-# Moments to put in after what is taken out, and how far it is taken out then: within a slot, and over many.
+# Moments to put in after what is taken out, and how far it is taken out then: within a slot, over many, and beyond all
+# that are kept at hand.
+MOMENTS = st.integers(0, 20_000) | st.integers(0, 9) | st.integers(4_180_000, 4_200_000) | st.integers(0, 20_000_000)
 STEPS = st.lists(
-    st.tuples(st.lists(st.integers(0, 20_000) | st.integers(0, 9), max_size=8), st.integers(0, 9_000)), max_size=20
+    st.tuples(st.lists(MOMENTS, max_size=8), st.integers(0, 9_000) | st.integers(0, 6_000_000)), max_size=20
 )
 
 
