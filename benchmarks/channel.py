@@ -181,6 +181,10 @@ def claims(results: Results) -> list[Claim]:
         ours, bare = results["shoal", *of], results["bare", *(to or of)]
         return statistics.median(one[what] / other[what] for one, other in zip(ours, bare, strict=True))
 
+    def of_own(what: str) -> float:
+        asked, alone = results["shoal", 0, True], results["shoal", 0, False]
+        return statistics.median(one[what] / other[what] for one, other in zip(asked, alone, strict=True))
+
     def middle(stack: str, what: str, of: tuple[int, bool]) -> float:
         return statistics.median(one[what] for one in results[stack, *of])
 
@@ -204,6 +208,7 @@ def claims(results: Results) -> list[Claim]:
             unit="ms",
         ),
         Claim("rate meanwhile, of bare bulk alone", ratio(rate, (0, True), (0, False)), 0.8, at_least=True, unit="x"),
+        Claim("rate meanwhile, of our own bulk alone", of_own(rate), 0.8, at_least=True, unit="x"),
         Claim(
             "the same over 20 ms, beyond the round trip",
             middle("shoal", request, (20, True)) - 20,

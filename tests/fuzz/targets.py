@@ -17,6 +17,7 @@ from shoal.app.options import settings
 from shoal.app.tracker_core import TrackerCore
 from shoal.app.tracker_messages import Shown
 from shoal.app.tracker_nodes import Nodes
+from shoal.app.tracker_tokens import TokenRefused, Tokens
 from shoal.balancer import wire
 from shoal.balancer.errors import ConfigurationError, PlaylistError, SidecarError, SteeringError
 from shoal.balancer.extension import Greeting, UploadState
@@ -38,6 +39,7 @@ from shoal.transports.sansio.bridge_frames import FrameMalformed, Wire, split
 from shoal.transports.sansio.descriptions import bounded_description
 from shoal.transports.sansio.hosts import parse_authority, parse_origin
 from shoal.transports.sansio.ranges import parse_content_range, requested_span
+from shoal.transports.sansio.reports import BadReport, Departures, reports_of
 from shoal.transports.sansio.signaling import TrackerClient
 
 __all__ = ["ALL"]
@@ -191,6 +193,33 @@ def description(data: bytes) -> None:
     assert bounded_description(bounded) == bounded, "what is within bounds stays as it is"
 
 
+def reports(data: bytes) -> None:
+    """What a peer says of reports in its description, and after a form feed reports of what came, a line each.
+
+    Between two of them a message leaves, as long as the number of the line.
+    """
+    said, _, lines = data.partition(b"\f")
+    reports_of(text_of(said))
+    departures = Departures()
+    for number, line in enumerate(lines.split(b"\n")[:50]):
+        departures.sent(number * 10_000, number * 1_000)
+        try:
+            round_trip_us = departures.reported(text_of(line), number * 1_000)
+        except BadReport:
+            return
+        assert round_trip_us is None or round_trip_us >= 0, "what came had left before"
+        assert departures.in_flight_bytes >= 0, "no more came than left"
+
+
+def tokens(data: bytes) -> None:
+    """A token out of a tracker's URL: nobody comes in with what was not signed here."""
+    try:
+        subject = Tokens((b"k" * 32,)).check(text_of(data), 1_000.0)
+    except TokenRefused:
+        return
+    assert text_of(data).rpartition(".")[0].endswith(subject), "it was made for whom it names"
+
+
 def tracker_client(data: bytes) -> None:
     """What a tracker and the peers behind it send to a peer, a line each, a second apart."""
     client = TrackerClient(INFO_HASH, PEER_ID)
@@ -263,6 +292,6 @@ ALL: dict[str, Callable[[bytes], None]] = {
     function.__name__: function
     for function in (
         *(wire_messages, playlist, mpd, sidecar, steering, media_data, configuration, headers),
-        *(description, tracker_client, tracker_server, tracker_nodes, trace, bridge),
+        *(description, reports, tokens, tracker_client, tracker_server, tracker_nodes, trace, bridge),
     )
 }
