@@ -262,4 +262,4 @@ def _remote_end(connection: Any) -> tuple[str | None, bool]:
     pair = connection.sctp.transport.iceTransport.getSelectedCandidatePair()
     if not pair or not pair.remote.address:
         return None, False
-    return str(pair.remote.address), pair.remote.type == "relay"
+    return str(pair.remote.address), getattr(pair.remote, "type", None) == "relay"

@@ -104,8 +104,10 @@ function lentChannel(raw, channel, connection, say) {
   const tellOpen = () => {
     const { transport, maxMessageSize } = connection.sctp;
     const certificates = transport.getRemoteCertificates();
-    const address = transport.iceTransport?.getSelectedCandidatePair?.()?.remote.address ?? null;
-    tell("open", { certificates, address, maxMessageSize });
+    const remote = transport.iceTransport?.getSelectedCandidatePair?.()?.remote;
+    const address = remote?.address ?? null;
+    const isRelayed = remote?.type === "relay";
+    tell("open", { certificates, address, isRelayed, maxMessageSize });
   };
   raw.binaryType = "arraybuffer";
   raw.addEventListener("open", tellOpen);
@@ -190,8 +192,8 @@ export function borrowConnections(port) {
       }
       if (channel === undefined) return event === "facts" ? null : this.dispatchEvent(new Event(event));
       if (event === "open") {
-        const { certificates, address, maxMessageSize } = facts;
-        const pair = address === null ? null : { remote: { address } };
+        const { certificates, address, isRelayed, maxMessageSize } = facts;
+        const pair = address === null ? null : { remote: { address, type: isRelayed ? "relay" : "host" } };
         const iceTransport = { getSelectedCandidatePair: () => pair };
         this.sctp = { maxMessageSize, transport: { getRemoteCertificates: () => certificates, iceTransport } };
       }
