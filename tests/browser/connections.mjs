@@ -50,7 +50,7 @@ globalThis.RTCPeerConnection = class extends EventTarget {
     maxMessageSize: 1000,
     transport: {
       getRemoteCertificates: () => [new Uint8Array([1, 2, 3]).buffer],
-      iceTransport: { getSelectedCandidatePair: () => ({ remote: { address: "192.0.2.7" } }) },
+      iceTransport: { getSelectedCandidatePair: () => ({ remote: { address: "192.0.2.7", type: "relay" } }) },
     },
   };
   constructor(configuration) {
@@ -105,7 +105,8 @@ raw.bufferedAmountLowThreshold = 100;
 channel.open();
 await until(() => raw.readyState === "open");
 assert.deepEqual([...new Uint8Array(connection.sctp.transport.getRemoteCertificates()[0])], [1, 2, 3]);
-assert.equal(connection.sctp.transport.iceTransport.getSelectedCandidatePair().remote.address, "192.0.2.7");
+const { remote } = connection.sctp.transport.iceTransport.getSelectedCandidatePair();
+assert.deepEqual(remote, { address: "192.0.2.7", type: "relay" });
 assert.throws(() => raw.send(new Uint8Array(1001)), { name: "TypeError" });
 
 // What is sent is a copy, and counts as buffered until the page's channel has sent it
