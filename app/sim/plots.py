@@ -155,7 +155,7 @@ def _grid(sets: Sets, title: str, *, less: int = 0) -> tuple[Any, Any, list[Figu
             axes[row][column].tick_params(axis="y", length=0)
             if what.key in _BY_MAGNITUDE:
                 axes[row][column].set_xscale("symlog", linthresh=1.0)
-                axes[row][column].xaxis.set_major_formatter("{x:.2g}")
+                axes[row][column].xaxis.set_major_formatter("{x:g}")
             else:
                 axes[row][column].locator_params(axis="x", nbins=4)
             if row == 0:
