@@ -27,7 +27,7 @@ def checked_url(policy: AddressPolicy, text: str, *, schemes: Collection[str]) -
         url = js.URL.new(text)
     except JsException as error:
         raise AddressRefused(f"{text[:200]!r} refused: {in_words(error)}") from error
-    scheme = url.protocol.removesuffix(":")
+    scheme: str = url.protocol.removesuffix(":")
     if scheme not in schemes:
         raise AddressRefused(f"scheme {scheme!r} refused here; use {' or '.join(schemes)}")
     host = url.hostname.removeprefix("[").removesuffix("]")  # 0x7f.1 and its like are 127.0.0.1 by now

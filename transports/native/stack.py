@@ -98,6 +98,7 @@ class Stack(Protocol):
 
     def remote_end(self, connection: Any) -> tuple[str | None, bool]:
         """The IP at the other end of the path in use, and whether it is a relay's."""
+        ...
 
     def association(
         self,
