@@ -166,32 +166,49 @@ def _field(name: str, key: Key, value: Any) -> Field:
             return InnerList(
                 tuple(Item(_rounded(name, rate, key.step), {ot: True} if ot else {}) for ot, rate in pairs)
             )
-        case "next":
-            return InnerList(tuple(Item(path) for path in ([value] if isinstance(value, str) else value)))
-        case "strings":
-            return InnerList(tuple(Item(each) for each in value))
+        case "next" | "strings":
+            return _list(name, [value] if isinstance(value, str) else value)
         case "flag":
             return Item(value=True)
         case "integer":
             return Item(_rounded(name, value, key.step))
         case "decimal":
-            return Item(float(value))
+            return Item(float(_number(name, value)))
         case "token":
-            if value not in key.words:
+            if not isinstance(value, str) or value not in key.words:
                 raise ValueError(f"{name} is {value!r}; it may be one of {' '.join(sorted(key.words))}")
             return Item(Token(value))
         case "custom" if isinstance(value, list | tuple):
-            return InnerList(tuple(Item(each) for each in value))
+            return _list(name, value)
         case "string":
             if not isinstance(value, str) or len(value) > key.max:
                 raise ValueError(f"{name} is {str(value)[:80]!r}; it may be a string of {key.max} characters")
-    return Item(value)
+    return _item(name, value)
 
 
-def _rounded(name: str, value: float, step: int) -> int:
-    if value < 0:
+def _item(name: str, value: Any) -> Item:
+    if isinstance(value, bool | int | float | str | bytes):
+        return Item(value)
+    raise ValueError(f"{name} is {str(value)[:80]!r}; it may be a number, a string, bytes or a truth value")
+
+
+def _list(name: str, value: Any) -> InnerList:
+    if isinstance(value, list | tuple):
+        return InnerList(tuple(_item(name, each) for each in value))
+    raise ValueError(f"{name} is {str(value)[:80]!r}; it may be a list")
+
+
+def _number(name: str, value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError(f"{name} is {str(value)[:80]!r}; it may be a number")
+    return value
+
+
+def _rounded(name: str, value: Any, step: int) -> int:
+    number = _number(name, value)
+    if number < 0:
         raise ValueError(f"{name} is {value}; it may not be negative")
-    return math.floor(value / step + 0.5) * step  # halves up, as in JavaScript, where most of these are made
+    return math.floor(number / step + 0.5) * step  # halves up, as in JavaScript, where most of these are made
 
 
 def _read(name: str, member: Field) -> Any:
@@ -218,11 +235,12 @@ def _single(name: str, kind: str, value: Bare) -> Any:
         "token": isinstance(value, str),
         "string": isinstance(value, str) and not isinstance(value, Token),
         "next": isinstance(value, str),
+        "strings": isinstance(value, str),
     }.get(kind, True)
     if not is_right:
         raise ValueError(f"{name} is {value!r}; it may be a {kind}")
     if kind == "rates":
         return {"": value}
-    if kind == "next":
+    if kind in {"next", "strings"}:
         return [str(value)]
     return str(value) if isinstance(value, Token) else value

@@ -104,6 +104,7 @@ def test_a_key_or_value_that_the_standard_has_not_is_refused(values):
         ("br=3200,bl=21300", {"br": {"": 3200}, "bl": {"": 21300}}),  # version 1
         ('nor="..%2F300kbps%2Ftrack.m4v"', {"nor": ["..%2F300kbps%2Ftrack.m4v"]}),
         ("other-key=(1 2),ot=v,pr=1.08", {"other-key": [1, 2], "ot": "v", "pr": 1.08}),
+        ('ec="404"', {"ec": ["404"]}),  # a list of one
         ("ot=zz", {"ot": "zz"}),  # of a later version, perhaps
     ],
 )
@@ -111,7 +112,9 @@ def test_what_others_write_is_read(written, values):
     assert decode(written) == values
 
 
-@pytest.mark.parametrize("written", ["br=(a b)", "d=x", "bs=1", "sid=token", "ot=5", 'd="4"', "d=(1)", "su=(1)", "br"])
+@pytest.mark.parametrize(
+    "written", ["br=(a b)", "d=x", "bs=1", "sid=token", "ot=5", 'd="4"', "d=(1)", "su=(1)", "br", "ec"]
+)
 def test_a_value_of_another_type_is_refused(written):
     with pytest.raises(ValueError, match=r"\w"):
         decode(written)
@@ -142,3 +145,23 @@ def test_what_is_written_is_read_the_same_and_headers_have_what_a_query_has(valu
     for _, field in headers(values):
         in_headers |= decode(field)
     assert in_headers == {name: value for name, value in values.items() if KEYS[name].header}
+
+
+ANYTHING = st.one_of(
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    STRINGS,
+    st.binary(),
+    st.lists(STRINGS),
+    st.dictionaries(STRINGS, STRINGS),
+)
+
+
+@given(st.sampled_from([*KEYS, "com.example-key"]), ANYTHING)
+def test_whatever_is_to_be_said_is_written_or_refused(name, value):
+    try:
+        written = text({name: value})
+    except ValueError:
+        return
+    assert text(decode(written)) == written
