@@ -1,6 +1,6 @@
 """Formats and transport against their bounds, with others' packages and bare servers in the same run.
 
-    make bench-standards                               five rounds, about eight minutes
+    make bench-standards                               five rounds, about six minutes
     make bench-standards ARGS="--only parser refresh"  some subjects
 
 Exit codes as everywhere (README.md): 0, all bounds hold; 1, one does not; 3, something could not be measured here.
