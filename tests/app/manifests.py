@@ -12,13 +12,23 @@ from shoal.app.demo.stream import Stream, StreamOptions, make_stream
 
 from .support import STREAMS
 
-__all__ = ["SUBTITLES", "copy_of", "file_of", "listed", "live_mpd", "mpd_of", "with_list", "with_subtitles"]
+__all__ = [
+    "AAC_FRAME_S",
+    "SUBTITLES",
+    "copy_of",
+    "file_of",
+    "listed",
+    "live_mpd",
+    "mpd_of",
+    "with_list",
+    "with_subtitles",
+]
 
 SUBTITLES = ("in the beginning", "towards the end")
 # By a frame of sound before the first picture, pictures end later than they are long.  An MPD that leaves it out ends
 # before its media do, and dash.js 5.2, which looks every 200 ms whether its MPD is over, may then stop there before the
 # video has ended: once in twenty times, of the last 10 ms.
-_AAC_FRAME_S = 1024 / 48_000
+AAC_FRAME_S = 1024 / 48_000
 _EN = """WEBVTT
 
 00:00:01.000 --> 00:00:04.000
@@ -79,7 +89,7 @@ def vod_mpd(stream: Stream, options: StreamOptions, inner: dict[str, str]) -> by
         '<AdaptationSet contentType="text" mimeType="text/vtt" lang="en"><Representation id="en" bandwidth="100">'
         "<BaseURL>en.vtt</BaseURL></Representation></AdaptationSet>"
     )
-    until_s = stream.seconds + _AAC_FRAME_S
+    until_s = stream.seconds + AAC_FRAME_S
     return mpd_of(stream, options, inner, f'type="static" mediaPresentationDuration="PT{until_s:.3f}S"', text)
 
 
