@@ -12,8 +12,21 @@ whoever reaches the tracker has no business with them.
 With `nodes`, its peers meet those of the tracker's other nodes (tracker_redis.py);
 limits and tokens are counted by each node for itself.
 A client that does not read what it is sent is closed: the queue for each has a
-limit.  A client that vanished is noticed by pings.  No TLS: put a server that
-has it in front, and raise `sockets_per_address_max`, since all come from there.
+limit.  A client that vanished is noticed by pings.
+
+No TLS: put a server that has it in front, and name it in `trusted_proxies`.  From
+there clients' addresses are read out of X-Forwarded-For (tracker_proxies.py), or all
+would share one, and with it one limit, one network, and the right to each other's
+peer ids.  It has to add the address that it was asked from, as nginx does with
+
+    location / {
+      proxy_pass http://127.0.0.1:8000;
+      proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection upgrade;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_read_timeout 5m;  # longer than `interval_s`, for clients that only announce
+    }
 """
 
 from __future__ import annotations
@@ -23,7 +36,7 @@ import contextlib
 import itertools
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -33,6 +46,7 @@ from .tracker_core import TrackerCore, TrackerLimits, TrackerStatistics
 from .tracker_messages import Far
 from .tracker_metrics import METRICS_TYPE, metrics_text
 from .tracker_nodes import NodesStatistics
+from .tracker_proxies import FORWARDED_FOR, TrustedProxies
 from .tracker_redis import RedisNodes
 from .tracker_tokens import TOKEN_PARAMETER, TokenRefused, Tokens
 
@@ -98,7 +112,11 @@ class _Client:
 
 
 class Tracker:
-    """A tracker on one address.  `seed` makes the choice of peers repeatable."""
+    """A tracker on one address.
+
+    `trusted_proxies` are addresses, and networks like 10.0.0.0/8, whose X-Forwarded-For is believed.
+    `seed` makes the choice of peers repeatable.
+    """
 
     def __init__(
         self,
@@ -106,11 +124,13 @@ class Tracker:
         *,
         tokens: Tokens | None = None,
         nodes: RedisNodes | None = None,
+        trusted_proxies: Iterable[str] = (),
         seed: int | None = None,
     ) -> None:
         self.limits = limits or TrackerLimits()
         self._tokens = tokens
         self._nodes = nodes
+        self._proxies = TrustedProxies(trusted_proxies)
         self._core = TrackerCore(random.Random(seed), self.limits, None if nodes is None else nodes.nodes)
         self._clients: dict[int, _Client] = {}
         self._numbers = itertools.count(1)
@@ -182,7 +202,8 @@ class Tracker:
                 self._core.refused(refused.kind)
                 return web.Response(status=403, text=f"{refused}\n")
         number = next(self._numbers)
-        refusal = self._core.opened(number, request.remote or "?", subject)
+        caller = self._proxies.caller(request.remote or "?", request.headers.getall(FORWARDED_FOR, ()))
+        refusal = self._core.opened(number, caller.address, subject, is_unnamed=caller.is_unnamed)
         if refusal is not None:
             return web.Response(status=503, headers={"Retry-After": "60"}, text=refusal + "\n")
         client = self._clients[number] = _Client(socket, request)

@@ -89,6 +89,7 @@ class TrackerCore:
             announces=self._counts["announces"],
             offers_relayed=self._counts["offers"],
             answers_relayed=self._counts["answers"],
+            sockets_unnamed=self._counts["unnamed"],
             failures=dict(self._failures),
         )
 
@@ -96,12 +97,13 @@ class TrackerCore:
         """Somebody was turned away before there was a socket; `kind` is the stable word that counts it."""
         self._failures[kind] += 1
 
-    def opened(self, socket: int, address: str, subject: str | None = None) -> str | None:
+    def opened(self, socket: int, address: str, subject: str | None = None, *, is_unnamed: bool = False) -> str | None:
         """A socket from `address` wants in; the reason to refuse it, or None.
 
-        `subject` is whom its token was made for.
+        `subject` is whom its token was made for.  `is_unnamed` where the address is that of a proxy, which is counted.
         """
         assert socket not in self._sockets, f"socket {socket} is open already"
+        self._counts["unnamed"] += is_unnamed
         if len(self._sockets) >= self.limits.sockets_max:
             self._failures["too_many_sockets"] += 1
             return f"the tracker has {self.limits.sockets_max} sockets, and takes no more"

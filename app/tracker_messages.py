@@ -36,6 +36,7 @@ class TrackerStatistics(msgspec.Struct, frozen=True):
     announces: int
     offers_relayed: int
     answers_relayed: int
+    sockets_unnamed: int  # that a trusted proxy brought without a legible word of whose they are, of all there were
     failures: dict[str, int]  # messages refused or not passed on, by reason
 
 

@@ -18,6 +18,7 @@ _FIGURES = (
     ("announces", "counter", "Announces that were answered."),
     ("offers_relayed", "counter", "Offers handed to a peer."),
     ("answers_relayed", "counter", "Answers handed to the peer that made the offer."),
+    ("sockets_unnamed", "counter", "Sockets whose trusted proxy did not say, or not legibly, whose they are."),
 )
 
 

@@ -47,7 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_count,
         default=TrackerLimits().sockets_per_address_max,
         metavar="N",
-        help="limit for each address; raise it behind a proxy (%(default)s)",
+        help="limit for each address (%(default)s)",
+    )
+    parser.add_argument(
+        "--trusted-proxy",
+        action="append",
+        default=[],
+        metavar="NETWORK",
+        help="an address or network, as 127.0.0.1 or 10.0.0.0/8, whose X-Forwarded-For says where clients come from; "
+        "repeatable (app/tracker.py shows what nginx needs)",
     )
 
 
@@ -60,7 +68,7 @@ def _count(text: str) -> int:
 async def run(args: argparse.Namespace, console: Console) -> int:
     limits = TrackerLimits(sockets_per_address_max=args.sockets_per_address)
     nodes = None if args.redis is None else RedisNodes(args.redis, prefix=args.redis_prefix)
-    tracker = Tracker(limits, tokens=_tokens(args.token_keys), nodes=nodes)
+    tracker = Tracker(limits, tokens=_tokens(args.token_keys), nodes=nodes, trusted_proxies=args.trusted_proxy)
     try:
         await until_stopped(_serve(tracker, args, console))
         peers = tracker.stats().peers

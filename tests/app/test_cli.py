@@ -277,6 +277,8 @@ def test_a_missing_package_is_told_with_what_to_install(site, tmp_path: Path, mo
         (["tracker", "--port", "-1"], ["--port", "'-1'", "0 to 65535"]),
         (["tracker", "--port", "0", "--token-keys", "/none"], ["--token-keys /none", "No such file"]),
         (["tracker", "--port", "0", "--token-keys", "/dev/null"], ["no key is given"]),
+        (["tracker", "--port", "0", "--trusted-proxy", "10.0.0.1/8"], ["'10.0.0.1/8'", "host bits"]),
+        (["tracker", "--port", "0", "--trusted-proxy", "::/0"], ["'::/0'", "everybody"]),
         (["tracker", "--sockets-per-address", "0"], ["--sockets-per-address", "'0'", "1 to 1,000,000"]),
         (["demo", "--seconds", "0"], ["--seconds", "'0'", "4 to 3600"]),
         (["proxy", "https://a.example/s.m3u8", "--host", "0.0.0.0"], ["--host 0.0.0.0", "loopback", "127.0.0.1"]),

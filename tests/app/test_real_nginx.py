@@ -1,15 +1,9 @@
-"""nginx, which many CDNs are made of, as origins: a slow one, and one that fails in each of its ways.
-
-nginx comes from Debian (`tools/install-test-tools`).
-"""
+"""nginx, which many CDNs are made of, as origins: a slow one, and one that fails in each of its ways."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
-import socket
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,7 +13,8 @@ from shoal.app.demo.stream import Stream
 from shoal.app.session import SessionOptions, open_session
 from shoal.balancer.model import Kind
 
-from .support import short_stream, sources_of, until
+from .nginx import free_port, running_nginx
+from .support import short_stream, sources_of
 
 pytestmark = pytest.mark.real
 
@@ -34,49 +29,19 @@ FAULTS = {
     "limit_rate 1k;": None,  # it is left for a faster one before it has failed, or stalls, as it comes
     "max_ranges 0;": None,
 }
-CONFIG = """
-daemon off; master_process off; worker_processes 1; pid {home}/pid;
-events {{}}
-http {{
-  access_log off; gzip on; gzip_min_length 1; gzip_types *; keepalive_timeout 5s; root {root};
-  client_body_temp_path {home}/body; proxy_temp_path {home}/proxy; fastcgi_temp_path {home}/fastcgi;
-  uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi; limit_req_zone $server_port zone=few:32k rate=1r/m;
-  {servers}
-}}
-"""
+HTTP = """gzip on; gzip_min_length 1; gzip_types *; keepalive_timeout 5s; root {root};
+  limit_req_zone $server_port zone=few:32k rate=1r/m;
+  {servers}"""
 SERVER = "server {{ listen 127.0.0.1:{port}; location / {{ {what} }} location ~ m4s$ {{ {fault} }} }}\n"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 @contextlib.asynccontextmanager
 async def nginx(stream: Stream, home: Path, servers: list[str]) -> AsyncIterator[list[str]]:
     """Servers of the stream, each with its own directives for segments: the URLs of their multivariant playlists."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-    if program is None:
-        pytest.skip("nginx is not installed; run: tools/install-test-tools")
-    home.mkdir()
     ports = [free_port() for _ in servers]
     rows = "  ".join(SERVER.format(port=port, what="", fault=fault) for port, fault in zip(ports, servers, strict=True))
-    (home / "nginx.conf").write_text(CONFIG.format(home=home, root=stream.folder, servers=rows))
-    log = home / "error.log"
-    process = subprocess.Popen([program, "-p", str(home), "-c", str(home / "nginx.conf"), "-e", str(log)])
-    try:
-
-        def is_there() -> bool:
-            assert process.poll() is None, log.read_text()
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", ports[-1])) == 0
-
-        await until(is_there, "nginx does not listen")
+    async with running_nginx(home, HTTP.format(root=stream.folder, servers=rows), ports[-1]):
         yield [f"http://127.0.0.1:{port}/{stream.playlist}" for port in ports]
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 async def errors_met(stream: Stream, good: str, bad: str) -> dict[str, int]:

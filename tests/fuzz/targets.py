@@ -7,6 +7,7 @@ some seconds under atheris (the same file), and for ten minutes each in `make so
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import random
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from shoal.app.options import settings
 from shoal.app.tracker_core import TrackerCore
 from shoal.app.tracker_messages import Shown
 from shoal.app.tracker_nodes import Nodes
+from shoal.app.tracker_proxies import TrustedProxies
 from shoal.app.tracker_tokens import TokenRefused, Tokens
 from shoal.balancer import wire
 from shoal.balancer.errors import ConfigurationError, PlaylistError, SidecarError, SteeringError
@@ -220,6 +222,17 @@ def tokens(data: bytes) -> None:
     assert text_of(data).rpartition(".")[0].endswith(subject), "it was made for whom it names"
 
 
+def forwarded(data: bytes) -> None:
+    """Lines of X-Forwarded-For: what a client writes, left of what our proxies do, changes nothing."""
+    proxies = TrustedProxies(["127.0.0.1", "10.0.0.0/8"])
+    lines = text_of(data).split("\n")
+    assert proxies.caller("192.0.2.1", lines).address == "192.0.2.1", "who is not trusted is not asked"
+    caller = proxies.caller("127.0.0.1", lines)
+    assert str(ipaddress.ip_address(caller.address)) == caller.address, "an address is written in one way"
+    lines[-1] += ", 2001:db8::1, 10.0.0.1"
+    assert proxies.caller("127.0.0.1", lines).address == "2001:db8::1", "the nearest that is not ours"
+
+
 def tracker_client(data: bytes) -> None:
     """What a tracker and the peers behind it send to a peer, a line each, a second apart."""
     client = TrackerClient(INFO_HASH, PEER_ID)
@@ -292,6 +305,6 @@ ALL: dict[str, Callable[[bytes], None]] = {
     function.__name__: function
     for function in (
         *(wire_messages, playlist, mpd, sidecar, steering, media_data, configuration, headers),
-        *(description, reports, tokens, tracker_client, tracker_server, tracker_nodes, trace, bridge),
+        *(description, reports, tokens, forwarded, tracker_client, tracker_server, tracker_nodes, trace, bridge),
     )
 }
