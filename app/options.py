@@ -161,9 +161,10 @@ def _add_peer_options(parser: argparse.ArgumentParser) -> None:
     peers.add_argument("--turn-login", metavar="FILE", help="NAME:PASSWORD at the relays, in a file")
     peers.add_argument(
         "--candidates",
-        default="all",
-        choices=("all", "public", "relay"),
-        help="which of our addresses other viewers learn: all, public ones, or a relay's alone (all)",
+        default="auto",
+        choices=("auto", "all", "public", "relay"),
+        help="which of our addresses other viewers learn: all, public ones, a relay's alone, or auto: all where every"
+        " tracker is at a private or loopback address (or localhost), else public ones (auto)",
     )
     peers.add_argument("--upload-max", metavar="MBIT", help="most that is uploaded, in Mbit/s on the line (no limit)")
     peers.add_argument(

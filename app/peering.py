@@ -7,6 +7,7 @@ make_connector    the Connector that does so
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -15,6 +16,8 @@ from shoal.balancer.errors import ConfigurationError
 from shoal.transports import registry
 from shoal.transports.interface import Connector, TurnServer
 from shoal.transports.sansio.descriptions import CandidatePolicy
+
+from .candidates import CandidateSetting, Hidden, candidates_for
 
 __all__ = ["UPLOAD_BYTES_PER_S_MIN", "PeerOptions", "TurnServer", "make_connector"]
 
@@ -29,14 +32,15 @@ _TURN = re.compile(r"turns?:(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?
 class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing of it is needed where viewers reach each other by themselves.
 
-    `candidates` says which of our addresses other viewers learn: all; public ones; or a relay's alone, which
-    needs a TURN server.  `upload_bytes_per_s` caps what all channels together put on the line.  `webrtc` is the name
-    of an implementation in the registry; None takes the platform's own.
+    `candidates` says which of our addresses other viewers learn: all; public ones; a relay's alone, which needs a
+    TURN server; or, with "auto", all where every tracker is on a private address, else public ones.
+    `upload_bytes_per_s` caps what all channels together put on the line.  `webrtc` is the name of an implementation
+    in the registry; None takes the platform's own.
     """
 
     stun_servers: tuple[str, ...] = ()
     turn_servers: tuple[TurnServer, ...] = ()
-    candidates: CandidatePolicy = "all"
+    candidates: CandidateSetting = "auto"
     upload_bytes_per_s: int | None = None
     webrtc: str | None = None
 
@@ -64,21 +68,34 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
-def make_connector(options: PeerOptions) -> Connector:
-    """ConfigurationError for what the implementation does not do, TransportMissing where it is not installed."""
+def make_connector(options: PeerOptions, trackers: Iterable[str]) -> Connector:
+    """For viewers that these trackers pick.
+
+    ConfigurationError for what the implementation does not do, TransportMissing where it is not installed.
+    """
     options.check()
+    candidates = _candidates(options, trackers)
     arguments: dict[str, Any] = {
         "stun_servers": options.stun_servers,
         "turn_servers": options.turn_servers,
-        "candidates": options.candidates,
+        "candidates": candidates,
         "upload_bytes_per_second": options.upload_bytes_per_s,
     }
     # An implementation need not know what is not asked of it.
     given = {name: value for name, value in arguments.items() if value not in ((), "all", None)}
     make = registry.resolve_connector(options.webrtc)
     try:
-        return make(**given)
+        connector = make(**given)
     except TypeError as error:
         raise ConfigurationError(
             f"the connector {options.webrtc or registry.platform()} does not take {', '.join(given)}: {error}"
         ) from error
+    is_hidden = options.candidates == "auto" and candidates == "public"
+    return Hidden(connector) if is_hidden and not (options.stun_servers or options.turn_servers) else connector
+
+
+def _candidates(options: PeerOptions, trackers: Iterable[str]) -> CandidatePolicy:
+    """A browser hides private addresses by itself, behind names of the local network (RFC 8828), and knows no rule."""
+    if options.candidates == "auto" and registry.platform() == "browser":
+        return "all"
+    return candidates_for(options.candidates, trackers)

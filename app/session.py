@@ -340,7 +340,7 @@ async def _resolve(stack: AsyncExitStack, policy: AddressPolicy, options: Sessio
     if options.store is not None:
         transports.shelf = await _shelf(stack, options.store, options.store_bytes_max)
     if options.trackers:
-        transports.connector = make_connector(options.peers)
+        transports.connector = make_connector(options.peers, options.trackers)
         stack.push_async_callback(transports.connector.aclose)
         transports.signaling = registry.resolve_signaling()()
         stack.push_async_callback(transports.signaling.aclose)

@@ -4,7 +4,8 @@
     ├── TransportMissing     a package or a platform feature is not there; says what to install
     ├── AddressRefused       our own policy refuses the host or address; nothing was sent
     ├── ConnectFailed        name, route, TCP, TLS or ICE; another source may do better
-    │   └── CrossOriginRefused  the server is there, and does not let this web page read it (CORS)
+    │   ├── CrossOriginRefused  the server is there, and does not let this web page read it (CORS)
+    │   └── NoAddress        we have no address that others may be told; no other peer does better
     ├── TimedOut             which phase, and after how long
     ├── StatusError          the server answered, with a status that is not what was asked for
     ├── BodyError
@@ -43,6 +44,7 @@ __all__ = [
     "ConnectFailed",
     "CrossOriginRefused",
     "MessageTooLarge",
+    "NoAddress",
     "NotRegistered",
     "Overloaded",
     "ShelfBusy",
@@ -85,6 +87,12 @@ class CrossOriginRefused(ConnectFailed):
     """The server answers, and its answers are not for pages of this origin (Fetch standard, CORS protocol)."""
 
     reason = "refused"  # as AddressRefused: asking again changes nothing
+
+
+class NoAddress(ConnectFailed):
+    """This machine has no address that the other side may be told, so nobody could ever connect."""
+
+    reason = "no_address"
 
 
 class TimedOut(TransportError):

@@ -32,7 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--turn-login", metavar="FILE", help="NAME:PASSWORD at the relays; every visitor of the page can read it"
     )
     parser.add_argument(
-        "--candidates", default="all", choices=("all", "relay"), help="what other viewers learn of a visitor (all)"
+        "--candidates",
+        default="auto",
+        choices=("auto", "all", "relay"),
+        help="what other viewers learn of a visitor: what the browser tells, or a relay's address alone (auto)",
     )
     parser.add_argument(
         "--no-peers", action="store_true", help="meet nobody until the visitor presses the button for it"

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from shoal.runtime import Actor, ActorRef, TaskHandle
-from shoal.transports.errors import TransportError
+from shoal.transports.errors import NoAddress, TransportError
 from shoal.transports.interface import Channel, Connector, IncomingChannel, OutgoingOffer, Signaling, TextSocket
 from shoal.transports.sansio.signaling import (
     ELSEWHERE,
@@ -125,6 +125,7 @@ class Swarm(Actor[Any]):
         self._attempts: dict[str, _Attempt] = {}  # by offer id
         self._links: dict[str, str] = {}  # open ones: peer id -> offer id
         self._told_drops: Counter[str] = Counter()
+        self._told_failure = ""  # why no offer could be made or answered
         self._is_small = config.swarm_viewers_min > 0  # too few viewers, as far as the tracker has told
 
     def on_start(self) -> None:
@@ -265,11 +266,18 @@ class Swarm(Actor[Any]):
             try:
                 offer = await self._connector.offer(self._random_bytes(20).hex())
             except TransportError as error:
-                await self._session.send(Noted(f"no offer could be made: {error}"))
+                await self._note_once(f"no peer can be met: {error}")
                 break
+            self._told_failure = ""
             self._begun.add(offer)
             offers[offer_id_of(self._random_bytes(20))] = offer
         await self.ref.send(_OffersMade(offers, count))
+
+    async def _note_once(self, text: str) -> None:
+        """Not at every announce what has not changed since the one before; the log keeps so many lines only."""
+        if text != self._told_failure:
+            self._told_failure = text
+            await self._session.send(Noted(text))
 
     async def _drop(self, begun: OutgoingOffer | IncomingChannel) -> None:
         await begun.close()
@@ -286,6 +294,9 @@ class Swarm(Actor[Any]):
     async def _try(self, event: _Described, work: Callable[[_Described], Coroutine[Any, Any, None]]) -> None:
         try:
             await work(event)
+        except NoAddress as error:  # whoever asks, at each offer that comes: ours to mend, and nothing of that peer's
+            await self._note_once(f"no peer can be met: {error}")
+            await self.ref.send(_Failed(event.peer_id, event.offer_id))
         except TransportError as error:
             who, why = "a peer", without_addresses(str(error))
             if self._config.log_viewers:

@@ -145,7 +145,7 @@ async def guests(url: str, tracker: str, *names: str, loud: asyncio.Event | None
     async with AsyncExitStack() as stack:
         system = await stack.enter_async_context(ActorSystem())
         for name in names:
-            connector, signaling = make_connector(PeerOptions()), registry.resolve_signaling()()
+            connector, signaling = make_connector(PeerOptions(), (tracker,)), registry.resolve_signaling()()
             stack.push_async_callback(connector.aclose)
             stack.push_async_callback(signaling.aclose)
             system.spawn(Guest, url, tracker, connector, signaling, seed=name, met=met, loud=loud)

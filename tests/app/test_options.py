@@ -47,6 +47,7 @@ def test_how_peers_are_met_finds_its_place(tmp_path: Path) -> None:
         webrtc="webrtc-native",
     )
     assert parsed().peers == PeerOptions()
+    assert parsed().peers.candidates == "auto"
 
 
 def test_cookies_and_the_proxies_of_the_environment_are_asked_for() -> None:

@@ -19,20 +19,28 @@ from shoal.transports.interface import Connector
 
 from .support import skip_without_an_address, until
 
+NEAR, FAR = ("ws://127.0.0.1:8000/announce",), ("wss://tracker.example/announce",)
 TURN = TurnServer("turn:relay.example:3478", "viewer", "secret")
 
 
 @pytest.mark.parametrize(
     ("options", "arguments"),
     [
-        (PeerOptions(), {}),
-        (PeerOptions(stun_servers=("stun:a.example",)), {"stun_servers": ("stun:a.example",)}),
+        (PeerOptions(), {"candidates": "public"}),
+        (PeerOptions(candidates="all"), {}),
+        (
+            PeerOptions(stun_servers=("stun:a.example",)),
+            {"stun_servers": ("stun:a.example",), "candidates": "public"},
+        ),
         (
             PeerOptions(turn_servers=(TURN,), candidates="relay"),
             {"turn_servers": (TURN,), "candidates": "relay"},
         ),
         (PeerOptions(candidates="public"), {"candidates": "public"}),
-        (PeerOptions(upload_bytes_per_s=500_000), {"upload_bytes_per_second": 500_000}),
+        (
+            PeerOptions(upload_bytes_per_s=500_000, candidates="all"),
+            {"upload_bytes_per_second": 500_000},
+        ),
     ],
 )
 def test_an_implementation_is_asked_for_nothing_but_what_was_given(
@@ -40,7 +48,7 @@ def test_an_implementation_is_asked_for_nothing_but_what_was_given(
 ) -> None:
     given: list[dict[str, object]] = []
     monkeypatch.setattr(registry, "resolve_connector", lambda _: lambda **kwargs: given.append(kwargs))
-    make_connector(options)
+    make_connector(options, FAR)
     assert given == [arguments]
 
 
@@ -50,7 +58,7 @@ def test_what_an_implementation_cannot_do_is_said(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(registry, "resolve_connector", lambda _: plain)
     with pytest.raises(ConfigurationError, match="the connector native does not take upload_bytes_per_second"):
-        make_connector(PeerOptions(upload_bytes_per_s=500_000))
+        make_connector(PeerOptions(upload_bytes_per_s=500_000), NEAR)
 
 
 @pytest.mark.real
@@ -68,7 +76,7 @@ def test_what_an_implementation_cannot_do_is_said(monkeypatch: pytest.MonkeyPatc
 def test_what_aiortc_would_pass_over_in_silence_is_refused_at_the_start(options: PeerOptions, message: str) -> None:
     pytest.importorskip("aiortc", reason="peers need WebRTC: pip install 'shoal[webrtc]'")
     with pytest.raises(TransportMissing, match=message):
-        make_connector(options)
+        make_connector(options, NEAR)
 
 
 @contextlib.asynccontextmanager
@@ -124,7 +132,7 @@ def test_through_a_relay_alone_two_viewers_meet_and_learn_no_address_of_each_oth
     async def run() -> None:
         async with asyncio.timeout(60), running_relay(tmp_path) as relay:
             options = PeerOptions(turn_servers=(relay,), candidates="relay")
-            one, other = make_connector(options), make_connector(options)
+            one, other = make_connector(options, FAR), make_connector(options, FAR)
             try:
                 await meet(one, other)
             finally:

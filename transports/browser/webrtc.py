@@ -18,7 +18,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, Literal
 
-from shoal.transports.errors import ConnectFailed, TimedOut, TransportError, TransportMissing
+from shoal.transports.errors import ConnectFailed, NoAddress, TimedOut, TransportError, TransportMissing
 from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer, TurnServer
 from shoal.transports.sansio.descriptions import bounded_description
 from shoal.transports.sansio.limits import ChannelLimits
@@ -163,13 +163,13 @@ class _Link:
             raise ConnectFailed(f"the {kind} is not a description we can use: {in_words(error)}") from error
 
     async def local_description(self) -> str:
-        """With all candidates.  ConnectFailed when it names no address: nobody could ever connect."""
+        """With all candidates.  NoAddress when it names no address: nobody could ever connect."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GATHER_TIMEOUT_S):
                 await self._gathered.wait()
         description: str = self.connection.localDescription.sdp
         if "a=candidate:" not in description:
-            raise ConnectFailed("this machine has no address but loopback, which WebRTC leaves out; add an interface")
+            raise NoAddress("this machine has no address but loopback, which WebRTC leaves out; add an interface")
         return description
 
     async def opened(self, timeout_us: int) -> Channel:

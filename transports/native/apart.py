@@ -24,7 +24,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from shoal.transports.errors import ConnectFailed, TimedOut, TransportError, TransportMissing
+from shoal.transports.errors import ConnectFailed, NoAddress, TimedOut, TransportError, TransportMissing
 from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer
 from shoal.transports.sansio.apart_frames import (
     Accept,
@@ -283,6 +283,7 @@ def _error(failed: Failed) -> Exception:
         return TimedOut(failed.words, phase=failed.phase, timeout_us=failed.timeout_us)
     known: dict[str, type[Exception]] = {
         "ConnectFailed": ConnectFailed,
+        "NoAddress": NoAddress,
         "TransportMissing": TransportMissing,
         "ValueError": ValueError,
     }

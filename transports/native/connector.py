@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from shoal.transports.errors import ConnectFailed, TimedOut, TransportError
+from shoal.transports.errors import ConnectFailed, NoAddress, TimedOut, TransportError
 from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer
 from shoal.transports.sansio.descriptions import CandidatePolicy, bounded_description, filtered_description
 from shoal.transports.sansio.gathering import Gathering
@@ -162,10 +162,10 @@ class PeerConnector:
         return DataChannel(raw, self.stack, self._limits, start_closing, count=self._count, cap=self._cap)
 
     def shown(self, description: str) -> str:
-        """For a link: its description as others may see it.  ConnectFailed when it names no address then."""
+        """For a link: its description as others may see it.  NoAddress when it names no address then."""
         shown = filtered_description(description, self._candidates)
         if "a=candidate:" not in shown:
-            raise ConnectFailed(_NO_ADDRESS[self._candidates])
+            raise NoAddress(_NO_ADDRESS[self._candidates])
         return with_reports(shown, self.stack.reports)
 
     def forget(self, link: _Link) -> None:
@@ -255,7 +255,7 @@ class _Link:
             raise ConnectFailed(f"the {kind} is not a description we can use: {error!r}") from error
 
     def local_description(self) -> str:
-        """ConnectFailed when it names no address that others may know: nobody could ever connect."""
+        """NoAddress when it names no address that others may know: nobody could ever connect."""
         return self._connector.shown(self.connection.localDescription.sdp)
 
     async def opened(self, timeout_us: int, since_s: float | None = None) -> Channel:

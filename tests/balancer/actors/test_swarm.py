@@ -15,7 +15,8 @@ from shoal.balancer.integrity import sidecar
 from shoal.balancer.model import ResourceKey
 from shoal.balancer.report import SessionReport, SourceState
 from shoal.runtime.testing import run_virtual
-from shoal.transports.memory import MemorySignaling
+from shoal.transports.errors import NoAddress
+from shoal.transports.memory import MemoryConnector, MemorySignaling
 
 from .impostor import KINDS, LOUD, impostor
 from .origin import SIDECAR, Stream
@@ -296,6 +297,29 @@ def test_peers_that_met_at_one_tracker_do_not_connect_again_at_another() -> None
                 assert report.dropped["tracker_duplicate"] > 0
                 assert "peer_already_connected" not in report.dropped
             assert [tracker.core.statistics().peers for tracker in world.trackers] == [2, 2]
+
+    run_virtual(main())
+
+
+def test_that_nobody_can_connect_stands_in_the_log_once_however_often_it_is_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[str] = []
+
+    async def nowhere(_: MemoryConnector, text: str) -> Any:
+        tried.append(text)
+        raise NoAddress("give a server")
+
+    async def main() -> None:
+        async with World() as world, AsyncExitStack() as stack:
+            (first,) = await holders(stack, world, 1)
+            monkeypatch.setattr(MemoryConnector, "offer", nowhere)
+            monkeypatch.setattr(MemoryConnector, "answer", nowhere)
+            await asyncio.sleep(600)  # announces come and go
+            report = await first.report()
+            assert len(tried) > 3
+            (said,) = [line for line in report.log if "give a server" in line]
+            assert said.endswith(" no peer can be met: give a server")
 
     run_virtual(main())
 
