@@ -10,7 +10,7 @@ in the order of who has the other:
     pathways and steering          PathwaysFound, CdnsInOrder, Routed; Steered, GetPlaying
     hashes                         HashesKnown; HashBlock, Hashed
     the store                      Put, Seek, Pin, ReadStored, GiveWhole, Dropped
-    swarms                         ChannelOpened, PeerMet, PeerGone, Banned
+    swarms                         ChannelOpened, PeerMet, PeerGone, HoldsAll, Banned
     peers                          Announce, Claimed, Close, MayBegin, MayUpload, Uploaded
     the report                     Noted, RenditionKnown, Delivered
 
@@ -516,6 +516,12 @@ class PeerGone(msgspec.Struct, frozen=True):
     """To signalling: the channel to this peer is closed, and it may be met again."""
 
     peer_id: str
+
+
+class HoldsAll(msgspec.Struct, frozen=True):
+    """To signalling: whether we hold, and offer, all that the rendition will ever have."""
+
+    is_so: bool
 
 
 class Banned(msgspec.Struct, frozen=True):

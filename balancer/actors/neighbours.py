@@ -7,7 +7,7 @@ welcome is the policy's decision; what it holds, the policy's knowledge.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -59,6 +59,8 @@ class Neighbours:
         self._info_hashes: dict[int, str] = {}  # per rendition
         self._own_ids: dict[int, str] = {}  # per rendition: what peers call us there
         self._shareable: dict[int, set[int]] = {}  # per rendition: media numbers that may be uploaded
+        self._all: dict[int, frozenset[int]] = {}  # per rendition that will have no more: its media numbers
+        self._complete: set[int] = set()  # the renditions of which trackers are told that we hold all
         self._claims: dict[int, dict[int, bytes]] = {}  # of what may be uploaded: the first bytes of its hash
         self._sent_bytes: dict[str, int] = {}  # by label
         self._is_announce_due = False
@@ -66,7 +68,7 @@ class Neighbours:
         self._withdrawals = 0
         self._met_count = 0
         self._held_back: dict[int, None] = {}  # renditions whose swarms are joined once the viewer agrees
-        self.is_silent = False  # we hold nothing that may be offered, whatever comes
+        self._is_silent = False
         self._uploads = Uploads(parts.config.upload_bytes_per_s)
         self.choking = self._uploads.choking
         self._was_full = False
@@ -142,6 +144,8 @@ class Neighbours:
             )
             for place, tracker in enumerate(parts.trackers)
         ]
+        if rendition in self._complete:
+            self._tell_trackers(rendition)
         return True
 
     def take(self, opened: m.ChannelOpened) -> PeerJoined | None:
@@ -218,19 +222,51 @@ class Neighbours:
         self._reporter.tell(r.Gone(peer))
         return True
 
-    # -- what they are told
+    # -- what they are told, and trackers
+
+    def listed(self, rendition: int, numbers: Iterable[int] | None) -> None:
+        """The media numbers of a rendition; None while there may be more of them."""
+        if numbers is None:
+            self._all.pop(rendition, None)
+        else:
+            self._all[rendition] = frozenset(numbers)
+        self._see_if_complete(rendition)
+
+    def silence(self, *, is_silent: bool) -> None:
+        """Whether we hold nothing that may be offered, whatever comes."""
+        self._is_silent = is_silent
+        for rendition in self._all:
+            self._see_if_complete(rendition)
+
+    def _see_if_complete(self, rendition: int) -> None:
+        every, shared = self._all.get(rendition, frozenset()), self._shareable.get(rendition, set())
+        # The lengths first: it is asked once for each segment that comes.
+        is_so = 0 < len(every) <= len(shared) and every <= shared and self._may_offer
+        if is_so != (rendition in self._complete):
+            self._complete ^= {rendition}
+            self._tell_trackers(rendition)
+
+    def _tell_trackers(self, rendition: int) -> None:
+        for swarm in self._swarms.get(rendition, ()):
+            swarm.tell(m.HoldsAll(rendition in self._complete))
+
+    @property
+    def _may_offer(self) -> bool:
+        return self._parts.config.upload and not self._is_silent
 
     def hold(self, key: ResourceKey, sha256: bytes | None) -> None:
         """This resource is in the store, and may be uploaded; its hash, if the stream's operator says it."""
         self._shareable.setdefault(key.rendition, set()).add(key.number)
         if sha256 is not None:
             self._claims.setdefault(key.rendition, {})[key.number] = sha256[:CLAIM_BYTES]
+        self._see_if_complete(key.rendition)
         self.announce_soon()
 
     def drop(self, key: ResourceKey) -> None:
         if key.kind is Kind.MEDIA:
             self._shareable.get(key.rendition, set()).discard(key.number)
             self._claims.get(key.rendition, {}).pop(key.number, None)
+            self._see_if_complete(key.rendition)
             self.announce_soon()
 
     def drop_all(self, rendition: int) -> None:
@@ -239,6 +275,7 @@ class Neighbours:
         for link in self._links.values():
             if link.rendition == rendition:
                 link.others = frozenset()  # the same numbers mean other bytes now
+        self._see_if_complete(rendition)
         self.announce_soon()
 
     def announce_soon(self) -> None:
@@ -263,7 +300,7 @@ class Neighbours:
         return msgspec.structs.replace(holdings, state=self._uploads.state(peer, self._session.now_us))
 
     def _holdings(self, rendition: int) -> m.Announce:
-        if self.is_silent or not self._parts.config.upload:
+        if not self._may_offer:
             return m.Announce(held=(), fetching=())
         return m.Announce(
             held=tuple(sorted(self._shareable.get(rendition, ()))),

@@ -202,6 +202,8 @@ class Resources:
         if unread := tuple(key for key in passed if key in self._held and key not in self.readers):
             self._storage.tell(m.Passed(unread))
         self._segments.update((segment.key, segment) for segment in listed.segments)
+        numbers = (key.number for key in now if key.kind is Kind.MEDIA)
+        self._neighbours.listed(rendition, None if listed.is_live else numbers)
         self._seek(listed.segments)
         timed = tuple(self._trust.listed(segment) for segment in listed.segments if segment.key.kind in _TIMED)
         self._decide(

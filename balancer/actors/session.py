@@ -195,7 +195,7 @@ class Session(Actor[Any]):
                 self._on_listed(message)
             case m.HashesKnown() | m.HashesAbsent():
                 self._trust.know(message)
-                self._neighbours.is_silent = not self._trust.allows_offers
+                self._neighbours.silence(is_silent=not self._trust.allows_offers)
             case m.AuditAnswered() | m.AuditUnanswered():
                 self._arrivals.audited(message)
             case m.Overran(key, source):

@@ -35,7 +35,7 @@ from shoal.transports.sansio.signaling import (
 
 from ..config import BalancerConfig
 from ..pseudonyms import without_addresses
-from .messages import Banned, ChannelOpened, Noted, PeerGone, PeerMet
+from .messages import Banned, ChannelOpened, HoldsAll, Noted, PeerGone, PeerMet
 from .reporter import Lost
 
 __all__ = ["Swarm"]
@@ -169,6 +169,10 @@ class Swarm(Actor[Any]):
             case _Failed(peer_id, offer_id):
                 self._attempts.pop(offer_id, None)
                 self._client.link_closed(peer_id, offer_id)
+            case HoldsAll(is_so):
+                completed = self._client.hold_all(is_so=is_so)
+                if completed is not None:
+                    await self._say(completed)
             case Banned(peer_id):
                 self._client.ban(peer_id)
             case PeerMet(peer_id):

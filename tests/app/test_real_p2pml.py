@@ -7,6 +7,7 @@ Where every byte came from is what each side says of itself, and both are held a
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,18 @@ import pytest
 
 pytest.importorskip("aiortc", reason="peers need WebRTC: pip install 'shoal[webrtc]'")
 
+import aiohttp
+
 from shoal.app.demo.children import Children
+from shoal.balancer.identity import Scheme23, StreamType, swarm_id_of_manifest
 from shoal.balancer.report import SourceState
 
-from ..p2pml.counterparts import Program, missing, on_air, plain_stream, sha256_of, start_peer, start_tracker
+from ..p2pml.counterparts import INDEX, Program, missing, on_air, plain_stream, sha256_of, start_peer, start_tracker
 from .readers import Reader, reader
 from .support import (
     left_running,
     marked_run,
+    playlist_of,
     running_origins,
     running_tracker,
     skip_without_an_address,
@@ -116,6 +121,46 @@ def test_three_hundred_segments_pass_both_ways_at_bittorrent_tracker(tmp_path: P
     assert ours == right
     assert bytes_from_peers(theirs) >= 0.8 * 300 * SEGMENT_BYTES
     assert used_bytes(peers) >= 0.8 * 300 * SEGMENT_BYTES
+
+
+async def scraped(tracker: str, info_hash: str) -> tuple[int, int]:
+    """How many peers hold everything, and how many do not, as the tracker says."""
+    async with aiohttp.ClientSession() as http, http.ws_connect(tracker) as socket:
+        await socket.send_json({"action": "scrape", "info_hash": info_hash})
+        (swarm,) = json.loads(await socket.receive_str())["files"].values()
+        return swarm["complete"], swarm["incomplete"]
+
+
+def test_both_trackers_know_who_of_ours_holds_the_whole_stream(tmp_path: Path):
+    stream = plain_stream(tmp_path, 40, segment_bytes=SEGMENT_BYTES)
+
+    async def run() -> None:
+        async with (
+            asyncio.timeout(RUN_TIMEOUT_S),
+            running_origins(stream, "cdn") as (origin,),
+            running_tracker() as ours,
+            Children(tmp_path / "logs") as children,
+        ):
+            program, theirs = await start_tracker(children)
+            scheme, swarm_id = Scheme23(), swarm_id_of_manifest(playlist_of(origin, stream))
+            info_hash = scheme.info_hash(scheme.stream_swarm_id(swarm_id, StreamType.MAIN, INDEX))
+            for tracker in (ours, theirs):
+
+                async def counts(before: int, after: int, tracker: str = tracker) -> None:
+                    async def they_are() -> bool:
+                        return await scraped(tracker, info_hash) == (before, after)
+
+                    await until(they_are, f"{tracker} does not count {before} and {after}")
+
+                async with reader(origin, stream, tracker) as first:
+                    await first.read(1)
+                    await counts(0, 1)
+                    await first.read(39)
+                    await counts(1, 0)
+                await counts(0, 0)
+            assert not program.all_told("warned"), "their tracker understands all of it"
+
+    asyncio.run(run())
 
 
 def test_a_live_stream_is_right_at_ours_and_at_theirs_and_passes_between_them(tmp_path: Path):

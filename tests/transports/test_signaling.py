@@ -153,6 +153,40 @@ def test_the_first_announce_of_a_socket_says_started_and_the_last_stopped() -> N
     assert ours.wake_at_us is None
 
 
+def test_who_comes_to_hold_all_says_completed_once_and_nothing_left_from_then_on() -> None:
+    ours = client()
+    announced(ours)
+    assert "left" not in json.loads(ours.announce({}, 0))
+    text = ours.hold_all(is_so=True)
+    assert text is not None
+    assert json.loads(text) == {
+        "numwant": 0,
+        "event": "completed",
+        "left": 0,
+        "action": "announce",
+        "info_hash": SWARM,
+        "peer_id": SMALL,
+        "offers": [],
+    }
+    assert json.loads(ours.announce({}, 1))["left"] == 0
+    assert ours.hold_all(is_so=False) is None
+    assert "left" not in json.loads(ours.announce({}, 2))
+    assert ours.hold_all(is_so=True) is None, "it is not completed twice"
+    assert json.loads(ours.announce({}, 3))["left"] == 0
+
+
+@pytest.mark.parametrize("moment", ["before the first announce", "while the tracker is away"])
+def test_who_holds_all_while_it_is_in_no_swarm_says_so_as_it_joins(moment: str) -> None:
+    ours = client()
+    if moment == "while the tracker is away":
+        announced(ours)
+        ours.disconnected()
+    assert ours.hold_all(is_so=True) is None
+    ours.connected(1)
+    message = json.loads(ours.announce({}, 1))
+    assert (message["event"], message["left"]) == ("started", 0)
+
+
 def test_the_announce_is_repeated_at_the_interval_of_the_tracker() -> None:
     ours = client()
     assert ours.wake_at_us is None

@@ -23,6 +23,9 @@ with the one link that still opens.
     pending, ours    refused               refused
     open             refused               refused
 
+Who holds everything there is says `left: 0`, and once `completed`, as BitTorrent's
+trackers know it: they may send such peers to those that lack something.
+
 A banned peer id is refused whatever the link, so that it costs no handshake.
 
 What is refused or not understood is counted by reason.  Opening sockets and
@@ -178,6 +181,8 @@ class TrackerClient:
         self.limits = limits or SignalingLimits()
         self.drops: Counter[str] = Counter()  # incoming messages passed over, by reason
         self._has_started = False
+        self._holds_all = False
+        self._has_completed = False
         self._announce_at_us: int | None = None  # None while there is no socket
         self._interval_us = self.limits.interval_us_default
         self._announced_at_us = 0
@@ -240,6 +245,8 @@ class TrackerClient:
         if not self._has_started:
             message["event"] = "started"
             self._has_started = True
+        if self._holds_all:
+            message["left"] = 0
         listed = [{"offer": {"type": "offer", "sdp": sdp}, "offer_id": offer_id} for offer_id, sdp in offers.items()]
         return _text(message | self._address() | {"offers": listed})
 
@@ -251,6 +258,20 @@ class TrackerClient:
         self._check_sdp(sdp)
         description = {"type": "answer", "sdp": sdp}
         return _text(self._address() | {"to_peer_id": peer_id, "answer": description, "offer_id": offer_id})
+
+    def hold_all(self, *, is_so: bool) -> str | None:
+        """Whether we hold everything there is, from now on; a text to send now, or None.
+
+        The text is the one `completed` of a swarm: what falls away and comes back is left to the next announce, so
+        that no tracker hears of every change.  Who has everything when it joins has not completed anything.
+        """
+        self._holds_all = is_so
+        if not is_so or self._has_completed:
+            return None
+        self._has_completed = True
+        if not self._has_started or self._announce_at_us is None:
+            return None
+        return _text({"numwant": 0, "event": "completed", "left": 0} | self._address() | {"offers": []})
 
     def stop(self, *, uploaded: int = 0, downloaded: int = 0) -> str:
         """The text that leaves the swarm; close the socket after it."""

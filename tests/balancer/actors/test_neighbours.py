@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shoal.balancer.actors.messages import Announce, AnnounceNow, ChannelOpened, MayBegin, MayUpload, PeerGone
+from shoal.balancer.actors.messages import Announce, AnnounceNow, ChannelOpened, HoldsAll, MayBegin, MayUpload, PeerGone
 from shoal.balancer.actors.neighbours import Neighbours
 from shoal.balancer.actors.reporter import PEERS_MAX
 from shoal.balancer.config import BalancerConfig
@@ -159,6 +159,48 @@ def test_what_a_peer_has_another_version_of_is_not_taken_for_held() -> None:
     assert neighbours.claimed("p", differs, {2: bytes(16), 4: bytes(16)}) == less
     assert neighbours.heard(said) == less
     assert neighbours.claimed("p", differs, {2: right[2], 4: right[4]}) == said
+
+
+def holding(*numbers: int) -> tuple[Neighbours, Told]:
+    """In a swarm, with these held; what the swarm is told."""
+    neighbours, _ = with_one_peer()
+    swarm = Told()
+    neighbours._swarms[0] = [swarm]  # type: ignore[list-item]
+    for number in numbers:
+        neighbours.hold(ResourceKey(0, Kind.MEDIA, number), None)
+    return neighbours, swarm
+
+
+def test_trackers_are_told_of_each_change_between_all_and_less() -> None:
+    neighbours, swarm = holding(1, 2)
+    neighbours.listed(0, [1, 2, 3])
+    neighbours.hold(ResourceKey(0, Kind.MEDIA, 3), None)
+    neighbours.hold(ResourceKey(0, Kind.MEDIA, 3), None)
+    assert swarm == [HoldsAll(True)]
+    neighbours.drop(ResourceKey(0, Kind.MEDIA, 1))
+    neighbours.drop(ResourceKey(0, Kind.MEDIA, 2))
+    assert swarm == [HoldsAll(True), HoldsAll(False)]
+
+
+@pytest.mark.parametrize("numbers", [None, (), (1, 2, 3)])
+def test_all_of_a_live_window_of_nothing_or_of_less_than_there_is_is_not_everything(numbers: Any) -> None:
+    neighbours, swarm = holding(1, 2)
+    neighbours.listed(0, numbers)
+    assert swarm == []
+
+
+@pytest.mark.parametrize("end", ["live", "silent", "anew"])
+def test_what_ends_everything_is_told_to_trackers(end: str) -> None:
+    neighbours, swarm = holding(1)
+    neighbours.listed(0, [1])
+    match end:
+        case "live":
+            neighbours.listed(0, None)
+        case "silent":
+            neighbours.silence(is_silent=True)
+        case "anew":
+            neighbours.drop_all(0)
+    assert swarm == [HoldsAll(True), HoldsAll(False)]
 
 
 def test_nobody_is_told_while_nobody_is_there() -> None:

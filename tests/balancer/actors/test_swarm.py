@@ -531,3 +531,43 @@ def test_an_upload_cap_holds_for_all_peers_together() -> None:
             assert 0 < sent <= CAP * (asyncio.get_running_loop().time() - began_s) + 3 * 65_536
 
     run_virtual(main())
+
+
+def counted(world: World) -> tuple[int, int]:
+    """How many peers hold everything, and how many do not, as the tracker counts the one swarm."""
+    core = world.tracker.core
+    (info_hash,) = core.swarms()
+    shown = core.shown(info_hash, 0)
+    assert shown is not None
+    return shown.complete, shown.incomplete
+
+
+def test_a_tracker_is_told_when_a_viewer_holds_the_whole_stream() -> None:
+    async def main() -> None:
+        async with World() as world, world.viewer("seed", in_swarm=True) as seed, world.viewer(in_swarm=True) as other:
+            await hold(seed, world, range(1))
+            await hold(other, world, range(1))
+            await asyncio.sleep(5)
+            assert counted(world) == (0, 2)
+            announces = world.tracker.core.statistics().announces
+            await hold(seed, world)
+            await asyncio.sleep(1)
+            assert counted(world) == (1, 1), "at once, and not with the next announce"
+            assert world.tracker.core.statistics().announces <= announces + 3
+            await asyncio.sleep(60)
+            assert counted(world) == (1, 1), "each announce says it again"
+
+    run_virtual(main())
+
+
+def test_who_uploads_nothing_or_has_let_something_go_is_no_seed() -> None:
+    async def main() -> None:
+        async with World() as world:
+            half = world.stream.byte_count // 2
+            for settings in ({"upload": False}, {"store_bytes_max": half}):
+                async with world.viewer(in_swarm=True, **settings) as viewer:
+                    await hold(viewer, world)
+                    await asyncio.sleep(20)
+                    assert counted(world) == (0, 1), settings
+
+    run_virtual(main())
