@@ -178,7 +178,12 @@ def _add_peer_options(parser: argparse.ArgumentParser) -> None:
     peers.add_argument(
         "--announce-audited",
         action="store_true",
-        help="offer peers also what no hash vouches for: what was audited, and what came from a CDN",
+        help="without hashes, offer on what came from peers and was audited (nothing)",
+    )
+    peers.add_argument(
+        "--announce-unaudited",
+        action="store_true",
+        help="without hashes, offer also what came from a CDN, which nobody audits: for a swarm's first peer",
     )
     peers.add_argument("--webrtc", metavar="NAME", help="another implementation of WebRTC, such as webrtc-native")
 
@@ -251,6 +256,7 @@ def _with_audits(config: BalancerConfig, args: argparse.Namespace) -> BalancerCo
         config,
         audit=config.audit and not args.no_audit,
         announce_audited=config.announce_audited or args.announce_audited,
+        announce_unaudited=config.announce_unaudited or args.announce_unaudited,
     )
 
 

@@ -121,6 +121,7 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # --- audit: peers where no hashes are (audit.py) ---
     audit: bool = True  # off: without hashes no peer is asked for anything
     announce_audited: bool = False  # to peers, which hold it against a CDN themselves, or (others') do not look at all
+    announce_unaudited: bool = False  # also what came from CDNs alone: a swarm's first peer has nothing else
     audit_share: AuditShare = SHARE_MAX  # of what peers brought, in bytes of CDNs
     audit_ranges: Ranges = 4  # of one segment: a quarter of it changed is found with 0.68, and each costs a request
     audit_limit_us: Time = 1 * _S  # for all ranges together; then another CDN is asked

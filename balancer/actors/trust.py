@@ -53,7 +53,7 @@ class Trust:
     @property
     def allows_offers(self) -> bool:
         """Whether peers may be told what we hold."""
-        return self._sidecar is not None or (self._audits and self._config.announce_audited)
+        return self._sidecar is not None or self._may_offer("audited")
 
     @property
     def hashes(self) -> str:
@@ -77,9 +77,15 @@ class Trust:
         )
 
     def is_shareable(self, key: ResourceKey, verified: str) -> bool:
-        """No hash vouches for what came from a CDN, or was held against one: others get it if they are to."""
-        is_offered = verified in {"blocks", "segment"} or (self._audits and self._config.announce_audited)
-        return is_offered and key.kind is _MEDIA
+        """Whether others may have it.  What no hash vouches for, only as far as the operator says so."""
+        return key.kind is _MEDIA and (verified in {"blocks", "segment"} or self._may_offer(verified))
+
+    def _may_offer(self, verified: str) -> bool:
+        """Of what has no hash.  An audit is of peers' bytes: what is unverified came from CDNs alone."""
+        config = self._config
+        if not self._audits:
+            return False
+        return config.announce_unaudited or (verified == "audited" and config.announce_audited)
 
     def assembly(self, segment: Segment) -> Assembly:
         if self._audits and segment.key.kind is _MEDIA:

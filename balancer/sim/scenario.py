@@ -84,7 +84,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     viewers: tuple[ViewerSpec, ...] = ()
     length_us: int = 120_000_000
     swarm: bool = True
-    hashes: bool = True  # without, what peers send is audited, and offered on afterwards (announce_audited)
+    hashes: bool = True  # without, what peers send is audited, and offered on (announce_unaudited)
     chokes: bool = True  # who only takes waits while others are served
     neighbours: int = 30  # channels of a viewer at most
     connect_us: int = 1_000_000  # tracker, ICE and DTLS, measured between two pages

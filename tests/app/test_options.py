@@ -50,6 +50,16 @@ def test_how_peers_are_met_finds_its_place(tmp_path: Path) -> None:
     assert parsed().peers.candidates == "auto"
 
 
+def test_what_no_hash_vouches_for_is_offered_as_far_as_is_said() -> None:
+    def said(*arguments: str) -> tuple[bool, bool]:
+        config = parsed(*arguments).config
+        return config.announce_audited, config.announce_unaudited
+
+    assert said() == (False, False)
+    assert said("--announce-audited") == (True, False)
+    assert said("--announce-unaudited") == (False, True)
+
+
 def test_cookies_and_the_proxies_of_the_environment_are_asked_for() -> None:
     assert not parsed().cookies
     assert not parsed().environment_proxies

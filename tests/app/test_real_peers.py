@@ -237,7 +237,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
 
 
 async def _tell_without_hashes(folder: Path) -> Audited:
-    unhashed = ("--hashes", "none", "--announce-audited")
+    unhashed = ("--hashes", "none", "--announce-unaudited")
     async with swarm(short_stream(), folder) as here:
         liar = await here.add("liar", LIAR, *unhashed, "--changed", "1")
         config = msgspec.structs.replace(PEERS_FIRST, log_viewers=False)

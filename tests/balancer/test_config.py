@@ -44,7 +44,7 @@ def test_every_setting_says_its_unit_or_is_a_count_or_a_share():
         "switch_gain",
         "swarm_viewers_min",
     }
-    switches = {"metered", "upload", "audit", "announce_audited", "log_viewers"}
+    switches = {"metered", "upload", "audit", "announce_audited", "announce_unaudited", "log_viewers"}
     for name in BalancerConfig.__struct_fields__:
         assert name.endswith(units) or name in counts | switches, name
 

@@ -35,7 +35,7 @@ def cut_short(key: ResourceKey, data: bytes) -> bytes:
 
 async def holder(stack: AsyncExitStack, world: World, name: str, tamper: Tamper | None = None) -> StreamSession:
     """A peer that holds the stream and offers it, though no hash vouches for it."""
-    session = await stack.enter_async_context(world.viewer(name, in_swarm=True, tamper=tamper, announce_audited=True))
+    session = await stack.enter_async_context(world.viewer(name, in_swarm=True, tamper=tamper, announce_unaudited=True))
     await session.playlist()
     for number in range(len(world.stream.segments)):
         await read_whole(session, number)
@@ -117,13 +117,48 @@ def test_what_was_audited_is_offered_only_where_the_operator_says_so(announces: 
                 world.viewer("auditing", in_swarm=True, announce_audited=announces)
             )
             assert (await play(auditing, world.stream)).is_perfect
-            assert peers_used_bytes(await auditing.report()) > 0
+            before = await auditing.report()
+            audited = sum(story.verified == "audited" for story in before.segments)
+            assert 0 < audited < len(world.stream.segments)  # the rest came from CDNs, and nobody audited that
             async with world.viewer("newcomer", in_swarm=True) as session:
                 await play(session, world.stream, numbers=range(2))
                 await asyncio.sleep(20)
                 report = await session.report()
             held = sorted(s.held_count or 0 for s in report.sources if s.name.startswith("peer:"))
-            assert held == ([8, 8] if announces else [0, 8])
+            assert held == ([audited, 8] if announces else [0, 8])
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("announces", ["announce_audited", "announce_unaudited"])
+def test_what_came_from_cdns_alone_is_offered_by_seeds_alone(announces: str) -> None:
+    async def main() -> None:
+        async with unhashed() as world, AsyncExitStack() as stack:
+            first = await stack.enter_async_context(world.viewer("first", in_swarm=True, **{announces: True}))
+            assert (await play(first, world.stream)).is_perfect
+            assert {story.verified for story in (await first.report()).segments} == {"unverified"}
+            async with world.viewer("newcomer", in_swarm=True) as session:
+                await play(session, world.stream)
+                report = await session.report()
+            (peer,) = [s for s in report.sources if s.name.startswith("peer:")]
+            is_seed = announces == "announce_unaudited"
+            assert (peer.held_count or 0) == (len(world.stream.segments) if is_seed else 0)
+            assert (peers_used_bytes(report) > 0) == is_seed
+
+    run_virtual(main())
+
+
+def test_what_was_had_from_a_seed_and_audited_goes_on_when_the_seed_has_left() -> None:
+    async def main() -> None:
+        async with unhashed() as world, AsyncExitStack() as stack:
+            second = await stack.enter_async_context(world.viewer("second", in_swarm=True, announce_audited=True))
+            async with AsyncExitStack() as leaving:
+                await holder(leaving, world, "seed")
+                assert (await play(second, world.stream)).is_perfect
+            async with world.viewer("newcomer", in_swarm=True) as session:
+                assert (await play(session, world.stream)).is_perfect
+                report = await session.report()
+            assert peers_used_bytes(report) > 0
 
     run_virtual(main())
 
