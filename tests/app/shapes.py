@@ -23,7 +23,7 @@ from shoal.app.demo.stream import StreamOptions, make_stream
 from .manifests import AAC_FRAME_S
 from .support import LIGHT, STREAMS
 
-__all__ = ["Shaped", "dash_ranges", "dash_timeline", "one_file", "sound_apart", "transport_stream"]
+__all__ = ["Shaped", "dash_periods", "dash_ranges", "dash_timeline", "one_file", "sound_apart", "transport_stream"]
 
 BRIEF = replace(LIGHT, seconds=6)
 HALF = replace(LIGHT, seconds=3)  # of what has a discontinuity in the middle
@@ -109,9 +109,33 @@ def dash_ranges(folder: Path) -> Shaped:
     return Shaped(folder, manifest.name, BRIEF.seconds, pieces)
 
 
-def _of_halves(folder: Path, pieces: dict[str, bytes]) -> Shaped:
+def dash_periods(folder: Path) -> Shaped:
+    """DASH: two periods of other pictures, each with counted segments ($Number$) in a timeline and its sound apart."""
+    folder.mkdir()
+    texts = {}
+    for name in ("hd", "sd"):
+        place = folder / f"{name}.mpd"
+        options = {
+            "seg_duration": str(HALF.segment_seconds),
+            "use_timeline": "1",
+            "adaptation_sets": "id=0,streams=0 id=1,streams=1",
+            "init_seg_name": f"{name}$RepresentationID$_init.mp4",
+            "media_seg_name": f"{name}$RepresentationID$_$Number%03d$.m4s",
+        }
+        _mux(HALF, (name,), place, "dash", options)
+        texts[name] = place.read_text()
+    second = re.search("(?s)<Period.*</Period>", texts["sd"])
+    assert second
+    whole = texts["hd"].replace('start="PT0.0S"', f'duration="PT{HALF.seconds}S"')
+    whole = whole.replace("</Period>", "</Period>" + second[0].replace('id="0" start="PT0.0S"', 'id="1"'))
+    (folder / "index.mpd").write_text(_lasting(whole, 2 * HALF.seconds))
+    kinds = {"hd0": "first-video", "hd1": "first-audio", "sd0": "second-video", "sd1": "second-audio"}
+    return _of_halves(folder, _files(folder, kinds), "index.mpd")
+
+
+def _of_halves(folder: Path, pieces: dict[str, bytes], manifest: str = "index.m3u8") -> Shaped:
     widths = tuple(each.width for each in HALF.renditions)
-    return Shaped(folder, "index.m3u8", 2 * HALF.seconds, pieces, widths)
+    return Shaped(folder, manifest, 2 * HALF.seconds, pieces, widths)
 
 
 def _mux_halves(folder: Path, options: dict[str, str], name: str) -> dict[str, str]:
@@ -137,9 +161,13 @@ def _mux_dash(folder: Path, options: dict[str, str]) -> None:
     sets = {"adaptation_sets": "id=0,streams=0,1 id=1,streams=2"}
     _mux(BRIEF, ("hd", "sd"), folder / "index.mpd", "dash", options | sets)
     place = folder / "index.mpd"
+    place.write_text(_lasting(place.read_text(), BRIEF.seconds))
+
+
+def _lasting(mpd: str, seconds: int) -> str:
     # libav leaves the frame of sound before the first picture out of the length: manifests.py says what comes of it.
-    duration = f'mediaPresentationDuration="PT{BRIEF.seconds + AAC_FRAME_S:.3f}S"'
-    place.write_text(re.sub(r'mediaPresentationDuration="[^"]*"', duration, place.read_text()))
+    duration = f'mediaPresentationDuration="PT{seconds + AAC_FRAME_S:.3f}S"'
+    return re.sub(r'mediaPresentationDuration="[^"]*"', duration, mpd)
 
 
 def _mux(options: StreamOptions, renditions: Sequence[str], target: Path, form: str, muxer: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from shoal.app.demo.origin import Origin
 
 from .player_page import add, all_are, player_page
-from .shapes import Shaped, dash_ranges, dash_timeline, one_file, sound_apart, transport_stream
+from .shapes import Shaped, dash_periods, dash_ranges, dash_timeline, one_file, sound_apart, transport_stream
 from .support import RUN_TIMEOUT_S
 from .tapped import Tapped, proxied
 
@@ -23,10 +23,11 @@ pytestmark = pytest.mark.real
     ("shaped", "kinds"),
     [
         (sound_apart, ("hls", "shaka")),
-        (transport_stream, ("hls",)),
+        (transport_stream, ("hls", "shaka")),
         (one_file, ("hls", "shaka")),
         (dash_timeline, ("dash", "shaka")),
         (dash_ranges, ("dash", "shaka")),
+        (dash_periods, ("dash", "shaka")),
     ],
 )
 def test_players_play_to_the_end_by_way_of_the_proxy(
