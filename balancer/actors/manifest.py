@@ -13,25 +13,31 @@ Loading, its fallbacks and the hashes are those of playlist.py.  What is its own
   has aged, it is loaded again;
 - the index of a SegmentBase is fetched with the first request for its file;
 - a live MPD that says where its patches are is brought up to date by them, and loaded whole
-  where that fails.
+  where that fails;
+- of a live MPD that names a clock (UTCTiming) that one's time counts, asked for once: its players
+  go by it, and a machine's own may be minutes off.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from shoal.transports.errors import TransportError
+from shoal.transports.interface import Fetcher
 
 from .. import identity
 from ..base_urls import pathways_of
 from ..errors import BalancerError, UnknownResource
 from ..formats import dash
+from ..formats.dash.clock import clock_of
 from ..formats.hls import ContentSteering
 from ..model import ByteRange, Segment
 from ..paths import dash_path
 from ..pathways import PATHWAYS_MAX
+from .clock import ask_clock
 from .documents import Hashes
 from .messages import Document, Listed, LoadPlaylist, Locate, Noted, PathwaysFound, PlaylistText
 from .playlist import Playlist
@@ -48,6 +54,7 @@ class _Loaded(msgspec.Struct, frozen=True):
     mpd: dash.Mpd | None
     hashes: Hashes | None
     error: Exception | None
+    clock: int | Exception | None = None  # how far ours is off, or why that is not known; None: it was not asked
 
 
 class _Indexed(msgspec.Struct, frozen=True):
@@ -58,11 +65,13 @@ class _Indexed(msgspec.Struct, frozen=True):
 
 
 class Manifest(Playlist):
-    """As Playlist, for an MPD; `utc_us` is the time of day, since 1970."""
+    """As Playlist, for an MPD; `utc_us` is this machine's time of day, since 1970."""
 
-    def __init__(self, *arguments: Any, utc_us: Any, **more: Any) -> None:
+    def __init__(self, *arguments: Any, utc_us: Callable[[], int], fetcher: Fetcher, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self._utc_us = utc_us
+        self._our_utc_us = utc_us
+        self._fetcher = fetcher
+        self._clock_off_us: int | None = None  # until the MPD's clock, if it has one, was asked
         self._limits = dash.Limits(mpd_bytes_max=self._config.playlist_bytes_max)
         self._catalogue = dash.Catalogue(self._limits)
         self._mpd: dash.Mpd | None = None
@@ -85,6 +94,9 @@ class Manifest(Playlist):
                 self._on_indexed(message)
             case _:
                 super().receive(message)
+
+    def _utc_us(self) -> int:
+        return self._our_utc_us() + (self._clock_off_us or 0)
 
     def _listed_last(self) -> list[Listed]:
         return [*self._listed.values()]
@@ -202,17 +214,28 @@ class Manifest(Playlist):
     async def _load_mpd(self) -> None:
         """Fetch and parse; what became of it comes back as a message, so that state changes in one place."""
         last = self._mpd
-
         hashes: Hashes | None = None
+        clock: int | Exception | None = None
         mpd: dash.Mpd | None = None
         failure: Exception | None = None
         try:
             if not self._is_sidecar_settled or (self._has_sidecar and last is not None and last.is_live):
                 hashes = await self._load_hashes()
             mpd = await self._patched(last) or await self._whole_mpd(last)
+            if mpd.is_live and self._clock_off_us is None:
+                clock = await self._asked_clock(mpd)
         except (TransportError, BalancerError) as error:
             failure = error
-        await self.ref.send(_Loaded(mpd, hashes if failure is None else None, failure))
+        await self.ref.send(_Loaded(mpd, hashes if failure is None else None, failure, clock))
+
+    async def _asked_clock(self, mpd: dash.Mpd) -> int | Exception:
+        clock = clock_of(mpd)
+        if clock is None:
+            return 0
+        try:
+            return await ask_clock(clock, self._fetcher, self._our_utc_us)
+        except (TransportError, BalancerError) as error:
+            return error
 
     async def _whole_mpd(self, last: dash.Mpd | None) -> dash.Mpd:
         return await self._best(
@@ -254,6 +277,8 @@ class Manifest(Playlist):
             else:
                 self._is_sidecar_settled = True
                 self._on_hashes(loaded.hashes)
+        if loaded.clock is not None:
+            self._on_clock(loaded.clock)
         failure = loaded.error
         if loaded.mpd is not None:
             try:
@@ -271,6 +296,19 @@ class Manifest(Playlist):
                 self._serve_now(message)
             except (TransportError, BalancerError) as error:
                 message.reply.fail(error)
+
+    def _on_clock(self, clock: int | Exception) -> None:
+        """Not asked again if it failed: each load would wait for it."""
+        if isinstance(clock, Exception):
+            self._clock_off_us = 0
+            self._session.tell(Noted(f"the MPD's clock did not tell the time, so this machine's counts: {clock}"))
+            return
+        self._clock_off_us = clock
+        if clock:
+            late = "behind" if clock > 0 else "ahead of"
+            self._session.tell(
+                Noted(f"this machine's clock is {abs(clock) / 1e6:.1f} s {late} the MPD's, which counts")
+            )
 
     def _take(self, mpd: dash.Mpd) -> None:
         """Serve this MPD from now on, unless it is older than the one before."""

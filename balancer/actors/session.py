@@ -137,7 +137,7 @@ class Session(Actor[Any]):
         if parts.is_dash:
             from .manifest import Manifest  # a page that plays HLS does not load it
 
-            reads, more = Manifest, {"utc_us": parts.utc_us}
+            reads, more = Manifest, {"utc_us": parts.utc_us, "fetcher": parts.fetcher}
         self._playlist = self.spawn(
             reads,
             self.ref,

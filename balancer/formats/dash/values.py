@@ -18,7 +18,7 @@ from shoal.balancer.model import ByteRange
 from .limits import Limits
 from .xml import Element, shorten
 
-__all__ = ["Reader", "resolve"]
+__all__ = ["Reader", "date_us", "resolve"]
 
 _S = 1_000_000
 # xs:duration.  A year and a month have no length; players take 365 and 30 days.
@@ -39,6 +39,21 @@ _RATE = re.compile(r"(\d{1,9})(?:/(\d{1,9}))?|(\d{1,9})\.(\d{1,9})", re.ASCII)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _A_DATE = "a date and time like 2026-01-31T12:00:00Z"
 UINT64_MAX = 2**64 - 1
+
+
+def date_us(text: str) -> int | None:
+    """xs:dateTime as microseconds since 1970; None: it is none. Without a zone it is UTC (DASH-IF)."""
+    match = _DATE.fullmatch(text)
+    if match is None or int(match[6]) > 60:  # 60 is a leap second
+        return None
+    try:
+        year, month, day, hour, minute, second = map(int, match.groups()[:6])
+        date = dt.datetime(year, month, day, hour, minute, min(second, 59), tzinfo=dt.UTC)
+    except ValueError:
+        return None
+    zone_s = _zone_s(match[8])
+    seconds = (date - _EPOCH) // dt.timedelta(seconds=1) + second // 60
+    return (seconds - zone_s) * _S + _fraction_us(match[7])
 
 
 class Reader:
@@ -103,20 +118,14 @@ class Reader:
         return self._bounded(name, value, seconds * _S + _fraction_us(match[7]))
 
     def date_us(self, name: str) -> int | None:
-        """xs:dateTime as microseconds since 1970; without a zone it is UTC, as DASH-IF's guidelines say."""
+        """As `date_us` of the attribute."""
         value = self.text(name)
         if value is None:
             return None
-        match = _DATE.fullmatch(value)
-        if match is None or int(match[6]) > 60:  # 60 is a leap second
+        found = date_us(value)
+        if found is None:
             raise self._wrong(name, value, _A_DATE)
-        try:
-            year, month, day, hour, minute, second = map(int, match.groups()[:6])
-            date = dt.datetime(year, month, day, hour, minute, min(second, 59), tzinfo=dt.UTC)
-        except ValueError:
-            raise self._wrong(name, value, _A_DATE) from None
-        seconds = (date - _EPOCH) // dt.timedelta(seconds=1) + second // 60
-        return (seconds - _zone_s(match[8])) * _S + _fraction_us(match[7])
+        return found
 
     def offset_us(self, name: str) -> int | None:
         """A decimal number of seconds, or INF (None stands for what is not there; INF is the longest duration)."""

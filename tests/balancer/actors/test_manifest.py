@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import struct
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -357,5 +358,40 @@ def test_a_steering_server_is_asked_in_the_words_of_dash_and_followed() -> None:
                     assert await body(session, f"n{place}.m4s") == right
             assert host.asked[0][1].query == "_DASH_pathway=%22a%22"
             assert segments_asked(world, "one") == set()
+
+    run_virtual(main())
+
+
+def with_clock(world: World) -> bytes:
+    clock = '<UTCTiming schemeIdUri="urn:mpeg:dash:utc:http-iso:2014" value="time"/></MPD>'
+    return live(world).replace(b"</MPD>", clock.encode())
+
+
+@pytest.mark.parametrize("off_s", [-60, 60])
+def test_where_this_machines_clock_is_off_that_of_the_mpd_counts(off_s: int) -> None:
+    async def main() -> None:
+        async with World() as world:
+            await asyncio.sleep(30)
+            world.document("main.mpd", with_clock(world))
+            world.document("time", b"1970-01-01T00:00:30Z")
+            async with world.viewer(url=URL, clock_off_us=off_s * S) as session:
+                assert await body(session, "n3.m4s") == world.stream.segments[3]
+                log = " ".join((await session.report()).log)
+                how = "behind" if off_s < 0 else "ahead of"
+                assert re.search(rf"this machine's clock is (59|60)\.\d s {how} the MPD's, which counts", log)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("said", [b"soon", None])
+def test_a_clock_that_tells_no_time_is_told_of_and_ours_counts(said: bytes | None) -> None:
+    async def main() -> None:
+        async with World() as world:
+            await asyncio.sleep(30)
+            world.document("main.mpd", with_clock(world))
+            world.document("time", said)
+            async with world.viewer(url=URL) as session:
+                assert await body(session, "n3.m4s") == world.stream.segments[3]
+                assert "the MPD's clock did not tell the time" in " ".join((await session.report()).log)
 
     run_virtual(main())

@@ -133,6 +133,7 @@ class World:
         are_peers_allowed: bool = True,
         recording: Recording | None = None,
         through: Callable[[Fetcher], Fetcher] | None = None,  # what its requests pass first
+        clock_off_us: int = 0,  # its time of day is that much later than the world's
         **config: Any,
     ) -> AsyncIterator[StreamSession]:
         """A session on a host of its own.  Everything it draws comes from the world's seed and its name."""
@@ -169,7 +170,7 @@ class World:
                     system=system,
                     tamper=tamper,
                     random_bytes=source.randbytes,
-                    utc_us=self.now_us,
+                    utc_us=lambda: self.now_us() + clock_off_us,
                     recording=recording,
                 ) as session:
                     yield session
