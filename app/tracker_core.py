@@ -34,7 +34,17 @@ import msgspec
 from shoal.balancer.rates import Rate
 
 from .tracker_choice import chosen, network_of
-from .tracker_messages import Description, Far, FarPeers, Incoming, Offer, Shown, TrackerLimits, TrackerStatistics
+from .tracker_messages import (
+    About,
+    Description,
+    Far,
+    FarPeers,
+    Incoming,
+    Offer,
+    Shown,
+    TrackerLimits,
+    TrackerStatistics,
+)
 
 __all__ = ["TrackerCore", "TrackerLimits", "TrackerStatistics"]
 
@@ -199,7 +209,10 @@ class TrackerCore:
             return None
         complete, incomplete = self._count_here(info_hash)
         ids = list(swarm)
-        return Shown(complete, incomplete, ids if len(ids) <= count_max else self._random.sample(ids, count_max))
+        if len(ids) > count_max:
+            ids = self._random.sample(ids, count_max)
+        members = [swarm[peer_id] for peer_id in ids]
+        return Shown(complete, incomplete, ids, [About(member.network, member.is_complete) for member in members])
 
     def addressee(self, info_hash: str, peer_id: str) -> int | None:
         """The socket of a peer here, for which another node has a text; None, and counted, if it has left."""

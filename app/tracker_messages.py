@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 
-__all__ = ["Description", "Far", "FarPeers", "Incoming", "Offer", "Shown", "TrackerLimits", "TrackerStatistics"]
+__all__ = [
+    "About",
+    "Description",
+    "Far",
+    "FarPeers",
+    "Incoming",
+    "Offer",
+    "Shown",
+    "TrackerLimits",
+    "TrackerStatistics",
+]
 
 
 class TrackerLimits(msgspec.Struct, frozen=True):
@@ -66,27 +76,29 @@ class Incoming(msgspec.Struct, frozen=True):
 
 
 class Far(msgspec.Struct, frozen=True):
-    """A peer whose socket is at another node of this tracker, which does not say where it is or what it has."""
+    """A peer whose socket is at another node of this tracker; where it is and what it has, as far as that is known."""
 
     node: str
     info_hash: str
     peer_id: str
+    network: str = ""
+    is_complete: bool = False
 
-    @property
-    def network(self) -> str:
-        return ""
 
-    @property
-    def is_complete(self) -> bool:
-        return False
+class About(msgspec.Struct, frozen=True, array_like=True):
+    """What the choice of peers goes by."""
+
+    network: Annotated[str, msgspec.Meta(max_length=24)] = ""  # 48 bits in hex, and how many they are
+    is_complete: bool = False
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What other nodes are shown of a swarm here: how many are in it, and some of them."""
+    """What other nodes are shown of a swarm here: how many are in it, and some of them, with what is known of each."""
 
     complete: int
     incomplete: int
     peer_ids: list[str]
+    about: list[About] = []
 
 
 class FarPeers(Protocol):

@@ -21,11 +21,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain, repeat
 from typing import Annotated
 
 import msgspec
 
-from .tracker_messages import Far, Shown
+from .tracker_messages import About, Far, Shown
 
 __all__ = [
     "Action",
@@ -51,7 +52,7 @@ class NodesLimits(msgspec.Struct, frozen=True):
     ttl_s: int = 15  # for so long the peers of a node that was killed are offered to
     refresh_s: int = 5  # a third: two in a row may be lost
     nodes_max: int = 64  # with peers in one swarm
-    peers_shown_max: int = 200  # of one swarm and node, drawn anew each time: 5 KiB; an announce hands out ten offers
+    peers_shown_max: int = 200  # of one swarm and node, drawn anew each time: 8 KiB; an announce hands out ten offers
     nodes_asked_max: int = 8  # for a peer that nobody showed: its id may be made up, and each asked costs a message
     payload_bytes_max: int = 128 * 1024  # a description of 16 KiB, and what JSON adds
 
@@ -79,6 +80,8 @@ class State(msgspec.Struct, frozen=True, array_like=True, tag=1):
     complete: _Count
     incomplete: _Count
     peer_ids: Annotated[list[_Id], msgspec.Meta(max_length=1000)]
+    # In their order.  A node of before this was said tells none, and passes over what it is told.
+    about: Annotated[list[About], msgspec.Meta(max_length=1000)] = []
 
 
 class Relay(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -285,13 +288,16 @@ class Nodes:
         elif known is None and len(states) >= self.limits.nodes_max:
             self._failures["too_many_nodes"] += 1
         else:
-            peers = tuple(Far(state.node, state.info_hash, peer_id) for peer_id in state.peer_ids)
+            peers = tuple(
+                Far(state.node, state.info_hash, peer_id, about.network, about.is_complete)
+                for peer_id, about in zip(state.peer_ids, chain(state.about, repeat(About())), strict=False)
+            )
             states[state.node] = _FarState(state, peers, frozenset(state.peer_ids), until_us)
 
     def _state(self, info_hash: str, shown: Shown) -> bytes:
         self._serial += 1
         return msgspec.msgpack.encode(
-            State(self.name, self._serial, info_hash, shown.complete, shown.incomplete, shown.peer_ids)
+            State(self.name, self._serial, info_hash, shown.complete, shown.incomplete, shown.peer_ids, shown.about)
         )
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.app.tracker_core import TrackerCore, TrackerLimits
-from shoal.app.tracker_messages import Far, Shown
+from shoal.app.tracker_messages import About, Far, Shown
 from shoal.app.tracker_nodes import (
     Action,
     Delete,
@@ -97,9 +97,9 @@ class Node:
         self.is_alive, self.is_deaf = True, False
         self.said: list[tuple[int, dict[str, Any]]] = []
 
-    def join(self, number: int, swarm: str = SWARM) -> Any:
+    def join(self, number: int, swarm: str = SWARM, address: str = "192.0.2.1") -> Any:
         """The reply to a new peer's announce; it has the number of its socket."""
-        assert self.core.opened(number, "192.0.2.1") is None
+        assert self.core.opened(number, address) is None
         return self.announce(number, info_hash=swarm)
 
     def announce(self, number: int, **changed: Any) -> Any:
@@ -181,6 +181,48 @@ def test_peers_of_all_nodes_are_counted() -> None:
     assert one.announce(1)["complete"] == 1
     other.leave(2)
     assert one.announce(1)["incomplete"] == 1
+
+
+def test_a_peer_of_another_node_is_chosen_for_being_near_or_complete_as_one_here_is() -> None:
+    room = Room()
+    one, other = room.node(), room.node()
+    for number in range(30):
+        one.join(number, address=f"198.51.100.{number}")
+    other.join(40, address="192.0.2.40")
+    other.join(50, address="203.0.113.50")
+    other.announce(50, left=0)
+    one.join(60, address="192.0.2.60")
+    one.announce(60, offers=offers(2))
+    assert sorted(to for to, message in other.said if "offer" in message) == [40, 50]
+
+
+class OldState(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """As it was before nodes told more than names."""
+
+    node: str
+    serial: int
+    info_hash: str
+    complete: int
+    incomplete: int
+    peer_ids: list[str]
+
+
+def test_nodes_of_before_more_than_names_was_told_are_understood_and_understand() -> None:
+    nodes = Nodes("here")
+    nodes.update(SWARM, Shown(0, 1, [peer(1)]))
+    nodes.heard(msgspec.msgpack.encode(OldState("there", 1, SWARM, 0, 2, [peer(2), peer(3)])), 0)
+    assert nodes.peers(SWARM) == (known := [Far("there", SWARM, peer(2)), Far("there", SWARM, peer(3))])
+    nodes.heard(
+        msgspec.msgpack.encode(State("there", 2, SWARM, 1, 1, [peer(2), peer(3)], [About("c00002/24", True)])), 0
+    )
+    assert nodes.peers(SWARM) == [Far("there", SWARM, peer(2), "c00002/24", True), known[1]]
+    assert nodes.statistics().failures == {}
+    (put,) = [
+        action
+        for action in nodes.update(SWARM, Shown(0, 1, [peer(1)], [About("c00002/24")]))
+        if isinstance(action, Put)
+    ]
+    assert msgspec.msgpack.decode(put.payload, type=OldState).peer_ids == [peer(1)]
 
 
 def test_a_newcomer_reads_what_was_told_before_it_listened() -> None:
