@@ -23,9 +23,19 @@ from shoal.app.demo.stream import StreamOptions, make_stream
 from .manifests import AAC_FRAME_S
 from .support import LIGHT, STREAMS
 
-__all__ = ["Shaped", "dash_periods", "dash_ranges", "dash_timeline", "one_file", "sound_apart", "transport_stream"]
+__all__ = [
+    "LONG",
+    "Shaped",
+    "dash_periods",
+    "dash_ranges",
+    "dash_timeline",
+    "one_file",
+    "sound_apart",
+    "transport_stream",
+]
 
 BRIEF = replace(LIGHT, seconds=6)
+LONG = replace(LIGHT, seconds=60)  # to be on air: longer than a busy machine needs to begin and to play some of it
 HALF = replace(LIGHT, seconds=3)  # of what has a discontinuity in the middle
 
 
@@ -40,10 +50,10 @@ class Shaped:
     widths: tuple[int, ...] = ()  # of the pictures one after another, where the player has no choice
 
 
-def sound_apart(folder: Path) -> Shaped:
+def sound_apart(folder: Path, film: StreamOptions = BRIEF) -> Shaped:
     """HLS: two renditions of pictures, and the sound of both in a playlist of its own (EXT-X-MEDIA)."""
     options = {
-        "hls_time": str(BRIEF.segment_seconds),
+        "hls_time": str(film.segment_seconds),
         "hls_playlist_type": "vod",
         "hls_segment_type": "fmp4",
         "hls_flags": "independent_segments",
@@ -53,8 +63,8 @@ def sound_apart(folder: Path) -> Shaped:
         "hls_segment_filename": str(folder / "%v_%03d.m4s"),
     }
     folder.mkdir()
-    _mux(BRIEF, ("hd", "sd"), folder / "%v.m3u8", "hls", options)
-    return Shaped(folder, "index.m3u8", BRIEF.seconds, _files(folder, {"hd": "video", "sd": "video", "sound": "audio"}))
+    _mux(film, ("hd", "sd"), folder / "%v.m3u8", "hls", options)
+    return Shaped(folder, "index.m3u8", film.seconds, _files(folder, {"hd": "video", "sd": "video", "sound": "audio"}))
 
 
 def transport_stream(folder: Path) -> Shaped:
@@ -74,23 +84,23 @@ def one_file(folder: Path) -> Shaped:
     return _of_halves(folder, pieces)
 
 
-def dash_timeline(folder: Path) -> Shaped:
+def dash_timeline(folder: Path, film: StreamOptions = BRIEF) -> Shaped:
     """DASH: SegmentTemplate with a SegmentTimeline and $Time$, the sound in an AdaptationSet of its own."""
     options = {
-        "seg_duration": str(BRIEF.segment_seconds),
+        "seg_duration": str(film.segment_seconds),
         "use_template": "1",
         "use_timeline": "1",
         "init_seg_name": "s$RepresentationID$_init.mp4",
         "media_seg_name": "s$RepresentationID$_$Time%09d$.m4s",
     }
-    _mux_dash(folder, options)
-    return Shaped(folder, "index.mpd", BRIEF.seconds, _files(folder, {"s0": "video", "s1": "video", "s2": "audio"}))
+    _mux_dash(folder, film, options)
+    return Shaped(folder, "index.mpd", film.seconds, _files(folder, {"s0": "video", "s1": "video", "s2": "audio"}))
 
 
 def dash_ranges(folder: Path) -> Shaped:
     """DASH: SegmentBase, each representation a file with its index (sidx) ahead of the media."""
     options = {"use_template": "0", "single_file": "1", "global_sidx": "1"}
-    _mux_dash(folder, options | {"single_file_name": "s$RepresentationID$.mp4"})
+    _mux_dash(folder, BRIEF, options | {"single_file_name": "s$RepresentationID$.mp4"})
     manifest = folder / "index.mpd"
     text = manifest.read_text().replace("isoff-live", "isoff-on-demand")
     pieces: dict[str, bytes] = {}
@@ -156,12 +166,12 @@ def _mux_halves(folder: Path, options: dict[str, str], name: str) -> dict[str, s
     return texts
 
 
-def _mux_dash(folder: Path, options: dict[str, str]) -> None:
+def _mux_dash(folder: Path, film: StreamOptions, options: dict[str, str]) -> None:
     folder.mkdir()
     sets = {"adaptation_sets": "id=0,streams=0,1 id=1,streams=2"}
-    _mux(BRIEF, ("hd", "sd"), folder / "index.mpd", "dash", options | sets)
+    _mux(film, ("hd", "sd"), folder / "index.mpd", "dash", options | sets)
     place = folder / "index.mpd"
-    place.write_text(_lasting(place.read_text(), BRIEF.seconds))
+    place.write_text(_lasting(place.read_text(), film.seconds))
 
 
 def _lasting(mpd: str, seconds: int) -> str:

@@ -1,75 +1,131 @@
-"""hls.js, dash.js and Shaka play what packagers emit (shapes.py) to the end, through the proxy and not around it."""
+"""hls.js, dash.js and Shaka play what packagers emit (shapes.py), through the proxy and not around it.
+
+All players of a test run in one page at the same time, each through its own session.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shoal.app.demo.origin import Origin
 
 from .player_page import add, all_are, player_page
-from .shapes import Shaped, dash_periods, dash_ranges, dash_timeline, one_file, sound_apart, transport_stream
+from .shapes import (
+    LONG,
+    Shaped,
+    dash_periods,
+    dash_ranges,
+    dash_timeline,
+    one_file,
+    sound_apart,
+    transport_stream,
+)
+from .sliding import SlidingOrigin
 from .support import RUN_TIMEOUT_S
 from .tapped import Tapped, proxied
 
 pytestmark = pytest.mark.real
 
+IN_A_ROW = 4  # segments of sound and of pictures that a player of what is live has to get
 
-@pytest.mark.parametrize(
-    ("shaped", "kinds"),
-    [
-        (sound_apart, ("hls", "shaka")),
-        (transport_stream, ("hls", "shaka")),
-        (one_file, ("hls", "shaka")),
-        (dash_timeline, ("dash", "shaka")),
-        (dash_ranges, ("dash", "shaka")),
-        (dash_periods, ("dash", "shaka")),
-    ],
-)
-def test_players_play_to_the_end_by_way_of_the_proxy(
-    tmp_path: Path, shaped: Callable[[Path], Shaped], kinds: tuple[str, ...]
-) -> None:
-    stream = shaped(tmp_path / "stream")
 
-    async def run() -> None:
-        async with asyncio.timeout(RUN_TIMEOUT_S), AsyncExitStack() as stack:
-            origin = Origin(stream.folder)
+@asynccontextmanager
+async def playing(
+    profile: Path, players: dict[str, tuple[str, Origin, Shaped]]
+) -> AsyncIterator[tuple[Any, dict[str, Tapped]]]:
+    """A page with these players, by name, and what each plays through; at the end none has asked an origin."""
+    async with asyncio.timeout(RUN_TIMEOUT_S), AsyncExitStack() as stack:
+        origins = {id(origin): origin for _, origin, _ in players.values()}
+        for origin in origins.values():
             await origin.start()
             stack.push_async_callback(origin.aclose)
-            proxies = {kind: await proxied(stack, f"{origin.url}/{stream.manifest}") for kind in kinds}
-            page = await stack.enter_async_context(player_page(tmp_path / "profile"))
-            asked: list[str] = []
-            page.on("request", lambda request: asked.append(request.url))
-            for kind, proxy in proxies.items():
-                await add(page, kind, kind, proxy.url)
-            seen = await all_are(page, "one.ended")
-        for kind, proxy in proxies.items():
-            assert seen[kind]["errors"] == [], kind
-            assert seen[kind]["ended"], kind
-            assert seen[kind]["position"] == pytest.approx(stream.seconds, abs=0.3), kind
-            assert seen[kind]["widths"], kind
-            assert stream.widths in {(), tuple(seen[kind]["widths"])}, kind
-            assert_every_piece_was_given(proxy, stream, kind)
-        # The origin lets any page read it: who went there was not stopped, and is seen here.
+        proxies = {
+            name: await proxied(stack, f"{origin.url}/{stream.manifest}")
+            for name, (_, origin, stream) in players.items()
+        }
+        page = await stack.enter_async_context(player_page(profile))
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        for origin in origins.values():
+            if isinstance(origin, SlidingOrigin):  # as late as this: from now on it waits for nobody
+                origin.begin(before_s=8)
+        for name, (kind, _, _) in players.items():
+            await add(page, name, kind, proxies[name].url)
+        yield page, proxies
+        # Origins let any page read what they have: who went there was not stopped, and is seen here.
         assert asked
-        assert [url for url in asked if url.startswith(origin.url)] == []
+        assert [url for url in asked for origin in origins.values() if url.startswith(origin.url)] == []
+
+
+@pytest.mark.parametrize(
+    ("kinds", "shapes"),
+    [
+        (("hls", "shaka"), (sound_apart, transport_stream, one_file)),
+        (("dash", "shaka"), (dash_timeline, dash_ranges, dash_periods)),
+    ],
+    ids=["hls", "dash"],
+)
+def test_players_play_each_shape_to_the_end(
+    tmp_path: Path, kinds: tuple[str, ...], shapes: tuple[Callable[[Path], Shaped], ...]
+) -> None:
+    streams = [shaped(tmp_path / shaped.__name__) for shaped in shapes]
+    players = {
+        f"{kind} {stream.folder.name}": (kind, Origin(stream.folder), stream) for stream in streams for kind in kinds
+    }
+
+    async def run() -> None:
+        async with playing(tmp_path / "profile", players) as (page, proxies):
+            seen = await all_are(page, "one.ended")
+        for name, (_, _, stream) in players.items():
+            assert seen[name]["errors"] == [], name
+            assert seen[name]["ended"], name
+            assert seen[name]["position"] == pytest.approx(stream.seconds, abs=0.3), name
+            assert seen[name]["widths"], name
+            assert stream.widths in {(), tuple(seen[name]["widths"])}, name
+            wanted = {tuple(piece.split()) for piece in stream.pieces}
+            given = pieces_given(proxies[name], stream, name)
+            assert {(kind, number) for kind, _, number in given} == {(kind, number) for kind, _, number in wanted}, name
 
     asyncio.run(run())
 
 
-def assert_every_piece_was_given(proxy: Tapped, stream: Shaped, player: str) -> None:
-    """Of each kind every number, in one rendition or another, with what that cannot do without; and nothing else."""
+def test_players_follow_what_is_live_with_its_sound_apart(tmp_path: Path) -> None:
+    hls, dash = (shaped(tmp_path / shaped.__name__, LONG) for shaped in (sound_apart, dash_timeline))
+    players: dict[str, tuple[str, Origin, Shaped]] = {
+        f"{kind} {stream.folder.name}": (kind, SlidingOrigin(stream.folder), stream)
+        for kind, stream in (("hls", hls), ("shaka", hls), ("dash", dash), ("shaka", dash))
+    }
+
+    async def run() -> None:
+        async with playing(tmp_path / "profile", players) as (page, proxies):
+            seen = await all_are(page, "one.began !== null && one.position > one.began + 3")
+            reports = {name: await proxy._session.report() for name, proxy in proxies.items()}
+        for name, (_, _, stream) in players.items():
+            assert seen[name]["errors"] == [], name
+            assert reports[name].is_live, name
+            given = pieces_given(proxies[name], stream, name)
+            for wanted in ("audio", "video"):
+                numbers = sorted(int(number) for kind, _, number in given if kind == wanted and number.isdecimal())
+                last = numbers[-IN_A_ROW:]
+                assert last == list(range(last[0], last[0] + IN_A_ROW)), (name, wanted, numbers)
+
+    asyncio.run(run())
+
+
+def pieces_given(proxy: Tapped, stream: Shaped, player: str) -> set[tuple[str, ...]]:
+    """Kind, rendition and number of each: nothing else was given, and whatever its renditions cannot do without."""
     assert proxy.refused == [], player
-    names = {data: name for name, data in stream.pieces.items()}
+    names = {data: tuple(name.split()) for name, data in stream.pieces.items()}
     assert len(names) == len(stream.pieces)
     assert [path for path, data in proxy.given.items() if data not in names] == [], player
-    given = {tuple(names[data].split()) for data in proxy.given.values()}
-    wanted = {tuple(name.split()) for name in stream.pieces}
-    assert {(kind, number) for kind, _, number in given} == {(kind, number) for kind, _, number in wanted}, player
+    given = {names[data] for data in proxy.given.values()}
     played = {rendition for _, rendition, number in given if number.isdecimal()}
-    needed = {name for name in wanted if name[1] in played and not name[2].isdecimal()}
+    needed = {name for name in names.values() if name[1] in played and not name[2].isdecimal()}
     assert needed <= given, player
+    return given
