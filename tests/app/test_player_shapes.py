@@ -6,14 +6,14 @@ All players of a test run in one page at the same time, each through its own ses
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from shoal.app.demo.origin import Origin
+from shoal.app.demo.origin import Fault, Origin
 
 from .player_page import add, all_are, player_page
 from .shapes import (
@@ -33,21 +33,31 @@ from .tapped import Tapped, proxied
 pytestmark = pytest.mark.real
 
 IN_A_ROW = 4  # segments of sound and of pictures that a player of what is live has to get
+HUNG = Fault("hang-body", 0.0, "*[4s]")  # of m4s, mp4 and ts: all but manifests
+
+
+class Played(NamedTuple):
+    kind: str
+    origins: Sequence[Origin]  # the first one's manifest is opened
+    stream: Shaped
 
 
 @asynccontextmanager
-async def playing(
-    profile: Path, players: dict[str, tuple[str, Origin, Shaped]]
-) -> AsyncIterator[tuple[Any, dict[str, Tapped]]]:
+async def playing(profile: Path, players: dict[str, Played]) -> AsyncIterator[tuple[Any, dict[str, Tapped]]]:
     """A page with these players, by name, and what each plays through; at the end none has asked an origin."""
     async with asyncio.timeout(RUN_TIMEOUT_S), AsyncExitStack() as stack:
-        origins = {id(origin): origin for _, origin, _ in players.values()}
+        origins = {id(origin): origin for played in players.values() for origin in played.origins}
         for origin in origins.values():
             await origin.start()
             stack.push_async_callback(origin.aclose)
         proxies = {
-            name: await proxied(stack, f"{origin.url}/{stream.manifest}")
-            for name, (_, origin, stream) in players.items()
+            name: await proxied(
+                stack,
+                f"{each.origins[0].url}/{each.stream.manifest}",
+                cdns={origin.name: f"{origin.url}/" for origin in each.origins},
+                weights={origin.name: 3.0 for origin in each.origins[1:]},
+            )
+            for name, each in players.items()
         }
         page = await stack.enter_async_context(player_page(profile))
         asked: list[str] = []
@@ -55,8 +65,8 @@ async def playing(
         for origin in origins.values():
             if isinstance(origin, SlidingOrigin):  # as late as this: from now on it waits for nobody
                 origin.begin(before_s=8)
-        for name, (kind, _, _) in players.items():
-            await add(page, name, kind, proxies[name].url)
+        for name, each in players.items():
+            await add(page, name, each.kind, proxies[name].url)
         yield page, proxies
         # Origins let any page read what they have: who went there was not stopped, and is seen here.
         assert asked
@@ -71,18 +81,21 @@ async def playing(
     ],
     ids=["hls", "dash"],
 )
-def test_players_play_each_shape_to_the_end(
+def test_players_play_each_shape_to_the_end_while_a_cdn_hangs(
     tmp_path: Path, kinds: tuple[str, ...], shapes: tuple[Callable[[Path], Shaped], ...]
 ) -> None:
-    streams = [shaped(tmp_path / shaped.__name__) for shaped in shapes]
-    players = {
-        f"{kind} {stream.folder.name}": (kind, Origin(stream.folder), stream) for stream in streams for kind in kinds
-    }
+    players = {}
+    for shaped in shapes:
+        stream = shaped(tmp_path / shaped.__name__)
+        for kind in kinds:
+            origins = [Origin(stream.folder, name="good"), Origin(stream.folder, name="bad", schedule=[HUNG])]
+            players[f"{kind} {shaped.__name__}"] = Played(kind, origins, stream)
 
     async def run() -> None:
         async with playing(tmp_path / "profile", players) as (page, proxies):
             seen = await all_are(page, "one.ended")
-        for name, (_, _, stream) in players.items():
+        for name, (_, origins, stream) in players.items():
+            assert "hang-body" in origins[1].statistics()["faults"], name
             assert seen[name]["errors"] == [], name
             assert seen[name]["ended"], name
             assert seen[name]["position"] == pytest.approx(stream.seconds, abs=0.3), name
@@ -97,8 +110,8 @@ def test_players_play_each_shape_to_the_end(
 
 def test_players_follow_what_is_live_with_its_sound_apart(tmp_path: Path) -> None:
     hls, dash = (shaped(tmp_path / shaped.__name__, LONG) for shaped in (sound_apart, dash_timeline))
-    players: dict[str, tuple[str, Origin, Shaped]] = {
-        f"{kind} {stream.folder.name}": (kind, SlidingOrigin(stream.folder), stream)
+    players = {
+        f"{kind} {stream.folder.name}": Played(kind, [SlidingOrigin(stream.folder)], stream)
         for kind, stream in (("hls", hls), ("shaka", hls), ("dash", dash), ("shaka", dash))
     }
 
