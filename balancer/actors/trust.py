@@ -4,6 +4,9 @@
     an audit (audit.py)       for peers' bytes, where it is known that there are no hashes
     nothing                   CDNs only
 
+Playlists are no source of hashes: HLS (RFC 8216 and its second edition) has no place for them, and that of DASH
+(ContentAuthenticity, ISO/IEC 23009-4) is not read.
+
 A part of the session.  Which CDN audits, and how often, is the policy's decision; what
 its answer means, the assembly's.
 """
