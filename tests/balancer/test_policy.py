@@ -723,14 +723,14 @@ def test_what_a_peer_has_got_is_heeded_if_it_could_bring_it_in_time() -> None:
 
 def test_while_a_peer_sends_who_may_be_asked_again_is_within_a_second() -> None:
     """No event tells of that moment, nor does anything ask for it: what is planned is looked at once a second."""
-    table = Table("a", config=BalancerConfig(cdn_transfers_max=0, peer_cooldown_us=400_000))
+    table = Table("a", config=BalancerConfig(cdn_transfers_max=0, peer_cooldown_us=600_000))
     table.playing(until=3)
     sending = only(table.join("p", held=range(5, 6))).transfer
     failed = only(table.join("q", held=range(6, 7))).transfer
     table.feed(TransferStarted(sending, SIZE))
     asked = table.feed(TransferFailed(failed, "closed"))
     assert asked == []
-    for _ in range(10):
+    for _ in range(16):  # the cooldown, and the second
         table.feed(TransferProgressed(sending, 20_000))
         asked += table.feed(TimePassed(), after_us=100_000)
     assert (only(asked).peer, only(asked).key) == ("q", media(6))
