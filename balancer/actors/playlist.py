@@ -450,7 +450,7 @@ class Playlist(Documents):
         known.loaded_us, known.edge, known.is_live = came_us, edge, playlist.is_live
         known.target_duration_us, known.part_target_us = playlist.target_duration_us, playlist.part_target_us
         known.blocks = _blocks(playlist)
-        known.before = playlist if playlist.is_live and playlist.server_control is not None else None
+        known.before = loaded if playlist.is_live and playlist.server_control is not None else None
         # What changes with each part is old sooner than what changes with each segment.
         changes_us = playlist.part_target_us or playlist.target_duration_us
         known.fresh_us = int(changes_us * self._config.live_reload_share) if playlist.is_live else None

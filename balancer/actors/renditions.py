@@ -7,7 +7,7 @@ import msgspec
 from shoal.transports.errors import AddressRefused, StatusError, TransportError
 
 from .. import identity
-from ..formats.hls import NOTHING, Directives, Edge, Load, MediaPlaylist, Multivariant, Part, Reload
+from ..formats.hls import NOTHING, Directives, Edge, Load, Multivariant, Reload
 from ..integrity import Sidecar
 from ..streams import Medium
 from .messages import Listed, PlaylistText
@@ -34,16 +34,17 @@ class KnownRendition(msgspec.Struct):
     part_target_us: int | None = None
     is_live: bool = False
     blocks: bool = False  # its server waits with an answer until it has what was asked for
-    before: MediaPlaylist | None = None  # the last load, where a delta update of it may be asked for
+    before: Load | None = None  # the last load, where a delta update of it may be asked for
     went_back_us: int | None = None  # when its numbers last began anew: who has a playlist of before can join no update
     takes_skip: bool = True  # until asking for one has failed where a whole playlist came
 
-    def skippable(self, now_us: int) -> MediaPlaylist | None:
+    def skippable(self, now_us: int) -> Load | None:
         """What to ask a delta update of: a load no older than half the skip boundary (rfc8216bis, 6.3.7)."""
         before = self.before
-        if before is None or before.server_control is None or not self.takes_skip:
+        control = None if before is None else before.playlist.server_control
+        if control is None or not self.takes_skip:
             return None
-        boundary_us = before.server_control.can_skip_until_us or 0
+        boundary_us = control.can_skip_until_us or 0
         return before if now_us - self.loaded_us <= boundary_us // 2 else None
 
     def gives_skip_us(self, boundary_us: int | None, now_us: int) -> int | None:
@@ -88,7 +89,7 @@ def lacking(loaded: Load | Multivariant, sidecar: Sidecar | None) -> int:
     if sidecar is None or not isinstance(loaded, Load) or not loaded.playlist.is_live:
         return 0
     lacks = sum(sidecar.digests(segment.uri, segment.byte_range) is None for segment in loaded.newest)
-    newest = _parts(loaded)[-1:]
+    newest = loaded.newest_parts[-1:]
     if newest and sidecar.digests(newest[0].uri, newest[0].byte_range) is None and knows_parts(loaded, sidecar):
         lacks += 1
     return lacks
@@ -98,10 +99,4 @@ def knows_parts(loaded: Load | Multivariant, sidecar: Sidecar | None) -> bool:
     """Whether there are hashes of parts as well."""
     if sidecar is None or not isinstance(loaded, Load):
         return False
-    return any(sidecar.digests(part.uri, part.byte_range) is not None for part in _parts(loaded))
-
-
-def _parts(loaded: Load) -> list[Part]:
-    """Those of the last whole segment, and of the one behind it."""
-    segments = loaded.playlist.segments
-    return [*(segments[-1].parts if segments else ()), *loaded.playlist.parts]
+    return any(sidecar.digests(part.uri, part.byte_range) is not None for part in loaded.newest_parts)

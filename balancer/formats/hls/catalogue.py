@@ -6,11 +6,11 @@
 Numbers: a media segment has its place in the playlist for VOD and its media
 sequence number for live, which are the ids that peers use.  Initialization
 sections, keys and parts have running numbers; the same URI and range has the same
-number for as long as the catalogue remembers it (`NAMES_MAX`), and so has what a
-segment of the last load goes with when its URI has but another query now: servers
-that sign URLs renew them with each load (rfc8216bis 6.2.1: what a segment is does
-not change).  Of a part it is the URI and where it begins: a hint, which says no more
-of it, has the number already that the part will have, whatever the query of either.
+number for as long as it is remembered (naming.py), and so has what a segment of the
+last load goes with when its URI has but another query now: servers that sign URLs
+renew them with each load (rfc8216bis 6.2.1: what a segment is does not change).  Of a
+part it is the URI and where it begins: a hint, which says no more of it, has the number
+already that the part will have, whatever the query of either.
 
 Times: `start_us` begins at 0 with the first segment ever seen, and is the same
 for a segment in every load.  Where a live playlist jumped past segments that were
@@ -19,41 +19,22 @@ never seen, each is taken to be as long as the target duration.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import islice
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from shoal.balancer.model import ByteRange, Kind, ResourceKey, Segment
 
+from .naming import SEVERAL, Listed, Names
 from .playlist import MediaPlaylist, MediaSegment, Part
 
 __all__ = ["Catalogue", "Resources", "resources"]
 
-# Remembered besides those of the playlist at hand.  A key for each 6 s segment makes
-# 600 an hour; a player comes back for one within its buffer, seconds to minutes long.
-# Parts are listed for three target durations, and asked for while they are.
-NAMES_MAX = 1024
-
-
-# The init section and keys that a segment goes with, each without its query, and its number; _SEVERAL where that is not
-# one, whose queries are then what tells them apart.
+# What a segment goes with, each without its query, and its number; SEVERAL where that is not one, whose queries are
+# then what tells them apart.
 _Others = dict[tuple[Kind, str], int]
-_SEVERAL = -1
 _NO_OTHERS: _Others = {}
-
-
-# The segment that a part is of, or will be, and its URI without its query and where it begins: likewise.
-_Parts = dict[tuple[int, str], int]
-
-
-class _Place(NamedTuple):
-    """Where a segment begins, what it went with in the last load, and what it goes with: filled as that is noted."""
-
-    start_us: int
-    before: _Others
-    others: _Others
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,95 +48,159 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     is_restarted: bool = False  # numbers now mean other segments than before; what is held under them is void
 
 
-class _Known(msgspec.Struct, frozen=True):
+class _Known(msgspec.Struct, frozen=True, kw_only=True):
     """A segment of the last load."""
 
-    identity: str
-    start_us: int
-    others: _Others
+    identity: str = ""
+    start_us: int = 0
+    is_gap: bool = False
+    others: _Others = _NO_OTHERS
+    named: tuple[Listed, ...] = ()  # init section and keys
+    parts: tuple[Listed, ...] = ()
+
+
+_UNKNOWN = _Known()
+
+
+class _Found:
+    """What a load lists, as it is read."""
+
+    def __init__(self) -> None:
+        self.media: list[Segment] = []
+        self.others: dict[Kind, list[Segment]] = {Kind.INIT: [], Kind.KEY: []}
+        self.parts: dict[int, Segment] = {}
+        self.hinted: dict[int, Segment] = {}
 
 
 class Catalogue:
-    """The numbers and times of one rendition over all loads of its playlist.  Linear in the playlist, each load."""
+    """The numbers and times of one rendition over all loads of its playlist."""
 
     def __init__(self, rendition: int) -> None:
         self.rendition = rendition
         self._was_live = False
-        self._names: dict[tuple[Kind, str, ByteRange | None], int] = {}  # the least recently listed first
-        self._next_number = {Kind.INIT: 0, Kind.KEY: 0, Kind.PART: 0}
+        self._names = Names()
         self._known: dict[int, _Known] = {}  # by number
-        self._parts: _Parts = {}  # and hints, of the last load
+        self._parts: dict[int, _Others] = {}  # and hints, by the segment that they are or will be of
+        self._parts_before: dict[int, _Others] = {}  # of the load before
+        self._coming: list[Listed] = []  # parts and hints of the segment that follows the last one
+        self._coming_parts = 0  # how many of them are parts
+        self._has_doubles = False  # a part is listed twice
         self._end = (0, 0)  # number and start_us that would follow it
 
+    def key_of(self, kind: Kind, uri: str, byte_range: ByteRange | None) -> ResourceKey | None:
+        """Of an init section or a key that the last load names, or of a part or a hint that begins there."""
+        number = self._names.number((kind, uri, _beginning(byte_range) if kind is Kind.PART else byte_range))
+        return None if number is None else ResourceKey(self.rendition, kind, number)
+
     def update(self, playlist: MediaPlaylist) -> Resources:
-        """The resources of this load, which replaces the one before."""
+        """The resources of this load, which replaces the one before.  Linear in the playlist."""
         # When a live stream ends, its segments keep the numbers that peers and players know them by.
         self._was_live = self._was_live or playlist.is_live
         numbered = [(segment.sequence if self._was_live else segment.place, segment) for segment in playlist.segments]
         is_restarted = self._is_restarted(numbered)
         start_us = self._start_us(numbered, playlist.target_duration_us, is_restarted=is_restarted)
+        before = {} if is_restarted else self._known
+        self._parts_before, self._parts = {} if is_restarted else self._parts, {}
+        self._has_doubles = False
+        self._names.begin()
+        found = _Found()
         known: dict[int, _Known] = {}
-        media: list[Segment] = []
-        inits: dict[int, Segment] = {}
-        keys: dict[int, Segment] = {}
-        parts: dict[int, Segment] = {}
-        named: _Parts = {}
-        if is_restarted:
-            self._parts = {}
         for number, segment in numbered:
-            before = None if is_restarted else self._known.get(number)
-            others: _Others = {}
-            self._note_parts(number, segment.parts, start_us, parts, named)
-            if not segment.is_gap:
-                media.append(
-                    Segment(
-                        key=ResourceKey(self.rendition, Kind.MEDIA, number),
-                        uri=segment.uri,
-                        byte_range=segment.byte_range,
-                        start_us=start_us,
-                        duration_us=segment.duration_us,
-                    )
-                )
-                place = _Place(start_us, _NO_OTHERS if before is None else before.others, others)
-                self._note_others(segment, place, inits, keys)
-            known[number] = _Known(_identity(segment), start_us, others)
+            known[number] = self._enter(number, segment, start_us, before.get(number, _UNKNOWN), found)
             start_us += segment.duration_us
         if numbered:  # an empty load says nothing of those that follow
             self._known = known
             self._end = (numbered[-1][0] + 1, start_us)
-        coming = numbered[-1][0] + 1 if numbered else playlist.media_sequence
-        self._note_parts(coming, playlist.parts, start_us, parts, named)
-        start_us += sum(part.duration_us for part in playlist.parts)
-        hinted = self._hinted(coming, playlist, start_us, parts, named)
-        self._parts = named
-        self._forget(len(inits) + len(keys) + len(parts) + len(hinted))
+        self._enter_coming(numbered[-1][0] + 1 if numbered else playlist.media_sequence, playlist, start_us, found)
+        self._names.finish()
         return Resources(
-            media=tuple(media),
-            inits=tuple(inits.values()),
-            keys=tuple(keys.values()),
-            parts=tuple(parts.values()),
-            hinted=hinted,
+            media=tuple(found.media),
+            inits=tuple(found.others[Kind.INIT]),
+            keys=tuple(found.others[Kind.KEY]),
+            parts=tuple(found.parts.values()),
+            hinted=tuple(found.hinted.values()),
             is_restarted=is_restarted,
         )
 
-    def slide(self, cut: int, segments: Sequence[MediaSegment]) -> tuple[Segment, ...]:
-        """As `update`, of a load whose first `cut` segments went and which has these behind the others; theirs.
+    def slide(self, old: Resources, cut: int, kept: int, playlist: MediaPlaylist) -> Resources | None:
+        """As `update`, of a load that has `kept` segments of the last behind its first `cut`, and then `playlist`'s.
 
-        They have the init section and the keys of those before them, and are no gaps.  Cost: what went and what came.
+        `old` is what came of the last load, which was live.  None, and nothing is changed, where only `update` can
+        tell.  Cost: that of what went, and of what came.
         """
-        number, start_us = self._end
-        others = self._known[number - 1].others
-        for gone in [*islice(self._known, cut)]:
-            del self._known[gone]
-        media: list[Segment] = []
-        for segment in segments:
-            assert segment.sequence == number, f"segment {segment.sequence} does not follow {number - 1}"
-            self._known[number] = _Known(_identity(segment), start_us, others)
-            key = ResourceKey(self.rendition, Kind.MEDIA, number)
-            media.append(Segment(key=key, uri=segment.uri, start_us=start_us, duration_us=segment.duration_us))
+        first = self._end[0] - len(self._known) + cut
+        tail, end = first + kept, self._end[0]
+        gone = [self._known[number] for number in range(first - cut, first)]
+        again = [self._known[number] for number in range(tail, end)]
+        less = Counter(self._coming)
+        for known in (*gone, *again):
+            less.update(known.named)
+            less.update(known.parts)
+        if self._has_doubles or self._is_other(playlist.segments) or self._is_scattered(old, first, less):
+            return None
+        media = old.media[_media_count(gone) : len(old.media) - _media_count(again)]
+        inits = self._stayed(Kind.INIT, old.inits, first, tail)
+        keys = self._stayed(Kind.KEY, old.keys, first, tail)
+        parts = old.parts[_part_count(gone) : len(old.parts) - self._coming_parts - _part_count(again)]
+        start_us = again[0].start_us if again else self._end[1]
+        self._names.lessen(less)
+        for number in range(first - cut, first):
+            del self._known[number]
+            self._parts.pop(number, None)
+        before = {number: self._known.pop(number) for number in range(tail, end)}
+        self._parts_before = {number: self._parts.pop(number, _NO_OTHERS) for number in range(tail, end + 1)}
+        found, number = _Found(), tail
+        for segment in playlist.segments:
+            self._known[number] = self._enter(number, segment, start_us, before.get(number, _UNKNOWN), found)
             number, start_us = number + 1, start_us + segment.duration_us
         self._end = (number, start_us)
-        return tuple(media)
+        self._enter_coming(number, playlist, start_us, found)
+        self._names.finish()
+        parts += tuple(found.parts.values())
+        if self._has_doubles:
+            parts = tuple({part.key: part for part in parts}.values())
+        return Resources(
+            media=media + tuple(found.media),
+            inits=inits + tuple(found.others[Kind.INIT]),
+            keys=keys + tuple(found.others[Kind.KEY]),
+            parts=parts,
+            hinted=tuple(found.hinted.values()),
+        )
+
+    # -- what stayed
+
+    def _is_other(self, segments: Iterable[MediaSegment]) -> bool:
+        known = ((self._known.get(segment.sequence), segment) for segment in segments)
+        return any(before is not None and before.identity != _identity(segment) for before, segment in known)
+
+    def _is_scattered(self, old: Resources, first: int, less: Counter[Listed]) -> bool:
+        """Whether an init section or a key is named by a segment that went and by a later one, but not by the first."""
+        named = self._known[first].named
+        for listed in (old.inits, old.keys):
+            for one in listed:
+                key = (one.key.kind, one.key.number)
+                use = self._names.uses[key]
+                if use.first >= first:
+                    break
+                if use.count > less[key] and key not in named:
+                    return True
+        return False
+
+    def _stayed(self, kind: Kind, old: tuple[Segment, ...], first: int, tail: int) -> tuple[Segment, ...]:
+        """Init sections or keys that are named by what stays, each from where that names it first."""
+        uses, begin, end = self._names.uses, 0, len(old)
+        while begin < end and uses[kind, old[begin].key.number].first <= first:
+            begin += 1
+        while begin < end and uses[kind, old[end - 1].key.number].first >= tail:
+            end -= 1
+        known = self._known[first]
+        front: list[Segment] = []
+        for listed in dict.fromkeys(known.named):
+            if listed[0] is kind:
+                use = uses[listed]
+                use.first = first
+                front.append(self._other(listed, use.name[1], use.name[2], known.start_us))
+        return (*front, *old[begin:end])
 
     def _is_restarted(self, numbered: list[tuple[int, MediaSegment]]) -> bool:
         """Whether a number that was in the last load has another segment now, or all numbers lie before it."""
@@ -178,22 +223,52 @@ class Catalogue:
             return self._known[first].start_us
         return self._end[1] + max(0, first - self._end[0]) * target_duration_us
 
-    def _note_others(
-        self, segment: MediaSegment, place: _Place, inits: dict[int, Segment], keys: dict[int, Segment]
-    ) -> None:
-        if segment.map is not None:
-            self._note(Kind.INIT, segment.map.uri, segment.map.byte_range, place, inits)
-        for key in segment.keys:
-            if key.uri.startswith(("http://", "https://")):
-                self._note(Kind.KEY, key.uri, None, place, keys)
+    # -- what is new
 
-    def _note_parts(
-        self, of: int, parts: Sequence[Part], start_us: int, noted: dict[int, Segment], named: _Parts
-    ) -> None:
+    def _enter(self, number: int, segment: MediaSegment, start_us: int, before: _Known, found: _Found) -> _Known:
+        others: _Others = {}
+        named: list[Listed] = []
+        parts = self._enter_parts(number, segment.parts, start_us, found)
+        if not segment.is_gap:
+            found.media.append(
+                Segment(
+                    key=ResourceKey(self.rendition, Kind.MEDIA, number),
+                    uri=segment.uri,
+                    byte_range=segment.byte_range,
+                    start_us=start_us,
+                    duration_us=segment.duration_us,
+                )
+            )
+            wanted: list[tuple[Kind, str, ByteRange | None]] = []
+            if segment.map is not None:
+                wanted.append((Kind.INIT, segment.map.uri, segment.map.byte_range))
+            wanted += [(Kind.KEY, key.uri, None) for key in segment.keys if key.uri.startswith(("http://", "https://"))]
+            for name in wanted:
+                kind, uri, byte_range = name
+                stays = (kind, _without_query(uri, byte_range))
+                renewed = before.others.get(stays, SEVERAL)
+                used, is_first = self._names.use(name, number, renewed)
+                others[stays] = used if others.get(stays, used) == used else SEVERAL
+                named.append((kind, used))
+                if is_first:
+                    found.others[kind].append(self._other((kind, used), uri, byte_range, start_us))
+        return _Known(
+            identity=_identity(segment),
+            start_us=start_us,
+            is_gap=segment.is_gap,
+            others=others,
+            named=tuple(named),
+            parts=tuple(parts),
+        )
+
+    def _enter_parts(self, of: int, parts: Sequence[Part], start_us: int, found: _Found) -> list[Listed]:
+        entered: list[Listed] = []
         for part in parts:
             if not part.is_gap:
-                number = self._part_number(of, part.uri, _beginning(part.byte_range), noted, named)
-                noted[number] = Segment(
+                number, is_first = self._part(of, part.uri, _beginning(part.byte_range))
+                self._has_doubles |= not is_first
+                entered.append((Kind.PART, number))
+                found.parts[number] = Segment(
                     key=ResourceKey(self.rendition, Kind.PART, number),
                     uri=part.uri,
                     byte_range=part.byte_range,
@@ -201,59 +276,43 @@ class Catalogue:
                     duration_us=part.duration_us,
                 )
             start_us += part.duration_us
+        return entered
 
-    def _hinted(
-        self, of: int, playlist: MediaPlaylist, start_us: int, parts: dict[int, Segment], named: _Parts
-    ) -> tuple[Segment, ...]:
-        hinted: dict[int, Segment] = {}
+    def _enter_coming(self, of: int, playlist: MediaPlaylist, start_us: int, found: _Found) -> None:
+        """The parts behind the last segment, and what is hinted at."""
+        self._coming = self._enter_parts(of, playlist.parts, start_us, found)
+        self._coming_parts = len(self._coming)
+        start_us += sum(part.duration_us for part in playlist.parts)
         for hint in playlist.preload_hints:
-            if hint.type == "PART":
-                begin = _beginning(ByteRange(hint.first_byte, 0))
-                number = self._part_number(of, hint.uri, begin, parts | hinted, named)
+            if hint.type != "PART":
+                continue
+            begin = _beginning(ByteRange(hint.first_byte, 0))
+            number, is_first = self._part(of, hint.uri, begin)
+            self._coming.append((Kind.PART, number))
+            if is_first or number in found.hinted:  # else it is there
                 key = ResourceKey(self.rendition, Kind.PART, number)
-                hinted[number] = Segment(key=key, uri=hint.uri, byte_range=begin, start_us=start_us)
-        return tuple(hint for number, hint in hinted.items() if number not in parts)
+                found.hinted[number] = Segment(key=key, uri=hint.uri, byte_range=begin, start_us=start_us)
 
-    def _part_number(
-        self, of: int, uri: str, begin: ByteRange | None, noted: Mapping[int, Segment], named: _Parts
-    ) -> int:
-        """Its number: that of its name, else of what the same segment had in the last load under another query."""
-        stays = (of, _without_query(uri, begin))
-        renewed = self._parts.get(stays, _SEVERAL)
-        number = self._number(Kind.PART, uri, begin, None if renewed == _SEVERAL else renewed)
-        if number in noted and noted[number].uri != uri:  # this load has both names: to a player they are two
-            del self._names[Kind.PART, uri, begin]
-            number = self._number(Kind.PART, uri, begin)
-        named[stays] = number if named.get(stays, number) == number else _SEVERAL
-        return number
+    def _part(self, of: int, uri: str, begin: ByteRange | None) -> tuple[int, bool]:
+        """Its number, which is what the same segment had in the last load under another query, if its name is new."""
+        stays = (Kind.PART, _without_query(uri, begin))
+        renewed = self._parts_before.get(of, _NO_OTHERS).get(stays, SEVERAL)
+        number, is_first = self._names.use((Kind.PART, uri, begin), of, renewed)
+        parts = self._parts.setdefault(of, {})
+        parts[stays] = number if parts.get(stays, number) == number else SEVERAL
+        return number, is_first
 
-    def _number(self, kind: Kind, uri: str, byte_range: ByteRange | None, renewed: int | None = None) -> int:
-        """The running number of this name, which is now the most recently listed one; `renewed` if the name is new."""
-        name = (kind, uri, byte_range)
-        number = self._names.pop(name, renewed)
-        if number is None:
-            number = self._next_number[kind]
-            self._next_number[kind] += 1
-        self._names[name] = number
-        return number
+    def _other(self, listed: Listed, uri: str, byte_range: ByteRange | None, start_us: int) -> Segment:
+        key = ResourceKey(self.rendition, *listed)
+        return Segment(key=key, uri=uri, byte_range=byte_range, start_us=start_us)
 
-    def _note(
-        self, kind: Kind, uri: str, byte_range: ByteRange | None, place: _Place, noted: dict[int, Segment]
-    ) -> None:
-        stays = (kind, _without_query(uri, byte_range))
-        renewed = place.before.get(stays, _SEVERAL)
-        number = self._number(kind, uri, byte_range, None if renewed == _SEVERAL else renewed)
-        if number in noted and noted[number].uri != uri:  # this load has both names: to a player they are two
-            del self._names[kind, uri, byte_range]
-            number = self._number(kind, uri, byte_range)
-        place.others[stays] = number if place.others.get(stays, number) == number else _SEVERAL
-        if number not in noted:
-            key = ResourceKey(self.rendition, kind, number)
-            noted[number] = Segment(key=key, uri=uri, byte_range=byte_range, start_us=place.start_us)
 
-    def _forget(self, listed_count: int) -> None:
-        for name in list(self._names)[: max(0, len(self._names) - listed_count - NAMES_MAX)]:
-            del self._names[name]
+def _media_count(segments: Iterable[_Known]) -> int:
+    return sum(not known.is_gap for known in segments)
+
+
+def _part_count(segments: Iterable[_Known]) -> int:
+    return sum(len(known.parts) for known in segments)
 
 
 def _beginning(byte_range: ByteRange | None) -> ByteRange | None:

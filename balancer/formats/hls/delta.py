@@ -29,7 +29,7 @@ from .low_latency import skip
 from .playlist import MediaPlaylist, MediaSegment, Skip
 from .tokenizer import Limits, Line
 
-__all__ = ["HEAD", "SKIP", "expand", "in_force", "skip_url"]
+__all__ = ["HEAD", "IN_FORCE", "SKIP", "expand", "folder_of", "in_force", "of_segments", "sequence_of", "skip_url"]
 
 SKIP = "EXT-X-SKIP"
 
@@ -51,7 +51,7 @@ HEAD = frozenset(
     }
 )
 _REPEATED = frozenset({"EXT-X-ENDLIST", "EXT-X-PART", "EXT-X-PRELOAD-HINT", "EXT-X-RENDITION-REPORT", SKIP})
-_IN_FORCE = frozenset({"EXT-X-BITRATE", "EXT-X-KEY", "EXT-X-MAP"})
+IN_FORCE = frozenset({"EXT-X-BITRATE", "EXT-X-KEY", "EXT-X-MAP"})
 
 
 def skip_url(url: str) -> str:
@@ -67,12 +67,12 @@ def expand(lines: Sequence[Line], url: str, before: MediaPlaylist | None, limits
         raise PlaylistUnsupported(
             "EXT-X-SKIP: a delta update, which leaves segments out; ask without _HLS_skip", line=left_out.line
         )
-    if _folder(url) != _folder(before.url):
+    if folder_of(url) != folder_of(before.url):
         raise PlaylistUnsupported(
-            f"EXT-X-SKIP: the segments it leaves out are known from {_folder(before.url)}; ask without _HLS_skip",
+            f"EXT-X-SKIP: the segments it leaves out are known from {folder_of(before.url)}; ask without _HLS_skip",
             line=left_out.line,
         )
-    segments = _skipped(_sequence(lines), left_out, before)
+    segments = _skipped(sequence_of(lines), left_out, before)
     old = before.layout.lines
     whole = list(lines[:place])
     if segments:
@@ -81,7 +81,7 @@ def expand(lines: Sequence[Line], url: str, before: MediaPlaylist | None, limits
         whole += in_force(old[:begin], limits)
         # Tags of the whole playlist that we do not know stand before its first segment, and would pile up there.
         said = frozenset(line.text for line in lines[:place]) if first == 0 else frozenset()
-        kept = _of_segments(old[begin : segments[-1].line], segments[0], left_out, limits)
+        kept = of_segments(old[begin : segments[-1].line], segments[0], left_out, limits)
         whole += [line for line in kept if line.text not in said or line.number > segments[0].line]
     whole += _without_known(lines[place + 1 :], whole, limits)
     if len(whole) > limits.lines_max:
@@ -95,7 +95,7 @@ def _without_known(lines: Sequence[Line], before: Sequence[Line], limits: Limits
     is_first = True
     for line in lines:
         is_first = is_first and not line.is_uri
-        if not (is_first and line.name in _IN_FORCE and line.text in known):
+        if not (is_first and line.name in IN_FORCE and line.text in known):
             yield line
 
 
@@ -111,7 +111,7 @@ def _skipped(sequence: int, left_out: Skip, before: MediaPlaylist) -> Sequence[M
     return before.segments[first : first + left_out.segments]
 
 
-def _sequence(lines: Iterable[Line]) -> int:
+def sequence_of(lines: Iterable[Line]) -> int:
     for line in lines:
         if line.name == "EXT-X-MEDIA-SEQUENCE":
             return decimal_integer(line.value, line, line.name)
@@ -122,7 +122,7 @@ def in_force(lines: Iterable[Line], limits: Limits) -> list[Line]:
     """What the lines that went leave in force for those after them: keys, an initialization section, a bit rate."""
     found: dict[tuple[str, str], Line] = {}
     for line in lines:
-        if line.name not in _IN_FORCE:
+        if line.name not in IN_FORCE:
             continue
         key_format = ""
         if line.name == "EXT-X-KEY":
@@ -136,7 +136,7 @@ def in_force(lines: Iterable[Line], limits: Limits) -> list[Line]:
     return list(found.values())
 
 
-def _of_segments(lines: Iterable[Line], first: MediaSegment, left_out: Skip, limits: Limits) -> list[Line]:
+def of_segments(lines: Iterable[Line], first: MediaSegment, left_out: Skip, limits: Limits) -> list[Line]:
     kept: list[Line] = []
     for line in lines:
         if line.name in HEAD or line.name in _REPEATED:
@@ -158,5 +158,5 @@ def _is_gone(line: Line, left_out: Skip, limits: Limits) -> bool:
     return AttributeList(line, limits).text("ID") in left_out.removed_date_ranges
 
 
-def _folder(url: str) -> str:
+def folder_of(url: str) -> str:
     return urljoin(url.partition("?")[0], ".")

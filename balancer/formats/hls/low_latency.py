@@ -30,6 +30,10 @@ class PartReader:
         self._common = common
         self._ends: dict[str, int] = {}  # URI -> where its last range ended
 
+    def go_on(self, end: tuple[str, int] | None) -> None:
+        """Go on behind parts of which the last range ended there."""
+        self._ends = {} if end is None else dict((end,))
+
     def read(self, line: Line) -> Part:
         attributes = self._common.attributes(line)
         attributes.required_text("URI")

@@ -10,7 +10,7 @@ A delta update (EXT-X-SKIP) is whole when it comes here: `delta.py` saw to that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Iterable, Sequence, Sized
 
 from shoal.balancer.errors import PlaylistMalformed, PlaylistTooLarge
 from shoal.balancer.model import ByteRange
@@ -117,12 +117,35 @@ class MediaParser:
         self._keys_in_force: tuple[Key, ...] = ()
         self._map: InitSection | None = None
         self._bitrate_kbps: int | None = None
+        self._said: set[str] = set()  # since the last segment: MAP, and KEY with its KEYFORMAT
+        self._has_idle = False
         self._range_end: tuple[str, int] | None = None  # of the segment before, if it was a part of a file
 
     def parse(self) -> MediaPlaylist:
-        items: list[Item] = []
-        for item in self.common.items:
-            items += self._run(item) if isinstance(item, Run) else self._line(item)
+        return self.finish(self.read(self.common.items))
+
+    def read(self, items: Iterable[Item]) -> list[Item]:
+        """Read these; gives them back, as what is left to keep."""
+        kept: list[Item] = []
+        for item in items:
+            kept += self._run(item) if isinstance(item, Run) else self._line(item)
+        return kept
+
+    def go_on(self, last: MediaSegment, count: int, part_end: tuple[str, int] | None) -> None:
+        """Go on behind `last`, as if `count` segments that end with it had been read; `part_end` is of their parts."""
+        self.segments = []
+        self._count = count
+        self._discontinuities = last.discontinuity_sequence - self.discontinuity_sequence
+        self._keys = {key.key_format: key for key in last.keys}
+        self._keys_in_force = last.keys
+        self._map = last.map
+        self._bitrate_kbps = last.bitrate_kbps
+        part = last.byte_range
+        self._range_end = None if part is None else (last.uri, part.offset + part.length)
+        self._part_reader.go_on(part_end)
+
+    def finish(self, items: Sequence[Item]) -> MediaPlaylist:
+        """What they say; `items` are all that was read."""
         self.common.items = items
         if self._next.duration is not None:
             raise PlaylistMalformed(
@@ -148,6 +171,7 @@ class MediaParser:
             server_control=self.server_control,
             preload_hints=tuple(self.preload_hints),
             rendition_reports=tuple(self.rendition_reports),
+            has_idle=self._has_idle,
             variables=self.variables,
             unknown_tags=tuple(common.unknown_tags),
             layout=common.layout(),
@@ -184,6 +208,7 @@ class MediaParser:
         )
         self._pieces.append(segments)
         self._count += run.count
+        self._said.clear()
         self._range_end = None
         return (run,)
 
@@ -309,6 +334,7 @@ class MediaParser:
     def _key(self, line: Line) -> None:
         key = self.common.key(line, UriKind.KEY)
         if key is None:
+            self._has_idle |= len(self._said - {"MAP"}) > 0
             self._keys.clear()
         else:
             self._keys[key.key_format] = key  # in place of the one of the same KEYFORMAT (4.3.2.4)
@@ -317,6 +343,12 @@ class MediaParser:
                     f"has too many keys at once; raise keys_max above {self.common.limits.keys_max}", line=line.number
                 )
         self._keys_in_force = tuple(self._keys.values())
+        if key is not None:
+            self._note(f"KEY {key.key_format}")
+
+    def _note(self, said: str) -> None:
+        self._has_idle |= said in self._said
+        self._said.add(said)
 
     def _init_section(self, line: Line) -> None:
         attributes = self.common.attributes(line)
@@ -325,6 +357,7 @@ class MediaParser:
         part = None if text is None else closed_byte_range(text, line, "BYTERANGE")
         uri = self.common.attribute_uri(line, attributes["URI"], UriKind.MAP, part)
         self._map = InitSection(uri=uri, byte_range=part)
+        self._note("MAP")
 
     def _segment(self, line: Line) -> None:
         said = self._next
@@ -339,6 +372,7 @@ class MediaParser:
         part = self._part(uri)
         if not said.is_gap:  # nobody loads a gap, so that it needs no name
             self.common.refer(line, UriKind.SEGMENT, uri, part)
+            self._said.clear()
         self.segments.append(
             MediaSegment(
                 place=self._count,

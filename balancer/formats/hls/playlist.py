@@ -297,6 +297,7 @@ class MediaPlaylist(msgspec.Struct, frozen=True, kw_only=True):
     server_control: ServerControl | None = None
     preload_hints: tuple[PreloadHint, ...] = ()
     rendition_reports: tuple[RenditionReport, ...] = ()
+    has_idle: bool = False  # a key or an init section is named and no segment goes with it
     variables: dict[str, str] = {}
     unknown_tags: tuple[UnknownTag, ...] = ()
     layout: Layout

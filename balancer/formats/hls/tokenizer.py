@@ -24,7 +24,7 @@ from shoal.balancer.errors import NotAPlaylist, PlaylistMalformed, PlaylistTooLa
 
 from .sniff import what_instead
 
-__all__ = ["BLANKS", "Limits", "Line", "join", "line_of", "read", "shorten", "tokenize"]
+__all__ = ["BLANKS", "Limits", "Line", "join", "line_of", "lines_of", "read", "shorten", "tokenize"]
 
 
 BLANKS = " \t"
@@ -88,6 +88,11 @@ def tokenize(data: bytes, limits: Limits | None = None) -> list[Line]:
     """
     limits = limits or Limits()
     return [line_of(number, whole, limits) for number, whole in enumerate(_split(read(data, limits)), 1)]
+
+
+def lines_of(data: bytes, number: int, limits: Limits) -> list[Line]:
+    """The lines of what follows in a playlist; the first one is line `number`.  Raises as `tokenize`."""
+    return [line_of(place, whole, limits) for place, whole in enumerate(_split(_decode(data)), number)]
 
 
 def read(data: bytes, limits: Limits) -> str:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.balancer.formats.hls import Catalogue, parse, resources
-from shoal.balancer.formats.hls.catalogue import NAMES_MAX
+from shoal.balancer.formats.hls.naming import NAMES_MAX
 from shoal.balancer.model import ByteRange, Kind, ResourceKey
 
 URL = "https://cdn.example/v/main.m3u8"
