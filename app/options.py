@@ -74,7 +74,7 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         "--hashes",
         default="auto",
         metavar="URL",
-        help="sidecar of SHA-256 hashes, ours or PeerTube's of a video; auto looks for shoal-hashes.json beside the"
+        help="sidecar of SHA-256 hashes, ours or PeerTube's; auto looks for shoal-hashes.json beside the"
         " playlist, none does without",
     )
     stream.add_argument(

@@ -12,7 +12,8 @@ resource.  `blocks` are those of its parts of `block_bytes` (the last may be
 shorter), with which wrong bytes are found before the whole has come; without
 them a resource is checked at its end only.
 
-The hashes of a PeerTube's video are read too (`peertube.py`), and sidecars that are signed (`signed.py`).
+The hashes of a PeerTube's video or live stream are read too (`peertube.py`), and signed sidecars (`signed.py`).
+A live PeerTube says no lengths: such hashes are in `sha256` alone.
 
 Query strings count for nothing, in names and in what is looked up: a signed URL
 has another query in each session, and the bytes are the same.  A stream whose
@@ -33,6 +34,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Annotated, Literal
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -42,7 +44,7 @@ from shoal.transports.sansio.nesting import is_nested_deeper
 
 from .errors import ConfigurationError, SidecarMalformed, SidecarTooLarge
 from .model import ByteRange
-from .peertube import ranges_of
+from .peertube import files_of, ranges_of
 from .signed import Verify, opened
 
 __all__ = ["BLOCK_BYTES", "Digests", "Sidecar", "SidecarLimits", "sidecar"]
@@ -117,8 +119,12 @@ class Digests(msgspec.Struct, frozen=True):
 class Sidecar:
     """The digests of all resources that one sidecar names."""
 
-    def __init__(self, digests: dict[tuple[str, ByteRange | None], Digests]) -> None:
+    def __init__(
+        self, digests: dict[tuple[str, ByteRange | None], Digests], lengthless: dict[str, bytes] | None = None
+    ) -> None:
+        """`lengthless` are the SHA-256 of whole files whose lengths nobody says, by URL."""
         self._digests = digests
+        self._lengthless = lengthless or {}
 
     @classmethod
     def parse(
@@ -147,6 +153,9 @@ class Sidecar:
                 (urljoin(base, _checked_name(name)), byte_range): Digests(byte_range.length, sha256)
                 for (name, byte_range), sha256 in ranges.items()
             })  # fmt: skip
+        if (hashes := files_of(data)) is not None:
+            _check_count(len(hashes), limits)
+            return cls({}, {urljoin(base, _checked_name(name)): sha256 for name, sha256 in hashes.items()})
         document = _decoded(data)
         _check_count(len(document.files), limits)
         try:
@@ -165,16 +174,25 @@ class Sidecar:
         """The digests of a resource by its absolute URL on the primary CDN; None where the sidecar has none."""
         return self._digests.get((_without_query(uri), byte_range))
 
+    def sha256(self, uri: str, byte_range: ByteRange | None = None) -> bytes | None:
+        """That of the whole resource, also where its length is not known; None where the sidecar has none."""
+        digests = self.digests(uri, byte_range)
+        if digests is not None:
+            return digests.sha256
+        return self._lengthless.get(_without_query(uri)) if byte_range is None else None
+
     @property
     def has_blocks(self) -> bool:
         """Whether every resource can be checked block by block."""
-        return all(digests.blocks or not digests.byte_count for digests in self._digests.values())
+        return not self._lengthless and all(
+            digests.blocks or not digests.byte_count for digests in self._digests.values()
+        )
 
     def __len__(self) -> int:
-        return len(self._digests)
+        return len(self._digests) + len(self._lengthless)
 
     def __iter__(self) -> Iterator[tuple[str, ByteRange | None]]:
-        return iter(self._digests)
+        return chain(self._digests, ((uri, None) for uri in self._lengthless))
 
 
 def sidecar(

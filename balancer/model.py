@@ -67,7 +67,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     start_us: int = 0  # on the rendition's own timeline
     duration_us: int = 0
     is_hashed: bool = False  # its right bytes are known beforehand, so that peers may be asked
-    is_audited: bool = False  # they are not, and never will be: what peers send of it is audited (audit.py)
+    is_audited: bool = False  # they are not, or not yet: what peers send of it is audited (audit.py)
     # Low-latency DASH: until then its source sends it as it is made, a piece of so long at a time; 0: it is all there.
     grows_until_us: int = 0
     grows_by_us: int = 0

@@ -70,6 +70,7 @@ class Documents(Actor[Any]):
         self._is_sidecar_settled = sidecar_url is None
         self._has_sidecar = False
         self._are_hashes_fresh = True
+        self._is_lag_said = False
         self._sidecar_retry_us = config.sidecar_retry_us
         self._good_cdn = 0
         self._is_renewing = False
@@ -208,8 +209,9 @@ class Documents(Actor[Any]):
             self._session.tell(Noted(f"hashes did not come, so nothing is verified until they do: {error}"))
             self._ask_again_for_hashes()
         elif isinstance(error, StatusError) and error.status in {403, 404, 410}:
-            peers = "audited" if self._config.audit else "not used"
-            self._session.tell(Noted(f"no hashes were found: bytes of CDNs are not verified, peers are {peers}"))
+            self._session.tell(
+                Noted(f"no hashes were found: bytes of CDNs are not verified, peers are {self._peers_are}")
+            )
             self._session.tell(HashesAbsent())
         else:
             self._session.tell(Noted(f"hashes cannot be used, so nothing is verified: {error}"))
@@ -220,10 +222,19 @@ class Documents(Actor[Any]):
         if hashes.sidecar is not None:
             self._know(hashes.sidecar)
         are_fresh = hashes.sidecar is not None and not hashes.is_behind
-        if self._are_hashes_fresh and not are_fresh:  # said once, and not at each reload
+        # Said once, and not at each reload; that they lag a little is what hashes of live streams do (peertube.py).
+        if self._are_hashes_fresh and not are_fresh and not (hashes.is_behind and self._is_lag_said):
+            self._is_lag_said = self._is_lag_said or hashes.is_behind
             why = hashes.error or "no CDN has those of the newest"
-            self._session.tell(Noted(f"newer hashes did not come, so new segments are not verified: {why}"))
+            self._session.tell(
+                Noted(f"newer hashes did not come; of segments without one peers are {self._peers_are}: {why}")
+            )
         self._are_hashes_fresh = are_fresh
+
+    @property
+    def _peers_are(self) -> str:
+        """Where there is no hash."""
+        return "audited" if self._config.audit else "not used"
 
     def _know(self, sidecar: Sidecar) -> None:
         self._has_sidecar = True

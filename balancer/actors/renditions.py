@@ -88,9 +88,9 @@ def lacking(loaded: Load | Multivariant, sidecar: Sidecar | None) -> int:
     """How many of the newest two segments of a live playlist its hashes do not know, and the newest part."""
     if sidecar is None or not isinstance(loaded, Load) or not loaded.playlist.is_live:
         return 0
-    lacks = sum(sidecar.digests(segment.uri, segment.byte_range) is None for segment in loaded.newest)
+    lacks = sum(sidecar.sha256(segment.uri, segment.byte_range) is None for segment in loaded.newest)
     newest = loaded.newest_parts[-1:]
-    if newest and sidecar.digests(newest[0].uri, newest[0].byte_range) is None and knows_parts(loaded, sidecar):
+    if newest and sidecar.sha256(newest[0].uri, newest[0].byte_range) is None and knows_parts(loaded, sidecar):
         lacks += 1
     return lacks
 
@@ -99,4 +99,4 @@ def knows_parts(loaded: Load | Multivariant, sidecar: Sidecar | None) -> bool:
     """Whether there are hashes of parts as well."""
     if sidecar is None or not isinstance(loaded, Load):
         return False
-    return any(sidecar.digests(part.uri, part.byte_range) is not None for part in loaded.newest_parts)
+    return any(sidecar.sha256(part.uri, part.byte_range) is not None for part in loaded.newest_parts)

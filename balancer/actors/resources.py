@@ -205,7 +205,11 @@ class Resources:
         numbers = (key.number for key in now if key.kind is Kind.MEDIA)
         self._neighbours.listed(rendition, None if listed.is_live else numbers)
         self._seek(listed.segments)
-        timed = tuple(self._trust.listed(segment) for segment in listed.segments if segment.key.kind in _TIMED)
+        timed = tuple(
+            self._trust.listed(segment, self._assemblies.get(segment.key))
+            for segment in listed.segments
+            if segment.key.kind in _TIMED
+        )
         self._decide(
             SegmentsListed(
                 rendition=rendition,

@@ -1,8 +1,12 @@
-"""What vouches for the bytes of a session's resources, in this order:
+"""What vouches for the bytes of a session's resources: for each segment by itself, the first of these that there is.
 
-    a sidecar of hashes       whatever the source
-    an audit (audit.py)       for peers' bytes, where it is known that there are no hashes
+    its hash                  in the sidecar that came last, whatever the source; if a key is given, in a signed one
+    an audit (audit.py)       of what peers sent, where it is known that there is no hash of this segment, or not yet
     nothing                   CDNs only
+
+A sidecar of a live stream names its newest segments a little later than the playlist, and those that have left the
+window no more.  What an earlier one said counts for nothing: an encoder that begins anew writes other segments under
+the same names.  What is under way is finished as it began, and so is what the policy knows of it.
 
 Playlists are no source of hashes: HLS (RFC 8216 and its second edition) has no place for them, and that of DASH
 (ContentAuthenticity, ISO/IEC 23009-4) is not read.
@@ -23,6 +27,7 @@ from ..assembly import Assembly
 from ..audited_assembly import AuditedAssembly
 from ..events import AuditEnded, AuditFailed
 from ..integrity import Digests, Sidecar
+from ..lengthless_assembly import LengthlessAssembly
 from ..model import Kind, ResourceKey, Segment, SourceKind, source_label
 from . import messages as m
 from . import reporter as r
@@ -40,18 +45,22 @@ class Trust:
         self._random_bytes = parts.random_bytes
         self._reporter = reporter
         self._sidecar: Sidecar | None = None
-        self._audits = False
+        self._is_settled = False  # whether it is known which hashes there are, so that the others are audited
 
     def know(self, message: m.HashesKnown | m.HashesAbsent) -> None:
         """Hashes came, or never will.  What is under way is finished as it began."""
         if isinstance(message, m.HashesKnown):
             self._sidecar = message.sidecar
-        self._audits = self._sidecar is None and self._config.audit
+        self._is_settled = True
 
     @property
     def allows_peers(self) -> bool:
         """Whether wrong bytes of a peer could be told from right ones."""
         return self._sidecar is not None or self._audits
+
+    @property
+    def _audits(self) -> bool:
+        return self._is_settled and self._config.audit
 
     @property
     def allows_offers(self) -> bool:
@@ -66,18 +75,28 @@ class Trust:
         return "blocks" if self._sidecar.has_blocks else "segments"
 
     def digests(self, segment: Segment) -> Digests | None:
+        """Its hashes with its length; of a live PeerTube there are hashes without (`sha256`)."""
         return self._sidecar.digests(segment.uri, segment.byte_range) if self._sidecar is not None else None
 
     def sha256(self, segment: Segment | None) -> bytes | None:
         """Of the whole segment, if a sidecar says it."""
-        digests = None if segment is None else self.digests(segment)
-        return None if digests is None else digests.sha256
+        if segment is None or self._sidecar is None:
+            return None
+        return self._sidecar.sha256(segment.uri, segment.byte_range)
 
-    def listed(self, segment: Segment) -> Segment:
-        """The segment as the policy knows it."""
-        return msgspec.structs.replace(
-            segment, is_hashed=self.digests(segment) is not None, is_audited=self._audits and segment.key.kind is _MEDIA
-        )
+    def listed(self, segment: Segment, under_way: Assembly | None = None) -> Segment:
+        """The segment as the policy knows it: as its assembly began, if one is under way."""
+        if under_way is None or under_way.completed:
+            is_hashed = self.sha256(segment) is not None
+            is_audited = not is_hashed and self._is_audited(segment)
+        else:
+            is_audited = isinstance(under_way, AuditedAssembly)
+            is_hashed = under_way.verified in {"blocks", "segment"}
+        return msgspec.structs.replace(segment, is_hashed=is_hashed, is_audited=is_audited)
+
+    def _is_audited(self, segment: Segment) -> bool:
+        """If it has no hash."""
+        return self._audits and segment.key.kind is _MEDIA
 
     def is_shareable(self, key: ResourceKey, verified: str) -> bool:
         """Whether others may have it.  What no hash vouches for, only as far as the operator says so."""
@@ -91,7 +110,14 @@ class Trust:
         return config.announce_unaudited or (verified == "audited" and config.announce_audited)
 
     def assembly(self, segment: Segment) -> Assembly:
-        if self._audits and segment.key.kind is _MEDIA:
+        digests, sha256 = self.digests(segment), self.sha256(segment)
+        if sha256 is not None and digests is None:
+            return LengthlessAssembly(
+                sha256,
+                segment_bytes_max=self._config.segment_bytes_max,
+                hold_back_bytes=self._config.hold_back_bytes,
+            )
+        if digests is None and self._is_audited(segment):
             return AuditedAssembly(
                 segment_bytes_max=self._config.segment_bytes_max,
                 known_bytes=segment.byte_range.length if segment.byte_range is not None else None,
@@ -99,7 +125,7 @@ class Trust:
                 ranges_max=self._config.audit_ranges,
             )
         return Assembly(
-            self.digests(segment),
+            digests,
             segment_bytes_max=self._config.segment_bytes_max,
             hold_back_bytes=self._config.hold_back_bytes,
         )

@@ -231,7 +231,8 @@ def test_the_hashes_of_a_peertube_are_those_of_the_ranges_of_its_files():
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        ({"0-000001.ts": HASH, "0-000002.ts": HASH}, "without lengths"),
+        ({"0-000001.ts": HASH, "../0-000002.ts": HASH}, "names"),
+        ({"0-000001.ts": HASH, "0-000002.ts": HASH[:-1]}, "write it as"),
         ({SEGMENTS: {"100-99": HASH}}, "'100-99'"),
         ({SEGMENTS: {"0": HASH}}, "first and the last byte"),
         ({f"../{SEGMENTS}": {"0-9": HASH}}, "names"),
@@ -243,11 +244,35 @@ def test_what_a_peertube_would_not_publish_or_nobody_can_use_is_refused(document
     assert words in refusal(json.dumps(document).encode())
 
 
-def test_a_peertubes_ranges_count_as_files():
-    ranges = {f"{place}-{place}": HASH for place in range(5)}
+@pytest.mark.parametrize("is_live", [True, False])
+def test_what_a_peertube_names_counts_as_files(is_live):
+    hashes = dict.fromkeys((f"0-{place:06}.ts" for place in range(5)), HASH)
+    ranges = {SEGMENTS: {f"{place}-{place}": HASH for place in range(5)}}
     assert "names 5 files" in refusal(
-        json.dumps({SEGMENTS: ranges}).encode(), SidecarTooLarge, limits=SidecarLimits(files_max=4)
+        json.dumps(hashes if is_live else ranges).encode(), SidecarTooLarge, limits=SidecarLimits(files_max=4)
     )
+
+
+def test_the_hashes_of_a_live_peertube_are_of_whole_files_whose_lengths_are_not_known():
+    read = Sidecar.parse(json.dumps({"0-000001.ts": HASH}).encode(), URL)
+    uri = "https://cdn.example/show/0-000001.ts"
+    assert list(read) == [(uri, None)]
+    assert read.sha256(f"{uri}?sig=2") == bytes.fromhex(HASH)
+    assert read.digests(uri) is None
+    assert read.sha256(uri, ByteRange(0, 10)) is None
+    assert not read.has_blocks
+
+
+def test_a_live_peertube_has_no_hashes_at_first():
+    read = Sidecar.parse(b"{}", URL)
+    assert len(read) == 0
+    assert read.sha256("https://cdn.example/show/0-000001.ts") is None
+
+
+def test_the_hash_of_the_whole_is_there_whoever_wrote_the_sidecar():
+    files = {"a.m4s": b"abc"}
+    read = Sidecar.parse(sidecar(files.items()), URL)
+    assert read.sha256("https://cdn.example/show/a.m4s") == hashlib.sha256(b"abc").digest()
 
 
 # --- signed -----------------------------------------------------------------
