@@ -8,6 +8,7 @@ import shutil
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -21,6 +22,7 @@ from .support import skip_without_an_address, until
 
 NEAR, FAR = ("ws://127.0.0.1:8000/announce",), ("wss://tracker.example/announce",)
 TURN = TurnServer("turn:relay.example:3478", "viewer", "secret")
+RELAY = "127.0.0.1"  # our coturn's address
 
 
 @pytest.mark.parametrize(
@@ -109,12 +111,24 @@ async def running_relay(folder: Path) -> AsyncIterator[TurnServer]:
         await process.wait()
 
 
-@pytest.mark.real
-def test_through_a_relay_alone_two_viewers_meet_and_learn_no_address_of_each_other(tmp_path: Path) -> None:
+def skip_without_what_relays_need(webrtc: str | None) -> None:
     if shutil.which("turnserver") is None:
         pytest.skip("coturn is missing; Debian, as root: apt-get install coturn")
     pytest.importorskip("aiortc", reason="peers need WebRTC: pip install 'shoal[webrtc]'")
+    if webrtc == "webrtc-native":
+        pytest.importorskip("wrtc", reason="it is optional: pip install 'shoal[webrtc-native]'")
     skip_without_an_address()
+
+
+ENGINES = pytest.mark.parametrize("webrtc", [None, "webrtc-native"])
+
+
+@pytest.mark.real
+@ENGINES
+def test_through_a_relay_alone_two_viewers_meet_and_learn_no_address_of_each_other(
+    tmp_path: Path, webrtc: str | None
+) -> None:
+    skip_without_what_relays_need(webrtc)
 
     async def meet(one: Connector, other: Connector) -> None:
         offer = await one.offer("p2p")
@@ -131,7 +145,7 @@ def test_through_a_relay_alone_two_viewers_meet_and_learn_no_address_of_each_oth
 
     async def run() -> None:
         async with asyncio.timeout(60), running_relay(tmp_path) as relay:
-            options = PeerOptions(turn_servers=(relay,), candidates="relay")
+            options = PeerOptions(turn_servers=(relay,), candidates="relay", webrtc=webrtc)
             one, other = make_connector(options, FAR), make_connector(options, FAR)
             try:
                 await meet(one, other)
@@ -142,3 +156,60 @@ def test_through_a_relay_alone_two_viewers_meet_and_learn_no_address_of_each_oth
     # The relay itself says that it gave both an address.
     log = (tmp_path / "turn.log").read_text()
     assert log.count("ALLOCATE processed, success") >= 2, log[-2000:]
+
+
+class Ear(asyncio.DatagramProtocol):
+    """Hears who sends to it, by address."""
+
+    def __init__(self) -> None:
+        self.heard: set[str] = set()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.heard.add(addr[0])
+
+
+@pytest.mark.real
+@ENGINES
+@pytest.mark.parametrize("candidates", ["relay", "all"])
+def test_who_uses_a_relay_alone_sends_nothing_to_others_from_its_own_address(
+    tmp_path: Path, webrtc: str | None, candidates: Literal["relay", "all"]
+) -> None:
+    """What a description leaves out, the checks of ICE would still tell to whom they go."""
+    skip_without_what_relays_need(webrtc)
+
+    async def run() -> None:
+        async with asyncio.timeout(60), running_relay(tmp_path) as relay:
+            one = make_connector(PeerOptions(turn_servers=(relay,), candidates=candidates, webrtc=webrtc), FAR)
+            other = make_connector(PeerOptions(candidates="all"), FAR)
+            transport, ear = await asyncio.get_running_loop().create_datagram_endpoint(Ear, ("0.0.0.0", 0))
+            try:
+                offer = await one.offer("p2p")
+                incoming = await other.answer(offer.description)
+                port = transport.get_extra_info("sockname")[1]
+                own, answer = with_candidate(incoming.description, port)
+                here, there = await asyncio.gather(offer.accept(answer), incoming.channel())
+                await here.send(b"met")
+                assert await there.receive() == b"met"
+                await until(lambda: ear.heard, "nothing came to the ear")
+                await asyncio.sleep(1)  # what would come by another way has its time to
+                if candidates == "relay":
+                    assert ear.heard == {RELAY}
+                else:
+                    assert own in ear.heard
+            finally:
+                transport.close()
+                await asyncio.gather(one.aclose(), other.aclose())
+
+    asyncio.run(run())
+
+
+def with_candidate(description: str, port: int) -> tuple[str, str]:
+    """This machine's address, and the description with that port of it as one candidate more."""
+    lines = description.splitlines()
+    place, words = next(
+        (place, line.split(" "))
+        for place, line in enumerate(lines)
+        if line.startswith("a=candidate:") and " udp " in line and line.endswith(" typ host") and "." in line
+    )
+    more = " ".join(["a=candidate:99", *words[1:5], str(port), "typ", "host"])
+    return words[4], "\r\n".join([*lines[:place], more, *lines[place:]]) + "\r\n"

@@ -13,11 +13,13 @@ import pytest
 
 pytest.importorskip("wrtc", reason="it is optional: pip install 'shoal[webrtc-native]'")
 
-from shoal.transports.errors import ChannelClosed, TransportMissing
+from shoal.transports.errors import ChannelClosed, NoAddress, TransportMissing
+from shoal.transports.interface import TurnServer
 from shoal.transports.native.webrtc import WebRtcConnector
 from shoal.transports.native.webrtc_native import NativeWebRtcConnector
 from shoal.transports.sansio.gathering import Gathering
 from shoal.transports.sansio.limits import ChannelLimits
+from shoal.transports.sansio.liveness import Liveness
 from shoal.transports.sansio.reports import Reports
 
 from .contract import assert_nothing_left, read_all
@@ -30,6 +32,9 @@ from channels.link import Link  # noqa: E402 - the folder of the benchmarks is n
 sys.path.remove(str(BENCHMARKS))
 
 pytestmark = pytest.mark.real
+
+QUICK = ChannelLimits(heartbeat_interval_us=50_000, dead_after_us=200_000)  # far less than the engine's own questions
+OFFER = "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
 
 
 def run_pair(main, *, offering=NativeWebRtcConnector, answering=NativeWebRtcConnector, link=None):
@@ -164,10 +169,45 @@ def test_twenty_thousand_small_messages_around_a_blocked_loop_all_come():
     run_pair(main)
 
 
-def test_a_peer_that_vanished_is_noticed():
+@pytest.mark.parametrize("answering", [NativeWebRtcConnector, WebRtcConnector])
+def test_a_peer_that_vanished_is_noticed_though_the_engine_says_nothing(monkeypatch, answering):
+    """It says `disconnected` a second late; `make bench-channel` has the seconds that it takes us."""
+    monkeypatch.setattr(NativeWebRtcConnector.stack, "state", lambda _: "connected")
     link = Link()
 
     async def main(one, _):
+        link.cut.set()
+        with pytest.raises(ChannelClosed, match="silent"):
+            await one.receive()
+
+    run_pair(main, link=link, answering=answering)
+
+
+@pytest.mark.parametrize("answering", [NativeWebRtcConnector, WebRtcConnector])
+def test_a_peer_that_has_nothing_to_say_is_kept_also_over_a_bad_link(answering):
+    async def main(one, other):
+        await asyncio.sleep(8)  # three of the engine's own questions, and twice the silence of a dead peer
+        await one.send(b"still here")
+        assert await other.receive() == b"still here"
+
+    run_pair(main, answering=answering, link=Link(delay_us=50_000, loss=0.1, seed=1))
+
+
+def test_without_statistics_the_engine_itself_notices_and_nobody_else_is_taken_for_dead():
+    link = Link()
+
+    async def main(one, other):
+        async def none():
+            raise TypeError("these statistics are not known")
+
+        one._association._counts = none
+        one._limits = QUICK
+        one._liveness = Liveness(
+            one._now_us(), interval_us=QUICK.heartbeat_interval_us, dead_after_us=QUICK.dead_after_us
+        )
+        await asyncio.sleep(1)
+        await one.send(b"still here")
+        assert await other.receive() == b"still here"
         link.cut.set()
         with pytest.raises(ChannelClosed, match="silent"):
             await one.receive()
@@ -194,11 +234,39 @@ def test_a_server_that_never_answers_does_not_hold_an_offer_up(monkeypatch):
     asyncio.run(main())
 
 
-def test_a_relay_alone_is_refused_and_not_forgotten():
+def test_without_a_relay_nothing_of_us_is_told_in_relay_mode():
     async def main():
         connector = NativeWebRtcConnector(candidates="relay")
-        with pytest.raises(TransportMissing, match="relay alone"):
+        with pytest.raises(NoAddress, match="TURN"):
             await connector.offer("x")
         await connector.aclose()
+        await assert_nothing_left()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("what", "instead"),
+    [
+        ("get_configuration", lambda _: None),  # it cannot be read
+        ("set_configuration", lambda *_: None),  # it is not taken
+        ("set_configuration", None),  # it is not there
+    ],
+)
+def test_an_engine_that_cannot_be_told_to_use_a_relay_alone_is_not_used_in_that_mode(monkeypatch, what, instead):
+    monkeypatch.setattr(f"webrtc.RTCPeerConnection.{what}", instead)
+    asked = []
+    monkeypatch.setattr("webrtc.RTCPeerConnection.set_local_description", lambda *_: asked.append(1))
+
+    async def main():
+        connector = NativeWebRtcConnector(candidates="relay", turn_servers=(TurnServer("turn:192.0.2.1", "a", "b"),))
+        with pytest.raises(TransportMissing, match="relay alone"):
+            await connector.offer("x")
+        with pytest.raises(TransportMissing, match="relay alone"):
+            await connector.answer(OFFER)
+        assert connector.statistics().connections == 0
+        await connector.aclose()
+        await assert_nothing_left()
+
+    asyncio.run(main())
+    assert asked == []  # so nothing was gathered

@@ -73,6 +73,7 @@ class DataChannel:
             on_progress=self._feed,
             on_round_trip=self._on_round_trip,
             on_unreadable=self._on_unreadable,
+            on_heard=self._on_heard,
         )
         self._association.window_bytes = self._window.window_bytes
         self._reports_wanted, self._sends_groups = stack.reports.wanted, stack.reports.grouped
@@ -248,12 +249,17 @@ class DataChannel:
             self._association.heard = False
             self._liveness.heard(now_us)
         pulse = self._liveness.tick(now_us)
-        if pulse is Pulse.DEAD and self._association.is_hooked:
-            self.silent()
-            return
-        if pulse is Pulse.ASK and self._association.is_hooked:
-            self._association.send_heartbeat()
+        if self._association.tells_silence:
+            if pulse is Pulse.DEAD:
+                self.silent()
+                return
+            if pulse is Pulse.ASK:
+                self._association.send_heartbeat()
+            self._association.look()
         self._ticking = self._loop.call_later(self._limits.heartbeat_interval_us / _SECOND_US, self._tick)
+
+    def _on_heard(self) -> None:
+        self._liveness.heard(self._now_us())
 
     def silent(self) -> None:
         """Give the peer up, of which nothing was heard; also for its link, where the library says so."""

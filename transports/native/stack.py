@@ -17,11 +17,16 @@ __all__ = ["Association", "OpaqueAssociation", "Stack", "TurnServer"]
 class Association(Protocol):
     """What the channel may know and decide of the SCTP below it."""
 
-    is_hooked: bool  # False: none of the rest is to be used
+    is_hooked: bool  # False: of the rest only what is said to be for all is to be used
+
+    @property
+    def tells_silence(self) -> bool:
+        """Whether it says what came, by `heard` or by `on_heard`.  For all."""
+        ...
 
     @property
     def heard(self) -> bool:
-        """A packet came; whoever reads it clears it."""
+        """Something came; whoever reads it clears it."""
         ...
 
     @heard.setter
@@ -41,15 +46,22 @@ class Association(Protocol):
     def is_empty(self) -> bool: ...
     def unacknowledged_bytes(self) -> int: ...
     def acknowledge_in_groups(self) -> None: ...
-    def send_heartbeat(self) -> None: ...
-    def release(self) -> None: ...
+    def send_heartbeat(self) -> None:
+        """Ask the other side for an answer.  For all."""
+
+    def look(self) -> None:
+        """Once an interval: the time to find out whether something came.  For all."""
+
+    def release(self) -> None:
+        """For all."""
 
 
 class OpaqueAssociation:
-    """Of a library that does not show its SCTP: it paces itself, and notices silence itself."""
+    """Of a library that does not show its SCTP, and paces itself."""
 
     def __init__(self) -> None:
         self.is_hooked = False
+        self.tells_silence = False
         self.heard = False
         self.window_bytes: int | None = None
         self.in_flight_bytes = 0
@@ -61,6 +73,8 @@ class OpaqueAssociation:
     def acknowledge_in_groups(self) -> None: ...
 
     def send_heartbeat(self) -> None: ...
+
+    def look(self) -> None: ...
 
     def release(self) -> None: ...
 
@@ -107,6 +121,7 @@ class Stack(Protocol):
         on_progress: Callable[[], None],
         on_round_trip: Callable[[float], None],
         on_unreadable: Callable[[str], None],
+        on_heard: Callable[[], None],
     ) -> Association:
-        """The SCTP below one channel."""
+        """The SCTP below one channel; `on_heard` is called where something came and `heard` does not say so."""
         ...

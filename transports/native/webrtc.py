@@ -85,6 +85,7 @@ class _Aiortc:
         on_progress: Callable[[], None],
         on_round_trip: Callable[[float], None],
         on_unreadable: Callable[[str], None],
+        on_heard: Callable[[], None],
     ) -> aiortc_private.Association:
         return aiortc_private.Association(
             channel.transport, on_progress=on_progress, on_round_trip=on_round_trip, on_unreadable=on_unreadable

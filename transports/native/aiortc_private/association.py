@@ -71,6 +71,10 @@ class Association:
                     self._leaving.shorten()
 
     @property
+    def tells_silence(self) -> bool:
+        return self.is_hooked
+
+    @property
     def heard(self) -> bool:
         """Set with each packet; whoever reads it clears it."""
         return self._arriving.heard
@@ -112,6 +116,9 @@ class Association:
         chunk = rtcsctptransport.HeartbeatChunk()
         chunk.params.append((_HEARTBEAT_INFO, b"shoal"))
         run_quietly(self._sctp._send_chunk(chunk))
+
+    def look(self) -> None:
+        """Each packet was looked at."""
 
     def release(self) -> None:
         """Take the wraps off, so that nothing of ours is called any more."""
