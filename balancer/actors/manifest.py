@@ -14,6 +14,8 @@ Loading, its fallbacks and the hashes are those of playlist.py.  What is its own
 - the index of a SegmentBase is fetched with the first request for its file;
 - a live MPD that says where its patches are is brought up to date by them, and loaded whole
   where that fails;
+- a live MPD that lists its segments one by one has to go on: where it stands still, the other CDNs are
+  asked, and whose has gone on is taken;
 - of a live MPD that names a clock (UTCTiming) that one's time counts, asked for once: its players
   go by it, and a machine's own may be minutes off.
 """
@@ -33,14 +35,16 @@ from ..base_urls import pathways_of
 from ..errors import BalancerError, UnknownResource
 from ..formats import dash
 from ..formats.dash.clock import clock_of
+from ..formats.dash.progress import goes_on_within_us, listed_until_us
 from ..formats.hls import ContentSteering
+from ..integrity import Sidecar
 from ..model import ByteRange, Segment
 from ..paths import dash_path
 from ..pathways import PATHWAYS_MAX
 from .clock import ask_clock
 from .documents import Hashes
 from .messages import Document, Listed, LoadPlaylist, Locate, Noted, PathwaysFound, PlaylistText
-from .playlist import Playlist
+from .playlist import OVERDUE_AFTER, Playlist
 
 __all__ = ["Manifest"]
 
@@ -219,14 +223,28 @@ class Manifest(Playlist):
         mpd: dash.Mpd | None = None
         failure: Exception | None = None
         try:
+            found = mpd = await self._patched(last) or await self._whole_mpd(last)
             if not self._is_sidecar_settled or (self._has_sidecar and last is not None and last.is_live):
-                hashes = await self._load_hashes()
-            mpd = await self._patched(last) or await self._whole_mpd(last)
+                hashes = await self._load_hashes(lambda sidecar: self._lacking(found, sidecar))
             if mpd.is_live and self._clock_off_us is None:
                 clock = await self._asked_clock(mpd)
         except (TransportError, BalancerError) as error:
             failure = error
-        await self.ref.send(_Loaded(mpd, hashes if failure is None else None, failure, clock))
+        await self.ref.send(_Loaded(mpd, hashes, None, clock) if failure is None else _Loaded(None, None, failure))
+
+    def _lacking(self, mpd: dash.Mpd, sidecar: Sidecar) -> int:
+        """How many of the newest two segments of each rendition that is played its hashes do not know."""
+        played = {known.representation.id for known in map(self._catalogue.renditions.get, self._listed) if known}
+        lacks = 0
+        for period in mpd.periods[-1:] if mpd.is_live else ():
+            for representation in [each for one in period.adaptation_sets for each in one.representations]:
+                if representation.id in played:
+                    try:
+                        segments = dash.segments_of(mpd, period, representation, self._utc_us(), limits=self._limits)
+                    except BalancerError:  # whoever asks for one of them is told
+                        continue
+                    lacks += sum(sidecar.digests(each.uri, each.byte_range) is None for each in segments[-2:])
+        return lacks
 
     async def _asked_clock(self, mpd: dash.Mpd) -> int | Exception:
         clock = clock_of(mpd)
@@ -242,9 +260,17 @@ class Manifest(Playlist):
             self._url,
             self._config.playlist_bytes_max,
             lambda document: dash.parse(document.body, document.url, limits=self._limits),
-            lambda found: last is None or _published(found) >= _published(last),
-            _published,
+            lambda found: self._is_new_enough(found, last),
+            _newness,
         )
+
+    def _is_new_enough(self, found: dash.Mpd, last: dash.Mpd | None) -> bool:
+        if last is None or _newness(found) > _newness(last):
+            return True
+        if _newness(found) < _newness(last):
+            return False
+        due_us = goes_on_within_us(last)
+        return due_us is None or self.now_us - self._went_on_us <= due_us * OVERDUE_AFTER
 
     async def _patched(self, last: dash.Mpd | None) -> dash.Mpd | None:
         """What a patch makes of the last MPD; None where there is no patch of it, or none that fits."""
@@ -313,7 +339,7 @@ class Manifest(Playlist):
     def _take(self, mpd: dash.Mpd) -> None:
         """Serve this MPD from now on, unless it is older than the one before."""
         last = self._mpd
-        if last is not None and _published(mpd) < _published(last):
+        if last is not None and _newness(mpd) < _newness(last):
             patience_us = max(_FRESH_US_MIN, last.minimum_update_us or 0) * _RESTART_AFTER
             if self.now_us - self._went_on_us < patience_us:
                 # A CDN that lags behind the one before must not turn the player's time back.
@@ -329,7 +355,7 @@ class Manifest(Playlist):
             self._session.tell(Noted(f"the player does not see {names}, which this proxy does not serve"))
         if last is None:
             self._find_pathways(mpd)
-        if last is None or _published(mpd) != _published(last):
+        if last is None or _newness(mpd) != _newness(last):
             self._went_on_us = self.now_us
         self._mpd = mpd
         best = max(self._catalogue.renditions.values(), key=_rank, default=None)
@@ -414,6 +440,11 @@ def _patch_of(mpd: dash.Mpd | None, utc_us: int) -> str | None:
 
 def _published(mpd: dash.Mpd) -> int:
     return mpd.publish_us or 0
+
+
+def _newness(mpd: dash.Mpd) -> tuple[int, int]:
+    """How far it is: some packagers leave the time of publication as it was, or out."""
+    return _published(mpd), listed_until_us(mpd)
 
 
 def _rank(known: dash.Known) -> tuple[bool, int]:

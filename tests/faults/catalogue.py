@@ -20,12 +20,14 @@ __all__ = [
     "RESUMED",
     "STREAMS",
     "Cell",
+    "is_dash",
+    "is_on_demand",
     "named",
     "why_nothing",
 ]
 
 RESOURCES = ("playlist", "init", "media", "steering", "key", "sidecar")
-STREAMS = ("vod", "live", "low-latency")
+STREAMS = ("vod", "live", "low-latency", "dash-vod", "dash-live")  # HLS, but for those that say DASH
 DOCUMENTS = frozenset({"playlist", "steering", "sidecar"})  # read whole, and looked into
 UNHASHED = frozenset({"playlist", "steering", "sidecar"})
 
@@ -99,14 +101,24 @@ class Cell(NamedTuple):
         return "-".join(self)
 
 
+def is_dash(stream: str) -> bool:
+    return stream.startswith("dash")
+
+
+def is_on_demand(stream: str) -> bool:
+    return stream.endswith("vod")
+
+
 def why_nothing(cell: Cell) -> str | None:
     """Why a cell is not run; None if it is."""
     fault, resource, stream = cell
+    if resource == "key" and is_dash(stream):
+        return "an MPD names no file of a key: who protects DASH has a licence server, which players ask past us"
     if fault in RESUMED and resource in DOCUMENTS:
         return "what is read whole is asked for whole: there is nothing to resume"
     if fault == "slow" and resource != "media":
         return "it is a few kilobytes, and comes in time"
-    if resource == "playlist" and fault in {"cut", "short"}:
+    if resource == "playlist" and fault in {"cut", "short"} and not is_dash(stream):  # XML says where it ends
         return "a list that ends early and does not say so is a shorter list: nothing tells them apart"
     if fault == "corrupt" and resource in UNHASHED:
         return "it has no hash, and one wrong letter makes another name, id or hash as good as any"
@@ -115,7 +127,7 @@ def why_nothing(cell: Cell) -> str | None:
             return "an older one under the same name is another body: see `other`"
         if resource == "steering":
             return "a manifest has no age: what it says holds"
-        if resource in {"playlist", "sidecar"} and stream == "vod":
+        if resource in {"playlist", "sidecar"} and is_on_demand(stream):
             return "on demand it is loaded once, and never changes"
     return None
 
@@ -132,7 +144,7 @@ CELLS = tuple(
 # A fault -> what the report must say: of a source's errors, its transfers' reasons or the log, a pattern.
 _STATUS = {fault: rf"(status|answered) {fault}" for fault in FAULTS if fault.isdigit()}
 LATE = r"stalled|timed out|did not come|did not get past|no steering manifest came"
-_NOT_A_DOCUMENT = r"not with #EXTM3U|is empty|sidecar|steering manifest|NUL|character|line \d+"
+_NOT_A_DOCUMENT = r"not with #EXTM3U|no XML|no MPD|is empty|sidecar|steering manifest|NUL|character|line \d+"
 _NAMED = {
     **_STATUS,
     "refused": r"nobody listens|refused",
@@ -153,7 +165,7 @@ _NAMED = {
     "rangeless": r"truncated|goes on at byte",
     "wrong-range": r"was asked for bytes|body",
     "reset": r"broke off|truncated|before it answered",
-    "cut": r"truncated|ended|sidecar|steering manifest",
+    "cut": r"truncated|ended|no XML|sidecar|steering manifest",
     "truncated": r"broke off|truncated|ended after",
     "overlong": r"sent more than|changed|length|not HTTP",
     "stop": LATE,

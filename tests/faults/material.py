@@ -1,4 +1,4 @@
-"""The streams that the cells play, known to the last byte: on demand, live, and with low-latency parts.
+"""The streams that the cells play, known to the last byte: HLS on demand, live and with low-latency parts, and DASH.
 
 `first` is where the window begins, `parts` how many there are of the segment behind it; on demand both are 0.
 """
@@ -13,15 +13,14 @@ from shoal.balancer.formats.hls.blocking import Edge
 from shoal.balancer.integrity import sidecar
 
 from ..balancer.actors.origin import SIDECAR, Stream
+from .catalogue import is_dash, is_on_demand
 
 __all__ = [
     "HOLD_BACK",
     "KEY",
-    "MAIN",
     "MANIFEST",
     "NAMES",
     "PARTS",
-    "PLAYLIST",
     "SEGMENTS",
     "SEGMENT_S",
     "WINDOW",
@@ -30,10 +29,12 @@ __all__ = [
     "files_of",
     "hashes",
     "listing",
-    "multivariant",
+    "main_of",
     "names_of",
     "older",
     "part_name",
+    "playlist_of",
+    "steered",
     "stream_of",
 ]
 
@@ -43,10 +44,20 @@ HOLD_BACK = 4  # so many parts does a low-latency player stay behind the newest;
 SEGMENT_S = 1
 BLOCK_BYTES = 16 * 1024  # small, so that small segments, which cost little, have a middle that a fault can be in
 SEGMENT_BYTES = 2 * BLOCK_BYTES + 500
-PLAYLIST, MAIN, MANIFEST = "stream.m3u8", "main.m3u8", "m.json"
+MANIFEST = "m.json"
 KEY = bytes(range(16))
 # A resource -> what it is called; media are `s0.m4s`, `s1.m4s`, ..., and parts of them `s0.1.m4s`.
-NAMES = {"playlist": PLAYLIST, "init": "init.mp4", "key": "key.bin", "sidecar": SIDECAR, "steering": MANIFEST}
+NAMES = {"init": "init.mp4", "key": "key.bin", "sidecar": SIDECAR, "steering": MANIFEST}
+
+
+def playlist_of(kind: str) -> str:
+    """The list of segments: a media playlist, or the MPD."""
+    return "stream.mpd" if is_dash(kind) else "stream.m3u8"
+
+
+def main_of(kind: str) -> str:
+    """What names a steering server, and the pathways."""
+    return "main.mpd" if is_dash(kind) else "main.m3u8"
 
 
 @functools.cache
@@ -56,7 +67,9 @@ def stream_of(kind: str) -> Stream:
 
 def names_of(resource: str, kind: str) -> list[str]:
     """Of media, all: of one segment alone nobody knows which origin is asked for it."""
-    return [name for name in files_of(kind) if name[0] == "s"] if resource == "media" else [NAMES[resource]]
+    if resource == "media":
+        return [name for name in files_of(kind) if name[0] == "s"]
+    return [playlist_of(kind) if resource == "playlist" else NAMES[resource]]
 
 
 @functools.cache
@@ -81,9 +94,11 @@ def part_name(number: int, part: int) -> str:
 
 @functools.cache
 def listing(kind: str, first: int, parts: int) -> bytes:
-    """The media playlist whose window begins at `first`, with so many parts of the segment that follows it."""
+    """The list whose window begins at `first`, with so many parts of the segment that follows it."""
+    if is_dash(kind):
+        return _mpd(kind, first)
     stream = stream_of(kind)
-    text = stream.media_playlist() if kind == "vod" else stream.media_playlist(first, WINDOW, ended=False)
+    text = stream.media_playlist() if is_on_demand(kind) else stream.media_playlist(first, WINDOW, ended=False)
     text = text.replace(b"#EXT-X-MAP", b'#EXT-X-KEY:METHOD=AES-128,URI="key.bin"\n#EXT-X-MAP')
     if kind != "low-latency":
         return text
@@ -107,11 +122,31 @@ def part_line(number: int, part: int, part_s: float) -> str:
     return f'#EXT-X-PART:DURATION={part_s},URI="{part_name(number, part)}"'
 
 
+def _mpd(kind: str, first: int, head: str = "", base_urls: str = "") -> bytes:
+    """Live it lists the segments of its window one by one, as packagers do, and so has to be loaded again and again."""
+    if is_on_demand(kind):
+        attributes = f'type="static" mediaPresentationDuration="PT{SEGMENTS * SEGMENT_S}S"'
+        inner, number = f'duration="{SEGMENT_S}"/>', 0
+    else:
+        attributes = (
+            f'type="dynamic" availabilityStartTime="1970-01-01T00:00:00Z" minimumUpdatePeriod="PT{SEGMENT_S}S" '
+            f'publishTime="1970-01-01T00:01:{first:02}Z" timeShiftBufferDepth="PT{WINDOW * SEGMENT_S}S"'
+        )
+        rows = f'<S t="{first * SEGMENT_S}" d="{SEGMENT_S}" r="{WINDOW - 1}"/>'
+        inner, number = f"><SegmentTimeline>{rows}</SegmentTimeline></SegmentTemplate>", first
+    return (
+        f'<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" {attributes}>{base_urls}{head}\n'
+        '<Period start="PT0S"><AdaptationSet mimeType="video/mp4">'
+        f'<SegmentTemplate media="s$Number$.m4s" initialization="init.mp4" startNumber="{number}" {inner}'
+        '<Representation id="s" bandwidth="400000"/></AdaptationSet></Period></MPD>\n'
+    ).encode()
+
+
 @functools.cache
 def hashes(kind: str, first: int, parts: int) -> bytes:
     """The sidecar of all that the playlist names; on demand, of everything."""
     known = files_of(kind)
-    if kind != "vod":
+    if not is_on_demand(kind):
         names = {"init.mp4", "key.bin", *(f"s{number}.m4s" for number in range(first, first + WINDOW))}
         names |= {part_name(first + WINDOW - 1, part) for part in range(PARTS)}
         names |= {part_name(first + WINDOW, part) for part in range(parts)}
@@ -131,11 +166,16 @@ def older(kind: str) -> dict[str, bytes]:
     }
 
 
-def multivariant(server: str, folders: dict[str, str]) -> bytes:
-    """Steered by `server`, with a pathway for each folder."""
+def steered(kind: str, server: str, folders: dict[str, str], first: int) -> bytes:
+    """What `main_of` names: steered by `server`, with a pathway for each folder."""
+    if is_dash(kind):
+        urls = "".join(f'<BaseURL serviceLocation="{name}">{folder}</BaseURL>' for name, folder in folders.items())
+        begin = next(iter(folders))
+        steering = f'<ContentSteering defaultServiceLocation="{begin}">{server}{MANIFEST}</ContentSteering>'
+        return _mpd(kind, first, steering, urls)
     lines = ["#EXTM3U", f'#EXT-X-CONTENT-STEERING:SERVER-URI="{server}{MANIFEST}"']
     for pathway, folder in folders.items():
-        lines += [f'#EXT-X-STREAM-INF:BANDWIDTH=400000,PATHWAY-ID="{pathway}"', f"{folder}{PLAYLIST}"]
+        lines += [f'#EXT-X-STREAM-INF:BANDWIDTH=400000,PATHWAY-ID="{pathway}"', f"{folder}{playlist_of(kind)}"]
     return "\n".join([*lines, ""]).encode()
 
 

@@ -20,12 +20,10 @@ from shoal.transports.memory import MemoryServer
 
 from ..balancer.actors.origin import SIDECAR
 from ..balancer.actors.world import World
-from .catalogue import BURST, RESUMED, Cell
+from .catalogue import BURST, RESUMED, Cell, is_on_demand
 from .hostile import BEFORE, Detour, Hostile, Lures
 from .material import (
-    MAIN,
     PARTS,
-    PLAYLIST,
     SEGMENTS,
     WINDOW,
     Edges,
@@ -33,9 +31,11 @@ from .material import (
     files_of,
     hashes,
     listing,
-    multivariant,
+    main_of,
     names_of,
     older,
+    playlist_of,
+    steered,
     stream_of,
 )
 from .outcome import LIMITS, Outcome, outcome
@@ -88,7 +88,6 @@ class Setting:
         for origin in world.origins.values():
             origin.files = dict(files_of(cell.stream))
             origin.answers = self._wait
-        world.document(MAIN, multivariant("http://steer/", FOLDERS))
         self.publish(0, 0)
         if cell.resource != "steering" and cell.fault not in BEFORE:
             world.origins["one"].front = self.hostile.handle
@@ -110,11 +109,13 @@ class Setting:
 
     def publish(self, first: int, parts: int) -> None:
         self._edges.publish(first, parts)
-        self.world.document(PLAYLIST, listing(self.cell.stream, first, parts))
-        self.world.document(SIDECAR, hashes(self.cell.stream, first, parts))
+        kind = self.cell.stream
+        self.world.document(main_of(kind), steered(kind, "http://steer/", FOLDERS, first))
+        self.world.document(playlist_of(kind), listing(kind, first, parts))
+        self.world.document(SIDECAR, hashes(kind, first, parts))
 
     async def _slide(self) -> None:
-        if self.cell.stream == "vod":
+        if is_on_demand(self.cell.stream):
             return
         steps = PARTS if self.cell.stream == "low-latency" else 1
         for step in range(1, steps * (SEGMENTS - WINDOW) + 1):
@@ -141,7 +142,7 @@ async def _play(cell: Cell) -> Outcome:
         is_steered = cell.resource == "steering"
         # Who is to go on is not the one asked first, but the other.
         first = None if is_steered else "two" if cell.fault in RESUMED else "one"
-        url = f"http://one/v/{MAIN if is_steered else PLAYLIST}"
+        url = f"http://one/v/{main_of(cell.stream) if is_steered else playlist_of(cell.stream)}"
         cdns = ("one",) if is_steered else None
         async with (
             setting.running(),

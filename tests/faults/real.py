@@ -32,14 +32,12 @@ from shoal.transports.sansio import addresses
 
 from ..balancer.actors.origin import SIDECAR
 from ..balancer.actors.world import Shown
-from .catalogue import BURST, FAULTS, LATE, RESUMED, Cell, why_nothing
+from .catalogue import BURST, FAULTS, LATE, RESUMED, Cell, is_on_demand, why_nothing
 from .certificates import client_context, server_context
 from .hostile import BEFORE
 from .material import (
-    MAIN,
     MANIFEST,
     PARTS,
-    PLAYLIST,
     SEGMENT_S,
     SEGMENTS,
     WINDOW,
@@ -48,9 +46,11 @@ from .material import (
     files_of,
     hashes,
     listing,
-    multivariant,
+    main_of,
     names_of,
     older,
+    playlist_of,
+    steered,
 )
 from .outcome import LIMITS, Outcome, outcome
 from .raw import RawOrigin
@@ -185,9 +185,10 @@ class _Hosts:
 
     def publish(self, first: int, parts: int) -> None:
         kind = self.cell.stream
+        folders = {name: self.folder(name) for name in ("one", "two")}
         documents = {
-            MAIN: multivariant(self.folder("steer"), {name: self.folder(name) for name in ("one", "two")}),
-            PLAYLIST: listing(kind, first, parts),
+            main_of(kind): steered(kind, self.folder("steer"), folders, first),
+            playlist_of(kind): listing(kind, first, parts),
             SIDECAR: hashes(kind, first, parts),
             MANIFEST: json.dumps({"VERSION": 1, "TTL": 5, "PATHWAY-PRIORITY": ["one", "two"]}).encode(),
         }
@@ -197,7 +198,7 @@ class _Hosts:
 
     async def slide(self, shown: Shown) -> None:
         """The window goes on with time, but not before the player has read what leaves it."""
-        if self.cell.stream == "vod":
+        if is_on_demand(self.cell.stream):
             return
         steps = PARTS if self.cell.stream == "low-latency" else 1
         for step in range(1, steps * (SEGMENTS - WINDOW) + 1):
@@ -235,7 +236,7 @@ async def run(cell: Cell) -> Outcome:
         fetcher = HttpFetcher(AddressPolicy(), ssl_context=client_context(), resolver=hosts.names)
         hasher = registry.resolve_hasher()()
         options = SessionOptions(
-            url=hosts.folder(home) + (MAIN if is_steered else PLAYLIST),
+            url=hosts.folder(home) + (main_of(cell.stream) if is_steered else playlist_of(cell.stream)),
             cdns={name: hosts.folder(name) for name in (("one",) if is_steered else ("one", "two"))},
             weights={} if is_steered else {"two" if cell.fault in RESUMED else "one": 3.0},
             config=load(LIMITS),

@@ -8,6 +8,7 @@ then on, what is not there when it is due makes them stand still, and that time 
 from __future__ import annotations
 
 import asyncio
+import re
 from urllib.parse import urlsplit
 
 from shoal.app.session import StreamSession
@@ -18,7 +19,7 @@ from shoal.balancer.paths import key_of
 from shoal.transports.errors import TransportError
 
 from ..balancer.actors.world import Shown, read_whole
-from .catalogue import Cell
+from .catalogue import Cell, is_dash, is_on_demand
 from .material import HOLD_BACK, KEY, PARTS, SEGMENT_S, SEGMENTS, files_of, part_name, stream_of
 
 __all__ = ["number_of", "watch"]
@@ -27,6 +28,7 @@ _BUFFER_US = 3_000_000  # on demand; live it is what the window is longer than w
 # Under these numbers, which no segment has, stands what is asked for beside the segments.
 _INIT, _KEY = -1, -2
 _PARTS_FROM = 1_000  # and under these, parts
+_SEGMENT = re.compile(r"/s(\d+)\.m4s")
 
 
 def number_of(segment: int, part: int) -> int:
@@ -37,7 +39,7 @@ def number_of(segment: int, part: int) -> int:
 async def watch(session: StreamSession, cell: Cell, into: Shown | None = None) -> Shown:
     """All of the stream, its header and its key; `into` shows what has come meanwhile."""
     player = _Player(session, cell, into or Shown({}))
-    await session.playlist(0)
+    await player.begin()
     if cell.resource != "media":  # else the good origin is measured first, and asked from then on
         await player.read_others()
     await (player.follow_parts() if cell.stream == "low-latency" else player.follow_segments())
@@ -51,25 +53,39 @@ class _Player:
         self._session = session
         self._cell = cell
         self._began_us: int | None = None
-        shown.wanted |= {_INIT: stream_of(cell.stream).init, _KEY: KEY}
+        shown.wanted[_INIT] = stream_of(cell.stream).init
+        if not is_dash(cell.stream):
+            shown.wanted[_KEY] = KEY
+
+    async def begin(self) -> None:
+        await self._segments()
 
     async def read_others(self) -> None:
         await self._read(ResourceKey(0, Kind.INIT, 0), _INIT)
-        await self._read(ResourceKey(0, Kind.KEY, 0), _KEY)
+        if _KEY in self.shown.wanted:
+            await self._read(ResourceKey(0, Kind.KEY, 0), _KEY)
 
     async def follow_segments(self) -> None:
-        playlist = await self._session.playlist(0)
-        first = playlist.segments[0].key.number
+        keys = await self._segments()
+        first = min(keys)
         segments = stream_of(self._cell.stream).segments
         self.shown.wanted |= dict(enumerate(segments[first:], first))
         for place, number in enumerate(range(first, SEGMENTS)):
-            if self._cell.stream == "vod":
+            if is_on_demand(self._cell.stream):
                 await self._wait_until(place * SEGMENT_S * 1_000_000 - _BUFFER_US)
-            while all(segment.key.number != number for segment in playlist.segments):
+            while number not in keys:
                 await asyncio.sleep(SEGMENT_S / 2)
-                playlist = await self._session.playlist(0)
-            await self._read(ResourceKey(0, Kind.MEDIA, number), number)
+                keys |= await self._segments()
+            await self._read(keys[number], number)
             self._played(place * SEGMENT_S * 1_000_000)
+
+    async def _segments(self) -> dict[int, ResourceKey]:
+        """What is listed now, by the numbers in the names."""
+        if is_dash(self._cell.stream):
+            await self._session.playlist()  # the MPD, which a player loads; its segments are those of the rendition
+        playlist = await self._session.playlist(0)
+        names = [(_SEGMENT.search(each.uri), each.key) for each in playlist.segments]
+        return {int(name[1]): key for name, key in names if name is not None}
 
     async def follow_parts(self) -> None:
         paths = await self._paths_of_parts(NOTHING)

@@ -7,6 +7,7 @@ addressing  SegmentTemplate, SegmentList, SegmentBase with what they inherit
 parser      `parse`: the whole way to an Mpd (mpd.py)
 segments    the segments of a representation, and which are there by now
 sidx        the index of a file, for SegmentBase
+progress    how far a live MPD is, and by when it has to go on
 clock       the time of day that players of a live MPD go by
 catalogue   representations to the balancer's renditions and Segments
 names       what segments are called in the MPD that a player gets

@@ -13,6 +13,7 @@ import pytest
 from shoal.app.session import StreamSession
 from shoal.balancer.errors import NotAPlaylist, PlaylistUnsupported, UnknownResource
 from shoal.balancer.formats import dash
+from shoal.balancer.integrity import sidecar
 from shoal.balancer.model import ByteRange, Kind
 from shoal.runtime.testing import run_virtual
 from shoal.transports.errors import TransportError
@@ -393,5 +394,64 @@ def test_a_clock_that_tells_no_time_is_told_of_and_ours_counts(said: bytes | Non
             async with world.viewer(url=URL) as session:
                 assert await body(session, "n3.m4s") == world.stream.segments[3]
                 assert "the MPD's clock did not tell the time" in " ".join((await session.report()).log)
+
+    run_virtual(main())
+
+
+def listed(world: World, count: int, attributes: str = "") -> bytes:
+    """Live, the first `count` segments in a timeline."""
+    rows = f'<S t="0" d="{world.stream.segment_s}" r="{count - 1}"/>'
+    return (
+        f'{HEAD} type="dynamic" availabilityStartTime="1970-01-01T00:00:00Z" minimumUpdatePeriod="PT4S" {attributes}>'
+        '<Period start="PT0S"><AdaptationSet mimeType="video/mp4"><SegmentTemplate media="s$Number$.m4s" '
+        f'startNumber="0"><SegmentTimeline>{rows}</SegmentTimeline></SegmentTemplate>'
+        '<Representation id="s" bandwidth="1"/></AdaptationSet></Period></MPD>'
+    ).encode()
+
+
+@pytest.mark.parametrize("attributes", ["", 'publishTime="1970-01-01T00:00:00Z"'], ids=["without a date", "with one"])
+def test_an_mpd_that_stands_still_is_taken_from_a_cdn_where_it_goes_on_and_not_turned_back(attributes: str) -> None:
+    async def main() -> None:
+        async with World() as world:
+            world.document("main.mpd", listed(world, 2, attributes))
+            async with world.viewer(url=URL) as session:
+                assert await body(session, "n1.m4s") == world.stream.segments[1]
+                world.origins["two"].documents["main.mpd"] = listed(world, 3, attributes)
+                await asyncio.sleep(5)
+                assert len((await session.playlist(0)).segments) == 2, "it may be as it is for so long"
+                await asyncio.sleep(5)
+                assert await body(session, "n2.m4s") == world.stream.segments[2]
+                await world.origins["two"].stop()
+                await asyncio.sleep(5)
+                assert len((await session.playlist(0)).segments) == 3
+                log = " ".join((await session.report()).log)
+                assert "a document came from cdn-two, since that of cdn-one stands still" in log
+                assert "an MPD was older than the one before" in log
+
+    run_virtual(main())
+
+
+def test_hashes_of_a_live_mpd_that_stand_still_are_taken_from_a_cdn_where_they_go_on() -> None:
+    async def main() -> None:
+        async with World() as world:
+            known = dict(zip(world.stream.names, world.stream.segments, strict=True))
+
+            def publish(name: str, count: int, hashes: int) -> None:
+                world.origins[name].documents |= {
+                    "main.mpd": listed(world, count),
+                    SIDECAR: sidecar([(each, known[each]) for each in world.stream.names[:hashes]]),
+                }
+
+            for name in ("one", "two"):
+                publish(name, 2, 2)
+            async with world.viewer(url=URL) as session:
+                await body(session, "n1.m4s")
+                publish("one", 4, 2)
+                publish("two", 4, 4)
+                await asyncio.sleep(5)
+                await session.playlist()
+                await body(session, "n3.m4s")
+                came = [story for story in (await session.report()).segments if story.delivered_bytes]
+                assert [story.verified for story in came] == ["blocks", "blocks"]
 
     run_virtual(main())
