@@ -32,6 +32,7 @@ from shoal.balancer.actors.messages import (
     Delivered,
     FindResource,
     GetPlaylist,
+    GetRefusal,
     GetReport,
     Open,
     Piece,
@@ -49,7 +50,7 @@ from shoal.balancer.recording import Recording
 from shoal.balancer.report import SessionReport
 from shoal.runtime import ActorRef, ActorSystem
 from shoal.transports import registry
-from shoal.transports.errors import ShelfError
+from shoal.transports.errors import ShelfError, TrackerRefused
 from shoal.transports.interface import AddressPolicy, Connector, Fetcher, FetchRequest, Hasher, Shelf, Signaling
 from shoal.transports.sansio.bodies import request_headers
 
@@ -203,6 +204,10 @@ class StreamSession:
         peers, until the viewer agrees again.  What is under way goes on from a CDN.
         """
         await self._ref.ask(AllowPeers(allowed), timeout_s=5.0)
+
+    async def refusal(self) -> TrackerRefused | None:
+        """Why nobody can be met: every tracker has refused us for good, and no peer is here."""
+        return cast("TrackerRefused | None", await self._ref.ask(GetRefusal(), timeout_s=5.0))
 
     async def report(self) -> SessionReport:
         return cast("SessionReport", await self._ref.ask(GetReport(), timeout_s=5.0))

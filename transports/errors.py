@@ -8,6 +8,7 @@
     │   └── NoAddress        we have no address that others may be told; no other peer does better
     ├── TimedOut             which phase, and after how long
     ├── StatusError          the server answered, with a status that is not what was asked for
+    │   └── TrackerRefused   a tracker lets us in only with a token that counts; carries its own words
     ├── BodyError
     │   ├── BodyTruncated    fewer bytes than announced
     │   ├── BodyTooLarge     more bytes than announced or allowed
@@ -54,6 +55,7 @@ __all__ = [
     "ShelfUnusable",
     "StatusError",
     "TimedOut",
+    "TrackerRefused",
     "TransportError",
     "TransportMissing",
 ]
@@ -126,6 +128,12 @@ class StatusError(TransportError):
         super().__init__(message)
         self.status = status
         self.retry_after_us = retry_after_us
+
+
+class TrackerRefused(StatusError):
+    """A tracker lets nobody in without what we did not show, a token as a rule; trying again does not help."""
+
+    reason = "tracker_refused"
 
 
 class BodyError(TransportError):

@@ -15,6 +15,8 @@ from .consent import Wishes, hearing_consent
 from .signals import until_stopped
 from .totals import bytes_by_source
 
+_LOOK_S = 1.0  # between two looks whether any tracker lets us in
+
 EXAMPLE = "shoal peer https://a.example/hls/stream.m3u8 --tracker wss://tracker.example"
 
 
@@ -55,8 +57,16 @@ async def _run(args: argparse.Namespace, console: Console, wishes: Wishes) -> in
 
 
 async def _serve(session: StreamSession, console: Console, *, every: bool, lead_s: float | None) -> None:
-    """Until it is cancelled: a stream that is held is served on."""
+    """Until it is cancelled: a stream that is held is served on.  TrackerRefused where nobody lets us in."""
     await session.playlist()
     console.event("ready", f"serving {session.options.url} to peers (Ctrl-C ends it)", url=session.options.url)
-    await follow(session, console, every=every, lead_s=lead_s)
-    await asyncio.Event().wait()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(follow(session, console, every=every, lead_s=lead_s))
+        group.create_task(_while_let_in(session))
+
+
+async def _while_let_in(session: StreamSession) -> None:
+    """A viewer plays on from CDNs; a peer that no tracker lets in is of no use, and nobody would notice."""
+    while (refusal := await session.refusal()) is None:  # noqa: ASYNC110, the session is asked as others ask it
+        await asyncio.sleep(_LOOK_S)
+    raise refusal

@@ -4,13 +4,13 @@ Values that cross rooms (events.py) travel as they are; these are the messages
 that exist only between actors.  Nearly all have the session at one end; they are
 in the order of who has the other:
 
-    readers and the application    Open, Read, Release, GetPlaylist, AllowPeers, GetReport
+    readers and the application    Open, Read, Release, GetPlaylist, AllowPeers, GetReport, GetRefusal
     sources                        Fetch, Request, Cancel, TransferData; Audit; FetchDocument
     playlists, or the MPD          Listed, LoadPlaylist, Locate
     pathways and steering          PathwaysFound, CdnsInOrder, Routed; Steered, GetPlaying
     hashes                         HashesKnown; HashBlock, Hashed
     the store                      Put, Seek, Pin, ReadStored, GiveWhole, Dropped
-    swarms                         ChannelOpened, PeerMet, PeerGone, HoldsAll, Banned
+    swarms                         ChannelOpened, PeerMet, PeerGone, HoldsAll, Banned, TrackerAnswered
     peers                          Announce, Claimed, Close, MayBegin, MayUpload, Uploaded
     the report                     Noted, RenditionKnown, Delivered
 
@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 
 from shoal.runtime import ActorRef, Reply
+from shoal.transports.errors import TrackerRefused
 from shoal.transports.interface import Channel
 
 from ..assembly import Assembly, HashJob
@@ -59,6 +60,7 @@ __all__ = [
     "FindResource",
     "GetPlaying",
     "GetPlaylist",
+    "GetRefusal",
     "GetReport",
     "GetShareable",
     "GiveWhole",
@@ -97,6 +99,7 @@ __all__ = [
     "SeekLate",
     "Sought",
     "Steered",
+    "TrackerAnswered",
     "TransferData",
     "Unaudited",
     "Unpin",
@@ -192,6 +195,10 @@ class AllowPeers(msgspec.Struct, frozen=True):
     """Whether the viewer agrees to peers.  Asked; answered once it holds: without consent there is no peer left."""
 
     allowed: bool
+
+
+class GetRefusal(msgspec.Struct, frozen=True):
+    """Why no tracker lets us in, and nobody is here.  Asked; answered with a TrackerRefused, or None."""
 
 
 class GetReport(msgspec.Struct, frozen=True):
@@ -592,6 +599,13 @@ class Uploaded(msgspec.Struct, frozen=True):
 
 
 # -- the report
+
+
+class TrackerAnswered(msgspec.Struct, frozen=True):
+    """From a swarm: its tracker let us in, or does so never without another token."""
+
+    tracker: str
+    refusal: TrackerRefused | None
 
 
 class Noted(msgspec.Struct, frozen=True):

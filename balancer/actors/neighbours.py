@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from shoal.runtime import Actor, ActorRef
+from shoal.transports.errors import TrackerRefused
 from shoal.transports.interface import Channel
 
 from ..events import PeerAnnounced, PeerJoined
@@ -72,6 +73,7 @@ class Neighbours:
         self._uploads = Uploads(parts.config.upload_bytes_per_s)
         self.choking = self._uploads.choking
         self._was_full = False
+        self._refusals: dict[str, TrackerRefused] = {}  # by tracker: those that let us in no more
 
     def ref(self, peer: str) -> ActorRef[Any]:
         return self._links[peer].ref
@@ -81,6 +83,20 @@ class Neighbours:
 
     def __contains__(self, peer: object) -> bool:
         return peer in self._links
+
+    def answered(self, answer: m.TrackerAnswered) -> None:
+        """A tracker let us in, or did not."""
+        if answer.refusal is None:
+            self._refusals.pop(answer.tracker, None)
+        else:
+            self._refusals[answer.tracker] = answer.refusal
+
+    @property
+    def refusal(self) -> TrackerRefused | None:
+        """Why nobody is met: the first of the trackers' answers, if all refuse us and no peer is here."""
+        if self._links or not self._parts.trackers:
+            return None
+        return next(iter(self._refusals.values())) if len(self._refusals) == len(set(self._parts.trackers)) else None
 
     # -- consent
 

@@ -246,6 +246,10 @@ class Session(Actor[Any]):
                 self._neighbours.announce()
             case TimePassed():
                 self._decide(message)
+            case m.TrackerAnswered():
+                self._neighbours.answered(message)
+            case m.GetRefusal():
+                self.take_reply().set(self._neighbours.refusal)
             case m.GetReport():
                 self._on_report(self.take_reply())
             case _:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from shoal.runtime import Actor, ActorRef, TaskHandle
-from shoal.transports.errors import NoAddress, TransportError
+from shoal.transports.errors import NoAddress, TrackerRefused, TransportError
 from shoal.transports.interface import Channel, Connector, IncomingChannel, OutgoingOffer, Signaling, TextSocket
 from shoal.transports.sansio.signaling import (
     ELSEWHERE,
@@ -35,7 +35,7 @@ from shoal.transports.sansio.signaling import (
 
 from ..config import BalancerConfig
 from ..pseudonyms import without_addresses
-from .messages import Banned, ChannelOpened, HoldsAll, Noted, PeerGone, PeerMet
+from .messages import Banned, ChannelOpened, HoldsAll, Noted, PeerGone, PeerMet, TrackerAnswered
 from .reporter import Lost
 
 __all__ = ["Swarm"]
@@ -46,7 +46,7 @@ class _Connected(msgspec.Struct, frozen=True):
 
 
 class _Disconnected(msgspec.Struct, frozen=True):
-    why: str
+    error: TransportError
 
 
 class _Text(msgspec.Struct, frozen=True):
@@ -108,6 +108,7 @@ class Swarm(Actor[Any]):
         self._config = config
         self._rendition = rendition
         self._tracker = tracker
+        self._named = tracker.partition("?")[0]  # in a log: what follows may be a token, and lets its reader in
         self._random_bytes = random_bytes
         limits = SignalingLimits(
             offers_max=config.offers_open_max,
@@ -152,11 +153,14 @@ class Swarm(Actor[Any]):
                 self._follow(self._client.tick(now_us))
             case _Connected(socket):
                 self._socket = socket
+                self._session.tell(TrackerAnswered(self._tracker, None))
                 self._follow(self._client.connected(now_us))
-            case _Disconnected(why):
+            case _Disconnected(error):
                 self._socket = None
                 self._client.disconnected()
-                self._session.tell(Noted(f"tracker {self._tracker}: {why}"))
+                if isinstance(error, TrackerRefused):
+                    self._session.tell(TrackerAnswered(self._tracker, error))
+                self._session.tell(Noted(f"tracker {self._named}: {error}"))
             case _OffersMade(offers, count):
                 self._making_count -= count
                 self._offers |= offers
@@ -214,7 +218,7 @@ class Swarm(Actor[Any]):
                         if attempt.begun is not None:  # the task may not have begun, and would never close it
                             self.start_task(self._drop(attempt.begun), name="drop")
                 case TrackerFailed(reason):
-                    self._session.tell(Noted(f"tracker {self._tracker} says: {reason}"))
+                    self._session.tell(Noted(f"tracker {self._named} says: {reason}"))
                 case SwarmCounted(viewer_count):
                     was_small, self._is_small = self._is_small, viewer_count < self._config.swarm_viewers_min
                     if was_small and not self._is_small:  # it announced without offers, and the next is minutes away
@@ -245,7 +249,7 @@ class Swarm(Actor[Any]):
                 finally:
                     await socket.close()
             except TransportError as error:
-                await self.ref.send(_Disconnected(str(error)))
+                await self.ref.send(_Disconnected(error))
             # Between half the delay and all of it, so that a tracker that comes back is not met by everybody at once.
             share = (128 + self._random_bytes(1)[0] / 2) / 256
             await asyncio.sleep(delay_us * share / 1e6)

@@ -8,7 +8,7 @@ import contextlib
 import pytest
 from aiohttp import web
 
-from shoal.transports.errors import AddressRefused, ChannelClosed, ConnectFailed, StatusError, TimedOut
+from shoal.transports.errors import AddressRefused, ChannelClosed, ConnectFailed, StatusError, TimedOut, TrackerRefused
 from shoal.transports.interface import AddressPolicy
 from shoal.transports.native.websocket import WebSocketSignaling
 
@@ -99,6 +99,44 @@ def test_what_is_no_websocket_is_a_status_and_redirects_are_not_followed(path, s
         with pytest.raises(StatusError) as caught:
             await signaling.connect(base + path)
         assert caught.value.status == status
+
+    against(answer, client)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"a token is needed\n", "a token is needed"),
+        (b"no\r\n\x1b[31m\xff", "no   [31m\ufffd"),  # nothing that a terminal would obey
+        (b"x" * 1_000_000, "x" * 120),
+        (b"", "Forbidden"),
+    ],
+)
+def test_who_refuses_us_is_quoted(body, words):
+    async def answer(request):
+        return web.Response(status=403, body=body)
+
+    async def client(signaling, base):
+        with pytest.raises(TrackerRefused) as caught:
+            await signaling.connect(f"{base}/closed")
+        assert (caught.value.status, caught.value.reason) == (403, "tracker_refused")
+        assert str(caught.value) == f"127.0.0.1 answered 403 instead of a WebSocket: {words}"
+
+    against(answer, client)
+
+
+def test_who_refuses_us_and_drips_its_words_is_not_waited_for():
+    async def answer(request):
+        response = web.StreamResponse(status=401)
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            await asyncio.sleep(30)
+        return response
+
+    async def client(signaling, base):
+        async with asyncio.timeout(10):
+            with pytest.raises(TrackerRefused, match="answered 401 instead of a WebSocket: Unauthorized"):
+                await signaling.connect(f"{base}/closed")
 
     against(answer, client)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 
 import aiohttp
 from aiohttp import ClientHandlerType
@@ -24,6 +25,7 @@ from shoal.transports.errors import (
     MessageTooLarge,
     StatusError,
     TimedOut,
+    TrackerRefused,
     TransportError,
 )
 from shoal.transports.interface import AddressPolicy, TextSocket
@@ -36,6 +38,9 @@ __all__ = ["WebSocketSignaling"]
 
 _SECOND_US = 1_000_000
 _SCHEMES = {"ws": "http", "wss": "https"}
+_REFUSED = {401, 403}  # RFC 9110, 15.5.2 and 15.5.4: not without other credentials
+_WORDS_MAX = 120  # of a refusal: a sentence, which ends in a log
+_WORDS_LIMIT_S = 1.0
 
 
 class WebSocketSignaling:
@@ -63,7 +68,10 @@ class WebSocketSignaling:
         self._closed = False
 
     async def connect(self, url: str, *, message_bytes_max: int = 128 * 1024) -> TextSocket:
-        """As Signaling.connect.  AddressRefused, ConnectFailed, StatusError when it is no WebSocket, TimedOut."""
+        """As Signaling.connect.
+
+        AddressRefused, ConnectFailed, StatusError when it is no WebSocket, TrackerRefused when we may not, TimedOut.
+        """
         if self._closed:
             raise ConnectFailed("this signaling is closed; make another")
         target = self._checked_url(url)
@@ -86,8 +94,9 @@ class WebSocketSignaling:
         except aiohttp.InvalidURL as error:
             raise AddressRefused(f"{url[:200]!r} refused: {error}") from error
         except aiohttp.ClientResponseError as error:
-            raise StatusError(
-                f"{target.host} answered {error.status} instead of a WebSocket: {error.message[:100]}",
+            kind = TrackerRefused if error.status in _REFUSED else StatusError
+            raise kind(
+                f"{target.host} answered {error.status} instead of a WebSocket: {error.message[:_WORDS_MAX]}",
                 status=error.status,
             ) from error
         except (aiohttp.ClientError, OSError) as error:
@@ -131,7 +140,7 @@ class WebSocketSignaling:
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),  # the one in `connect` runs instead
-                middlewares=(_no_redirects,),
+                middlewares=(_no_redirects, _own_words),
             )
         return self._session
 
@@ -142,6 +151,22 @@ async def _no_redirects(request: aiohttp.ClientRequest, handler: ClientHandlerTy
         response.close()
         raise aiohttp.ClientResponseError(
             response.request_info, (), status=response.status, message="redirects are not followed"
+        )
+    return response
+
+
+async def _own_words(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
+    """Of a tracker that refuses us, what it says in place of what aiohttp would."""
+    response = await handler(request)
+    if response.status in _REFUSED:
+        words = b""
+        with suppress(TimeoutError, aiohttp.ClientError):
+            async with asyncio.timeout(_WORDS_LIMIT_S):
+                words = await response.content.read(_WORDS_MAX)
+        response.close()
+        text = "".join(c if c.isprintable() else " " for c in words.decode("utf-8", "replace")).strip()
+        raise aiohttp.ClientResponseError(
+            response.request_info, (), status=response.status, message=text or response.reason or "without a word"
         )
     return response
 
