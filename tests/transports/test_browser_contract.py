@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,9 +20,9 @@ from shoal.transports.interface import AddressPolicy, FetchRequest, ServerReques
 from shoal.transports.native.server import HttpServer
 
 from ..browser.chromium_world import RemotePage, what_is_missing
-from .contract import ChannelContract, HasherContract, SignalingContract, read, until
+from .contract import ChannelContract, HasherContract, SignalingContract, read, two_channels, until
 from .contract_http import FetcherContract, site_and_fetcher
-from .test_native_contract import NativeWorld
+from .test_native_contract import NativeEngineWorld, NativeWorld
 
 pytest.importorskip("playwright.async_api", reason="no playwright; run: tools/install-test-tools")
 pytestmark = [pytest.mark.real, pytest.mark.skipif(what_is_missing() is not None, reason=str(what_is_missing()))]
@@ -133,14 +134,15 @@ class TestDataChannelsOfAWorker(OfAWorker, ChannelContract):
 class MixedWorld(BrowserWorld):
     """Every other connector is native: a page and a native peer."""
 
-    def __init__(self, page: RemotePage, *, page_first: bool) -> None:
+    def __init__(self, page: RemotePage, native: NativeWorld, *, page_first: bool) -> None:
         super().__init__(page)
+        self._native = native
         self._is_pages_turn = page_first
 
     def connector(self, *, connect_timeout_us: int = 10_000_000) -> Any:
         self._is_pages_turn = not self._is_pages_turn
         if self._is_pages_turn:
-            return NativeWorld().connector(connect_timeout_us=connect_timeout_us)
+            return self._native.connector(connect_timeout_us=connect_timeout_us)
         return super().connector(connect_timeout_us=connect_timeout_us)
 
 
@@ -148,7 +150,41 @@ class MixedWorld(BrowserWorld):
 class TestAPageAndANativePeer(ChannelContract):
     @pytest.fixture
     def world(self, page: RemotePage, page_first: bool) -> MixedWorld:
-        return MixedWorld(page, page_first=page_first)
+        return MixedWorld(page, NativeWorld(), page_first=page_first)
+
+
+class TestAPageAndANativeEngine(TestAPageAndANativePeer):
+    """Chromium, and what of it the optional engine is."""
+
+    @pytest.fixture
+    def world(self, page: RemotePage, page_first: bool) -> MixedWorld:
+        return MixedWorld(page, NativeEngineWorld(), page_first=page_first)
+
+    def test_two_megabytes_each_way_at_once_arrive_as_they_were_sent(self, world: MixedWorld) -> None:
+        chance = random.Random(5)
+        sent = [chance.randbytes(chance.choice((10, 1_000, 30_000, 60_000))) for _ in range(90)]
+
+        async def send(channel: Any) -> None:
+            for message in sent:
+                await channel.send(message)
+
+        async def main() -> None:
+            async with two_channels(world) as (one, other):
+                sending = asyncio.gather(send(one), send(other))
+                for channel in (one, other):
+                    assert [await channel.receive() for _ in sent] == sent
+                await sending
+
+        world.run(main())
+
+    def test_a_peer_that_has_nothing_to_say_is_kept(self, world: MixedWorld) -> None:
+        async def main() -> None:
+            async with two_channels(world) as (one, other):
+                await asyncio.sleep(8)  # twice the silence after which a peer is dead
+                await one.send(b"still here")
+                assert await other.receive() == b"still here"
+
+        world.run(main())
 
 
 class TestWebSockets(SignalingContract):
