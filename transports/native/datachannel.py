@@ -245,17 +245,16 @@ class DataChannel:
     def _tick(self) -> None:
         """Once an interval while the channel is open."""
         now_us = self._now_us()
-        if self._association.heard:
-            self._association.heard = False
+        was_heard, self._association.heard = self._association.heard, False
+        if was_heard:
             self._liveness.heard(now_us)
         pulse = self._liveness.tick(now_us)
-        if self._association.tells_silence:
-            if pulse is Pulse.DEAD:
-                self.silent()
-                return
+        if self._association.tells_silence and not was_heard:
             if pulse is Pulse.ASK:
                 self._association.send_heartbeat()
-            self._association.look()
+            self._association.look(self.silent if pulse is Pulse.DEAD else None)
+            if self._detail is not None:
+                return
         self._ticking = self._loop.call_later(self._limits.heartbeat_interval_us / _SECOND_US, self._tick)
 
     def _on_heard(self) -> None:
@@ -267,6 +266,7 @@ class DataChannel:
 
     def _on_message(self, message: Any) -> None:
         """Runs inside the library's receive path, where an exception would end the association: it raises nothing."""
+        self._association.heard = True
         if self._departures is not None and isinstance(message, str):
             self._on_report(self._departures, message)  # also while closing, or what is queued would not leave
             return

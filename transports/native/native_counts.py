@@ -1,9 +1,10 @@
 """Whether anything came from a peer, by the counts of a native engine that shows no packet.
 
-    look()    calls `on_heard` where something came since the look before
+    look(if_nothing_came)    calls `on_heard` where something came since the look before
 
 The engine asks the other side for a sign of life by itself (RFC 7675): where all is well every 2.5 s, which is the
-longest that a peer is silent.  A look takes half a millisecond, so that 100 peers take a tenth of a core.
+longest that a peer is silent.  A look takes half a millisecond, so it is had only of peers that sent no message for an
+interval.  None is taken for dead without a last one.
 """
 
 from __future__ import annotations
@@ -49,8 +50,10 @@ class CountedAssociation(OpaqueAssociation):
         self._on_heard = on_heard
         self._came: dict[str, int] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._if_nothing_came: Callable[[], None] | None = None
 
-    def look(self) -> None:
+    def look(self, if_nothing_came: Callable[[], None] | None = None) -> None:
+        self._if_nothing_came = if_nothing_came
         if self._looking is None:
             self._looking = asyncio.ensure_future(self._look())
 
@@ -68,4 +71,6 @@ class CountedAssociation(OpaqueAssociation):
             self._looking = None
         if any(count > self._came.get(pair, 0) for pair, count in came.items()):
             self._on_heard()
+        elif self._if_nothing_came is not None:
+            self._if_nothing_came()
         self._came = came

@@ -49,8 +49,8 @@ class Association(Protocol):
     def send_heartbeat(self) -> None:
         """Ask the other side for an answer.  For all."""
 
-    def look(self) -> None:
-        """Once an interval: the time to find out whether something came.  For all."""
+    def look(self, if_nothing_came: Callable[[], None] | None = None) -> None:
+        """Find out whether something came since the last look, and call that if nothing did.  For all."""
 
     def release(self) -> None:
         """For all."""
@@ -74,7 +74,9 @@ class OpaqueAssociation:
 
     def send_heartbeat(self) -> None: ...
 
-    def look(self) -> None: ...
+    def look(self, if_nothing_came: Callable[[], None] | None = None) -> None:
+        if if_nothing_came is not None:
+            if_nothing_came()
 
     def release(self) -> None: ...
 

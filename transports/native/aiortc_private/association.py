@@ -117,8 +117,10 @@ class Association:
         chunk.params.append((_HEARTBEAT_INFO, b"shoal"))
         run_quietly(self._sctp._send_chunk(chunk))
 
-    def look(self) -> None:
-        """Each packet was looked at."""
+    def look(self, if_nothing_came: Callable[[], None] | None = None) -> None:
+        """Nothing did but what `heard` says: each packet was looked at."""
+        if if_nothing_came is not None:
+            if_nothing_came()
 
     def release(self) -> None:
         """Take the wraps off, so that nothing of ours is called any more."""
