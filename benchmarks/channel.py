@@ -151,10 +151,10 @@ def percent_off_cap(seconds: float) -> float:
         return abs(rate / CAP_BYTES_PER_SECOND - 1) * 100
 
 
-def seconds_to_notice(*, connected: bool) -> float:
+def seconds_to_notice(*, connected: bool, stack: str = "shoal") -> float:
     """Until our side gave up a peer that stopped, while it was connected or before."""
     with contextlib.ExitStack() as ends:
-        waiting, stopping = End("shoal"), End("shoal")
+        waiting, stopping = End(stack), End(stack)
         ends.callback(waiting.quit)
         ends.callback(stopping.quit)
         answer = stopping.ask("answer", description=waiting.ask("offer")["description"])["description"]
@@ -199,7 +199,10 @@ def claims(results: Results) -> list[Claim]:
         Claim("rate, no delay, of bare aiortc's", ratio(rate, (0, False)), 0.95, at_least=True, unit="x"),
         Claim("rate, 20 ms, of bare aiortc's", ratio(rate, (20, False)), 3.0, at_least=True, unit="x"),
         Claim("rate, 100 ms, of bare aiortc's", ratio(rate, (100, False)), 2.0, at_least=True, unit="x"),
-        Claim("CPU per MB, no delay, of bare aiortc's", ratio(cpu, (0, False)), 1.15, at_least=False, unit="x"),
+        *(
+            Claim(f"CPU per MB, {words}, of bare aiortc's", ratio(cpu, (delay, False)), 1.15, at_least=False, unit="x")
+            for delay, words in ((0, "no delay"), (20, "20 ms"), (100, "100 ms"))
+        ),
         Claim(
             f"64 B request in bulk, median (bare: {waits:.0f} ms)",
             middle("shoal", request, (0, True)),
@@ -238,6 +241,13 @@ def claims(results: Results) -> list[Claim]:
         ),
         Claim("upload cap of 1 MB/s, off by", percent_off_cap(5.0), 5, at_least=False, unit="%"),
         Claim("a peer that vanished, noticed after", seconds_to_notice(connected=True), 5, at_least=False, unit="s"),
+        Claim(
+            "native engine: a peer that vanished, noticed after",
+            seconds_to_notice(connected=True, stack="native") if HAS_NATIVE else None,
+            5,
+            at_least=False,
+            unit="s",
+        ),
         Claim("connecting given up after", seconds_to_notice(connected=False), 10, at_least=False, unit="s"),
     ]
 

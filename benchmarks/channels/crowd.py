@@ -1,16 +1,22 @@
-"""Half of a crowd, as a process: many peers on one event loop, `crowd.py [apart]`, JSON lines in and out.
+"""One side of a crowd, as a process: many channels on one event loop, `crowd.py ENGINE`, JSON lines in and out.
+
+    engine    webrtc           the connector on aiortc
+              webrtc-native    the one on a native engine
+              webrtc-apart     the one on aiortc, in a process of its own
 
     in                                                     out
-    {"do": "offer", "count": 10}                           {"descriptions": [...]}
+    {"do": "offer", "first": 0, "count": 10}               {"descriptions": [...]}
     {"do": "answer", "descriptions": [...]}                {"descriptions": [...]}
     {"do": "accept", "descriptions": [...]}                {"failed": 0}            at the offering side
     {"do": "opened"}                                       {"failed": 0}            at the answering side
-    {"do": "run", "seconds": 5, "bytes_per_second": N}     {"received_bytes", "loop_delay_p99_ms", "cpu_s", ...}
+    {"do": "run", "peers": 50, "seconds": 5, "bytes_per_second": N}
+                                                           {"received_bytes", "loop_delay_p99_ms", "cpu_s", ...}
+    {"do": "settle"}                                       {}                       once nothing comes any more
     {"do": "quit"}
 
-In `run` each of its channels sends pieces of 16,000 bytes at its rate, and all that comes is read.  The loop's delay is
-how late a timer of 5 ms was, as a player on the same loop would feel it.  With `apart` the peers are in a process of
-their own (`transports/native/apart.py`), whose CPU is not in `cpu_s`.
+In `run` the first so many of its channels, by the numbers that the offers gave them, each send pieces of 16,000 bytes
+at that rate, and all that comes is read.  The loop's delay is how late a timer of 5 ms was, as a player on that loop
+would feel it.  Apart, the process's CPU is not in `cpu_s`.
 """
 
 from __future__ import annotations
@@ -26,8 +32,7 @@ import uvloop
 from ends import cpu_s
 
 from shoal.transports.errors import ChannelClosed, TransportError
-from shoal.transports.native.apart import ApartConnector
-from shoal.transports.native.webrtc import WebRtcConnector
+from shoal.transports.registry import resolve_connector
 
 PIECE = bytes(16_000)
 TIMER_S = 0.005
@@ -37,13 +42,13 @@ class Crowd:
     def __init__(self, make: Callable[..., Any]) -> None:
         self._connector = make(connections_max=1000, connect_timeout_us=60_000_000)
         self._pending: list[Any] = []
-        self._channels: list[Any] = []
+        self._channels: dict[int, Any] = {}  # by the number in their label
         self._received = 0
         self._closed = 0
         self._reading: set[asyncio.Task[None]] = set()
 
-    async def offer(self, count: int) -> list[str]:
-        self._pending = [await self._connector.offer(f"peer {number}") for number in range(count)]
+    async def offer(self, first: int, count: int) -> list[str]:
+        self._pending = [await self._connector.offer(f"peer {first + number}") for number in range(count)]
         return [pending.description for pending in self._pending]
 
     async def answer(self, descriptions: list[str]) -> list[str]:
@@ -63,7 +68,7 @@ class Crowd:
                 continue
             if isinstance(result, BaseException):
                 raise result
-            self._channels.append(result)
+            self._channels[int(result.label.split()[1])] = result
             self._reading.add(asyncio.create_task(self._read(result)))
         return sum(isinstance(result, TransportError) for result in results)
 
@@ -75,15 +80,23 @@ class Crowd:
         except ChannelClosed:
             self._closed += 1
 
-    async def run(self, seconds: float, bytes_per_second: float) -> dict[str, Any]:
+    async def settle(self) -> None:
+        """Until half a second brought nothing: what an earlier run was too fast for has arrived."""
+        for _ in range(60):
+            received = self._received
+            await asyncio.sleep(0.5)
+            if self._received == received:
+                return
+
+    async def run(self, peers: int, seconds: float, bytes_per_second: float) -> dict[str, Any]:
         received, cpu, began = self._received, cpu_s(), time.monotonic()
         end = began + seconds
         delays: list[float] = []
         interval = len(PIECE) / bytes_per_second
-        count = len(self._channels)
         sending = [
-            asyncio.create_task(self._send(channel, interval, began + interval * number / max(1, count), end))
-            for number, channel in enumerate(self._channels)
+            asyncio.create_task(self._send(channel, interval, began + interval * number / peers, end))
+            for number, channel in self._channels.items()
+            if number < peers
         ]
         while (now := time.monotonic()) < end:
             await asyncio.sleep(TIMER_S)
@@ -115,14 +128,14 @@ class Crowd:
 
 
 async def main() -> None:
-    crowd = Crowd(ApartConnector if sys.argv[1] == "apart" else WebRtcConnector)
+    crowd = Crowd(resolve_connector({"webrtc": "native"}.get(sys.argv[1], sys.argv[1])))
     loop = asyncio.get_running_loop()
     while True:
         line = await loop.run_in_executor(None, sys.stdin.readline)
         command = json.loads(line or '{"do": "quit"}')
         match command["do"]:
             case "offer":
-                answer: dict[str, Any] = {"descriptions": await crowd.offer(command["count"])}
+                answer: dict[str, Any] = {"descriptions": await crowd.offer(command["first"], command["count"])}
             case "answer":
                 answer = {"descriptions": await crowd.answer(command["descriptions"])}
             case "accept":
@@ -130,7 +143,10 @@ async def main() -> None:
             case "opened":
                 answer = {"failed": await crowd.opened()}
             case "run":
-                answer = await crowd.run(command["seconds"], command["bytes_per_second"])
+                answer = await crowd.run(command["peers"], command["seconds"], command["bytes_per_second"])
+            case "settle":
+                await crowd.settle()
+                answer = {}
             case _:
                 await crowd.close()
                 return
