@@ -140,8 +140,7 @@ class MediaParser:
         self._keys_in_force = last.keys
         self._map = last.map
         self._bitrate_kbps = last.bitrate_kbps
-        part = last.byte_range
-        self._range_end = None if part is None else (last.uri, part.offset + part.length)
+        self._range_end = _end(last)
         self._part_reader.go_on(part_end)
 
     def finish(self, items: Sequence[Item]) -> MediaPlaylist:
@@ -209,7 +208,7 @@ class MediaParser:
         self._pieces.append(segments)
         self._count += run.count
         self._said.clear()
-        self._range_end = None
+        self._range_end = _end(segments[run.count - 1])
         return (run,)
 
     def _segments(self) -> Sequence[MediaSegment]:
@@ -419,3 +418,9 @@ class MediaParser:
             raise PlaylistMalformed("EXT-X-BYTERANGE ends above 2^63-1", line=self._next.byte_range_line)
         self._range_end = (uri, offset + length)
         return ByteRange(offset, length)
+
+
+def _end(segment: MediaSegment) -> tuple[str, int] | None:
+    """Where the next range of the same file begins, if the next one does not say it."""
+    part = segment.byte_range
+    return None if part is None else (segment.uri, part.offset + part.length)

@@ -102,12 +102,16 @@ def rewrite(playlist: Playlist, name: Namer, *, left_out: frozenset[int] = froze
 
 
 def _run(run: Run, folder: str, name: Namer) -> Iterator[str]:
-    rows = run.shape.rows
+    rows, range_row = run.shape.rows, run.shape.range
     for lines in run.blocks():
         for place in range(rows - 1, len(lines), rows):
-            uri = lines[place]
+            uri, part = lines[place], None
             uri = uri if ":" in uri else folder + uri
-            lines[place] = _fit(name(UriKind.SEGMENT, uri, None) or uri, uri)
+            if range_row is not None:
+                part = run.byte_range(lines[place - rows + 1 + range_row])
+            lines[place] = _fit(name(UriKind.SEGMENT, uri, part) or uri, uri)
+        if range_row is not None:
+            del lines[range_row::rows]
         yield "\n".join(lines)
         yield "\n"
 

@@ -3,9 +3,10 @@
     #EXTINF:6.000,                                nothing but these two lines, with a name that needs
     segment_00017.m4s                             no resolving: nearly all of a long playlist
 
-    #EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00Z     or these three, the date above the EXTINF
-    #EXTINF:6.000,                                    or below it
-    segment_00017.m4s
+    #EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00Z     or with a date, a byte range that says where it begins, or both,
+    #EXTINF:6.000,                                    in any order
+    #EXT-X-BYTERANGE:80000@1360000
+    main.m4s
 
 A playlist of 20,000 such segments is 40,000 lines; as values they would be forty
 times the size of their text.  A run is that text, and where each block of
@@ -18,19 +19,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, permutations
 from typing import TypeAlias
 
 import msgspec
+
+from shoal.balancer.model import ByteRange
 
 from .tokenizer import Limits, Line, line_of, read
 
 __all__ = ["BLOCK", "Item", "Run", "Shape", "flatten", "scan"]
 
-BLOCK = 64  # segments read for the sake of one; fewer in a row are not worth a run
+BLOCK = 8  # segments read for the sake of one; fewer in a row are not worth a run
 
 _DATE_TAG = "#EXT-X-PROGRAM-DATE-TIME:"
 _DURATION_TAG = "#EXTINF:"
+_RANGE_TAG = "#EXT-X-BYTERANGE:"
 
 # Durations below 10,000 s are within every limit; names are those that common.py resolves without urljoin().
 _DURATION = rf"{_DURATION_TAG}[0-9]{{1,4}}(?:\.[0-9]{{1,9}})?,[^\r\n{{]{{0,200}}+\n"
@@ -45,6 +49,11 @@ _DATE = (
     r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?(?:Z|[+-](?:0[0-9]|1[0-4]):?[0-5][0-9])?\n"
 )
+# Of some bytes, and below every limit.
+_RANGE = rf"{_RANGE_TAG}[1-9][0-9]{{0,14}}@[0-9]{{1,15}}\n"
+# Said of the next segment, which is then none of a run.
+_OF_ONE = ("#EXT-X-DISCONTINUITY\n", "#EXT-X-GAP", "#EXT-X-PART:")
+_PATTERNS = {"E": _DURATION, "D": _DATE, "R": _RANGE}
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -53,16 +62,24 @@ class Shape(msgspec.Struct, frozen=True):
     rows: int
     duration: int  # the row of EXTINF
     date: int | None  # of EXT-X-PROGRAM-DATE-TIME
+    range: int | None  # of EXT-X-BYTERANGE
 
 
-_PLAIN, _DATE_FIRST, _DATE_WITHIN = Shape(2, 0, None), Shape(3, 1, 0), Shape(3, 0, 1)
+def _shape(tags: tuple[str, ...]) -> Shape:
+    places = {tag: place for place, tag in enumerate(tags)}
+    return Shape(len(tags) + 1, places["E"], places.get("D"), places.get("R"))
+
+
+# By the tags of a segment, each by its letter.
+_SHAPES = {
+    tags: _shape(tags)
+    for count in range(1, len(_PATTERNS) + 1)
+    for tags in permutations(_PATTERNS, count)
+    if "E" in tags
+}
 _BLOCKS_OF = {
-    shape: re.compile(f"(?:{row}){{{BLOCK}}}+")
-    for shape, row in (
-        (_PLAIN, _DURATION + _NAME),
-        (_DATE_FIRST, _DATE + _DURATION + _NAME),
-        (_DATE_WITHIN, _DURATION + _DATE + _NAME),
-    )
+    shape: re.compile(f"(?:{''.join(_PATTERNS[tag] for tag in tags)}{_NAME}){{{BLOCK}}}+")
+    for tags, shape in _SHAPES.items()
 }
 
 
@@ -107,6 +124,12 @@ class Run:
         begin = self._ends[place - 1] if place else self.begin
         return self.text[begin : self._ends[place] - 1].split("\n")
 
+    @staticmethod
+    def byte_range(line: str) -> ByteRange:
+        """What a line of it says that is an EXT-X-BYTERANGE."""
+        length, begin = line[17:].split("@")
+        return ByteRange(int(begin), int(length))
+
     def blocks(self) -> Iterator[list[str]]:
         return (self.block(place) for place in range(len(self._ends)))
 
@@ -129,13 +152,19 @@ def _find_run(shape: Shape, text: str, begin: int, number: int) -> Run | None:
 
 
 def _shape_at(text: str, position: int) -> Shape | None:
-    """Of the segment that begins here, as far as its first two lines tell."""
-    second = text.find("\n", position) + 1
-    if text.startswith(_DATE_TAG, position):
-        return _DATE_FIRST if text.startswith(_DURATION_TAG, second) else None
-    if not text.startswith(_DURATION_TAG, position):
-        return None
-    return _DATE_WITHIN if text.startswith(_DATE_TAG, second) else _PLAIN
+    """Of the segment that begins here, as far as its tags tell."""
+    tags: list[str] = []
+    while text.startswith("#", position) and len(tags) < len(_PATTERNS):
+        if text.startswith(_DURATION_TAG, position):
+            tags.append("E")
+        elif text.startswith(_DATE_TAG, position):
+            tags.append("D")
+        elif text.startswith(_RANGE_TAG, position):
+            tags.append("R")
+        else:
+            return None
+        position = text.find("\n", position) + 1 or len(text)
+    return _SHAPES.get(tuple(tags))
 
 
 def scan(data: bytes, limits: Limits) -> list[Item]:
@@ -144,10 +173,15 @@ def scan(data: bytes, limits: Limits) -> list[Item]:
     items: list[Item] = []
     position, number = 0, 1
     retry_at: dict[Shape, int] = {}  # or runs that are just too short would be read again from each of their segments
+    is_of_one = False
     while position < len(text):
-        shape = _shape_at(text, position)
+        shape = None if is_of_one else _shape_at(text, position)
+        if text.startswith(_OF_ONE, position):
+            is_of_one = True
+        elif not text.startswith("#", position):
+            is_of_one = False
         if shape is None:
-            if text.startswith("#EXT-", position) and not text.startswith(_DATE_TAG, position):
+            if text.startswith("#EXT-", position) and not text.startswith((_DATE_TAG, _RANGE_TAG), position):
                 retry_at.clear()  # what follows is another piece of the stream
         elif number >= retry_at.get(shape, 0):
             run = _find_run(shape, text, position, number)

@@ -54,7 +54,8 @@ class PlainSegments:
         """Those at `offsets` of a block, whose lines are `lines`.  20,000 pass here for one answer: names are local."""
         discontinuity_sequence, init, keys, bitrate_kbps = self._shared
         run, folder, durations = self._run, self._folder, self._durations
-        rows, duration_row, date_row = run.shape.rows, run.shape.duration, run.shape.date
+        rows, duration_row = run.shape.rows, run.shape.duration
+        date_row, range_row, part = run.shape.date, run.shape.range, None
         place, sequence, date_us = self.place + block * BLOCK, self.sequence + block * BLOCK, None
         number = run.number + (block * BLOCK + 1) * rows - 1
         for offset in offsets:
@@ -63,6 +64,8 @@ class PlainSegments:
             uri = lines[first + rows - 1]
             if date_row is not None:
                 date_us = moment_us(lines[first + date_row][25:])
+            if range_row is not None:
+                part = run.byte_range(lines[first + range_row])
             yield MediaSegment(
                 place=place + offset,
                 sequence=sequence + offset,
@@ -70,6 +73,7 @@ class PlainSegments:
                 uri=uri if ":" in uri else folder + uri,
                 duration_us=durations[seconds] if seconds in durations else self._duration(seconds),
                 title=title.strip(BLANKS) if title else "",
+                byte_range=part,
                 map=init,
                 keys=keys,
                 program_date_time_us=date_us,

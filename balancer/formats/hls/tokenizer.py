@@ -70,6 +70,8 @@ class Line(msgspec.Struct, frozen=True):
 
 
 # U+0000..1F and U+007F..9F (4.1) without tab and LF, and CR where no LF follows.
+_PLAIN = bytes([*b"\t\n", *range(0x20, 0x7F)])  # what is none of it: a playlist of nothing else needs no search
+_PIECE_BYTES = 64 * 1024
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
 
 
@@ -125,12 +127,18 @@ def _decode(data: bytes) -> str:
             f"byte 0x{data[error.start]:02x} at offset {error.start} is not UTF-8; save the playlist as UTF-8",
             line=data.count(b"\n", 0, error.start) + 1,
         ) from None
-    if found := _FORBIDDEN.search(text):
+    if not _is_plain(data) and (found := _FORBIDDEN.search(text)):
         line = text.count("\n", 0, found.start()) + 1
         if found[0] == "\r":
             raise PlaylistMalformed("a CR without LF; end lines with LF or CR LF (RFC 8216, 4.1)", line=line)
         raise PlaylistMalformed(f"control character U+{ord(found[0]):04X}; remove it (RFC 8216, 4.1)", line=line)
     return text
+
+
+def _is_plain(data: bytes) -> bool:
+    """Piece by piece, since each is copied."""
+    pieces = (data[begin : begin + _PIECE_BYTES] for begin in range(0, len(data), _PIECE_BYTES))
+    return not any(piece.translate(None, _PLAIN) for piece in pieces)
 
 
 def _split(text: str) -> list[str]:

@@ -13,6 +13,8 @@ from shoal.balancer.errors import ConfigurationError, PlaylistError, PlaylistMal
 from shoal.balancer.formats.hls import Catalogue, Limits, MediaPlaylist, parse, rewrite
 from shoal.balancer.formats.hls.runs import BLOCK, Run
 from shoal.balancer.formats.hls.segments import Segments
+from shoal.balancer.formats.hls.tokenizer import Line
+from shoal.balancer.model import ByteRange
 
 URL = "https://cdn.example/v/main.m3u8?token=1"
 HEAD = "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXT-X-MEDIA-SEQUENCE:7\n"
@@ -81,6 +83,49 @@ def test_dates_do_not_make_a_long_playlist_less_plain(count: int, within: bool) 
     assert len(playlist.segments) == count
     assert all(segment.program_date_time_us is not None for segment in playlist.segments)
     assert runs(playlist) == (count >= BLOCK)
+
+
+ROWS = {
+    "D": "#EXT-X-PROGRAM-DATE-TIME:2026-01-31T00:00:{1:02}.5Z\n",
+    "E": "#EXTINF:6.0,\n",
+    "R": "#EXT-X-BYTERANGE:{1}7@{0}00\n",
+}
+
+
+@pytest.mark.parametrize("rows", ["ER", "RE", "DER", "EDR", "ERD", "DRE", "RDE", "RED"])
+def test_byte_ranges_do_not_make_it_less_plain_wherever_they_stand(rows: str) -> None:
+    shown = "".join("".join(ROWS[row] for row in rows).format(n, n % 59 + 1) + "main.m4s\n" for n in range(100))
+    playlist = assert_same(HEAD + shown + "#EXT-X-ENDLIST\n")
+    assert runs(playlist) == 1
+    assert playlist.segments[7].byte_range == ByteRange(700, 87)
+
+
+def test_a_range_that_goes_on_goes_on_behind_a_run() -> None:
+    ranges = "".join(f"#EXTINF:6,\n#EXT-X-BYTERANGE:10@{10 * n}\nmain.m4s\n" for n in range(3 * BLOCK))
+    on = "#EXTINF:6,\n#EXT-X-BYTERANGE:5\nmain.m4s\n"
+    playlist = assert_same(HEAD + ranges + on + plain(2 * BLOCK))
+    assert playlist.segments[3 * BLOCK].byte_range == ByteRange(30 * BLOCK, 5)
+    for each in (HEAD + ranges + plain(2 * BLOCK) + on, HEAD + ranges + on.replace("main", "other")):
+        for text in (each, line_by_line(each)):
+            with pytest.raises(PlaylistMalformed, match="no offset"):
+                read(text)
+
+
+@pytest.mark.parametrize("said", ["0@5", "9223372036854775807@9", "x@1"])
+def test_a_range_that_there_is_not_is_refused_in_its_line(said: str) -> None:
+    text = HEAD + "".join(f"#EXTINF:6,\n#EXT-X-BYTERANGE:10@{n}0\nmain.m4s\n" for n in range(2 * BLOCK))
+    text += f"#EXTINF:6,\n#EXT-X-BYTERANGE:{said}\nmain.m4s\n"
+    for each in (text, line_by_line(text)):
+        with pytest.raises(PlaylistMalformed, match="BYTERANGE") as refusal:
+            read(each)
+        assert refusal.value.line == 3 + 6 * BLOCK + 2
+
+
+@pytest.mark.parametrize("tag", ["#EXT-X-DISCONTINUITY\n", "#EXT-X-GAP\n", '#EXT-X-PART:DURATION=1,URI="p"\n'])
+def test_a_run_begins_behind_a_segment_of_which_more_is_said(tag: str) -> None:
+    playlist = assert_same(HEAD + plain(40) + tag + plain(1 + 2 * BLOCK, 40))
+    assert runs(playlist) == 2
+    assert sum(isinstance(item, Line) and item.is_uri for item in playlist.layout.items) == 1
 
 
 def test_runs_of_each_shape_follow_one_another() -> None:
