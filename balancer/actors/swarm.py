@@ -116,7 +116,7 @@ class Swarm(Actor[Any]):
             links_max=config.peers_max,
             banned_max=config.ban_records_max,
         )
-        self._client = TrackerClient(info_hash, peer_id, limits)
+        self._client = TrackerClient(info_hash, peer_id, limits, chance=self._chance)
         self._socket: TextSocket | None = None
         # All that holds a connection, until it was closed or its channel was given away: a stop may come at any moment,
         # when what was made is known to a task alone, or waits in the mailbox.
@@ -128,6 +128,9 @@ class Swarm(Actor[Any]):
         self._told_drops: Counter[str] = Counter()
         self._told_failure = ""  # why no offer could be made or answered
         self._is_small = config.swarm_viewers_min > 0  # too few viewers, as far as the tracker has told
+
+    def _chance(self) -> float:
+        return int.from_bytes(self._random_bytes(2)) / 65536
 
     def on_start(self) -> None:
         self.start_task(self._keep_connected(), name="socket")

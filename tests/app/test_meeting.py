@@ -37,7 +37,12 @@ class Crowd:
         limits = TrackerLimits(interval_s=INTERVAL_S, messages_per_second_max=1000, messages_burst=1000)
         self.tracker = TrackerCore(self.random, limits)
         self.clients = [
-            TrackerClient(SWARM, f"{place:020}", SignalingLimits(incoming_offers_per_second_max=1000))
+            TrackerClient(
+                SWARM,
+                f"{place:020}",
+                SignalingLimits(incoming_offers_per_second_max=1000),
+                chance=self.random.random,
+            )
             for place in range(count)
         ]
         self.queues: dict[tuple[str, int], deque[str]] = {(way, n): deque() for way in "ud" for n in range(count)}

@@ -235,7 +235,7 @@ def forwarded(data: bytes) -> None:
 
 def tracker_client(data: bytes) -> None:
     """What a tracker and the peers behind it send to a peer, a line each, a second apart."""
-    client = TrackerClient(INFO_HASH, PEER_ID)
+    client = TrackerClient(INFO_HASH, PEER_ID, chance=lambda: 0.5)
     client.connected(0)
     client.announce({"o" * 20: "v=0"}, 0)
     for second, line in enumerate(data.split(b"\n")[:50]):

@@ -2,7 +2,8 @@
 
 import json
 import random
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,13 @@ SECOND_US = 1_000_000
 SMALL, LARGE = "-PM0203-aaaaaaaaaaaa", "-PM0203-zzzzzzzzzzzz"
 
 
-def client(peer_id: str = SMALL, **limits: int) -> TrackerClient:
-    return TrackerClient(SWARM, peer_id, SignalingLimits(**limits))
+def soonest() -> float:
+    """Of what a wait may be, the shortest."""
+    return 0.0
+
+
+def client(peer_id: str = SMALL, *, chance: Callable[[], float] = soonest, **limits: int) -> TrackerClient:
+    return TrackerClient(SWARM, peer_id, SignalingLimits(**limits), chance=chance)
 
 
 def offer_ids(count: int, seed: int = 0) -> list[str]:
@@ -85,7 +91,7 @@ def test_announces_and_answers_are_what_a_recorded_page_sent(page: str) -> None:
             continue
         message, now_us = json.loads(frame["text"]), int(frame["t_ms"] * 1000)
         if ours is None:
-            ours = TrackerClient(message["info_hash"], message["peer_id"])
+            ours = TrackerClient(message["info_hash"], message["peer_id"], chance=soonest)
             assert ours.connected(now_us) == [AnnounceDue(5)]
         if frame["direction"] == "client_to_tracker":
             if "answer" in message:
@@ -118,7 +124,7 @@ def expected_event(message: dict[str, Any]) -> SignalingEvent:
 @pytest.mark.parametrize("exchange", REPLIES, ids=lambda exchange: json.dumps(exchange["recv"])[:60])
 def test_every_recorded_answer_of_a_tracker_is_understood(exchange: dict[str, Any]) -> None:
     answer = exchange["recv"]
-    ours = TrackerClient(answer.get("info_hash", SWARM), SMALL)
+    ours = TrackerClient(answer.get("info_hash", SWARM), SMALL, chance=soonest)
     events = ours.receive(json.dumps(answer), 0)
     if "failure reason" in answer:
         assert events == [TrackerFailed(answer["failure reason"])]
@@ -283,7 +289,7 @@ def test_an_offer_id_is_used_once() -> None:
 def test_names_that_are_not_20_bytes_are_our_own_mistake() -> None:
     for info_hash, peer_id in ((SWARM[1:], SMALL), (SWARM, SMALL + "a"), ("\u2713" * 20, SMALL)):
         with pytest.raises(ValueError, match="20 characters"):
-            TrackerClient(info_hash, peer_id)
+            TrackerClient(info_hash, peer_id, chance=soonest)
     with pytest.raises(ValueError, match="20 bytes"):
         offer_id_of(b"short")
 
@@ -485,3 +491,96 @@ fields = st.sampled_from([
 def test_whatever_a_tracker_sends_gives_events_or_a_count(text: str) -> None:
     ours = client()
     assert len(ours.receive(text, 0)) + ours.drops.total() == 1
+
+
+# --- peers that came together -------------------------------------------------
+
+
+@given(
+    draws=st.lists(st.floats(-1, 2), min_size=1, max_size=20),
+    interval_s=st.floats(0, 4000),
+    others=st.integers(0, 3),
+    opens=st.booleans(),
+)
+def test_a_wait_is_never_shorter_than_the_trackers_and_longer_by_a_quarter_at_most(
+    draws: list[float], interval_s: float, others: int, opens: bool
+) -> None:
+    moments = iter(draws)
+    ours = client(chance=lambda: next(moments, 0.5))
+    now_us = 0
+    ours.connected(now_us)
+    shortest_us = ours.limits.alone_interval_us
+    for _ in draws:
+        ours.announce({}, now_us)
+        (counted,) = ours.receive(counted_text(interval_s, 1 + others), now_us)
+        assert isinstance(counted, SwarmCounted)
+        if opens:
+            ours.link_opened(LARGE, "o" * 20, now_us)
+        wake_at_us = ours.wake_at_us
+        assert wake_at_us is not None
+        wait_us = wake_at_us - now_us
+        # Who is alone among others comes sooner on purpose, from 15 s on and twice as late each time.
+        least_us = counted.interval_us if opens or not others else min(shortest_us, counted.interval_us)
+        assert least_us <= wait_us <= least_us * 5 // 4 + 1
+        assert ours.tick(wake_at_us - 1) == []
+        shortest_us = 2 * least_us if not opens and others else ours.limits.alone_interval_us
+        now_us = wake_at_us
+        assert ours.tick(now_us) == [AnnounceDue(5)]
+
+
+def counted_text(interval_s: float, peer_count: int) -> str:
+    reply = {"action": "announce", "info_hash": SWARM, "interval": interval_s, "complete": 0, "incomplete": peer_count}
+    return json.dumps(reply)
+
+
+def announces_each_second(count: int, seconds: int, *, draws: Callable[[], float]) -> Counter[int]:
+    """Of peers that all came at 0 to a tracker that asks for two minutes."""
+    found: Counter[int] = Counter()
+    for _ in range(count):
+        peer = client(chance=draws)
+        peer.connected(0)
+        now_us = 0
+        while now_us < seconds * SECOND_US:
+            found[now_us // SECOND_US] += 1
+            peer.announce({}, now_us)
+            peer.receive(counted_text(120, 1), now_us)
+            assert peer.wake_at_us is not None
+            now_us = peer.wake_at_us
+            peer.tick(now_us)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_peers_that_came_in_one_moment_do_not_go_on_announcing_in_one(seed: int) -> None:
+    count, seconds = 1000, 3600
+    found = announces_each_second(count, seconds, draws=random.Random(seed).random)
+    assert found.pop(0) == count  # they did come together
+    # By the second announce over half a minute, a quarter of the interval, and after half an hour over most of it.
+    assert max(found.values()) < count / 15
+    assert max(found[second] for second in range(1800, seconds)) < count / 25
+
+
+def test_without_chance_they_would() -> None:
+    found = announces_each_second(10, 600, draws=soonest)
+    assert found == dict.fromkeys(range(0, 600, 120), 10)
+
+
+@given(st.floats(0, 1), st.lists(st.sampled_from(["counted", "met", "offer"]), max_size=8))
+def test_what_happens_between_two_announces_draws_no_new_moment(share: float, happenings: list[str]) -> None:
+    drawn = 0
+
+    def chance() -> float:
+        nonlocal drawn
+        drawn += 1
+        return share
+
+    ours = client(chance=chance)
+    announced(ours)
+    for number, happening in enumerate(happenings):
+        if happening == "counted":
+            ours.receive(counted_text(120, 5), number)
+        elif happening == "met":
+            ours.met(f"{number:020}", number)
+        else:
+            ours.receive(offer_text(f"{number:020}", f"{number:020}"), number)
+    assert drawn == 1

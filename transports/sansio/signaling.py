@@ -10,7 +10,9 @@ The tracker carries descriptions (SDP) between peers that it chooses; it sees no
 media.  An offer goes to one peer, and is dropped when nobody answered it for
 50 s.  The announce is repeated with fresh offers at the tracker's interval, and
 sooner while no channel is open to anybody though the tracker counts others: an
-attempt that failed must not cost a viewer two minutes of peers.
+attempt that failed must not cost a viewer two minutes of peers.  Each wait is longer by up
+to a quarter, by chance: peers that came together, as when a stream or its tracker began,
+would else announce together for ever.  Never sooner than the tracker asks.
 
 Two peers may offer to each other at once.  Of two links to one peer the second
 is refused, and while neither is open the offer of the smaller peer id wins: so
@@ -36,7 +38,7 @@ bittorrent-tracker forgets all but the first peer id of a socket.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -78,6 +80,9 @@ class SignalingLimits(msgspec.Struct, frozen=True):
     interval_us_min: int = 5_000_000  # a tracker that asks for more is wrong or hostile
     interval_us_max: int = 1_800_000_000
     alone_interval_us: int = 15_000_000  # the first wait while alone among others, then doubled; ICE takes up to 10 s
+    # Of a wait, what it may be longer by chance.  With two minutes, those who came in one second are spread over half a
+    # minute by their second announce, and over all of the interval after some; the tracker has a ninth less to answer.
+    spread: float = 0.25
 
 
 class AnnounceDue(msgspec.Struct, frozen=True, tag=True):
@@ -121,7 +126,7 @@ class SwarmCounted(msgspec.Struct, frozen=True, tag=True):
     """The tracker's answer to an announce."""
 
     peer_count: int  # we are among them
-    interval_us: int  # as we follow it
+    interval_us: int  # that we wait at least
 
 
 class TrackerFailed(msgspec.Struct, frozen=True, tag=True):
@@ -172,7 +177,15 @@ def offer_id_of(random_bytes: bytes) -> str:
 class TrackerClient:
     """One swarm at one tracker.  Times are microseconds on the caller's clock."""
 
-    def __init__(self, info_hash: str, peer_id: str, limits: SignalingLimits | None = None) -> None:
+    def __init__(
+        self,
+        info_hash: str,
+        peer_id: str,
+        limits: SignalingLimits | None = None,
+        *,
+        chance: Callable[[], float],
+    ) -> None:
+        """`chance` draws from 0 to 1, once for each announce."""
         for name, value in (("info_hash", info_hash), ("peer_id", peer_id)):
             if not _is_id(value):
                 raise ValueError(f"{name} is {value!r}; it has {ID_BYTES} characters up to U+00FF")
@@ -187,6 +200,8 @@ class TrackerClient:
         self._interval_us = self.limits.interval_us_default
         self._announced_at_us = 0
         self._alone_interval_us = self.limits.alone_interval_us
+        self._chance = chance
+        self._longer = 0.0  # the share by which the wait until the next announce is longer
         self._offers: dict[str, int] = {}  # offer id -> when it expires; in that order
         self._links: dict[str, _Link] = {}
         self._banned: dict[str, None] = {}  # peer ids, oldest first
@@ -226,7 +241,8 @@ class TrackerClient:
                 events.append(LinkDropped(peer_id, link.offer_id, "expired"))
         if self._announce_at_us is not None and self._announce_at_us <= now_us:
             self._announced_at_us = now_us
-            self._announce_at_us = now_us + self._interval_us
+            self._longer = self.limits.spread * min(max(self._chance(), 0.0), 1.0)
+            self._announce_at_us = now_us + self._spread(self._interval_us)
             events.append(AnnounceDue(self.offers_wanted))
         return events
 
@@ -344,7 +360,7 @@ class TrackerClient:
             self._interval_us = min(max(int(seconds * 1e6), limits.interval_us_min), limits.interval_us_max)
         peer_count = max(message.complete or 0, 0) + max(message.incomplete or 0, 0)
         if self._announce_at_us is not None:
-            self._announce_at_us = self._announced_at_us + self._wait_us(peer_count)
+            self._announce_at_us = self._announced_at_us + self._spread(self._wait_us(peer_count))
         return [SwarmCounted(peer_count, self._interval_us)]
 
     @property
@@ -355,7 +371,11 @@ class TrackerClient:
         """A channel is open: the next announce has no haste."""
         self._alone_interval_us = self.limits.alone_interval_us
         if self._announce_at_us is not None:
-            self._announce_at_us = self._announced_at_us + self._interval_us
+            self._announce_at_us = self._announced_at_us + self._spread(self._interval_us)
+
+    def _spread(self, wait_us: int) -> int:
+        """Drawn once for each announce: what changes the wait meanwhile must not draw until it is short."""
+        return wait_us + int(wait_us * self._longer)
 
     def _wait_us(self, peer_count: int) -> int:
         """From one announce to the next."""
@@ -377,7 +397,7 @@ class TrackerClient:
         if peer_id == self.peer_id:
             return self._drop("own")
         if self._announce_at_us is not None and not self._is_linked:  # we are not alone, and this attempt may fail
-            self._announce_at_us = min(self._announce_at_us, now_us + self._alone_interval_us)
+            self._announce_at_us = min(self._announce_at_us, now_us + self._spread(self._alone_interval_us))
         if message.offer is None:
             return self._answered(peer_id, offer_id, description.sdp, now_us)
         return self._offered(peer_id, offer_id, description.sdp, now_us)
