@@ -1,6 +1,7 @@
 """The tracker's decisions: who is in which swarm, and whose message goes to whom.
 
-    opened(socket, address)       a reason to refuse it, or None; with a subject where tokens are asked for
+    opened(socket, address)       a reason to refuse it, or None; with a subject where tokens are asked for.  Sockets
+                                  are counted by who holds the address (`balancer/holders.py`): of IPv6 a /64 is one
     receive(socket, text, now_us) texts to send, each with its socket, in order
     closed(socket)                it leaves every swarm at once
 
@@ -12,7 +13,7 @@ changes nothing.
 Unlike bittorrent-tracker it forgets every peer of a closed socket and not only
 the first, passes on nothing but type and SDP, lets only members of a swarm
 answer in it, and gives a peer id to another socket only if that comes from the
-same address (a page that was reloaded), since the ids of a swarm are known to
+same holder (a page that was reloaded), since the ids of a swarm are known to
 all in it.
 
 Where the tracker has several nodes, `far` knows the peers at the others: they are
@@ -31,6 +32,7 @@ from typing import Any
 
 import msgspec
 
+from shoal.balancer.holders import holder_of
 from shoal.balancer.rates import Rate
 
 from .tracker_choice import chosen, network_of
@@ -55,7 +57,7 @@ Texts = list[tuple[int | Far, str]]
 
 
 class _Socket(msgspec.Struct):
-    address: str
+    holder: str  # of its address
     network: str
     subject: str | None
     rate: Rate
@@ -85,7 +87,7 @@ class TrackerCore:
         self._changed: set[str] = set()  # info hashes whose members here are not those of the last take
         self._random = source
         self._sockets: dict[int, _Socket] = {}
-        self._addresses: Counter[str] = Counter()
+        self._holders: Counter[str] = Counter()
         self._subjects: Counter[str] = Counter()
         self._swarms: dict[str, dict[str, _Member]] = {}  # info hash -> peer id -> member; none is empty
         self._failures: Counter[str] = Counter()
@@ -117,17 +119,18 @@ class TrackerCore:
         if len(self._sockets) >= self.limits.sockets_max:
             self._failures["too_many_sockets"] += 1
             return f"the tracker has {self.limits.sockets_max} sockets, and takes no more"
-        if self._addresses[address] >= self.limits.sockets_per_address_max:
+        holder = holder_of(address)
+        if self._holders[holder] >= self.limits.sockets_per_address_max:
             self._failures["too_many_sockets_of_address"] += 1
-            return f"{self.limits.sockets_per_address_max} sockets of one address, and no more"
+            return f"{self.limits.sockets_per_address_max} sockets of one address, or one /64 of IPv6, and no more"
         if subject is not None:
             if self._subjects[subject] >= self.limits.sockets_per_subject_max:
                 self._failures["too_many_sockets_of_token"] += 1
                 return f"{self.limits.sockets_per_subject_max} sockets of one token, and no more"
             self._subjects[subject] += 1
-        self._addresses[address] += 1
+        self._holders[holder] += 1
         rate = Rate(self.limits.messages_per_second_max, self.limits.messages_burst)
-        self._sockets[socket] = _Socket(address, network_of(address), subject, rate, {})
+        self._sockets[socket] = _Socket(holder, network_of(address), subject, rate, {})
         return None
 
     def closed(self, socket: int) -> None:
@@ -135,7 +138,7 @@ class TrackerCore:
         gone = self._sockets.pop(socket, None)
         if gone is None:
             return
-        _take_one(self._addresses, gone.address)
+        _take_one(self._holders, gone.holder)
         if gone.subject is not None:
             _take_one(self._subjects, gone.subject)
         for info_hash, peer_id in gone.swarms.items():
@@ -270,10 +273,10 @@ class TrackerCore:
             raise _Refused("one peer_id for each info_hash and socket", "second_peer_id")
         member = self._swarms.get(info_hash, {}).get(peer_id)
         if member is not None and member.socket != socket:
-            holder = self._sockets[member.socket]
-            if holder.address != sender.address:
+            before = self._sockets[member.socket]
+            if before.holder != sender.holder:
                 raise _Refused("peer_id is in use", "peer_id_in_use")
-            del holder.swarms[info_hash]
+            del before.swarms[info_hash]
         sender.swarms[info_hash] = peer_id
         self._swarms.setdefault(info_hash, {})[peer_id] = _Member(socket, sender.network, is_complete)
         if member is None or member.is_complete != is_complete:

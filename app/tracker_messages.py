@@ -32,7 +32,7 @@ class TrackerLimits(msgspec.Struct, frozen=True):
     messages_per_second_max: int = 20  # of one socket; a popular peer answers many offers
     messages_burst: int = 100
     sockets_max: int = 10_000
-    sockets_per_address_max: int = 512  # a school behind one address
+    sockets_per_address_max: int = 512  # a school behind one address; of IPv6 behind one /64, which is one host's too
     # Noted as changed until other nodes are told of them: 2 MiB, and what 10,000 sockets join in some seconds.  For as
     # long as Redis does not answer, clients may make up swarms.
     changed_swarms_max: int = 16_384

@@ -35,6 +35,7 @@ import msgspec
 from .config import BalancerConfig
 from .errors import RecordingError
 from .events import Action, Event, PeerJoined, SegmentsListed
+from .holders import holder_of, is_public
 from .policy import Policy
 
 __all__ = [
@@ -53,7 +54,8 @@ T = TypeVar("T")
 VERSION = 1
 BYTES_MAX = 64 * 1024 * 1024  # half a day of one viewer; more would fill a disk that nobody looks at
 _LINE_BYTES_MAX = 16 * 1024 * 1024  # a playlist of the most segments that a session takes is a quarter of it
-_GLOBAL_PREFIX = int(ipaddress.IPv6Address("2a00::")) >> 112  # any network of public addresses
+_GLOBAL_PREFIX = ipaddress.IPv6Address("2a00::").packed[:2]  # any network of public addresses
+_HOST_BYTES = 8
 
 
 class Header(msgspec.Struct, frozen=True, tag="session"):
@@ -137,14 +139,12 @@ class Recording:
 
     def _address(self, address: str) -> str:
         """Another address, public where this one is: reputation tells those apart that many machines share."""
-        digest = self._hashed(address)
-        try:
-            is_public = ipaddress.ip_address(address.partition("%")[0]).is_global
-        except ValueError:
-            is_public = False
-        if is_public:
-            return str(ipaddress.IPv6Address(_GLOBAL_PREFIX << 112 | int.from_bytes(digest, "big")))
-        return f"private-{digest.hex()}"
+        holder = holder_of(address)
+        digest = self._hashed(holder)
+        if not is_public(holder):
+            return f"private-{digest.hex()}"
+        host = self._hashed(address)[:_HOST_BYTES]  # in a /64 that is the holder's alone, as the real one was
+        return str(ipaddress.IPv6Address(_GLOBAL_PREFIX + digest[: 14 - _HOST_BYTES] + host))
 
 
 class Compressed:

@@ -1,7 +1,8 @@
 """Who sent wrong bytes, and what follows.
 
     id, certificate fingerprint   banned at once: both are the offender's own
-    address                       others may share it (one household, one NAT), so it only
+    holder of the address         that is the address, or of IPv6 its /64 (`holders.py`);
+                                  others may share it (one household, one NAT), so it only
                                   puts its peers on probation: asked last, and for little;
                                   after `address_offenders_max` distinct offenders a public
                                   address is banned, a loopback or private one never,
@@ -14,7 +15,7 @@ Every record is bounded by `ban_records_max`; the oldest are forgotten.
 
 from __future__ import annotations
 
-import ipaddress
+from .holders import holder_of, is_public
 
 __all__ = ["Reputation"]
 
@@ -25,7 +26,7 @@ class Reputation:
         self._address_offenders_max = address_offenders_max
         self._ids: dict[str, None] = {}
         self._fingerprints: dict[str, None] = {}
-        self._offenders: dict[str, dict[str, None]] = {}  # address -> distinct offenders
+        self._offenders: dict[str, dict[str, None]] = {}  # holder of an address -> distinct offenders
 
     def blame(self, peer: str, fingerprint: str | None, address: str | None) -> None:
         """The peer sent wrong bytes."""
@@ -34,9 +35,10 @@ class Reputation:
             _remember(self._fingerprints, fingerprint, self._records_max)
         if address is None:
             return
-        offenders = self._offenders.pop(address, {})
+        holder = holder_of(address)
+        offenders = self._offenders.pop(holder, {})
         _remember(offenders, fingerprint or peer, self._address_offenders_max)
-        self._offenders[address] = offenders
+        self._offenders[holder] = offenders
         if len(self._offenders) > self._records_max:
             del self._offenders[next(iter(self._offenders))]
 
@@ -64,7 +66,7 @@ class Reputation:
         return self.offender_count(address) > 0
 
     def offender_count(self, address: str | None) -> int:
-        return 0 if address is None else len(self._offenders.get(address, ()))
+        return 0 if address is None else len(self._offenders.get(holder_of(address), ()))
 
 
 def _remember(records: dict[str, None], record: str, records_max: int) -> None:
@@ -75,7 +77,4 @@ def _remember(records: dict[str, None], record: str, records_max: int) -> None:
 
 def _is_shared_by_nature(address: str) -> bool:
     """Loopback, private, link-local, a relay's, or no address at all: many machines may look the same."""
-    try:
-        return not ipaddress.ip_address(address.partition("%")[0]).is_global
-    except ValueError:
-        return True
+    return not is_public(holder_of(address))

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_count,
         default=TrackerLimits().sockets_per_address_max,
         metavar="N",
-        help="limit for each address (%(default)s)",
+        help="limit for each address, and for each /64 of IPv6 (%(default)s)",
     )
     parser.add_argument(
         "--trusted-proxy",

@@ -282,6 +282,39 @@ def test_sockets_are_limited_in_all_and_for_each_address() -> None:
     assert tracker.opened(6, "192.0.2.1") is None
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("192.0.2.1", "::ffff:192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("unknown", "unknown", True),
+    ],
+)
+def test_sockets_and_peer_ids_belong_to_the_holder_of_an_address(one: str, other: str, is_same: bool) -> None:
+    tracker = core(sockets_per_address_max=2)
+    assert tracker.opened(1, one) is None
+    announce(tracker, 1, 7)
+    assert tracker.opened(2, other) is None
+    (_, reply), *_ = announce(tracker, 2, 7)  # a page that was loaded again, or somebody who wants to be it
+    assert reply.get("failure reason") == (None if is_same else "peer_id is in use")
+    refusal = tracker.opened(3, other)
+    assert (refusal is not None) is is_same
+    assert tracker.statistics().failures.get("too_many_sockets_of_address", 0) == is_same
+    tracker.closed(1)
+    tracker.closed(2)
+    assert tracker.opened(4, other) is None
+
+
+def test_a_host_with_a_network_of_its_own_gets_no_more_sockets_than_any_other() -> None:
+    tracker = core(sockets_per_address_max=5)
+    opened = [tracker.opened(number, f"2001:db8::{number:x}") is None for number in range(1, 1000)]
+    assert sum(opened) == 5
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=25),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

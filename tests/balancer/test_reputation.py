@@ -59,6 +59,27 @@ def test_what_happens_behind_a_relay_is_not_held_against_who_has_its_address_and
     assert known.ban_reason("x", "y", "relay 8.8.4.4") is None
 
 
+@pytest.mark.parametrize(
+    ("addresses", "another", "banned"),
+    [
+        (("2001:4860:4860::1", "2001:4860:4860::2", "2001:4860:4860:0:ffff::"), "2001:4860:4860::9", True),
+        (("2001:4860:4860::1", "2001:4860:4860::2", "2001:4860:4860:1::3"), "2001:4860:4860::9", False),
+        (("2001:4860:4860::1", "2001:4860:4860::2", "2001:4860:4860::3"), "2001:4860:4860:1::9", False),
+        (("8.8.8.8", "::ffff:8.8.8.8", "::ffff:808:808"), "8.8.8.8", True),
+        (("8.8.8.8", "8.8.8.9", "8.8.8.10"), "8.8.8.8", False),
+        (("::ffff:8.8.8.1", "::ffff:8.8.8.2", "::ffff:8.8.8.3"), "::ffff:8.8.8.4", False),
+        (("::ffff:127.0.0.1", "127.0.0.1", "127.0.0.1"), "::ffff:127.0.0.1", False),
+        (("fe80::1%eth0", "fe80::2%eth0", "fe80::3"), "fe80::4", False),
+        (("::1", "::1", "::1"), "::1", False),
+    ],
+)
+def test_offenders_count_for_the_holder_of_their_addresses(addresses, another, banned):
+    known = reputation()
+    for number, address in enumerate(addresses):
+        known.blame(f"p{number}", f"f{number}", address)
+    assert known.ban_reason("x", "y", another) == ("banned address" if banned else None)
+
+
 def test_one_offender_many_times_is_one_offender():
     known = reputation()
     for count in range(5):

@@ -16,6 +16,7 @@ from shoal.app.page_stream import PageRecording, PageStream
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.errors import ConfigurationError, RecordingError
 from shoal.balancer.events import CdnAdded, FetchFromCdn, PeerJoined, ResourceRequested, TimePassed, WakeAt
+from shoal.balancer.holders import holder_of
 from shoal.balancer.model import Kind, ResourceKey
 from shoal.balancer.policy import Policy
 from shoal.balancer.recording import BYTES_MAX, Compressed, RecordedPolicy, Recording, lines_of, replay
@@ -124,6 +125,20 @@ def test_addresses_keep_what_reputation_looks_at() -> None:
     assert written[0] == written[1] != written[2]
     assert [w is not None and w.startswith("2a00:") for w in written] == [True, True, True, False, True, False, False]
     assert written[-1] is None
+
+
+def test_addresses_of_one_holder_stay_together_and_no_others() -> None:
+    lines: list[bytes] = []
+    recording = Recording(lines.append, salt=SALT)
+    real = ("2a02::1", "2a02::2", "2a02:0:0:1::1", "8.8.8.8", "::ffff:8.8.8.8", "fd00::1", "fd00::2", "fd00:0:0:1::1")
+    for number, address in enumerate(real):
+        recording.note(PeerJoined(peer=f"p{number}", rendition=0, fingerprint="f", address=address), 0, [])
+    written = [msgspec.json.decode(line)["event"]["address"] for line in lines]
+    assert len(set(written[:3])) == 3
+    for one in range(len(real)):
+        for other in range(len(real)):
+            is_one = holder_of(real[one]) == holder_of(real[other])
+            assert (holder_of(written[one]) == holder_of(written[other])) is is_one, (real[one], real[other])
 
 
 @pytest.mark.parametrize(
