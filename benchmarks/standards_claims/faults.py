@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 20  # on sockets
 FIRST = 50  # cells, after which the process is as large as one that does nothing wrong
 CELLS_MIN = {"in virtual time": 500, "on sockets": 60}
+FIGURES = ("cells", "right_percent", "wrong_bytes", "named_percent", "stall_s", "grown_mib")
 STALL_S_MAX = 0.5
 # One session after another with a store of 1 MiB; or twenty at once, with their origins and what is on its way.
 MEMORY_MIB_MAX = {"in virtual time": 32.0, "on sockets": 32.0}
@@ -29,17 +31,32 @@ MEMORY_MIB_MAX = {"in virtual time": 32.0, "on sockets": 32.0}
 def claims(rounds: int) -> list[Claim]:  # noqa: ARG001 - what holds in virtual time holds in each round
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "benchmarks")}
     command = [sys.executable, "-W", "ignore", __file__]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
-    return claims_of(json.loads(done.stdout))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return claims_of(told_of(done))
 
 
-def claims_of(both: dict[str, dict[str, Any]]) -> list[Claim]:
-    """What the other process told: by where it ran, what came of all cells."""
+def told_of(done: subprocess.CompletedProcess[str]) -> Mapping[str, dict[str, Any] | None]:
+    """What it told, by where the cells ran; None, and why, where something that it needs is not installed."""
+    if done.returncode == 0:
+        both: dict[str, dict[str, Any] | None] = json.loads(done.stdout)
+        return both
+    last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+    print(f"the fault matrix could not be run: {last}")
+    if last.startswith(("ModuleNotFoundError", "ImportError")):
+        return dict.fromkeys(CELLS_MIN)
+    print(done.stderr[-3000:])
+    return {where: {**dict.fromkeys(FIGURES), "cells": 0, "seconds": 0.0, "broken": []} for where in CELLS_MIN}
+
+
+def claims_of(both: Mapping[str, dict[str, Any] | None]) -> list[Claim]:
+    """What the other process told: by where it ran, what came of all cells; None where it did not run."""
     found: list[Claim] = []
-    for where, told in both.items():
-        print(f"fault matrix {where}: {told['cells']} cells in {told['seconds']:.1f} s")
-        for broken in told["broken"]:
-            print(f"  {broken}")
+    for where, outcome in both.items():
+        told = dict.fromkeys(FIGURES) if outcome is None else outcome
+        if outcome is not None:
+            print(f"fault matrix {where}: {told['cells']} cells in {told['seconds']:.1f} s")
+            for broken in outcome["broken"]:
+                print(f"  {broken}")
         what = f"faults {where}"
         found += [
             Claim(f"{what}: cells", told["cells"], CELLS_MIN[where], at_least=True),

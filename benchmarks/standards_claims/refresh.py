@@ -97,7 +97,7 @@ def loads_of(kind: str, count: int) -> list[bytes]:
     if kind == "parts":
         return [low_latency(step, count) for step in range(RELOADS + 1)]
     if kind == "parts, by delta updates":
-        return [low_latency(step, count, count - 10 if step else 0) for step in range(RELOADS + 1)]
+        return [low_latency(step, count, max(0, count - 10) if step else 0) for step in range(RELOADS + 1)]
     return [window(first, count, ROWS[kind]) for first in range(RELOADS + 1)]
 
 

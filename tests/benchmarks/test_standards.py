@@ -1,6 +1,7 @@
 """The programs behind bench-standards run and give figures.  Nothing in here is timed."""
 
 import importlib
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,9 +19,10 @@ sys.path.remove(str(BENCHMARKS))
 
 def test_the_claims_about_playlists_are_made_of_figures(monkeypatch):
     monkeypatch.setattr(parser, "SEGMENTS", 200)
+    monkeypatch.setattr(parser, "UNUSUAL", 20)
     monkeypatch.setattr(refresh, "WINDOWS", (5, 70))
     found = [*parser.claims(1), *refresh.claims(1)]
-    assert len(found) == 14
+    assert len(found) == 5 * len(parser.ROWS) - len(parser.HEAVY) + 2 * (len(refresh.ROWS) + 2)
     assert all(claim.figure is not None for claim in found)
 
 
@@ -70,3 +72,25 @@ def test_one_cell_that_breaks_shows_in_the_figures_of_the_matrix():
         {"cells": 9},
     ):
         assert not all(claim.holds for claim in faults.claims_of({"in virtual time": well | changed}))
+
+
+def test_a_fault_matrix_that_lacks_a_package_is_not_measured_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    ended = subprocess.CompletedProcess[str](
+        [], 1, "", "Traceback\nModuleNotFoundError: No module named 'cryptography'\n"
+    )
+    claims = faults.claims_of(faults.told_of(ended))
+    assert claims
+    assert all(claim.holds is None for claim in claims)
+    assert "cryptography" in capsys.readouterr().out
+
+
+def test_a_fault_matrix_that_breaks_does_not_hold_and_the_others_go_on() -> None:
+    ended = subprocess.CompletedProcess[str]([], 1, "", "Traceback\nAssertionError: a cell\n")
+    claims = faults.claims_of(faults.told_of(ended))
+    assert any(claim.holds is False for claim in claims)
+
+
+def test_a_fault_matrix_that_ran_is_what_it_printed() -> None:
+    assert faults.told_of(subprocess.CompletedProcess[str]([], 0, '{"on sockets": {"cells": 3}}', "")) == {
+        "on sockets": {"cells": 3}
+    }
