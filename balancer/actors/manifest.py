@@ -43,7 +43,7 @@ from ..paths import dash_path
 from ..pathways import PATHWAYS_MAX
 from .clock import ask_clock
 from .documents import Hashes
-from .messages import Document, Listed, LoadPlaylist, Locate, Noted, PathwaysFound, PlaylistText
+from .messages import Document, Listed, LoadPlaylist, Locate, Noted, PathwaysFound, PlaylistText, SteeringSettled
 from .playlist import OVERDUE_AFTER, Playlist
 
 __all__ = ["Manifest"]
@@ -51,6 +51,8 @@ __all__ = ["Manifest"]
 _FRESH_US_MIN = 500_000  # an MPD may say that it has to be asked for before every segment (minimumUpdatePeriod 0)
 # Of update periods: an older MPD than the last is then taken to be of an encoder that began anew.
 _RESTART_AFTER = 3.0
+# A viewer who waits for a steering server longer than this would rather begin where the MPD says.
+_START_WAIT_US = 2_000_000
 _INDEX_BYTES_MAX = 512 * 1024  # 20,000 references of 12 bytes, and some room
 
 
@@ -66,6 +68,10 @@ class _Indexed(msgspec.Struct, frozen=True):
     where: tuple[str, ByteRange]
     references: tuple[dash.Reference, ...] | None
     error: Exception | None
+
+
+class _StartAnyway(msgspec.Struct, frozen=True):
+    """From our timer: the steering server took too long."""
 
 
 class Manifest(Playlist):
@@ -87,6 +93,7 @@ class Manifest(Playlist):
         self._indexing: dict[int, list[LoadPlaylist | Locate]] = {}  # rendition -> those who wait for its index
         self._unindexed: set[int] = set()  # renditions whose index could not be read: their file is one segment
         self._listed: dict[int, Listed] = {}  # what the session was told last
+        self._is_starting = False  # the steering server is asked before anything is given out
 
     def receive(self, message: Any) -> None:
         match message:
@@ -96,6 +103,8 @@ class Manifest(Playlist):
                 self._on_mpd(message)
             case _Indexed():
                 self._on_indexed(message)
+            case SteeringSettled() | _StartAnyway():
+                self._start(is_late=isinstance(message, _StartAnyway))
             case _:
                 super().receive(message)
 
@@ -107,7 +116,21 @@ class Manifest(Playlist):
 
     # -- answering
 
+    def _start(self, *, is_late: bool) -> None:
+        """Answer those who waited for the steering server."""
+        if not self._is_starting:
+            return
+        self._is_starting = False
+        if is_late:
+            self._session.tell(Noted("the steering server is asked before the start, and did not answer in time"))
+        waiting, self._asking = self._asking, []
+        for message in waiting:
+            self._ask(message)
+
     def _ask(self, message: LoadPlaylist | Locate) -> None:
+        if self._is_starting:
+            self._asking.append(message)
+            return
         if self._mpd is None or (isinstance(message, LoadPlaylist) and not self._is_still_fresh()):
             self._wait_for_load(message)
             return
@@ -314,6 +337,9 @@ class Manifest(Playlist):
         if failure is not None and self._answer is not None:
             self._session.tell(Noted(f"the MPD could not be loaded again: {failure}"))
         self._loaded_us = self.now_us  # of what is served, whether it came now or is served again
+        if self._is_starting:
+            self._asking = waiting
+            return
         for message in waiting:
             try:
                 if self._answer is None:
@@ -384,6 +410,9 @@ class Manifest(Playlist):
         of, steering = mpd.steering, None
         if of is not None:
             steering = ContentSteering(server_uri=of.url, pathway_id=of.default_service_location)
+            if of.is_queried_before_start:
+                self._is_starting = True
+                self.start_timer("start", _StartAnyway(), delay_us=_START_WAIT_US)
         self._session.tell(PathwaysFound(pathways, steering))
         if beyond:
             self._session.tell(Noted(f"{beyond} service locations are not used, since only {PATHWAYS_MAX} are"))

@@ -7,7 +7,7 @@ in the order of who has the other:
     readers and the application    Open, Read, Release, GetPlaylist, AllowPeers, GetReport, GetRefusal
     sources                        Fetch, Request, Cancel, TransferData; Audit; FetchDocument
     playlists, or the MPD          Listed, LoadPlaylist, Locate
-    pathways and steering          PathwaysFound, CdnsInOrder, Routed; Steered, GetPlaying
+    pathways and steering          PathwaysFound, CdnsInOrder, Routed; Steered, SteeringSettled, GetPlaying
     hashes                         HashesKnown; HashBlock, Hashed
     the store                      Put, Seek, Pin, ReadStored, GiveWhole, Dropped
     swarms                         ChannelOpened, PeerMet, PeerGone, HoldsAll, Banned, TrackerAnswered
@@ -99,6 +99,7 @@ __all__ = [
     "SeekLate",
     "Sought",
     "Steered",
+    "SteeringSettled",
     "TrackerAnswered",
     "TransferData",
     "Unaudited",
@@ -351,6 +352,10 @@ class Steered(msgspec.Struct, frozen=True):
     """From the steering actor: what its server says."""
 
     manifest: SteeringManifest
+
+
+class SteeringSettled(msgspec.Struct, frozen=True):
+    """From the steering actor, once: its server has answered, or could not.  To the manifest actor, which may wait."""
 
 
 class GetPlaying(msgspec.Struct, frozen=True):

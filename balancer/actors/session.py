@@ -213,9 +213,15 @@ class Session(Actor[Any]):
                         server_uri=uri,
                         is_dash=self._parts.is_dash,
                     )
+                elif self._parts.is_dash:
+                    self._playlist.tell(m.SteeringSettled())
             case m.Steered(manifest):
                 if self._cdns.steered(manifest):
                     self._playlist.tell(m.CdnsInOrder(self._cdns.refs))
+            case m.SteeringSettled() if self._parts.is_dash:
+                self._playlist.tell(message)
+            case m.SteeringSettled():
+                pass  # an HLS playlist waits for nobody
             case m.GetPlaying():
                 if self._steering is not None:
                     self._steering.tell(self._cdns.playing(self._policy.cdn_bytes_per_s))

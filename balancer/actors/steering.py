@@ -18,7 +18,7 @@ from shoal.transports.interface import Fetcher, FetchRequest
 from ..errors import SteeringError
 from ..formats.steering import MANIFEST_BYTES_MAX
 from ..steering import SteeringClient
-from .messages import GetPlaying, Noted, Playing, Steered
+from .messages import GetPlaying, Noted, Playing, Steered, SteeringSettled
 
 __all__ = ["Steering"]
 
@@ -41,6 +41,7 @@ class Steering(Actor[Any]):
         self._fetcher = fetcher
         self._client = SteeringClient(server_uri, is_dash=is_dash)
         self._last_words = ""
+        self._is_settled = False
 
     def on_start(self) -> None:
         if self._client.inline is None:
@@ -50,6 +51,7 @@ class Steering(Actor[Any]):
             self._session.tell(Steered(self._client.read_inline(self.now_us)))
         except SteeringError as error:
             self._tell_words(f"the playlist's own steering manifest is not followed: {error}")
+        self._settle()
         self._wait()
 
     def receive(self, message: Any) -> None:
@@ -66,6 +68,7 @@ class Steering(Actor[Any]):
                     self._last_words = ""
                 except SteeringError as error:
                     self._tell_words(f"{error}; the order before it stays")
+                self._settle()
                 self._wait()
             case TransportError():
                 self._client.failed(
@@ -75,9 +78,16 @@ class Steering(Actor[Any]):
                 )
                 is_over = "; it is not asked any more" if self._client.has_ended else ""
                 self._tell_words(f"the steering server did not answer: {message}{is_over}")
+                self._settle()
                 self._wait()
             case _:
                 raise TypeError(f"the steering actor was sent {type(message).__name__}")
+
+    def _settle(self) -> None:
+        """After the first answer, whatever it was: a player may be waiting for it."""
+        if not self._is_settled:
+            self._is_settled = True
+            self._session.tell(SteeringSettled())
 
     def _wait(self) -> None:
         if self._client.due_us is not None:
