@@ -1,4 +1,4 @@
-"""Nodes of one tracker that meet at a Redis, really started; skipped where it is not installed."""
+"""Nodes of one tracker that meet at a Redis, and at a Valkey, really started; skipped where that is not installed."""
 
 import asyncio
 import random
@@ -41,9 +41,10 @@ def free_port() -> int:
 
 
 class Redis:
-    """A redis-server of our own, that keeps nothing."""
+    """A redis-server or valkey-server of our own, that keeps nothing."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, program: str, folder: Path) -> None:
+        self._program = program
         self._folder = folder
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
@@ -51,7 +52,7 @@ class Redis:
 
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder),
+            *(self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder),
             stdout=asyncio.subprocess.DEVNULL,
         )
 
@@ -64,7 +65,7 @@ class Redis:
             return True
 
         while not await answers():
-            assert self._process.returncode is None, "redis-server ended"
+            assert self._process.returncode is None, f"{self._program} ended"
             await asyncio.sleep(0.02)
 
     def signal(self, which: signal.Signals) -> None:
@@ -106,13 +107,19 @@ class Place:
         return client
 
 
-def run(story: Callable[[Place], Awaitable[None]], folder: Path) -> None:
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed (tools/install-test-tools)")
+@pytest.fixture(params=["redis-server", "valkey-server"])
+def program(request: pytest.FixtureRequest) -> str:
+    name = str(request.param)
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed (tools/install-test-tools)")
+    return name
+
+
+def run(story: Callable[[Place], Awaitable[None]], program: str, folder: Path) -> None:
 
     @asynccontextmanager
     async def place() -> AsyncIterator[Place]:
-        redis = Redis(folder)
+        redis = Redis(program, folder)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(redis.kill)
             await redis.start()
@@ -138,7 +145,7 @@ def failures(tracker: Tracker) -> dict[str, int]:
     return found.failures
 
 
-def test_peers_of_two_nodes_meet_and_a_node_that_ends_leaves(tmp_path: Path) -> None:
+def test_peers_of_two_nodes_meet_and_a_node_that_ends_leaves(program: str, tmp_path: Path) -> None:
     async def story(place: Place) -> None:
         (one, one_port), (other, other_port) = await place.node(), await place.node()
         stranger, stranger_port = await place.node("somebody-elses")
@@ -157,10 +164,10 @@ def test_peers_of_two_nodes_meet_and_a_node_that_ends_leaves(tmp_path: Path) -> 
         await until(lambda: far_peers(one) == 0)
         assert failures(one) == {}
 
-    run(story, tmp_path)
+    run(story, program, tmp_path)
 
 
-def test_a_killed_nodes_peers_are_gone_after_a_while_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_killed_nodes_peers_are_gone_after_a_while_and_the_others_go_on(program: str, tmp_path: Path) -> None:
     async def story(place: Place) -> None:
         (one, one_port), (other, other_port) = await place.node(limits=MORTAL), await place.node(limits=MORTAL)
         async with Children(tmp_path) as children:
@@ -180,10 +187,10 @@ def test_a_killed_nodes_peers_are_gone_after_a_while_and_the_others_go_on(tmp_pa
             await asyncio.sleep(0.1)
         assert heard.result()["offer"] == OFFER["offer"]
 
-    run(story, tmp_path)
+    run(story, program, tmp_path)
 
 
-def test_without_redis_each_node_goes_on_alone_and_with_it_they_meet_again(tmp_path: Path) -> None:
+def test_without_redis_each_node_goes_on_alone_and_with_it_they_meet_again(program: str, tmp_path: Path) -> None:
     async def story(place: Place) -> None:
         one, one_port = await place.node()
         other, other_port = await place.node()
@@ -198,11 +205,11 @@ def test_without_redis_each_node_goes_on_alone_and_with_it_they_meet_again(tmp_p
         await place.redis.start()
         await until(lambda: far_peers(one) == 1 and far_peers(other) == 2)
 
-    run(story, tmp_path)
+    run(story, program, tmp_path)
 
 
 @pytest.mark.parametrize("way", ["killed", "stopped"])
-def test_without_redis_nothing_that_should_be_told_piles_up(way: str, tmp_path: Path) -> None:
+def test_without_redis_nothing_that_should_be_told_piles_up(way: str, program: str, tmp_path: Path) -> None:
     async def story(place: Place) -> None:
         limits = TrackerLimits(changed_swarms_max=50, messages_burst=1000)
         one, port = await place.node(tracker_limits=limits)
@@ -231,7 +238,7 @@ def test_without_redis_nothing_that_should_be_told_piles_up(way: str, tmp_path: 
         await until(lambda: far_peers(one) == far_peers(other) == 1)
         await until(lambda: place.nodes[0].nodes.told() == one._core.swarms())
 
-    run(story, tmp_path)
+    run(story, program, tmp_path)
 
 
 class Deafening:
