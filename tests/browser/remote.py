@@ -5,6 +5,7 @@
 {"task": 3, "do": "next", "object": 2}                                  the next piece of a body
 {"task": 4, "do": "get", "object": 2, "name": "buffered_bytes"}
 {"task": 5, "do": "cancel", "other": 2}
+{"task": 6, "do": "left"}                                              what is held, by name, as JSON
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import base64
 import json
 
 import msgspec
+from pyodide.code import run_js
 
 from shoal.transports import registry
 from shoal.transports.browser.page import proxies_alive
@@ -25,6 +27,47 @@ _SHOWN = (
 )
 objects = {}
 tasks = {}
+
+# What the browser itself has open, whoever made it: each class that we use is counted where it is made.
+held = run_js("""(() => {
+  const made = { RTCPeerConnection: [], WebSocket: [] };
+  for (const name of Object.keys(made)) {
+    const Own = globalThis[name];
+    if (Own === undefined) continue;
+    globalThis[name] = new Proxy(Own, {
+      construct(target, given) {
+        const one = Reflect.construct(target, given);
+        made[name].push(one);
+        return one;
+      },
+    });
+  }
+  const isOpen = {
+    RTCPeerConnection: (one) => one.connectionState !== "closed",
+    WebSocket: (one) => one.readyState !== WebSocket.CLOSED,
+  };
+  return () => {
+    const counts = {};
+    for (const [name, all] of Object.entries(made)) {
+      made[name] = all.filter(isOpen[name]);
+      counts[name] = made[name].length;
+    }
+    return JSON.stringify(counts);
+  };
+})()""")
+
+
+def left():
+    connectors = [made.statistics() for made in objects.values() if hasattr(made, "statistics")]
+    return {
+        "proxies": proxies_alive(),
+        "tasks": len(asyncio.all_tasks()) - 1,
+        **{
+            name: sum(getattr(one, name) for one in connectors)
+            for name in ("connections", "buffered_bytes", "unread_bytes")
+        },
+        **json.loads(held()),
+    }
 
 
 def decoded(value):
@@ -61,8 +104,8 @@ async def perform(request):
             if request["other"] in tasks:
                 tasks[request["other"]].cancel()
             return None
-        case "proxies":
-            return proxies_alive()
+        case "left":
+            return json.dumps(left())
     raise ValueError(request["do"])
 
 

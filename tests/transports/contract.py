@@ -1,7 +1,9 @@
-"""The one specification of transports; `test_memory_contract.py` and `test_native_contract.py` run it.
+"""The one specification of transports; `test_memory_contract.py`, `test_native_contract.py`, `test_apart.py` and
+`test_browser_contract.py` run it, and `test_what_has_a_contract.py` says which transport where.
 
 Each class takes a `world`: how to run a coroutine, and how to make each kind of
 transport there.  A test that holds in one world only does not belong here.
+After each test nothing may be left of what it began: no task, and nothing in what the world counts.
 Fetcher and Server are in `contract_http.py`, Connector, Signaling, Hasher and Shelf here.
 """
 
@@ -40,6 +42,10 @@ class World(Protocol):
     def shelf(self, folder: Path, *, bytes_max: int) -> interface.Shelf: ...
     def echo_tracker(self) -> contextlib.AbstractAsyncContextManager[str]: ...
 
+    def left(self) -> dict[str, int]:
+        """What this world's transports hold now, by name: connections, queued bytes, sockets; what it can count."""
+        ...
+
 
 async def assert_nothing_left() -> None:
     """No task but this one, after the loop had some turns to end those that were cancelled."""
@@ -48,6 +54,34 @@ async def assert_nothing_left() -> None:
             return
         await asyncio.sleep(0.005)
     raise AssertionError(f"left behind: {asyncio.all_tasks() - {asyncio.current_task()}}")
+
+
+async def leaving_nothing(main: Coroutine[Any, Any, Any], world: World) -> Any:
+    """What `main` returns or raises; afterwards there is no task, and no counter above what it was before."""
+    before = world.left()
+    try:
+        return await main
+    finally:
+        await assert_nothing_left()
+        await assert_counters_back(world, before)
+
+
+async def assert_counters_back(world: World, before: dict[str, int]) -> None:
+    more: dict[str, int] = {}
+    for _ in range(400):  # a library's own threads may be closing sockets yet
+        more = {name: count for name, count in world.left().items() if count > before.get(name, 0)}
+        if not more:
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError(f"still held two seconds after the test: {more}, before it {before}")
+
+
+def held_by(connectors: list[Any]) -> dict[str, int]:
+    """What their own statistics say."""
+    found = [connector.statistics() for connector in connectors]
+    return {
+        name: sum(getattr(one, name) for one in found) for name in ("connections", "buffered_bytes", "unread_bytes")
+    }
 
 
 async def until(condition: Callable[[], bool]) -> None:

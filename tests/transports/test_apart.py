@@ -72,7 +72,7 @@ async def spawn_in_one_loop(_, theirs):
 class ApartWorld(NativeWorld):
     def connector(self, *, connect_timeout_us=10_000_000):
         limits = ChannelLimits(close_timeout_us=5_000_000)  # a second is little on a busy machine
-        return ApartConnector(connect_timeout_us=connect_timeout_us, limits=limits)
+        return self.counted(ApartConnector(connect_timeout_us=connect_timeout_us, limits=limits))
 
 
 @pytest.mark.real

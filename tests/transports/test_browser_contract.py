@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -29,8 +30,15 @@ pytestmark = [pytest.mark.real, pytest.mark.skipif(what_is_missing() is not None
 
 
 class BrowserWorld(NativeWorld):
+    """What is left is counted here and in the page: by our own counters, and by the browser's connections."""
+
     def __init__(self, page: RemotePage) -> None:
+        super().__init__()
         self.page = page
+
+    def left(self) -> dict[str, int]:
+        of_page: dict[str, int] = json.loads(self.page.now(do="left"))
+        return super().left() | {f"{name} in the page": count for name, count in of_page.items()}
 
     def fetcher(self, policy: AddressPolicy | None = None) -> Any:
         return self.page.make("fetcher", policy=policy)
@@ -55,7 +63,8 @@ def page() -> Iterator[RemotePage]:
 @pytest.fixture
 def world(page: RemotePage) -> Iterator[BrowserWorld]:
     yield BrowserWorld(page)
-    assert page.now(do="proxies") == 0  # functions that JavaScript would hold for ever
+    # Functions that JavaScript would hold for ever are among it.
+    assert set(json.loads(page.now(do="left")).values()) == {0}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +89,7 @@ class OfAWorker:
     @pytest.fixture
     def world(self, worker: RemotePage) -> Iterator[BrowserWorld]:
         yield BrowserWorld(worker)
-        assert worker.now(do="proxies") == 0
+        assert set(json.loads(worker.now(do="left")).values()) == {0}
 
 
 class TestFetch(FetcherContract):
@@ -131,12 +140,36 @@ class TestDataChannelsOfAWorker(OfAWorker, ChannelContract):
     """Workers have no RTCPeerConnection: the page owns it, and what webrtc.py asks of it crosses a port."""
 
 
+class TestWhatIsHeld:
+    """The counters that each contract is held to do count."""
+
+    def test_what_a_page_has_open_is_seen_until_it_is_closed(self, world):
+        async def main():
+            connector, signaling = world.connector(), world.signaling()
+            await connector.offer("x")
+            async with world.echo_tracker() as url:
+                await signaling.connect(url)
+                held = world.left()
+                for name in ("connections", "RTCPeerConnection", "WebSocket"):
+                    assert held[f"{name} in the page"] == 1
+                assert held["proxies in the page"] > 0
+                await signaling.aclose()
+            await connector.aclose()
+
+        world.run(main())
+
+
+class TestWhatIsHeldOfAWorker(OfAWorker, TestWhatIsHeld):
+    pass
+
+
 class MixedWorld(BrowserWorld):
     """Every other connector is native: a page and a native peer."""
 
     def __init__(self, page: RemotePage, native: NativeWorld, *, page_first: bool) -> None:
         super().__init__(page)
         self._native = native
+        self.connectors = native.connectors  # those of the page are counted there
         self._is_pages_turn = page_first
 
     def connector(self, *, connect_timeout_us: int = 10_000_000) -> Any:

@@ -18,7 +18,14 @@ from shoal.transports.memory import (
     listen_text,
 )
 
-from .contract import ChannelContract, HasherContract, ShelfContract, SignalingContract
+from .contract import (
+    ChannelContract,
+    HasherContract,
+    ShelfContract,
+    SignalingContract,
+    held_by,
+    leaving_nothing,
+)
 from .contract_http import FetcherContract
 
 
@@ -28,10 +35,21 @@ class MemoryWorld:
     def __init__(self) -> None:
         self.network = Network(seed=1)
         self.near = self.network.host("near")
-        self.connectors = 0
+        self.connectors = []
 
     def run(self, main):
-        return run_virtual(main)
+        return run_virtual(leaving_nothing(main, self))
+
+    def left(self):
+        network = self.network
+        # What was sent and never read belongs to who has the channel, closed as it is, and to nobody's connection.
+        pipes = [pipe for path in network._paths.values() for pipe in path.pipes() if pipe._end is None]
+        return held_by(self.connectors) | {
+            "descriptions": len(network.pending),
+            "listeners": len(network.listeners),
+            "pipes": len(pipes),
+            "bytes in pipes": sum(pipe.held_bytes for pipe in pipes),
+        }
 
     def fetcher(self, policy=None):
         return MemoryFetcher(self.near, policy)
@@ -40,8 +58,9 @@ class MemoryWorld:
         return MemoryServer(self.near)
 
     def connector(self, *, connect_timeout_us=10_000_000):
-        self.connectors += 1
-        return MemoryConnector(self.network.host(f"peer-{self.connectors}"), connect_timeout_us=connect_timeout_us)
+        host = self.network.host(f"peer-{len(self.connectors) + 1}")
+        self.connectors.append(MemoryConnector(host, connect_timeout_us=connect_timeout_us))
+        return self.connectors[-1]
 
     def signaling(self):
         return MemorySignaling(self.near)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -15,22 +17,49 @@ from shoal.transports.native.shelf import ThreadShelf
 from shoal.transports.native.webrtc import WebRtcConnector
 from shoal.transports.native.websocket import WebSocketSignaling
 from shoal.transports.registry import resolve_connector
+from shoal.transports.sansio.statistics import ConnectorStatistics
 
-from .contract import ChannelContract, HasherContract, ShelfContract, SignalingContract
+from .contract import (
+    ChannelContract,
+    HasherContract,
+    ShelfContract,
+    SignalingContract,
+    held_by,
+    leaving_nothing,
+)
 from .contract_http import FetcherContract
 
 pytestmark = pytest.mark.real
 
 
+def open_sockets() -> int:
+    """Of this process; none where there is no way to know (Linux has one)."""
+    found = 0
+    for descriptor in Path("/proc/self/fd").glob("*"):
+        with contextlib.suppress(OSError):  # the one that this glob itself had
+            found += descriptor.readlink().name.startswith("socket:")
+    return found
+
+
 class NativeWorld:
     """The platform's own implementations, with defaults."""
+
+    def __init__(self):
+        self.connectors = []
 
     def run(self, main):
         async def limited():
             async with asyncio.timeout(60):  # a test that hangs says where instead of hanging the run
-                return await main
+                return await leaving_nothing(main, self)
 
         return asyncio.run(limited())
+
+    def left(self):
+        return held_by(self.connectors) | {"sockets": open_sockets()}
+
+    def counted(self, connector):
+        self.connectors.append(connector)
+        return connector
 
     def fetcher(self, policy=None):
         return HttpFetcher(policy)
@@ -39,7 +68,7 @@ class NativeWorld:
         return HttpServer()
 
     def connector(self, *, connect_timeout_us=10_000_000):
-        return WebRtcConnector(connect_timeout_us=connect_timeout_us)
+        return self.counted(WebRtcConnector(connect_timeout_us=connect_timeout_us))
 
     def signaling(self):
         return WebSocketSignaling()
@@ -78,7 +107,7 @@ class NativeEngineWorld(NativeWorld):
 
     def connector(self, *, connect_timeout_us=10_000_000):
         pytest.importorskip("wrtc", reason="it is optional: pip install 'shoal[webrtc-native]'")
-        return resolve_connector("webrtc-native")(connect_timeout_us=connect_timeout_us)
+        return self.counted(resolve_connector("webrtc-native")(connect_timeout_us=connect_timeout_us))
 
 
 @pytest.fixture
@@ -110,3 +139,28 @@ class TestThreadHasher(HasherContract):
 
 class TestThreadShelf(ShelfContract):
     pass
+
+
+class Holding:
+    """A connector with a connection."""
+
+    def statistics(self):
+        return ConnectorStatistics(connections=1, buffered_bytes=0, unread_bytes=0)
+
+
+def test_a_test_that_leaves_something_is_told_so(world):
+    async def leaves_a_socket():
+        kept.append(socket.socket())
+
+    async def leaves_a_connection():
+        world.counted(Holding())
+
+    async def leaves_a_task():
+        kept.append(asyncio.ensure_future(asyncio.sleep(3600)))
+
+    kept = []
+    for main, what in ((leaves_a_socket, "sockets"), (leaves_a_connection, "connections"), (leaves_a_task, "behind")):
+        with pytest.raises(AssertionError, match=what):
+            world.run(main())
+        if what == "sockets":
+            kept[0].close()

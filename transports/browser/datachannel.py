@@ -67,6 +67,10 @@ class DataChannel:
     def buffered_bytes(self) -> int:
         return self._queued_bytes + int(self._raw.bufferedAmount)
 
+    @property
+    def unread_bytes(self) -> int:
+        return self._unread.byte_count
+
     async def send(self, message: bytes, *, urgent: bool = False) -> None:
         """As Channel.send.  Any bytes-like object is taken; nothing was sent when it is cancelled."""
         size = len(message)

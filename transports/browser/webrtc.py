@@ -22,6 +22,7 @@ from shoal.transports.errors import ConnectFailed, NoAddress, TimedOut, Transpor
 from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer, TurnServer
 from shoal.transports.sansio.descriptions import bounded_description
 from shoal.transports.sansio.limits import ChannelLimits
+from shoal.transports.sansio.statistics import ConnectorStatistics
 
 from .datachannel import DataChannel
 from .page import JsException, Listeners, from_js_bytes, in_words, js, js_object
@@ -97,6 +98,14 @@ class BrowserConnector:
             await link.close("the answer was not finished")
             raise
 
+    def statistics(self) -> ConnectorStatistics:
+        channels = [link.channel for link in self._links if link.channel is not None]
+        return ConnectorStatistics(
+            connections=len(self._links),
+            buffered_bytes=sum(channel.buffered_bytes for channel in channels),
+            unread_bytes=sum(channel.unread_bytes for channel in channels),
+        )
+
     async def aclose(self) -> None:
         """As Connector.aclose, all at once: about a second when peers do not answer."""
         self._closed = True
@@ -120,7 +129,7 @@ class _Link:
         self.listeners = Listeners(connection)
         self._limits = limits
         self._forget = forget
-        self._channel: DataChannel | None = None
+        self.channel: DataChannel | None = None
         self._channel_listeners: Listeners | None = None
         self._opened: asyncio.Future[DataChannel] = asyncio.get_running_loop().create_future()
         self._gathered = asyncio.Event()
@@ -130,21 +139,21 @@ class _Link:
 
     def attach(self, raw: Any) -> None:
         """Take the link's channel; called inside the browser's event, so it neither waits nor raises."""
-        if self._channel is not None or self._closing is not None:
+        if self.channel is not None or self._closing is not None:
             raw.close()  # one channel was agreed on; more are a peer's way to our memory
             return
-        self._channel = DataChannel(raw, self._limits, self._start_closing)
+        self.channel = DataChannel(raw, self._limits, self._start_closing)
         self._channel_listeners = Listeners(raw)
         self._channel_listeners.on("open", self._on_open)
         if raw.readyState == "open":
             self._on_open(None)
 
     def _on_open(self, _event: Any) -> None:
-        if self._channel is not None and not self._opened.done():
-            self._channel.fingerprint = _peer_fingerprint(self.connection)
-            self._channel.remote_address, self._channel.is_relayed = _remote_end(self.connection)
-            self._channel.opened(self.connection)
-            self._opened.set_result(self._channel)
+        if self.channel is not None and not self._opened.done():
+            self.channel.fingerprint = _peer_fingerprint(self.connection)
+            self.channel.remote_address, self.channel.is_relayed = _remote_end(self.connection)
+            self.channel.opened(self.connection)
+            self._opened.set_result(self.channel)
 
     def _on_state(self, _event: Any) -> None:
         state = self.connection.connectionState
@@ -202,8 +211,8 @@ class _Link:
             if not self._opened.done():
                 self._opened.set_exception(ConnectFailed(f"not connected: {detail}; try another peer"))
                 self._opened.exception()  # nobody may be waiting
-            if self._channel is not None:
-                await self._channel.finish(detail, ours=ours)
+            if self.channel is not None:
+                await self.channel.finish(detail, ours=ours)
         finally:
             self.listeners.release()
             if self._channel_listeners is not None:

@@ -15,6 +15,7 @@ import hashlib
 from shoal.transports.errors import ChannelClosed, ConnectFailed, MessageTooLarge, TimedOut
 from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer
 from shoal.transports.sansio.limits import ChannelLimits
+from shoal.transports.sansio.statistics import ConnectorStatistics
 
 from .network import Host
 from .pipe import Pipe, PipeEnded
@@ -50,6 +51,14 @@ class MemoryConnector:
         link.partner = theirs
         return _Answer(link, self._connect_timeout_us)
 
+    def statistics(self) -> ConnectorStatistics:
+        channels = [link.channel for link in self._links if link.channel is not None]
+        return ConnectorStatistics(
+            connections=len(self._links),
+            buffered_bytes=sum(channel.buffered_bytes for channel in channels),
+            unread_bytes=sum(channel.unread_bytes for channel in channels),
+        )
+
     async def aclose(self) -> None:
         self._closed = True
         await asyncio.gather(*(link.close("the connector was closed") for link in list(self._links)))
@@ -82,6 +91,12 @@ class _Link:
         self.opened.set_result(channel)
         return channel
 
+    @property
+    def channel(self) -> _Channel | None:
+        """None until it is open."""
+        is_open = self.opened.done() and not self.opened.cancelled() and self.opened.exception() is None
+        return self.opened.result() if is_open else None
+
     def forget_description(self) -> None:
         self.host.network.pending.pop(self.description, None)
 
@@ -90,8 +105,8 @@ class _Link:
         if not self.opened.done():
             self.opened.set_exception(ConnectFailed(f"not connected: {detail}; try another peer"))
             self.opened.exception()  # nobody may be waiting
-        elif self.opened.exception() is None:
-            await self.opened.result().close(detail)
+        elif self.channel is not None:
+            await self.channel.close(detail)
         self._siblings.discard(self)
 
     def gone(self) -> None:
@@ -181,6 +196,11 @@ class _Channel:
     @property
     def buffered_bytes(self) -> int:
         return self._outgoing.buffered_bytes()
+
+    @property
+    def unread_bytes(self) -> int:
+        """What is on its way is among it."""
+        return self._incoming.held_bytes
 
     async def send(self, message: bytes, *, urgent: bool = False) -> None:
         data = bytes(message)

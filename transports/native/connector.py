@@ -21,14 +21,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-import msgspec
-
 from shoal.transports.errors import ConnectFailed, NoAddress, TimedOut, TransportError
 from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer
 from shoal.transports.sansio.descriptions import CandidatePolicy, bounded_description, filtered_description
 from shoal.transports.sansio.gathering import Gathering
 from shoal.transports.sansio.limits import CONNECT_TIMEOUT_US, ChannelLimits
 from shoal.transports.sansio.reports import Reports, reports_of, with_reports
+from shoal.transports.sansio.statistics import ConnectorStatistics
 from shoal.transports.sansio.upload_cap import UploadCap
 
 from .datachannel import DataChannel
@@ -48,15 +47,6 @@ _NO_ADDRESS: dict[CandidatePolicy, str] = {
 }
 _RELAY_PATIENCE = {"patience_us": 5_000_000, "distrust_patience_us": 2_000_000}  # it has TLS and two answers to give
 _CLOSE_TIMEOUT_S = 5.0  # aiortc's close waits for sockets and tasks of its own; a bug there must not hold us up
-
-
-class ConnectorStatistics(msgspec.Struct, frozen=True):
-    """What a connector holds now, and what ended its channels so far."""
-
-    connections: int  # pending ones included
-    buffered_bytes: int
-    unread_bytes: int
-    ended: dict[str, int]  # text, oversized, flooded, unreadable, silent, refused, misreported: see `datachannel.py`
 
 
 class PeerConnector:
