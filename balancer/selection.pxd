@@ -49,6 +49,8 @@ cdef class Selection:
     cpdef bint find_soonest(self, int64_t size_bytes, int64_t now_us) except -1
     cdef object _most(self, bint is_unknown=*)
     @cython.locals(cdn=Cdn)
+    cdef bint _have_all_failed(self, Want want, int64_t now_us, object but=*) except -1
+    @cython.locals(cdn=Cdn)
     cdef list _ready_cdns(self, Want want, int64_t now_us)
     @cython.locals(ready=list, is_clean=bint, is_audited=bint, on_probation=bint, peer=Peer)
     cdef list _ready_peers(self, Want want, Timeline timeline, int64_t now_us)

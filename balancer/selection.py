@@ -129,6 +129,14 @@ class Selection:
             peers = () if is_busy else self.together(want, timeline, size_bytes, limit_us, now_us)
             if peers:
                 return Choice(peers[0], "offload", beside=peers[1:])
+        if (want.marks or want.suspects) and self._have_all_failed(want, now_us):
+            # However little is known of a peer that has not: these have left somebody waiting for this very resource.
+            ready = [one for one in self._ready_peers(want, timeline, now_us) if one[0].label not in want.marks]
+            peer = best_peer(ready, want.key.number, self._seed)
+            if peer is not None:
+                return Choice(peer, "offload")
+            if _was_lied_to(want) and self._may_hope(want, timeline, now_us):
+                return Choice(again_us=now_us + self._config.retry_backoff_us)  # these would lie again
         found = self.ready_cdn(want, timeline, size_bytes, slack_us, now_us)
         if found is not None:
             return Choice(found[0], "explore" if found[1] else "start")
@@ -294,6 +302,8 @@ class Selection:
         it is worth a try whether it is the CDN or the line that is slow.
         """
         found: list[tuple[int, Cdn | Peer]] = []
+        if want.marks and not any_peer:
+            any_peer = self._have_all_failed(want, now_us, transfer.label)
         for cdn in self._ready_cdns(want, now_us):
             if cdn.label != transfer.label:
                 most = self._most(is_unknown=is_hopeful and cdn.is_unknown(now_us, self._config))
@@ -313,6 +323,15 @@ class Selection:
             return (not is_enough, source.price if is_enough and isinstance(source, Cdn) else 0.0, needed_us)
 
         return min(found, key=order, default=None)
+
+    def _have_all_failed(self, want: Want, now_us: int, but: str = "") -> bool:
+        """Whether each CDN that may be asked now, but for this one, has failed with it, was left, or may have lied."""
+        for cdn in self._cdns.values():
+            if cdn.label == but or cdn.label in want.marks or cdn.label in want.suspects:
+                continue
+            if cdn.ready_us(want, now_us) == now_us:
+                return False
+        return True
 
     def _ready_cdns(self, want: Want, now_us: int) -> list[Cdn]:
         """CDNs that may be asked now; suspects of a wrong block only if there are no others."""
@@ -338,6 +357,12 @@ class Selection:
                 ready.append((peer, on_probation))
         return ready
 
+    def _may_hope(self, want: Want, timeline: Timeline | None, now_us: int) -> bool:
+        """Whether a peer may have it soon: there are some, and nobody has waited long."""
+        if now_us - want.urgent_since_us >= self._config.hold_us_max or not self._is_shared(want, timeline):
+            return False
+        return any(peer.rendition == want.key.rendition for peer in self._peers.values())
+
     def _last_resort(self, want: Want, timeline: Timeline | None, now_us: int) -> Choice:
         """Nothing is ready: wait a little, or pass over the circuit breakers; what said Retry-After is left alone."""
         waiting = [(cdn.ready_us(want, now_us), cdn) for cdn in self._cdns.values()]
@@ -356,7 +381,13 @@ class Selection:
             for name in self._availability.holders(want.key.rendition, want.key.number):
                 if self._peers[name].may_serve(want):  # busy or cooling down
                     return Choice(again_us=now_us + self._config.retry_backoff_us)
+        if self._may_hope(want, timeline, now_us):
+            return Choice(again_us=now_us + self._config.retry_backoff_us)
         return Choice()
+
+
+def _was_lied_to(want: Want) -> bool:
+    return bool(want.suspects) or any("hash" in mark.reasons for mark in want.marks.values())
 
 
 def _line_us(size_bytes: int, line_bytes_per_s: float | None) -> int:

@@ -2,7 +2,8 @@
 
 A *cell* is a fault, a resource and a kind of stream.  In each, one origin of two (or
 the steering server, of which there is one) does that to that resource from the
-beginning, and is preferred where there is a choice.  `matrix.py` runs a cell over the
+beginning, and is preferred where there is a choice.  In a cell of peers both origins do
+it to all media, and who has them is another viewer.  `matrix.py` runs a cell over the
 in-memory network in virtual time, `real.py` the named ones on sockets.
 """
 
@@ -16,6 +17,7 @@ __all__ = [
     "FAULTS",
     "HARMLESS",
     "LATE",
+    "PEER_CELLS",
     "RESOURCES",
     "RESUMED",
     "STREAMS",
@@ -23,6 +25,7 @@ __all__ = [
     "is_dash",
     "is_on_demand",
     "named",
+    "why_no_peer",
     "why_nothing",
 ]
 
@@ -96,9 +99,10 @@ class Cell(NamedTuple):
     fault: str
     resource: str
     stream: str
+    healthy: str = "cdn"  # who has what the fault withholds: cdn, or peer where all CDNs are at fault
 
     def __str__(self) -> str:
-        return "-".join(self)
+        return "-".join(self if self.healthy != "cdn" else self[:-1])
 
 
 def is_dash(stream: str) -> bool:
@@ -111,7 +115,7 @@ def is_on_demand(stream: str) -> bool:
 
 def why_nothing(cell: Cell) -> str | None:
     """Why a cell is not run; None if it is."""
-    fault, resource, stream = cell
+    fault, resource, stream, _ = cell
     if resource == "key" and is_dash(stream):
         return "an MPD names no file of a key: who protects DASH has a licence server, which players ask past us"
     if fault in RESUMED and resource in DOCUMENTS:
@@ -138,6 +142,28 @@ CELLS = tuple(
     for resource in RESOURCES
     for stream in STREAMS
     if why_nothing(cell := Cell(fault, resource, stream)) is None
+)
+
+
+def why_no_peer(cell: Cell) -> str | None:
+    """Why a cell of peers is not run; None if it is."""
+    if cell.resource != "media":
+        return "peers have media, and nothing else"
+    if cell.stream == "low-latency":
+        return "who plays by parts asks CDNs for them: peers have whole segments"
+    if cell.fault in HARMLESS:
+        return "every byte comes from the CDN that is asked"
+    if cell.fault in RESUMED:
+        return "a CDN that is asked for all of it gives all of it, and none breaks off here"
+    return None
+
+
+PEER_CELLS = tuple(
+    cell
+    for fault in FAULTS
+    for resource in RESOURCES
+    for stream in STREAMS
+    if why_no_peer(cell := Cell(fault, resource, stream, "peer")) is None
 )
 
 

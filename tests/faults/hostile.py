@@ -20,7 +20,7 @@ from shoal.transports.memory import MemoryServer, Network
 
 from .answers import answer_without, flipped, other_body
 
-__all__ = ["BEFORE", "INSIDE_ADDRESS", "Detour", "Hostile", "Lures"]
+__all__ = ["BEFORE", "INSIDE_ADDRESS", "Detour", "Elsewhere", "Hostile", "Lures"]
 
 PIECE_BYTES = 16 * 1024
 INSIDE_ADDRESS = "10.0.0.1"
@@ -177,27 +177,42 @@ class Lures:
 
 
 class Detour:
-    """A fetcher whose requests for these names at `host` meet `fault` on their way."""
+    """A fetcher whose requests for these names at these hosts meet `fault` on their way."""
 
-    def __init__(self, inner: Fetcher, fault: str, host: str, names: Collection[str]) -> None:
+    def __init__(self, inner: Fetcher, fault: str, hosts: Collection[str], names: Collection[str]) -> None:
         self.met: Counter[str] = Counter()
         self._inner = inner
         self._fault = fault
-        self._host = host
+        self._hosts = frozenset(hosts)
         self._names = frozenset(names)
 
     async def open(self, request: FetchRequest) -> FetchResponse:
         url = urlsplit(request.url)
         name = url.path.rpartition("/")[2]
-        if url.hostname != self._host or name not in self._names:
+        if url.hostname not in self._hosts or name not in self._names:
             return await self._inner.open(request)
         self.met[name] += 1
         words = _HANDSHAKES.get(self._fault)
         if words is not None:
             await asyncio.sleep(0.02)  # there and back
-            raise ConnectFailed(f"{self._host} port 443 failed while connecting: {words}")
+            raise ConnectFailed(f"{url.hostname} port 443 failed while connecting: {words}")
         elsewhere = url._replace(netloc=_ELSEWHERE[self._fault]).geturl()
         return await self._inner.open(msgspec.structs.replace(request, url=elsewhere))
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class Elsewhere:
+    """A fetcher of somebody who gets all from `host`, whatever host a URL names."""
+
+    def __init__(self, inner: Fetcher, host: str) -> None:
+        self._inner = inner
+        self._host = host
+
+    async def open(self, request: FetchRequest) -> FetchResponse:
+        url = urlsplit(request.url)._replace(netloc=self._host).geturl()
+        return await self._inner.open(msgspec.structs.replace(request, url=url))
 
     async def aclose(self) -> None:
         await self._inner.aclose()

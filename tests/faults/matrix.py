@@ -4,7 +4,9 @@
 
 Two origins and a player that has a few seconds in its buffer.  Origin `one` is
 preferred and does wrong from its first answer on; `two` is well.  In cells of
-steering both are well, and the steering server does wrong.
+steering both are well, and the steering server does wrong.  In cells of peers both
+do wrong with all media but the first segment, and another viewer holds them: what it has
+it got from a third origin, of which the player knows nothing.
 """
 
 from __future__ import annotations
@@ -13,15 +15,17 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
+from shoal.app.session import StreamSession
 from shoal.runtime.testing import run_virtual
 from shoal.transports.interface import Fetcher, ServerRequest, ServerResponse
 from shoal.transports.memory import MemoryServer
 
 from ..balancer.actors.origin import SIDECAR
-from ..balancer.actors.world import World
+from ..balancer.actors.world import World, read_whole
 from .catalogue import BURST, RESUMED, Cell, is_on_demand
-from .hostile import BEFORE, Detour, Hostile, Lures
+from .hostile import BEFORE, Detour, Elsewhere, Hostile, Lures
 from .material import (
     PARTS,
     SEGMENTS,
@@ -43,7 +47,9 @@ from .watching import watch
 
 __all__ = ["run"]
 
-FOLDERS = {name: f"http://{name}/v/" for name in ("one", "two")}
+CDNS = ("one", "two")
+FOLDERS = {name: f"http://{name}/v/" for name in CDNS}
+_PEER_HOST = "three"
 _STEERING_TIMEOUT_S = 11  # until a manifest that hangs is told of: nobody waits for it
 
 
@@ -61,23 +67,33 @@ class Setting:
     def __init__(self, world: World, cell: Cell) -> None:
         self.world = world
         self.cell = cell
-        self.host = "steer" if cell.resource == "steering" else "one"
+        self.hosts = ("steer",) if cell.resource == "steering" else CDNS if cell.healthy == "peer" else ("one",)
         self.names = names_of(cell.resource, cell.stream)
+        if cell.healthy == "peer":
+            self.names.remove("s0.m4s")
         fault, times = ("503", BURST) if cell.fault == "burst" else (cell.fault, None)
-        self.hostile = Hostile(fault, self.names, times=times)
+        self.hostiles = {host: Hostile(fault, self.names, times=times) for host in self.hosts}
         if cell.resource == "media":
-            self.hostile.before = older(cell.stream)
+            for hostile in self.hostiles.values():
+                hostile.before = older(cell.stream)
         self.detour: Detour | None = None
+        self.is_on_air = asyncio.Event()  # from then on the window slides
         self._edges = Edges()
 
     @property
     def met(self) -> int:
-        return self.hostile.met.total() if self.detour is None else self.detour.met.total()
+        if self.detour is not None:
+            return self.detour.met.total()
+        return sum(hostile.met.total() for hostile in self.hostiles.values())
+
+    @property
+    def longest_bytes(self) -> int:
+        return max(hostile.longest_bytes for hostile in self.hostiles.values())
 
     def through(self, fetcher: Fetcher) -> Fetcher:
         if self.cell.fault not in BEFORE:
             return fetcher
-        self.detour = Detour(fetcher, self.cell.fault, self.host, self.names)
+        self.detour = Detour(fetcher, self.cell.fault, self.hosts, self.names)
         return self.detour
 
     @contextlib.asynccontextmanager
@@ -90,7 +106,8 @@ class Setting:
             origin.answers = self._wait
         self.publish(0, 0)
         if cell.resource != "steering" and cell.fault not in BEFORE:
-            world.origins["one"].front = self.hostile.handle
+            for name, hostile in self.hostiles.items():
+                world.origins[name].front = hostile.handle
         if cell.fault in RESUMED:  # there is something to resume only where the other one breaks
             world.origins["two"].front = Hostile("reset", breaking(self.names), times=1).handle
         await lures.start()
@@ -117,6 +134,7 @@ class Setting:
     async def _slide(self) -> None:
         if is_on_demand(self.cell.stream):
             return
+        await self.is_on_air.wait()
         steps = PARTS if self.cell.stream == "low-latency" else 1
         for step in range(1, steps * (SEGMENTS - WINDOW) + 1):
             await asyncio.sleep(self.world.stream.segment_s / steps)
@@ -128,7 +146,7 @@ class Setting:
             return ServerResponse(200, {}, json.dumps(manifest).encode())
 
         if self.cell.resource == "steering" and self.cell.fault not in BEFORE:
-            return await self.hostile.handle(request, honest)
+            return await self.hostiles["steer"].handle(request, honest)
         return await honest(request)
 
 
@@ -136,24 +154,49 @@ class Setting:
 
 
 async def _play(cell: Cell) -> Outcome:
-    stream = stream_of(cell.stream)
-    async with World(stream=stream) as world:
+    async with (
+        World(*CDNS, *([_PEER_HOST] if cell.healthy == "peer" else []), stream=stream_of(cell.stream)) as world,
+        contextlib.AsyncExitStack() as stack,
+    ):
         setting = Setting(world, cell)
         is_steered = cell.resource == "steering"
         # Who is to go on is not the one asked first, but the other.
         first = None if is_steered else "two" if cell.fault in RESUMED else "one"
         url = f"http://one/v/{main_of(cell.stream) if is_steered else playlist_of(cell.stream)}"
-        cdns = ("one",) if is_steered else None
-        async with (
-            setting.running(),
-            world.viewer(first=first, url=url, cdns=cdns, through=setting.through, **LIMITS) as session,
-        ):
-            shown = await watch(session, cell)
-            if is_steered:
-                await asyncio.sleep(_STEERING_TIMEOUT_S)
-            return outcome(
-                *(cell, shown, await session.report()),
-                met=setting.met,
-                longest_bytes=setting.hostile.longest_bytes,
-                reached=setting.lures.reached,
+        options: dict[str, Any] = {"url": url, "in_swarm": cell.healthy == "peer", **LIMITS}
+        await stack.enter_async_context(setting.running())
+        if cell.healthy == "peer":
+            seed = await stack.enter_async_context(
+                world.viewer("peer", through=lambda fetcher: Elsewhere(fetcher, _PEER_HOST), cdns=CDNS, **options)
             )
+            holding = asyncio.ensure_future(watch(seed, cell))
+            stack.push_async_callback(_ended, holding)
+        cdns = ("one",) if is_steered else CDNS
+        session = await stack.enter_async_context(
+            world.viewer(first=first, cdns=cdns, through=setting.through, **options)
+        )
+        if cell.healthy == "peer":
+            await _met_a_peer(session)
+        setting.is_on_air.set()
+        shown = await watch(session, cell)
+        if is_steered:
+            await asyncio.sleep(_STEERING_TIMEOUT_S)
+        return outcome(
+            *(cell, shown, await session.report()),
+            met=setting.met,
+            longest_bytes=setting.longest_bytes,
+            reached=setting.lures.reached,
+        )
+
+
+async def _ended(task: asyncio.Future[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _met_a_peer(session: StreamSession) -> None:
+    """The first segment, which the CDNs still give, has it join the swarm; then until it has met who has more."""
+    await session.playlist()
+    await read_whole(session, (await session.playlist(0)).segments[0].key)
+    while not any((source.held_count or 0) >= WINDOW for source in (await session.report()).sources):
+        await asyncio.sleep(0.1)

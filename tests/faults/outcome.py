@@ -8,12 +8,18 @@ import msgspec
 
 from shoal.balancer.report import SessionReport
 
-from ..balancer.actors.world import Shown
+from ..balancer.actors.world import Shown, peers_used_bytes
 from .catalogue import HARMLESS, Cell, named
 
 __all__ = ["LIMITS", "STALL_US_MAX", "Outcome", "outcome"]
 
 STALL_US_MAX = 500_000
+# Where a peer alone is well: it was never measured, so two silent CDNs are left first, with a second in the buffer.
+PEER_STALL_US_MAX = 1_000_000
+# CDNs that are slow and not silent are believed until they were tried, each with each segment.
+_PEER_STALLS_US_MAX = {"slow": 5_000_000}
+# A CDN gives all of it in the end, or has given it before it goes wrong.
+_NEED_NO_PEER = frozenset({"burst", "endless"})
 # What the session is given; small, so that what goes beyond them does so soon.
 LIMITS = {
     "playlist_bytes_max": 64 * 1024,
@@ -43,22 +49,28 @@ class Outcome(msgspec.Struct, kw_only=True):
     longest_bytes: int  # that left in one answer of the one that does wrong
     store_bytes: int
     reached: list[str]  # of what is inside our own network
+    from_peers: int  # bytes that the player used
     is_named: bool
     evidence: str  # what the report says of it
 
-    def broken(self, *, stall_us_max: int | None = STALL_US_MAX, unread_bytes: int = _UNREAD_BYTES) -> list[str]:
+    def broken(self, *, unread_bytes: int = _UNREAD_BYTES) -> list[str]:
         """What does not hold, in words."""
+        is_of_peers = self.cell.healthy == "peer"
+        stall_us_max = STALL_US_MAX
+        if is_of_peers:
+            stall_us_max = _PEER_STALLS_US_MAX.get(self.cell.fault, PEER_STALL_US_MAX)
         bytes_max = _BYTES_MAX[self.cell.resource] + unread_bytes
         holds = {
             f"{self.right} of {self.wanted} came": self.right == self.wanted,
             f"{self.wrong_bytes} wrong bytes reached the player": not self.wrong_bytes,
             f"{self.unverified} came unverified": self.cell.resource == "sidecar" or not self.unverified,
             f"errors reached the player: {self.errors}": not self.errors,
-            f"it stood still for {self.stall_us / 1e6:.2f} s": stall_us_max is None or self.stall_us <= stall_us_max,
+            f"it stood still for {self.stall_us / 1e6:.2f} s": self.stall_us <= stall_us_max,
             "the fault was never met": self.met > 0,
             f"{self.longest_bytes} bytes were taken of one answer": self.longest_bytes <= bytes_max,
             f"{self.store_bytes} bytes are kept": self.store_bytes <= LIMITS["store_bytes_max"],
             f"a host inside was asked for {self.reached}": not self.reached,
+            "nothing came from the peer": not is_of_peers or self.cell.fault in _NEED_NO_PEER or self.from_peers > 0,
             f"the report does not name it: {self.evidence!r}": self.is_named,
         }
         return [words for words, is_so in holds.items() if not is_so]
@@ -81,6 +93,7 @@ def outcome(
         longest_bytes=longest_bytes,
         store_bytes=report.store.byte_count,
         reached=reached,
+        from_peers=peers_used_bytes(report),
         is_named=cell.fault in HARMLESS or re.search(named(cell.fault), evidence) is not None,
         evidence=evidence,
     )
