@@ -8,7 +8,9 @@ The configuration says which pathways there are, the best first.  A player that 
 slower on its pathway than `slow_bps` is sent to the next; the reload URI that it
 gets remembers which were slow for it, so that nothing is kept here for each player
 and none goes round in a circle: once all were slow, its own line is, and the
-configured order holds again.
+configured order holds again.  Peers may have a place among the pathways (`peers`):
+shoal's viewers heed it, all other players know no such pathway and pass it over.  It
+is never slow, since no player says that it is there.
 
 DASH players ask with `_DASH_pathway` and `_DASH_throughput` (ETSI TS 103 998) and
 read the same answer, without clones.
@@ -57,6 +59,8 @@ class SteeringConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # Below 1 s a player would do little else; the draft's own default is 300.
     ttl_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 300
     slow_bps: Annotated[int, msgspec.Meta(ge=0)] = 0  # bits a second as players measure them; 0: nobody is moved
+    # What `priority` calls peers; as the balancer's own `peers_pathway` has it.
+    peers: PathwayId = "PEERS"
     retired: bool = False
     # hls.js is never steered again after a 429, so that this is far above what a server with a sane TTL sees.
     requests_per_s_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000
@@ -126,7 +130,7 @@ class Steering:
         is_slow = asked.throughput_bps is not None and asked.throughput_bps < config.slow_bps
         if is_slow and current in config.priority and current not in slow:
             slow.append(current)
-        if len(slow) == len(config.priority):
+        if set(slow) >= set(config.priority) - {config.peers}:
             slow = []
         fast = [pathway for pathway in config.priority if pathway not in slow]
         manifest: dict[str, object] = {"VERSION": 1, "TTL": config.ttl_s}

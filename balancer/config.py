@@ -29,6 +29,8 @@ Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 34)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 Some = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 UploadRate = Annotated[int, msgspec.Meta(ge=8_000, le=1 << 34)]  # below, one packet takes a sixth of a second
+# As steering manifests have them (rfc8216bis, 7.2).
+PathwayId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 Risk = Annotated[float, msgspec.Meta(ge=0.000_001, le=0.5)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 AuditShare = Annotated[float, msgspec.Meta(ge=0.0, le=SHARE_MAX)]
@@ -111,6 +113,7 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     upload_bytes_per_s: UploadRate | None = None  # to all peers together; None: no cap
     swarm_viewers_min: Count = 0  # peers only where the tracker counts so many viewers: fewer have little to share
     choke_wait_us_max: Time = 10 * _S  # a piece to who only takes waits so long for others: nobody waits for ever
+    peers_pathway: PathwayId | None = "PEERS"  # what a steering server calls them to rank them; None: it never does
     peer_cooldown_us: Time = 5 * _S  # after a failure or a stall; doubles with each in a row
     peer_cooldown_us_max: Time = 60 * _S
     peer_busy_us: Time = 2 * _S  # one that says it is busy is asked again after this, unless it says that it is free

@@ -34,6 +34,7 @@ cdef class Decisions:
     cdef object _plan_us
     cdef bint _is_crowded
 
+    cdef void rank_peers(self, int64_t priority) except *
     @cython.locals(transfer=Transfer, is_flowing=bint, is_full=bint, is_cdn=bint)
     cpdef void take(self, int64_t now_us, bint is_news=*) except *
     cdef bint _is_plan_good(self, int64_t now_us) except -1

@@ -86,6 +86,10 @@ class Decisions:
         self._plan_us: int | None = None  # when all is to be looked at next, as it looked then
         self._is_crowded = True  # something is not begun for want of room on the line, or nothing was looked at yet
 
+    def rank_peers(self, priority: int) -> None:
+        """They are asked only while no CDN of a lower one can be; what runs is left as it is."""
+        self._select.peers_priority = priority
+
     def take(self, now_us: int, is_news: bool = True) -> None:
         """Act on everything that is due; `wake_us` of the ledger is then the next moment to look.
 
@@ -343,7 +347,9 @@ class Decisions:
     def _can_wait(self, want: Want, deadline_us: int, now_us: int) -> bool:
         """Somebody asked, but plays it only later: a peer begins, or one is waited for."""
         timeline = self._book.timelines[want.key.rendition]
-        if not self._book.is_shared(want, timeline) or not self._book.spread.hopes(want.key.rendition, now_us):
+        if not self._select.may_share(want, timeline, now_us):
+            return False
+        if not self._book.spread.hopes(want.key.rendition, now_us):
             return False
         if self._is_line_busy(want, timeline, now_us):
             return False
@@ -448,7 +454,7 @@ class Decisions:
             if self._is_busy_with(ahead, now_us):  # no more than the player itself would have
                 lead_us = self._book.config.cdn_prefetch_deadline_us
             else:
-                is_shared = self._book.is_shared(want, timeline)
+                is_shared = self._select.may_share(want, timeline, now_us)
                 lead_us = self._cdn_lead_us(want, deadline_us, now_us, is_shared, ahead.size_bytes)
             if slack_us > lead_us:
                 self._book.later(deadline_us - lead_us, now_us)

@@ -42,6 +42,7 @@ __all__ = [
     "PeerJoined",
     "PeerLeft",
     "PeerUploadState",
+    "PeersRanked",
     "RequestFromPeer",
     "ResourceCompleted",
     "ResourceDropped",
@@ -68,6 +69,15 @@ class CdnAdded(msgspec.Struct, frozen=True, tag=True):
     priority: int = 0  # 0 is asked first; a higher number only while none below it can be asked
     commit_bytes: int = 0  # paid for already, as this viewer's part of it: free until then
     is_used: bool = True  # False: it has nothing of this stream, and is not asked
+
+
+class PeersRanked(msgspec.Struct, frozen=True, tag=True):
+    """Where a steering server has peers among the CDNs: they are asked only while none of a lower number can be.
+
+    0, as before anybody says it: they stand beside the CDNs, none of which comes before them.
+    """
+
+    priority: int
 
 
 class SegmentsListed(msgspec.Struct, frozen=True, tag=True):
@@ -243,6 +253,7 @@ class TimePassed(msgspec.Struct, frozen=True, tag=True):
 
 Event = (
     CdnAdded
+    | PeersRanked
     | SegmentsListed
     | ResourceRequested
     | ResourceReleased

@@ -43,6 +43,7 @@ from .events import (
     PeerGreeted,
     PeerJoined,
     PeerLeft,
+    PeersRanked,
     PeerUploadState,
     ResourceCompleted,
     ResourceDropped,
@@ -278,6 +279,8 @@ class Policy:
             self._left(event.peer, event.reason, now_us)
         elif type(event) is CdnAdded:
             self._added(event)
+        elif type(event) is PeersRanked:
+            self._decisions.rank_peers(event.priority)
         else:
             raise TypeError(f"{event!r} is no event that the policy takes; events.py names them")
         return True

@@ -12,6 +12,7 @@ from .windows cimport Timeline
 cdef class Selection:
     cdef object _config
     cdef object _seed
+    cdef public int64_t peers_priority
     cdef dict _cdns
     cdef dict _peers
     cdef Availability _availability
@@ -47,13 +48,15 @@ cdef class Selection:
     cpdef void look_anew(self) except *
     @cython.locals(cdn=Cdn, soonest=Cdn, expected_us=int64_t)
     cpdef bint find_soonest(self, int64_t size_bytes, int64_t now_us) except -1
+    @cython.locals(cdn=Cdn)
+    cpdef bint may_share(self, Want want, Timeline timeline, int64_t now_us, object but=*) except -1
     cdef object _most(self, bint is_unknown=*)
     @cython.locals(cdn=Cdn)
     cdef bint _have_all_failed(self, Want want, int64_t now_us, object but=*) except -1
     @cython.locals(cdn=Cdn)
     cdef list _ready_cdns(self, Want want, int64_t now_us)
     @cython.locals(ready=list, is_clean=bint, is_audited=bint, on_probation=bint, peer=Peer)
-    cdef list _ready_peers(self, Want want, Timeline timeline, int64_t now_us)
+    cdef list _ready_peers(self, Want want, Timeline timeline, int64_t now_us, object but=*)
 
 
 @cython.locals(rate=double)

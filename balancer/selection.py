@@ -59,6 +59,7 @@ class Selection:
         "_rate",
         "_reputation",
         "_seed",
+        "peers_priority",
         "soonest_spread",
         "soonest_us",
     )
@@ -84,6 +85,7 @@ class Selection:
         self._reputation = reputation
         self._line = line
         self._is_shared = is_shared
+        self.peers_priority = 0  # CDNs of a lower one come before peers
         # What was found for the last size: the segments of a rendition are mostly guessed to be alike.
         self._known_bytes = -1  # none
         self._is_any = False
@@ -311,7 +313,7 @@ class Selection:
                 found.append((cdn.expected_us(size_bytes, now_us, self._config, most) + risk_us, cdn))
         found += [
             (peer.expected_us(size_bytes, now_us, self._config), peer)
-            for peer, _ in self._ready_peers(want, timeline, now_us)
+            for peer, _ in self._ready_peers(want, timeline, now_us, transfer.label)
             if any_peer or peer.estimate.bytes_per_s is not None
         ]
 
@@ -333,15 +335,30 @@ class Selection:
                 return False
         return True
 
+    def may_share(self, want: Want, timeline: Timeline | None, now_us: int, but: str = "") -> bool:
+        """Whether peers may be asked for it now.
+
+        Not while a CDN that comes before them can be, has not failed with it, and is not to be left, as `but` is.
+        """
+        if self.peers_priority:
+            for cdn in self._cdns.values():
+                if cdn.priority >= self.peers_priority or cdn.label == but or cdn.label in want.marks:
+                    continue
+                if cdn.ready_us(want, now_us) == now_us:
+                    return False
+        return self._is_shared(want, timeline)
+
     def _ready_cdns(self, want: Want, now_us: int) -> list[Cdn]:
         """CDNs that may be asked now; suspects of a wrong block only if there are no others."""
         ready = [cdn for cdn in self._cdns.values() if cdn.ready_us(want, now_us) == now_us]
         return [cdn for cdn in ready if cdn.label not in want.suspects] or ready
 
-    def _ready_peers(self, want: Want, timeline: Timeline | None, now_us: int) -> list[tuple[Peer, bool]]:
-        """Peers that hold it and may be asked now, each with whether it is on probation."""
+    def _ready_peers(
+        self, want: Want, timeline: Timeline | None, now_us: int, but: str = ""
+    ) -> list[tuple[Peer, bool]]:
+        """Peers that hold it and may be asked now, each with whether it is on probation; `but` as in `may_share`."""
         ready: list[tuple[Peer, bool]] = []
-        if not self._is_shared(want, timeline):
+        if not self.may_share(want, timeline, now_us, but):
             return ready
         is_clean = self._reputation.is_clean
         segment = None if timeline is None else timeline.find(want.key)

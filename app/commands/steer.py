@@ -20,7 +20,7 @@ EXAMPLE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", metavar="FILE", type=Path, help="pathways, the best first (TOML); may be changed")
+    parser.add_argument("config", metavar="FILE", type=Path, help="pathways in order, and PEERS (TOML); may be changed")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=port_number, default=8090, help="port to listen on (8090; 0 for any free one)")
     parser.add_argument(

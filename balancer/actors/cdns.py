@@ -4,11 +4,17 @@ A part of the session, whose actor it uses to start others.  A pathway whose
 streams are just what a given CDN has is that CDN; any other gets an actor of its
 own.  Pathways are told apart by priority alone: the policy asks a later one only
 while none before it can be asked, and goes over to it when that one fails or is
-too slow.  Peers are asked as ever.
+too slow.
 
     priority   0, 1, ...   as PATHWAY-PRIORITY lists them; before there is one, the home and then all others
                the last    pathways that it does not list: better than a picture that stops
                not asked   a given CDN that has nothing of these streams; documents are still asked of it
+
+Peers are a pathway too, under the id `peers_pathway`.  Listed, they are asked only
+while no pathway before them can be.  A server that has never listed them does not know
+of them, and they are asked as ever; one that lists them no more has them behind
+all others, as a pathway that it does not list is.  A pathway of the stream that has
+that id is that pathway.
 """
 
 from __future__ import annotations
@@ -21,7 +27,7 @@ import msgspec
 
 from shoal.runtime import Actor, ActorRef
 
-from ..events import CdnAdded, Event
+from ..events import CdnAdded, Event, PeersRanked
 from ..formats.steering import SteeringManifest
 from ..pathways import PATHWAYS_MAX, Pathways
 from . import messages as m
@@ -52,6 +58,7 @@ class Cdns:
         self._pathways: Pathways | None = None
         self._names: dict[str, str] = {}  # pathway id -> CDN
         self._current: str | None = None  # the pathway asked last
+        self._peers: PeersRanked | None = None  # as the policy was told last; None: nobody has listed them
 
     def start(self) -> None:
         for cdn in self._parts.cdns:
@@ -91,7 +98,7 @@ class Cdns:
     def steered(self, manifest: SteeringManifest) -> bool:
         """Follow it; whether anything changed, so that documents are asked for in another order."""
         assert self._pathways is not None, "nobody is steered before there are pathways"
-        before = dict(self._added)
+        before, peers_before = dict(self._added), self._peers
         for clone in manifest.clones:
             more = self._pathways.with_clone(clone)
             if more is not None:
@@ -104,12 +111,13 @@ class Cdns:
                 )
         if len(self._refs) > len(before):
             self._route()
-        known = [pathway for pathway in manifest.priority if pathway in self._names]
+        peers = self._parts.config.peers_pathway
+        known = [pathway for pathway in manifest.priority if pathway in self._names or pathway == peers]
         if known:
             self._rank(known)
         else:
             self._note(f"the steering server names no pathway of this stream: {', '.join(manifest.priority)}")
-        if self._added == before:
+        if self._added == before and self._peers == peers_before:
             return False
         self._note(f"steered: pathways come in the order {', '.join(known)}")
         return True
@@ -157,9 +165,19 @@ class Cdns:
             self._refs[self._names[pathway]].tell(m.Routed(routes))
 
     def _rank(self, ids: Sequence[str]) -> None:
-        places = {pathway: place for place, pathway in enumerate(ids)}
+        places: dict[str | None, int] = {pathway: place for place, pathway in enumerate(ids)}
         for pathway, name in self._names.items():
             self._tell(name, priority=places.get(pathway, len(places)))
+        peers = self._parts.config.peers_pathway
+        if peers in places and peers not in self._names:
+            place = places[peers]
+        elif self._peers is not None:
+            place = len(places) + 1
+        else:
+            return
+        if self._peers is None or self._peers.priority != place:
+            self._peers = PeersRanked(place)
+            self._decide(self._peers)
 
     def _tell(self, name: str, *, priority: int, is_used: bool = True) -> None:
         """To the policy, where it is new."""

@@ -1,4 +1,7 @@
-"""hls.js and dash.js in Chromium are steered by `shoal steer`: they begin on one pathway and go on with another."""
+"""hls.js and dash.js in Chromium are steered by `shoal steer`: they begin on one pathway and go on with another.
+
+Peers, of which they know nothing, come first in its order: a pathway that their manifest does not have is passed over.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def test_hls_js_goes_to_the_pathway_that_comes_first(tmp_path: Path) -> None:
         pytest.skip(f"no hls.js in {HLS_JS}; run: tools/install-test-tools")
     stream = short_stream()
     config = tmp_path / "steering.toml"
-    config.write_text('priority = ["b", "a"]\nttl_s = 1\n')
+    config.write_text('priority = ["PEERS", "b", "a"]\nttl_s = 1\n')
     # A short buffer: else all may have come from a before hls.js has heard where to go.
     query = {"url": "/steered.m3u8", "hls": json.dumps({"maxBufferLength": 2, "maxMaxBufferLength": 2})}
 
@@ -50,6 +53,7 @@ def test_hls_js_goes_to_the_pathway_that_comes_first(tmp_path: Path) -> None:
             finally:
                 await server.aclose()
         assert seen["fatal"] == []
+        assert seen["errors"] == []
 
     asyncio.run(run())
 
@@ -64,7 +68,7 @@ def steered_mpd(mpd: bytes, steering: str, *origins: Origin) -> bytes:
 def test_dash_js_goes_to_the_service_location_that_comes_first(tmp_path: Path) -> None:
     stream = copy_of(LIGHT, tmp_path / "stream")
     config = tmp_path / "steering.toml"
-    config.write_text('priority = ["b", "a"]\nttl_s = 1\n')
+    config.write_text('priority = ["PEERS", "b", "a"]\nttl_s = 1\n')
     # A short buffer, as above.
     buffer = {"bufferTimeDefault": 2, "bufferTimeAtTopQuality": 2, "bufferTimeAtTopQualityLongForm": 2}
 

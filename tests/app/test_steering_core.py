@@ -136,3 +136,14 @@ def test_too_many_are_told_when_to_come_again_and_room_is_made_by_time() -> None
 def test_a_configuration_that_makes_no_sense_is_refused(values: object, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         SteeringConfig.of(values)
+
+
+def test_peers_keep_their_place_and_are_never_what_is_slow() -> None:
+    steering = Steering(SteeringConfig.of({"priority": ["a", "PEERS", "b"], "slow_bps": 1_000_000}))
+
+    def order(query: str) -> list[str]:
+        return list(json.loads(steering.answer(query, 0).body)["PATHWAY-PRIORITY"])
+
+    assert order("_HLS_pathway=a&_HLS_throughput=5000000") == ["a", "PEERS", "b"]
+    assert order("_HLS_pathway=a&_HLS_throughput=500000") == ["PEERS", "b", "a"]
+    assert order("slow=a&_HLS_pathway=b&_HLS_throughput=500000") == ["a", "PEERS", "b"], "its own line is slow"

@@ -45,8 +45,9 @@ def test_every_setting_says_its_unit_or_is_a_count_or_a_share():
         "swarm_viewers_min",
     }
     switches = {"metered", "upload", "audit", "announce_audited", "announce_unaudited", "log_viewers"}
+    names = {"peers_pathway"}
     for name in BalancerConfig.__struct_fields__:
-        assert name.endswith(units) or name in counts | switches, name
+        assert name.endswith(units) or name in counts | switches | names, name
 
 
 def test_the_defaults_are_within_their_ranges():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any, Self
 
 import pytest
@@ -16,7 +17,7 @@ from shoal.runtime.testing import run_virtual
 from shoal.transports.interface import ServerRequest, ServerResponse
 from shoal.transports.memory import MemoryServer
 
-from .world import Shown, World, play
+from .world import Shown, World, peers_used_bytes, play, read_whole
 
 MAIN = "main.m3u8"
 STEER = "http://steer/m.json"
@@ -242,3 +243,90 @@ def test_a_path_of_the_merged_playlist_is_served() -> None:
         assert all(key_of(row) is not None for row in rows)
 
     run(meanwhile=look)
+
+
+# --- peers are a pathway too
+
+
+def run_in_swarm(
+    says: Callable[[int], ServerResponse],
+    *,
+    meanwhile: Callable[[World, StreamSession], Any] | None = None,
+    **options: Any,
+) -> Run:
+    """As `run`, with a peer who holds all of the stream before the viewer comes."""
+    seen = Run()
+
+    async def main() -> None:
+        async with World("one", "two") as world, SteeringHost(world, says) as seen.steering, AsyncExitStack() as stack:
+            world.document(MAIN, multivariant(ONE_AND_TWO))
+            url = f"http://one/v/{MAIN}"
+            peer = await stack.enter_async_context(world.viewer("peer", in_swarm=True, url=url, cdns=("one",)))
+            await peer.playlist()
+            await peer.playlist(0)
+            for number in range(len(world.stream.segments)):
+                await read_whole(peer, number)
+            session = await stack.enter_async_context(world.viewer(in_swarm=True, url=url, cdns=("one",), **options))
+            await session.playlist()
+            await session.playlist(0)
+            await read_whole(session, 0)  # who asks for media joins the swarm
+            while not any((source.held_count or 0) == 8 for source in (await session.report()).sources):
+                await asyncio.sleep(0.1)
+            if meanwhile is not None:
+                await meanwhile(world, session)
+            seen.shown = await play(session, world.stream)
+            seen.report = await session.report()
+
+    run_virtual(main())
+    assert seen.shown.bodies == seen.shown.wanted, "every byte came, and is right"
+    return seen
+
+
+def from_peers(seen: Run) -> float:
+    """The share of bytes."""
+    return peers_used_bytes(seen.report) / sum(map(len, seen.shown.wanted.values()))
+
+
+@pytest.mark.parametrize("ids", [("PEERS", "a", "b"), ("a", "b")], ids=["first", "not named"])
+def test_peers_that_come_first_or_are_never_named_bring_most(ids: tuple[str, ...]) -> None:
+    assert from_peers(run_in_swarm(lambda _: order(*ids))) > 0.6
+
+
+def test_peers_behind_a_pathway_that_serves_bring_nothing() -> None:
+    behind = run_in_swarm(lambda _: order("a", "PEERS", "b"))
+    assert from_peers(behind) == 0
+    assert behind.shown.is_perfect
+    assert any("steered: pathways come in the order a, PEERS, b" in line for line in behind.report.log)
+
+
+@pytest.mark.parametrize("fault", ["503", "refused", "hang"])
+def test_peers_behind_a_pathway_that_fails_bring_what_it_does_not(fault: str) -> None:
+    async def fail(world: World, session: StreamSession) -> None:
+        await world.spoil("one", fault)
+
+    failed = run_in_swarm(lambda _: order("a", "PEERS", "b"), meanwhile=fail)
+    assert from_peers(failed) > 0.4
+    assert failed.shown.stall_us == 0
+
+
+def test_peers_that_are_named_no_more_come_last() -> None:
+    async def wait(world: World, session: StreamSession) -> None:
+        await asyncio.sleep(8)  # until the second manifest
+
+    def says(number: int) -> ServerResponse:
+        return order("PEERS", "a", "b") if number <= 2 else order("b", "a")  # the peer is steered too
+
+    little = {"prefetch_us": 1_000_000}  # so that most is still to come then
+    assert from_peers(run_in_swarm(says, meanwhile=wait, **little)) < 0.2
+
+    async def fail(world: World, session: StreamSession) -> None:
+        await wait(world, session)
+        for name in ("one", "two"):
+            await world.spoil(name, "503")
+
+    assert from_peers(run_in_swarm(says, meanwhile=fail, **little)) > 0.7, "better than a picture that stops"
+
+
+def test_what_peers_are_called_is_a_setting() -> None:
+    assert from_peers(run_in_swarm(lambda _: order("a", "mesh", "b"), peers_pathway="mesh")) == 0
+    assert from_peers(run_in_swarm(lambda _: order("a", "PEERS", "b"), peers_pathway=None)) > 0.6
