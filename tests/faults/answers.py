@@ -7,9 +7,10 @@ import email.utils
 import functools
 import gzip
 
-__all__ = ["answer_without", "flipped", "other_body"]
+__all__ = ["answer_without", "dates", "flipped", "other_body"]
 
 _PAGE = b"<!doctype html><title>504 Gateway Time-out</title>" + b"<p>sorry</p>" * 20
+_DAY = dt.timedelta(days=1)
 _BOMB_BYTES = 10_000_000  # compressed it is as short as a page
 
 
@@ -21,9 +22,9 @@ def answer_without(fault: str, path: str, inside: str) -> tuple[int, dict[str, s
     match fault:
         case "429":
             return 429, {"retry-after": "1"}
-        case "skewed":
-            ahead = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
-            return 503, {"date": _date(ahead), "retry-after": _date(ahead + dt.timedelta(seconds=2))}
+        case "skewed" | "skewed-back":
+            now = dt.datetime.now(dt.UTC) + (_DAY if fault == "skewed" else -_DAY)
+            return 503, {"date": _date(now), "retry-after": _date(now + dt.timedelta(seconds=2))}
         case "loop":
             return 302, {"location": path}
         case "private":
@@ -65,6 +66,12 @@ def other_body(fault: str, data: bytes, before: bytes) -> tuple[bytes, dict[str,
 @functools.cache
 def _bomb() -> bytes:
     return gzip.compress(bytes(_BOMB_BYTES), mtime=0)
+
+
+def dates(fault: str) -> dict[str, str]:
+    """What a clock that is a day off has in the headers of a right answer."""
+    now = dt.datetime.now(dt.UTC) + (_DAY if fault == "ahead" else -_DAY)
+    return {"date": _date(now), "last-modified": _date(now), "expires": _date(now + dt.timedelta(seconds=10))}
 
 
 def flipped(data: bytes) -> bytes:

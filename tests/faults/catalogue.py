@@ -56,6 +56,7 @@ FAULTS = {
     "503": "the status",
     "burst": "503 three times, then all is well",
     "skewed": "503, and a Retry-After by a clock that is a day ahead",
+    "skewed-back": "503, and a Retry-After by a clock that is a day behind",
     "204": "the status",
     "206": "a part, though all was asked for",
     "loop": "a redirect to itself",
@@ -78,6 +79,8 @@ FAULTS = {
     "empty": "no bytes, and the length says so",
     "garbage": "an error page, with status 200",
     "type": "the right bytes, called text/html",
+    "ahead": "the right bytes, by a clock that is a day ahead: Date, Last-Modified, Expires",
+    "behind": "the right bytes, by a clock that is a day behind",
     "gzip": "compressed, though nobody asked for it",
     "bomb": "compressed, and a thousand times as long as it looks",
     "endless": "it begins well and does not end",
@@ -88,7 +91,7 @@ FAULTS = {
 }
 
 # Nobody need hear of these: every byte comes, and in time.
-HARMLESS = frozenset({"type"})
+HARMLESS = frozenset({"type", "ahead", "behind"})
 
 # To meet these, the other origin breaks once in the middle of each resource.
 RESUMED = frozenset({"rangeless", "wrong-range"})
@@ -185,6 +188,7 @@ _NAMED = {
     "header-bomb": r"not HTTP",
     "burst": r"(status|answered) 503",
     "skewed": r"(status|answered) 503",
+    "skewed-back": r"(status|answered) 503",
     "loop": r"redirect too many|30[12378]",
     "private": r"not public|private",
     "scheme": r"scheme",

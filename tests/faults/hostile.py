@@ -18,7 +18,7 @@ from shoal.transports.errors import ConnectFailed
 from shoal.transports.interface import Fetcher, FetchRequest, FetchResponse, Handler, ServerRequest, ServerResponse
 from shoal.transports.memory import MemoryServer, Network
 
-from .answers import answer_without, flipped, other_body
+from .answers import answer_without, dates, flipped, other_body
 
 __all__ = ["BEFORE", "INSIDE_ADDRESS", "Detour", "Elsewhere", "Hostile", "Lures"]
 
@@ -99,6 +99,8 @@ class Hostile:
                 return ServerResponse(status, whole, self._body(data, bytes_per_s=_SLOW_BYTES_PER_S))
             case "type":
                 return ServerResponse(status, {**whole, "content-type": "text/html"}, data)
+            case "ahead" | "behind":
+                return ServerResponse(status, {**whole, **dates(self._fault)}, data)
             case "endless":
                 return ServerResponse(status, _lengthless(headers), self._body(data, then="again"))
             case "huge":

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Collection
 
 from shoal.transports.sansio.ranges import content_range_header, requested_span
 
-from .answers import answer_without, flipped, other_body
+from .answers import answer_without, dates, flipped, other_body
 
 __all__ = ["RawOrigin"]
 
@@ -147,6 +147,8 @@ class RawOrigin:
                 await exchange.wait()
             case "corrupt":
                 await exchange.send(flipped(data))
+            case "ahead" | "behind":
+                await exchange.send(data, *lines_of(dates(self._fault)))
             case "type":
                 await exchange.send(data, "Content-Type: text/html")
             case _:
