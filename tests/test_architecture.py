@@ -23,6 +23,7 @@ MAY_IMPORT = {
         "transports/errors",
         "transports/sansio",
         "transports/bridge",
+        "transports/pending",
         "runtime",
     },
     "transports/browser": {
@@ -31,6 +32,7 @@ MAY_IMPORT = {
         "transports/errors",
         "transports/sansio",
         "transports/bridge",
+        "transports/pending",
         "runtime",
     },
     "transports/sansio": {"transports/sansio", "transports/interface", "transports/errors"},

@@ -18,8 +18,9 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, Literal
 
-from shoal.transports.errors import ConnectFailed, NoAddress, TimedOut, TransportError, TransportMissing
+from shoal.transports.errors import ConnectFailed, NoAddress, TimedOut, TransportMissing
 from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer, TurnServer
+from shoal.transports.pending import PendingAnswer, PendingOffer
 from shoal.transports.sansio.descriptions import bounded_description
 from shoal.transports.sansio.limits import ChannelLimits
 from shoal.transports.sansio.statistics import ConnectorStatistics
@@ -80,7 +81,7 @@ class BrowserConnector:
         try:
             link.attach(link.connection.createDataChannel(label))
             await link.connection.setLocalDescription(await link.connection.createOffer())
-            return _Offer(link, await link.local_description(), self._connect_timeout_us)
+            return PendingOffer(link, await link.local_description(), self._connect_timeout_us)
         except BaseException:
             await link.close("the offer was not finished")
             raise
@@ -91,9 +92,9 @@ class BrowserConnector:
         link = self._new_link()
         try:
             link.listeners.on("datachannel", lambda event: link.attach(event.channel))
-            await link.set_remote(description, "offer")
+            await link.set_remote(description, "offer", self._connect_timeout_us)
             await link.connection.setLocalDescription(await link.connection.createAnswer())
-            return _Answer(link, await link.local_description(), self._connect_timeout_us)
+            return PendingAnswer(link, await link.local_description(), self._connect_timeout_us)
         except BaseException:
             await link.close("the answer was not finished")
             raise
@@ -164,11 +165,12 @@ class _Link:
         if self.connection.iceGatheringState == "complete":
             self._gathered.set()
 
-    async def set_remote(self, description: str, kind: str) -> None:
-        """ConnectFailed."""
+    async def set_remote(self, description: str, kind: str, timeout_us: int) -> None:
+        """ConnectFailed, also where the browser takes longer over it than connecting may."""
         try:
-            await self.connection.setRemoteDescription(js_object(type=kind, sdp=description))
-        except JsException as error:
+            async with asyncio.timeout(timeout_us / _SECOND_US):
+                await self.connection.setRemoteDescription(js_object(type=kind, sdp=description))
+        except (JsException, TimeoutError) as error:
             raise ConnectFailed(f"the {kind} is not a description we can use: {in_words(error)}") from error
 
     async def local_description(self) -> str:
@@ -181,10 +183,10 @@ class _Link:
             raise NoAddress("this machine has no address but loopback, which WebRTC leaves out; add an interface")
         return description
 
-    async def opened(self, timeout_us: int) -> Channel:
-        """The channel, once it is open; the link is closed if that fails or is cancelled."""
+    async def opened(self, timeout_us: int, since_s: float) -> Channel:
+        """As Link.opened."""
         try:
-            async with asyncio.timeout(timeout_us / _SECOND_US):
+            async with asyncio.timeout_at(since_s + timeout_us / _SECOND_US):
                 return await asyncio.shield(self._opened)
         except TimeoutError as error:
             await self.close("it took too long to connect")
@@ -219,43 +221,6 @@ class _Link:
                 self._channel_listeners.release()
             self.connection.close()
             self._forget(self)
-
-
-class _Offer:
-    """An OutgoingOffer."""
-
-    def __init__(self, link: _Link, description: str, timeout_us: int) -> None:
-        self.description = description
-        self._link = link
-        self._timeout_us = timeout_us
-
-    async def accept(self, answer: str) -> Channel:
-        """As OutgoingOffer.accept; an answer that cannot be used ends the offer."""
-        try:
-            await self._link.set_remote(bounded_description(answer), "answer")
-        except TransportError:
-            await self._link.close("its answer could not be used")
-            raise
-        return await self._link.opened(self._timeout_us)
-
-    async def close(self) -> None:
-        await self._link.close("the offer was withdrawn")
-
-
-class _Answer:
-    """An IncomingChannel."""
-
-    def __init__(self, link: _Link, description: str, timeout_us: int) -> None:
-        self.description = description
-        self._link = link
-        self._timeout_us = timeout_us
-
-    async def channel(self) -> Channel:
-        """As IncomingChannel.channel."""
-        return await self._link.opened(self._timeout_us)
-
-    async def close(self) -> None:
-        await self._link.close("the answer was withdrawn")
 
 
 def _peer_fingerprint(connection: Any) -> str | None:

@@ -21,8 +21,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from shoal.transports.errors import ConnectFailed, NoAddress, TimedOut, TransportError
+from shoal.transports.errors import ConnectFailed, NoAddress, TimedOut
 from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer
+from shoal.transports.pending import PendingAnswer, PendingOffer
 from shoal.transports.sansio.descriptions import CandidatePolicy, bounded_description, filtered_description
 from shoal.transports.sansio.gathering import Gathering
 from shoal.transports.sansio.limits import CONNECT_TIMEOUT_US, ChannelLimits
@@ -94,7 +95,7 @@ class PeerConnector:
         try:
             link.attach(link.connection.createDataChannel(label))
             await link.step(self._describe(link.connection, link.connection.createOffer))
-            return _Offer(link, link.local_description(), self._connect_timeout_us)
+            return PendingOffer(link, link.local_description(), self._connect_timeout_us)
         except BaseException:
             await link.close("the offer was not finished")
             raise
@@ -107,7 +108,7 @@ class PeerConnector:
             link.connection.on("datachannel", link.attach)
             await link.set_remote(description, "offer", self._connect_timeout_us)
             await link.step(self._describe(link.connection, link.connection.createAnswer))
-            return _Answer(link, link.local_description(), self._connect_timeout_us)
+            return PendingAnswer(link, link.local_description(), self._connect_timeout_us)
         except BaseException:
             await link.close("the answer was not finished")
             raise
@@ -248,14 +249,10 @@ class _Link:
         """NoAddress when it names no address that others may know: nobody could ever connect."""
         return self._connector.shown(self.connection.localDescription.sdp)
 
-    async def opened(self, timeout_us: int, since_s: float | None = None) -> Channel:
-        """The channel, once it is open; the link is closed if that fails or is cancelled.
-
-        `since_s`, on the loop's clock, is when the time began that `timeout_us` limits; now if not given.
-        """
-        began_s = asyncio.get_running_loop().time() if since_s is None else since_s
+    async def opened(self, timeout_us: int, since_s: float) -> Channel:
+        """As Link.opened."""
         try:
-            async with asyncio.timeout_at(began_s + timeout_us / _SECOND_US):
+            async with asyncio.timeout_at(since_s + timeout_us / _SECOND_US):
                 channel = await asyncio.shield(self._opened)
                 for _ in range(_ADDRESS_LOOKS):  # a native engine may say which path it took only after it is open
                     if channel.remote_address is not None or self._closing is not None:
@@ -313,41 +310,3 @@ def _look_at(step: asyncio.Task[None]) -> None:
     """Nobody may be waiting any more for what it raised."""
     if not step.cancelled():
         step.exception()
-
-
-class _Offer:
-    """An OutgoingOffer."""
-
-    def __init__(self, link: _Link, description: str, timeout_us: int) -> None:
-        self.description = description
-        self._link = link
-        self._timeout_us = timeout_us
-
-    async def accept(self, answer: str) -> Channel:
-        """As OutgoingOffer.accept; an answer that cannot be used ends the offer."""
-        began_s = asyncio.get_running_loop().time()
-        try:
-            await self._link.set_remote(bounded_description(answer), "answer", self._timeout_us)
-        except TransportError:
-            await self._link.close("its answer could not be used")
-            raise
-        return await self._link.opened(self._timeout_us, began_s)
-
-    async def close(self) -> None:
-        await self._link.close("the offer was withdrawn")
-
-
-class _Answer:
-    """An IncomingChannel."""
-
-    def __init__(self, link: _Link, description: str, timeout_us: int) -> None:
-        self.description = description
-        self._link = link
-        self._timeout_us = timeout_us
-
-    async def channel(self) -> Channel:
-        """As IncomingChannel.channel."""
-        return await self._link.opened(self._timeout_us)
-
-    async def close(self) -> None:
-        await self._link.close("the answer was withdrawn")
