@@ -111,6 +111,7 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     metered: bool = False  # the viewer pays for the line by volume: no peers, in neither direction
     upload: bool = True  # off: nothing is offered; what peers offer is still taken
     upload_bytes_per_s: UploadRate | None = None  # to all peers together; None: no cap
+    upload_times_max: Some = 3  # of a segment to one peer: once, again if it was lost or thrown away, and once more
     swarm_viewers_min: Count = 0  # peers only where the tracker counts so many viewers: fewer have little to share
     choke_wait_us_max: Time = 10 * _S  # a piece to who only takes waits so long for others: nobody waits for ever
     peers_pathway: PathwayId | None = "PEERS"  # what a steering server calls them to rank them; None: it never does

@@ -48,6 +48,7 @@ from ..peer import (
     UploadRequested,
     UploadStateHeard,
 )
+from ..repeats import Repeats
 from ..uploads import Turn
 from .messages import (
     TAKE_IN_TIMEOUT_S,
@@ -109,6 +110,7 @@ class Peer(Actor[Any]):
         self._upload: TaskHandle | None = None
         self._uploading = asyncio.Lock()
         self._sent_bytes = 0  # of the upload under way
+        self._repeats = Repeats(config.upload_times_max)
         self._is_lost = False  # nothing can be sent any more
         self._request_count = 0
         self._sending = asyncio.Lock()  # a command may be several messages, and nothing may come between them
@@ -271,6 +273,7 @@ class Peer(Actor[Any]):
         try:
             await self._upload_bytes(request)
         finally:
+            self._repeats.sent(request.number, self._sent_bytes)
             self._session.tell(Uploaded(peer=self._peer, byte_count=self._sent_bytes))
 
     async def _upload_bytes(self, request: UploadRequested) -> None:
@@ -287,6 +290,10 @@ class Peer(Actor[Any]):
             await self._send(self._protocol.refuse_upload(request, "range"))
             return
         at = min(request.first_byte, end_byte)
+        if not self._repeats.may_send(request.number, end_byte - at, len(data)):
+            self._session.tell(Lost("peer_upload_share"))
+            await self._send(self._protocol.refuse_upload(request))
+            return
         await self._send(self._protocol.begin_upload(request, end_byte - at, total_bytes=len(data)))
         while at < end_byte and self._protocol.is_wanted(request):
             byte_count = await self._wait_for_turn(min(end_byte - at, self._protocol.piece_bytes_max))

@@ -195,3 +195,51 @@ def test_what_we_want_does_not_wait_behind_what_we_send() -> None:
             assert not left(heard)
 
     run_virtual(main())
+
+
+def media_bytes(channel: SlowChannel) -> int:
+    return sum(len(message) for message in channel.sent if not message.startswith(b"cstr"))
+
+
+def test_one_peer_is_sent_a_segment_three_times_its_length_at_most_and_others_still() -> None:
+    """No cap is set; it asks again as soon as it has been answered, for ever."""
+
+    async def main() -> None:
+        channel, asking = SlowChannel(0), PeerProtocol()
+        async with connected(channel) as (_, heard):
+
+            async def ask(number: int, first_byte: int) -> None:
+                for message in asking.request(number, first_byte, 1, 0):
+                    channel.incoming.put_nowait(message)
+                await asyncio.sleep(1)
+                asking.cancel_request()
+
+            for first_byte in (0, 100_000, 0, 0, 50_000, 0, 150_000, 199_999):
+                await ask(3, first_byte)
+            # Of 200,000 bytes: whole, half, whole, then not the whole, from the third quarter on, nothing more.
+            assert media_bytes(channel) == 200_000 + 100_000 + 200_000 + 50_000 + 1
+            for _ in range(20):
+                await ask(3, 0)
+            assert media_bytes(channel) <= 3 * 200_000
+            await ask(4, 0)
+            assert media_bytes(channel) > 3 * 200_000
+            assert sum(message == Lost("peer_upload_share") for message in heard) == 23
+            assert not left(heard)
+
+    run_virtual(main())
+
+
+def test_who_asks_for_many_segments_at_once_is_sent_one() -> None:
+    """The newest counts: a peer holds one upload, whatever it asks for, and so as much memory and line as any other."""
+
+    async def main() -> None:
+        channel = SlowChannel(0.1)
+        async with connected(channel) as (_, heard):
+            for number in range(6):
+                for message in encode(WireRequest(number, number)):
+                    channel.incoming.put_nowait(message)
+            await asyncio.sleep(20)
+            assert media_bytes(channel) <= 200_000 + 5 * 65_535  # one that was cancelled has a piece on its way at most
+            assert sum(isinstance(message, GetShareable) for message in heard) <= 6
+
+    run_virtual(main())
