@@ -26,6 +26,7 @@ from shoal.balancer import identity
 __all__ = [
     "Program",
     "bundled_page",
+    "film_on_air",
     "missing",
     "on_air",
     "plain_stream",
@@ -107,6 +108,37 @@ async def on_air(stream: Stream, window: int, segment_s: float) -> AsyncIterator
     going = asyncio.create_task(go_on())
     try:
         yield
+    finally:
+        going.cancel()
+
+
+@asynccontextmanager
+async def film_on_air(film: Stream, folder: Path, window: int) -> AsyncIterator[Stream]:
+    """A film of one variant, in `folder`, as if it were being made now: a window that moves on, and an end."""
+    await asyncio.to_thread(shutil.copytree, film.folder, folder)
+    (path,) = [path for path in folder.glob("*.m3u8") if path.name != film.playlist]
+    lines = path.read_text().splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith("#EXTINF"))
+    head = [line for line in lines[:first] if not line.startswith(("#EXT-X-MEDIA-SEQUENCE", "#EXT-X-PLAYLIST-TYPE"))]
+    named = [line for line in lines[first:] if line != "#EXT-X-ENDLIST"]
+    segments = list(zip(named[::2], named[1::2], strict=True))
+
+    def write(end: int) -> None:
+        rows = [row for segment in segments[end - window : end] for row in segment]
+        text = [*head, f"#EXT-X-MEDIA-SEQUENCE:{end - window}", *rows]
+        building = folder / f".{path.name}"
+        building.write_text("\n".join([*text, *(["#EXT-X-ENDLIST"] if end == len(segments) else []), ""]))
+        building.replace(path)  # nobody reads half of it
+
+    async def go_on() -> None:
+        for end in range(window + 1, len(segments) + 1):
+            await asyncio.sleep(film.segment_seconds)
+            write(end)
+
+    write(window)
+    going = asyncio.create_task(go_on())
+    try:
+        yield Stream(folder, film.seconds, film.segment_seconds)
     finally:
         going.cancel()
 
