@@ -69,6 +69,10 @@ class Choking:
         """How many are served now, but for one."""
         return len(self._running) - (besides in self._running)
 
+    def giving_count(self, *, besides: str | None = None) -> int:
+        """How many of them do not ride free.  Cost: a look at each that is served."""
+        return sum(peer != besides and not self.rides_free(peer) for peer in self._running)
+
     def rides_free(self, peer: str) -> bool:
         account = self._accounts.get(peer)
         return account is None or account.rides_free()

@@ -63,8 +63,14 @@ class Uploads:
         return "choked" if self.choking.must_wait(peer) else "free"
 
     def is_full(self, now_us: int, *, besides: str | None = None) -> bool:
-        """Whether the cap is used up by as many as it can help."""
+        """Whether the cap is used up by as many as it can help, for everybody, or for the peer `besides` these.
+
+        Free riders wait for all others, so that who gives is not kept out by those whom it comes before.
+        """
         if self._pace is None or self.choking.running_count(besides=besides) < self._served_max:
+            return False
+        rides_free = besides is not None and self.choking.rides_free(besides)
+        if not rides_free and self.choking.giving_count(besides=besides) < self._served_max:
             return False
         return self._pace.behind_us(now_us) >= _BUSY_US
 

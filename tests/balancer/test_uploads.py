@@ -73,13 +73,27 @@ def test_a_cap_is_kept_and_shared_alike(cap: int, count: int) -> None:
 def test_who_comes_when_a_cap_can_help_no_more_is_refused_until_one_has_gone() -> None:
     uploads = Uploads(CAP)
     for n in range(8):
+        uploads.choking.heard(f"p{n}", 1)
         assert uploads.may_begin(f"p{n}", 0, hears_why=False) is None
         uploads.turn(f"p{n}", PIECE, 0, is_patient=True)
     assert uploads.is_full(0)
+    uploads.choking.heard("late", 1)
     assert uploads.may_begin("late", 0, hears_why=False) == uploads.state("late", 0) == "busy"
     assert uploads.may_begin("p3", 0, hears_why=False) is None  # its next segment: it is one of the eight
     uploads.ended("p0", 1)
     assert uploads.may_begin("late", 0, hears_why=False) is None
+
+
+def test_free_riders_that_wait_for_their_turn_keep_out_each_other_and_nobody_who_gives() -> None:
+    uploads = Uploads(CAP)
+    for n in range(8):
+        assert uploads.may_begin(f"rider{n}", 0, hears_why=False) is None
+        uploads.turn(f"rider{n}", PIECE, 0, is_patient=True)
+    assert uploads.state("one more", 0) == "busy"
+    uploads.choking.heard("giver", 1)
+    assert uploads.may_begin("giver", 0, hears_why=True) is None
+    assert not uploads.is_full(0)
+    assert uploads.turn("rider0", PIECE, 0, is_patient=True) is None  # from now on they wait
 
 
 def test_those_who_ask_and_hardly_read_keep_nobody_out() -> None:
