@@ -5,7 +5,8 @@
 The bit is in the second 64 KiB block.  The first block is right, so whoever
 checks block by block has taken some of the segment from here before it notices,
 and must go on elsewhere in mid-segment.  With `--changed SHARE` it is the last bytes
-of each segment, so many of them.  The other options are those of `shoal peer`.
+of each segment, so many of them, and with `--kind KIND` one of those in pollution.py.
+The other options are those of `shoal peer`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable
 
 from shoal.app.commands.signals import until_stopped
 from shoal.app.console import Console
@@ -23,7 +23,9 @@ from shoal.app.session import StreamSession, open_session
 from shoal.balancer.integrity import BLOCK_BYTES
 from shoal.balancer.model import ResourceKey
 
-__all__ = ["changed", "main", "tampered"]
+from .pollution import POLLUTIONS, Tamper, changed, pollution
+
+__all__ = ["main", "tampered"]
 
 _AT = BLOCK_BYTES + 100
 
@@ -36,20 +38,15 @@ def tampered(_key: ResourceKey, data: bytes) -> bytes:
     return data[:at] + bytes([data[at] ^ 0x01]) + data[at + 1 :]
 
 
-def changed(share: float) -> Callable[[ResourceKey, bytes], bytes]:
-    """A tamper that changes the last bytes of each segment, that share of it."""
-
-    def tamper(_key: ResourceKey, data: bytes) -> bytes:
-        at = len(data) - round(share * len(data))
-        return data[:at] + bytes(byte ^ 0x55 for byte in data[at:])
-
-    return tamper
+def _tamper(arguments: argparse.Namespace) -> Tamper:
+    if arguments.kind is not None:
+        return pollution(arguments.kind)
+    return tampered if arguments.changed is None else changed(arguments.changed)
 
 
 async def _run(arguments: argparse.Namespace, console: Console) -> None:
     options = stream_options(arguments)
-    tamper = tampered if arguments.changed is None else changed(arguments.changed)
-    async with open_session(options, tamper=tamper) as session:
+    async with open_session(options, tamper=_tamper(arguments)) as session:
         await until_stopped(_serve(session, console))
         report = await session.report()
     sent = sum(source.sent_bytes for source in report.sources)
@@ -69,6 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     add_stream_options(parser)
     parser.add_argument("--changed", type=float, metavar="SHARE", help="of each segment, at its end (one bit of it)")
+    parser.add_argument("--kind", choices=tuple(POLLUTIONS), help="how each segment is wrong, other than that")
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout")
     arguments = parser.parse_args(argv)
     asyncio.run(_run(arguments, Console(json=arguments.json)))
