@@ -1,7 +1,8 @@
 """Viewers of a swarm that are pages: hls.js with p2p-media-loader, unmodified, in headless Chromium.
 
     async with pages() as opened:
-        await opened.add("page-0", url, tracker)
+        await opened.open("page-0")
+        await opened.go("page-0", url, tracker)
         found = await opened.seen("page-0", count, deadline_s)
 
 All are tabs of one browser, as they are with somebody who watches; each plays from its start, as soon as it can.
@@ -50,16 +51,23 @@ class Pages:
         self._browser = browser
         self._server = server
         self._open: dict[str, Any] = {}
+        self.arrived_s: dict[str, float] = {}  # seconds since 1970
 
     @property
     def names(self) -> list[str]:
         return list(self._open)
 
-    async def add(self, name: str, url: str, tracker: str) -> None:
+    async def open(self, name: str) -> None:
+        """A tab where the page is to be, in a process that knows the site: the first visit may take seconds."""
         page = await self._browser.new_page()
         page.set_default_timeout(START_MS)
-        await page.goto(f"{self._server}?{urlencode({'url': url, 'tracker': tracker})}")
+        await page.goto(f"{self._server}page.mjs")  # a script, shown as text
         self._open[name] = page
+
+    async def go(self, name: str, url: str, tracker: str) -> None:
+        page = self._open[name]
+        await page.goto(f"{self._server}?{urlencode({'url': url, 'tracker': tracker})}")
+        self.arrived_s[name] = await page.evaluate("performance.timeOrigin") / 1000
 
     async def seen(self, name: str, count: int, deadline_s: float) -> dict[str, Any]:
         """What it saw, once its player has been given so many segments; page.mjs says what that is."""

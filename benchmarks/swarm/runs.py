@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -35,6 +36,7 @@ from tests.p2pml.counterparts import Program, plain_stream, start_peer  # noqa: 
 from .pages import Pages, pages  # noqa: E402
 
 VIEWER, GUEST = "benchmarks.swarm.viewer", "benchmarks.swarm.guest"
+POLLUTER = "shoal.app.demo.polluter"
 GRACE_S = 60.0  # beyond the length of the stream and the last arrival; a peer that is later than that is a failure
 
 
@@ -51,6 +53,8 @@ class Result:
     segments: list[dict[str, Any]] = field(default_factory=list)
     caught: list[int] = field(default_factory=list)  # segments of which wrong bytes came, and nobody saw them
     banned: int = 0  # peers
+    left: int = 0  # peers that are gone otherwise: who promises another length than the hashes is cut before it sends
+    late_s: float | None = None  # how long after its slot it came; None where it had none
 
     @property
     def offload(self) -> float:
@@ -60,6 +64,17 @@ class Result:
 def offload(results: list[Result]) -> float:
     """Of all together: bytes from peers, of all bytes that were used."""
     return sum(result.p2p for result in results) / max(1, sum(result.p2p + result.http for result in results))
+
+
+def off_s(results: list[Result]) -> float | None:
+    """How far from its slot a viewer came, at most; None where they had none."""
+    return max((abs(result.late_s) for result in results if result.late_s is not None), default=None)
+
+
+def arrivals(results: list[Result]) -> str:
+    """How near to their slots the viewers came."""
+    off = off_s(results)
+    return "as their programs had started" if off is None else f"each within {off:.2f} s of its slot"
 
 
 class Swarm:
@@ -83,9 +98,53 @@ class Swarm:
         self._children = children
         self._length_s = length_s
         self._peers: dict[str, Program] = {}
+        self._slots = ""
+        self._waiting: dict[int, Program] = {}  # by slot
+        self._slots_s: dict[str, float] = {}  # when those that came in slots were to come, since 1970
         files = sorted(stream.folder.glob("*.m4s"))
         self._right = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
         self._numbers = {path.name: number for number, path in enumerate(files)}
+
+    async def load(self, slots: str, **options: dict[str, Any]) -> None:
+        """Start who is to come: o ours, r ours that only takes, t theirs in Node, p theirs in a page, . nobody.
+
+        All programs are there and loaded before the first of them comes, so that what a start takes, which differs
+        between kinds, delays nobody.  `options` are those of a kind, by its letter.
+        """
+        self._slots = slots
+        for number, kind in enumerate(slots):
+            more = {"waits": True, **options.get(kind, {})}
+            if kind in "or":
+                self._waiting[number] = await self.ours(f"{'ours' if kind == 'o' else 'rider'}-{number}", **more)
+            elif kind == "t":
+                self._waiting[number] = await self.theirs(f"theirs-{number}", **more)
+            elif kind == "p":
+                assert self._opened is not None, "a film_swarm has pages"
+                await self._opened.open(f"theirs-in-page-{number}")
+
+    async def arrive(self, apart_s: float) -> None:
+        """Let those that were loaded come, each in its slot."""
+        began_s, since_1970_s = time.monotonic(), time.time()
+        async with asyncio.TaskGroup() as going:
+            for number, kind in enumerate(self._slots):
+                await asyncio.sleep(max(0.0, began_s + number * apart_s - time.monotonic()))
+                if kind == "p":
+                    name = f"theirs-in-page-{number}"
+                    going.create_task(self._go(name))
+                elif number in self._waiting:
+                    name = self._waiting[number].child.name
+                    self._waiting[number].child.signal(signal.SIGUSR2)
+                else:
+                    continue
+                self._slots_s[name] = since_1970_s + number * apart_s
+
+    async def _go(self, name: str) -> None:
+        assert self._opened is not None
+        await self._opened.go(name, f"{self.origin.url}/{self.stream.playlist}", self.tracker)
+
+    def _late_s(self, name: str, arrived_s: float | None) -> float | None:
+        slot_s = self._slots_s.get(name)
+        return None if slot_s is None or arrived_s is None else arrived_s - slot_s
 
     async def ours(self, name: str, *, origin: Origin | None = None, **options: Any) -> Program:
         url = f"{(origin or self.origin).url}/{self.stream.playlist}"
@@ -109,10 +168,20 @@ class Swarm:
             self._peers[name] = peer
         return peer
 
-    async def page(self, name: str) -> None:
-        """A page that plays the stream in a browser."""
-        assert self._opened is not None, "a film_swarm has pages"
-        await self._opened.add(name, f"{self.origin.url}/{self.stream.playlist}", self.tracker)
+    async def polluter(self, kind: str) -> Program:
+        """A peer that holds the whole stream, and sends it wrong as `app/demo/pollution.py` says."""
+        command = [f"{self.origin.url}/{self.stream.playlist}", "--tracker", self.tracker, "--allow-private", "--json"]
+        # Whatever it was given, it says that it has it; and no hash of its own, which others could compare.
+        more = ["--hashes", "none", "--announce-unaudited", "--kind", kind]
+        events: list[dict[str, Any]] = []
+        child = await self._children.start("polluter", POLLUTER, *command, *more, hear=events.append)
+        await child.ready()
+        made = Program(child, events)
+        while made.told("complete") is None:
+            if child.exit_code is not None:
+                raise RuntimeError(f"the polluter ended with {child.exit_code}: {events[-1:]}")
+            await asyncio.sleep(0.1)
+        return made
 
     async def adversary(self) -> Program:
         """Quiet until it is told to be loud: `guest.py`."""
@@ -156,7 +225,13 @@ class Swarm:
                 for kind in ("http", "p2p")
             }
             http, p2p = by["http"], by["p2p"]
-        more = told.get("caught", []), told.get("banned", 0)
+        arrived = self._peers[name].told("arrived") or {}
+        more = (
+            told.get("caught", []),
+            told.get("banned", 0),
+            told.get("left", 0),
+            self._late_s(name, arrived.get("at_s")),
+        )
         return Result(name, http, p2p, told["stalled_s"], wrong, told["cpu_s"], told["segments"], *more)
 
     def _judged_page(self, name: str, seen: dict[str, Any]) -> Result:
@@ -167,7 +242,9 @@ class Swarm:
             kind: sum(segment["bytes"] for segment in seen["loaded"] if segment["source"] == kind)
             for kind in ("http", "p2p")
         }
-        return Result(name, by["http"], by["p2p"], 0.0, wrong, 0.0, seen["loaded"])
+        assert self._opened is not None
+        late_s = self._late_s(name, self._opened.arrived_s.get(name))
+        return Result(name, by["http"], by["p2p"], 0.0, wrong, 0.0, seen["loaded"], late_s=late_s)
 
 
 def _as_theirs_knows(stream: Stream, origin: str) -> dict[str, str]:

@@ -1,10 +1,13 @@
 """A viewer of ours, as tests/p2pml/peer.mjs is one of theirs: the same playhead, the same lead, the same last words.
 
-    python viewer.py '{"url": ..., "trackers": [...], "speed": 1, "lead": 30, "hashes": "auto"}'
+    python viewer.py '{"url": ..., "trackers": [...], "speed": 1, "lead": 30, "hashes": "auto", "waits": false,
+                       "config": {}}'
 
-Tells JSON lines: ready; complete {segments: [{number, bytes, sha256}], http, p2p, unneeded, stalled_s, cpu_s, caught,
-banned} once the last segment was read; then it serves until SIGTERM.  `caught` are the numbers of the segments of which
-wrong bytes came and were replaced, and `banned` how many peers were cut.
+One that waits is ready at once, and comes to the stream at SIGUSR2; `config` are settings of the balancer.
+Tells JSON lines: ready; arrived {at_s}, in seconds since 1970, where it has waited; complete {segments: [{number,
+bytes, sha256}], http, p2p, unneeded, stalled_s, cpu_s, caught, banned, left} once the last segment was read; then it
+serves until SIGTERM.  `caught` are the numbers of the segments of which wrong bytes came and were replaced, `banned` is
+how many peers were cut for it, and `left` how many are gone, for breaking the protocol or by themselves.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from shoal.app.session import SessionOptions, StreamSession, open_session
+from shoal.balancer.config import load
 from shoal.balancer.model import Segment
+from shoal.transports import registry
 
 TICK_S = 0.1
 RELOAD_S = 1.0  # as theirs
@@ -83,15 +88,28 @@ async def play(session: StreamSession, speed: float, lead_s: float) -> tuple[lis
     return read, head.stalled_s
 
 
+async def arrive() -> None:
+    """Wait to be told that it is time to come."""
+    registry.resolve_connector(), registry.resolve_signaling(), registry.resolve_fetcher()  # to load takes a second
+    begun = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, begun.set)
+    tell("ready")
+    await begun.wait()
+    tell("arrived", at_s=time.time())
+
+
 async def main() -> None:
     options = json.loads(sys.argv[1])
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    if options.get("waits"):
+        await arrive()
     given = SessionOptions(
         url=options["url"],
         trackers=tuple(options["trackers"]),
         hashes=options.get("hashes", "auto"),
         allow_private=True,
+        config=load(options.get("config", {})),
     )
     async with open_session(given) as session:
         tell("ready")
@@ -112,6 +130,7 @@ async def main() -> None:
             cpu_s=time.process_time(),
             caught=[segment.number for segment in report.segments if segment.polluted],
             banned=sum(source.state == "banned" for source in sources),
+            left=sum(source.state == "left" for source in sources),
         )
         await stopped.wait()
 

@@ -8,10 +8,12 @@
 //   lead         seconds that the player keeps ahead of it (30)
 //   meet         how many peers it is connected to before the playhead moves (0)
 //   core         settings of the package, over its defaults
+//   waits        it is ready at once, and comes to the stream at SIGUSR2 (false)
 //
-// Tells JSON lines: ready; connected {peer}; loaded {number, source, peer, bytes} for each segment as the package
-// reports it; complete {segments: [{number, bytes, sha256, source, peer}], stalled_s, ...} once it has all of them, as the
-// player was given them or as the package's own store has them; ended {http, p2p, sent} in bytes at SIGTERM.
+// Tells JSON lines: ready; arrived {at_s}, in seconds since 1970, where it has waited; connected {peer}; loaded {number,
+// source, peer, bytes} for each segment as the package reports it; complete {segments: [{number, bytes, sha256, source,
+// peer}], stalled_s, ...} once it has all of them, as the player was given them or as the package's own store has them;
+// ended {http, p2p, sent} in bytes at SIGTERM.
 import "./globals.mjs";
 import { createHash } from "node:crypto";
 import { Core } from "p2p-media-loader-core";
@@ -126,6 +128,14 @@ process.on("SIGTERM", () => {
   tell("ended", bytes);
   process.exit(0); // libwebrtc's threads would keep the process
 });
+if (options.waits) {
+  const told = new Promise((resolve) => process.once("SIGUSR2", resolve));
+  const awake = setInterval(() => {}, 1000); // Node ends when nothing but a signal is waited for
+  tell("ready");
+  await told;
+  clearInterval(awake);
+  tell("arrived", { at_s: Date.now() / 1000 });
+}
 core.setManifestResponseUrl(options.manifest);
 core.addStreamIfNoneExists({ runtimeId: "main", type: "main", index: options.index });
 await readPlaylist();
