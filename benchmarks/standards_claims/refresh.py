@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from harness import Claim
 
+from shoal.balancer.formats import dash
 from shoal.balancer.formats.hls import Load, Reload
 
 URL = "https://cdn.example/v/main.m3u8"
@@ -137,4 +138,42 @@ def claims(rounds: int) -> list[Claim]:
             ),
             Claim(f"{what}, of a segment's {SEGMENT_S} s", 100 * long / SEGMENT_S, 0.5, at_least=False, unit="%"),
         ]
+    short, long = (min(reload_mpd_s(count) for _ in range(rounds)) for count in WINDOWS)
+    print(
+        f"a reload of an MPD whose timelines list each segment, which has no bound: window of {WINDOWS[0]} "
+        f"{short * 1e3:.1f} ms, {WINDOWS[1]} {long * 1e3:.1f} ms"
+    )
     return found
+
+
+def mpd(first: int, count: int) -> bytes:
+    """Four representations, two timelines that list each segment."""
+    rows = "".join(f'<S t="{540_000 * number}" d="{540_000 - number % 2}"/>' for number in range(first, first + count))
+
+    def adaptation_set(kind: str, renditions: int) -> str:
+        shown = "".join(f'<Representation id="{kind}{n}" bandwidth="{n + 1}00000"/>' for n in range(renditions))
+        template = 'timescale="90000" media="$RepresentationID$/$Time$.m4s" initialization="$RepresentationID$/i.mp4"'
+        timeline = f"<SegmentTemplate {template}><SegmentTimeline>{rows}</SegmentTimeline></SegmentTemplate>"
+        return f'<AdaptationSet contentType="{kind}" mimeType="{kind}/mp4">{timeline}{shown}</AdaptationSet>'
+
+    return (
+        '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="dynamic" availabilityStartTime="1970-01-01T00:00:00Z" '
+        f'minimumUpdatePeriod="PT6S" publishTime="1970-01-01T00:00:00Z" timeShiftBufferDepth="PT{6 * count}S">'
+        f'<Period start="PT0S">{adaptation_set("video", 3)}{adaptation_set("audio", 1)}</Period></MPD>'
+    ).encode()
+
+
+def reload_mpd_s(count: int) -> float:
+    """CPU time of one reload, with the lists of the two renditions that are played."""
+    catalogue = dash.Catalogue()
+    loads = [mpd(first, count) for first in range(6)]
+    begin = 0.0
+    for number, data in enumerate(loads):
+        if number == 1:
+            begin = time.process_time()
+        read = dash.parse(data, "https://cdn.example/v/main.mpd")
+        catalogue.update(read)
+        dash.rewrite(read, lambda one: f"/dash/{one.id}/x")
+        for rendition in (0, 3):
+            assert len(catalogue.resources(rendition, 10**15).media) == count
+    return (time.process_time() - begin) / (len(loads) - 1)

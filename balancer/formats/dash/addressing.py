@@ -111,7 +111,7 @@ def _read(kind: AddressingKind, elements: tuple[Element, ...], limits: Limits) -
         start_number=start_number,
         end_number=said.maybe_integer("endNumber"),
         duration=duration,
-        runs=None if timeline is None else _runs(timeline, start_number, limits),
+        runs=None if timeline is None else _runs_of(timeline, start_number, limits),
         initialization=_target(elements, "Initialization", "sourceURL", "range", limits),
         index=_target(elements, "RepresentationIndex", "sourceURL", "range", limits),
         availability_offset_us=said.offset_us("availabilityTimeOffset") or 0,
@@ -169,6 +169,16 @@ def _entries(elements: Sequence[Element], limits: Limits) -> tuple[Target, ...]:
             readers = [Reader(limits, url) for url in urls]
             return tuple(Target(each.text("media") or None, each.byte_range("mediaRange")) for each in readers)
     return ()
+
+
+def _runs_of(timeline: Element, number: int, limits: Limits) -> tuple[Run, ...]:
+    """Read once for all representations that share it."""
+    kept: tuple[int, tuple[Run, ...]] | None = timeline.kept
+    if kept is not None and kept[0] == number:
+        return kept[1]
+    runs = _runs(timeline, number, limits)
+    timeline.kept = (number, runs)
+    return runs
 
 
 def _runs(timeline: Element, number: int, limits: Limits) -> tuple[Run, ...]:

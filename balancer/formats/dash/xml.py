@@ -39,7 +39,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class Element:
     """One element.  Places are byte offsets: of its `<`, and of the `<` of its end tag (or of what follows `/>`)."""
 
-    __slots__ = ("attributes", "begin", "children", "line", "name", "stop", "text")
+    __slots__ = ("attributes", "begin", "children", "kept", "line", "name", "stop", "text")
 
     def __init__(self, name: str, attributes: dict[str, str], begin: int, line: int) -> None:
         self.name = name
@@ -49,6 +49,7 @@ class Element:
         self.line = line
         self.text = ""  # all of it that stands in no child
         self.children: list[Element] = []
+        self.kept: Any = None  # what its reader made of it: representations share what stands above them
 
     def all(self, name: str) -> list[Element]:
         return [child for child in self.children if child.name == name]

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.balancer.errors import PlaylistMalformed, PlaylistTooLarge, PlaylistUnsupported
-from shoal.balancer.formats.dash import Limits, Reference, init_of, references, segments_of
+from shoal.balancer.formats.dash import Limits, Reference, init_of, parse, references, segments_of
 from shoal.balancer.formats.dash.segments import Growth, growth, indexed, segment_numbered
 from shoal.balancer.model import ByteRange
 
-from .mpds import LIVE, NOON_US, VOD, S, one, read
+from .mpds import HEAD, LIVE, NOON_US, URL, VOD, S, one, read
 
 BASE = "https://cdn.example/show/"
 EARLY_BASE = '<BaseURL availabilityTimeOffset="1.5" availabilityTimeComplete="0">x/</BaseURL>'
@@ -269,3 +269,18 @@ def test_segments_of_an_index_are_ranges_of_the_one_file():
 def test_what_is_no_index_is_refused(data, kind, message):
     with pytest.raises(kind, match=message):
         references(data, 0)
+
+
+def test_a_timeline_is_read_once_for_the_representations_that_share_it() -> None:
+    template = '<SegmentTemplate media="$RepresentationID$-$Number$.m4s"><SegmentTimeline><S t="0" d="2" r="9"/>'
+    ends = "</SegmentTimeline></SegmentTemplate>"
+    own = '<Representation id="c" bandwidth="3"><SegmentTemplate startNumber="7"/></Representation>'
+    both = '<Representation id="a" bandwidth="1"/><Representation id="b" bandwidth="2"/>'
+    mpd = parse(
+        f"{HEAD} mediaPresentationDuration='PT20S'><Period><AdaptationSet>{template}{ends}{both}{own}"
+        "</AdaptationSet></Period></MPD>".encode(),
+        URL,
+    )
+    a, b, c = mpd.periods[0].adaptation_sets[0].representations
+    assert a.addressing.runs is b.addressing.runs
+    assert [segments_of(mpd, mpd.periods[0], each, 0)[0].number for each in (a, b, c)] == [1, 1, 7]
