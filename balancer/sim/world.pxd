@@ -33,7 +33,7 @@ cdef class World:
     cdef readonly list viewers
 
     cpdef void at(self, int64_t time_us, object callback, tuple arguments) except *
-    @cython.locals(entry=tuple, arguments=tuple)
+    @cython.locals(agenda=Agenda)
     cdef void _run_until(self, int64_t before_us) except *
     cpdef int64_t available(self) except -1
     cpdef object listing(self, object rendition)

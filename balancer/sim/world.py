@@ -117,10 +117,11 @@ class World:
 
     def _run_until(self, before_us: int) -> None:
         """All that happens before that moment."""
-        while (entry := self._agenda.take(before_us)) is not None:
-            self.now_us, _, callback, arguments = entry
+        agenda = self._agenda
+        while agenda.take(before_us):
+            self.now_us = agenda.time_us
             self.event_count += 1
-            callback(*arguments)
+            agenda.callback(*agenda.arguments)
 
     def available(self) -> int:
         """One more than the newest segment that exists now."""

@@ -32,8 +32,8 @@ def test_moments_come_in_order_and_equals_in_the_order_they_were_put_in(steps: l
         due = sorted(one for one in waiting if one[0] < now_us)
         waiting = [one for one in waiting if one[0] >= now_us]
         taken = []
-        while (entry := agenda.take(now_us)) is not None:
-            taken.append((entry[0], *entry[3]))
+        while agenda.take(now_us):
+            taken.append((agenda.time_us, *agenda.arguments))
         assert taken == due
 
 
@@ -42,8 +42,18 @@ def test_what_is_put_in_for_now_while_a_slot_is_worked_off_comes_behind_its_equa
     for name in "ab":
         agenda.put(5, nothing, (name,))
     found = []
-    while (entry := agenda.take(100)) is not None:
-        found.append(*entry[3])
-        if entry[3] == ("a",):
+    while agenda.take(100):
+        found.append(*agenda.arguments)
+        if agenda.arguments == ("a",):
             agenda.put(5, nothing, ("c",))
     assert found == ["a", "b", "c"]
+
+
+def test_a_slot_holds_any_number_of_moments() -> None:
+    agenda = Agenda()
+    for number in range(3_000):
+        agenda.put(5_000 + number % 7, nothing, (number,))
+    found = []
+    while agenda.take(10_000):
+        found.append(*agenda.arguments)
+    assert found == sorted(range(3_000), key=lambda number: (number % 7, number))
