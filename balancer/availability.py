@@ -3,189 +3,200 @@
 Keeps each peer's last word, and an index of it by number, since that is how it is
 asked: for each segment of a window, after each event.  Rarity is the number of
 holders.  Order of peers is that of joining, so that runs repeat.
+
+Peers say far more than is asked, so a word is only kept when it comes; the index is brought up to date by who looks
+into it next.  In it the holders of a number are the bits of one integer, the peer that joined first the lowest.
 """
 
 from __future__ import annotations
 
 from .mixing import text_number
 
-__all__ = ["Availability"]
+__all__ = ["Availability", "Holdings"]
 
 _NONE: frozenset[int] = frozenset()
 _NO_NAMES: tuple[str, ...] = ()
+_LEFT_MAX = 32  # bits of peers that are gone, beside one for each that is here; then all are given new ones
 
 
-class _Known:
+class Holdings:
     """One peer, and its last word."""
 
-    __slots__ = (
-        "fetching",
-        "held",
-        "is_told",
-        "known_fetching_news",
-        "known_held_news",
-        "name",
-        "next_fetching",
-        "next_held",
-        "number",
-        "place",
-        "swarm",
-    )
+    __slots__ = ("bit", "fetching", "held", "is_told", "name", "number", "swarm", "unread")
 
-    def __init__(self, name: str, place: int, swarm: _Swarm) -> None:
+    def __init__(self, name: str, swarm: _Swarm) -> None:
         self.name = name
         self.number = text_number(name)
-        self.place = place  # in the order of joining
-        self.swarm = swarm
         self.held = _NONE
         self.fetching = _NONE
         self.is_told = False  # it announced something, were it nothing
-        # What differs in the word that was looked at last, which is mostly the next one.
-        self.next_held = self.next_fetching = self.known_held_news = self.known_fetching_news = _NONE
+        self.bit = 0  # which it is in the index
+        self.swarm = swarm
+        self.unread: list[tuple[int, ...]] = []  # numbers that may stand otherwise in the index
 
-    def held_news(self, held: frozenset[int]) -> frozenset[int]:
-        """Of which numbers it would say something else."""
-        if held is not self.next_held:
-            self.next_held, self.known_held_news = held, held ^ self.held
-        return self.known_held_news
+    @property
+    def rendition(self) -> int:
+        return self.swarm.rendition
 
-    def fetching_news(self, fetching: frozenset[int]) -> frozenset[int]:
-        if fetching is not self.next_fetching:
-            self.next_fetching, self.known_fetching_news = fetching, fetching ^ self.fetching
-        return self.known_fetching_news
+    def says(self, held: frozenset[int], fetching: frozenset[int]) -> None:
+        """Replaces what it said before.  Cost: what is new in it."""
+        self.says_news(held, fetching, tuple(self.news(held, fetching)))
+
+    def says_news(self, held: frozenset[int], fetching: frozenset[int], news: tuple[int, ...]) -> None:
+        """The same, where `news` is known: at least the numbers of which it says something else than before."""
+        if not self.is_told:
+            self.is_told = True
+            self.swarm.told_count += 1
+            self.swarm.version += 1
+        self.set(held, fetching, news)
+
+    def set(self, held: frozenset[int], fetching: frozenset[int], news: tuple[int, ...]) -> None:
+        """As it says, or as is known of it otherwise."""
+        self.held, self.fetching = held, fetching
+        if news:
+            if not self.unread:
+                self.swarm.unread.append(self)
+            self.unread.append(news)
+
+    def news(self, held: frozenset[int], fetching: frozenset[int]) -> frozenset[int]:
+        """Of which numbers it would say something else than before."""
+        if fetching is self.fetching:
+            return _NONE if held is self.held else held ^ self.held
+        if held is self.held:
+            return fetching ^ self.fetching
+        return (held ^ self.held) | (fetching ^ self.fetching)
 
 
 class _Swarm:
     """The peers of one rendition."""
 
-    __slots__ = ("_orders", "fetchers", "holders", "peers", "rendition", "told_count", "version")
+    __slots__ = ("_fetchers", "_holders", "_names", "_orders", "peers", "rendition", "told_count", "unread", "version")
 
     def __init__(self, rendition: int) -> None:
         self.rendition = rendition
-        self.peers: dict[str, _Known] = {}
-        self.holders: dict[int, dict[str, int]] = {}  # number -> peer -> its place in the order of joining
-        self._orders: dict[int, tuple[str, ...]] = {}  # the same in that order, until they are others
-        self.fetchers: dict[int, int] = {}  # number -> how many are getting it
+        self.peers: dict[str, Holdings] = {}
+        self.unread: list[Holdings] = []  # who said something that is not in the index yet
+        self._names: list[str] = []  # by bit
+        self._holders: dict[int, int] = {}  # number -> bits of who holds it
+        self._fetchers: dict[int, int] = {}  # number -> bits of who is getting it
+        self._orders: dict[int, tuple[int, tuple[str, ...]]] = {}  # number -> bits, and their names in order
         self.told_count = 0  # peers that announced anything, were it nothing
         self.version = 0  # another one whenever these are others
 
-    def change(self, peer: _Known, held: frozenset[int], fetching: frozenset[int]) -> None:
-        """What the peer holds and fetches from now on.  Cost: what is new in it."""
-        if held is not peer.held:
-            self._hold(peer, held)
-        if fetching is not peer.fetching:
-            self._fetch(peer, fetching)
+    def join(self, name: str) -> Holdings:
+        if len(self._names) >= 2 * len(self.peers) + _LEFT_MAX:
+            self._number_anew()
+        peer = self.peers[name] = Holdings(name, self)
+        self._number(peer)
+        return peer
 
-    def _hold(self, peer: _Known, held: frozenset[int]) -> None:
-        for number in peer.held_news(held):
-            self._orders.pop(number, None)
-            holders = self.holders.get(number)
-            if number in held:
-                if holders is None:
-                    holders = self.holders[number] = {}
-                holders[peer.name] = peer.place
-            elif holders is not None:
-                del holders[peer.name]
-                if not holders:
-                    del self.holders[number]
-        peer.held = peer.next_held = held
-        peer.known_held_news = _NONE
+    def leave(self, peer: Holdings) -> None:
+        peer.set(_NONE, _NONE, (*peer.held, *peer.fetching))
+        self._catch_up()
+        del self.peers[peer.name]
+        if peer.is_told:
+            self.told_count -= 1
+            self.version += 1
 
-    def _fetch(self, peer: _Known, fetching: frozenset[int]) -> None:
-        for number in peer.fetching_news(fetching):
-            count = self.fetchers.get(number, 0) + (1 if number in fetching else -1)
-            if count:
-                self.fetchers[number] = count
-            else:
-                del self.fetchers[number]
-        peer.fetching = peer.next_fetching = fetching
-        peer.known_fetching_news = _NONE
+    def holders(self, number: int) -> int:
+        if self.unread:
+            self._catch_up()
+        return self._holders.get(number, 0)
+
+    def fetchers(self, number: int) -> int:
+        if self.unread:
+            self._catch_up()
+        return self._fetchers.get(number, 0)
 
     def in_order(self, number: int) -> tuple[str, ...]:
         """Who holds it, in order of joining.  Cost: themselves, where they are others than at the last call."""
+        bits = left = self.holders(number)
+        if not bits:
+            self._orders.pop(number, None)
+            return _NO_NAMES
         known = self._orders.get(number)
-        if known is None:
-            places = self.holders.get(number)
-            if places is None:
-                return _NO_NAMES
-            known = self._orders[number] = tuple(sorted(places, key=places.__getitem__))
-        return known
+        if known is not None and known[0] == bits:
+            return known[1]
+        names = []
+        while left:
+            lowest = left & -left
+            names.append(self._names[lowest.bit_length() - 1])
+            left ^= lowest
+        self._orders[number] = (bits, tuple(names))
+        return self._orders[number][1]
+
+    def _catch_up(self) -> None:
+        """Put into the index what was said since.  Cost: what is new in it."""
+        for peer in self.unread:
+            for news in peer.unread:
+                for number in news:
+                    _mark(self._holders, number, peer.bit, number in peer.held)
+                    _mark(self._fetchers, number, peer.bit, number in peer.fetching)
+            peer.unread.clear()
+        self.unread.clear()
+
+    def _number(self, peer: Holdings) -> None:
+        peer.bit = 1 << len(self._names)
+        self._names.append(peer.name)
+
+    def _number_anew(self) -> None:
+        """Many have left: those who are here get the lowest bits, in the same order."""
+        for index in (self._names, self._holders, self._fetchers, self._orders, self.unread):
+            index.clear()
+        for peer in self.peers.values():
+            self._number(peer)
+            peer.unread = [(*peer.held, *peer.fetching)]
+            self.unread.append(peer)
+
+
+def _mark(index: dict[int, int], number: int, bit: int, is_set: bool) -> None:
+    bits = index.get(number, 0)
+    if is_set:
+        if not bits & bit:
+            index[number] = bits | bit
+    elif bits == bit:
+        del index[number]
+    elif bits & bit:
+        index[number] = bits ^ bit
 
 
 class Availability:
-    __slots__ = ("_joined", "_peers", "_swarms", "has_lacked")
+    __slots__ = ("_peers", "_swarms", "has_lacked")
 
     def __init__(self) -> None:
         self._swarms: dict[int, _Swarm] = {}
-        self._peers: dict[str, _Known] = {}
-        self._joined = 0
+        self._peers: dict[str, Holdings] = {}
         self.has_lacked = False  # some peer did not have what it had announced
 
     def join(self, peer: str, rendition: int) -> None:
         self.leave(peer)
-        self._joined += 1
         swarm = self._swarms.get(rendition)
         if swarm is None:
             swarm = self._swarms[rendition] = _Swarm(rendition)
-        self._peers[peer] = swarm.peers[peer] = _Known(peer, self._joined, swarm)
+        self._peers[peer] = swarm.join(peer)
 
     def leave(self, peer: str) -> None:
         """Forget a peer; unknown ones are none of our business."""
         known = self._peers.pop(peer, None)
         if known is not None:
-            swarm = known.swarm
-            swarm.change(known, _NONE, _NONE)
-            del swarm.peers[peer]
-            if known.is_told:
-                swarm.told_count -= 1
-                swarm.version += 1
+            known.swarm.leave(known)
+
+    def peer(self, name: str) -> Holdings | None:
+        """Its last word, to be told of the next without looking it up again; None for an unknown peer."""
+        return self._peers.get(name)
 
     def announce(self, peer: str, held: frozenset[int], fetching: frozenset[int]) -> None:
         """Replaces what the peer said before.  Cost: what is new in it."""
         known = self._peers.get(peer)
         if known is not None:
-            swarm = known.swarm
-            swarm.change(known, held, fetching)
-            if not known.is_told:
-                known.is_told = True
-                swarm.told_count += 1
-                swarm.version += 1
-
-    def foresee_held(self, peer: str, before: frozenset[int], after: frozenset[int], news: frozenset[int]) -> None:
-        """Which numbers are in one of the two alone: it need not be found if the peer's last word was `before`."""
-        known = self._peers.get(peer)
-        if known is not None and known.held is before:
-            known.next_held, known.known_held_news = after, news
-
-    def foresee_fetching(self, peer: str, before: frozenset[int], after: frozenset[int], news: frozenset[int]) -> None:
-        """The same of what it is fetching."""
-        known = self._peers.get(peer)
-        if known is not None and known.fetching is before:
-            known.next_fetching, known.known_fetching_news = after, news
-
-    def news(self, peer: str, held: frozenset[int], fetching: frozenset[int]) -> frozenset[int] | None:
-        """Of which numbers the peer would say something else than before; None of one that has said nothing yet."""
-        known = self._peers.get(peer)
-        if known is None:
-            return _NONE
-        if not known.is_told:
-            return None
-        held_news, fetching_news = known.held_news(held), known.fetching_news(fetching)
-        if not fetching_news:
-            return held_news
-        return held_news | fetching_news if held_news else fetching_news
-
-    def rendition(self, peer: str) -> int | None:
-        """Which one the peer is in; None for an unknown peer."""
-        known = self._peers.get(peer)
-        return None if known is None else known.swarm.rendition
+            known.says(held, fetching)
 
     def lacks(self, peer: str, number: int) -> None:
         """The peer was asked and does not have it, whatever it announced."""
         known = self._peers.get(peer)
         if known is not None:
             self.has_lacked = True
-            known.swarm.change(known, known.held - {number}, known.fetching - {number})
+            known.set(known.held - {number}, known.fetching - {number}, (number,))
 
     def peer_count(self, rendition: int) -> int:
         """Peers whose holdings are known; one that has just joined may hold all or nothing."""
@@ -216,10 +227,9 @@ class Availability:
         return 0 if known is None else len(known.held)
 
     def holder_count(self, rendition: int, number: int) -> int:
-        """How many peers hold it.  Constant time."""
+        """How many peers hold it.  Cost: two look-ups, and what was said since the last question."""
         swarm = self._swarms.get(rendition)
-        holders = None if swarm is None else swarm.holders.get(number)
-        return 0 if holders is None else len(holders)
+        return 0 if swarm is None else swarm.holders(number).bit_count()
 
     def holders(self, rendition: int, number: int) -> tuple[str, ...]:
         """Peers that hold it, in order of joining.  Cost: themselves, where they are others than at the last call."""
@@ -229,4 +239,4 @@ class Availability:
     def is_being_fetched(self, rendition: int, number: int) -> bool:
         """Whether a peer is getting it from a CDN now, and so will hold it soon."""
         swarm = self._swarms.get(rendition)
-        return swarm is not None and number in swarm.fetchers
+        return swarm is not None and swarm.fetchers(number) != 0

@@ -21,12 +21,14 @@ Memory: a few numbers for each channel; who leaves is forgotten.
 
 from __future__ import annotations
 
-__all__ = ["Choking"]
+__all__ = ["Account", "Choking"]
 
 _REFUSALS_MAX = 3  # one may have been evicted in between; three in a row, and not one segment, is a habit
 
 
-class _Account:
+class Account:
+    """What a peer has given, and what it says that it could."""
+
     __slots__ = ("gave", "held_count", "refusals")
 
     def __init__(self) -> None:
@@ -42,17 +44,17 @@ class Choking:
     __slots__ = ("_accounts", "_running")
 
     def __init__(self) -> None:
-        self._accounts: dict[str, _Account] = {}
+        self._accounts: dict[str, Account] = {}
         self._running: dict[str, None] = {}
 
     def heard(self, peer: str, held_count: int) -> None:
-        self._account(peer).held_count = held_count
+        self.account(peer).held_count = held_count
 
     def got(self, peer: str) -> None:
-        self._account(peer).gave = True
+        self.account(peer).gave = True
 
     def refused(self, peer: str) -> None:
-        account = self._account(peer)
+        account = self.account(peer)
         account.refusals += 1
 
     def leave(self, peer: str) -> None:
@@ -85,8 +87,9 @@ class Choking:
                     return True
         return False
 
-    def _account(self, peer: str) -> _Account:
+    def account(self, peer: str) -> Account:
+        """What is kept of it, for who hears it so often that a look-up counts."""
         account = self._accounts.get(peer)
         if account is None:
-            account = self._accounts[peer] = _Account()
+            account = self._accounts[peer] = Account()
         return account

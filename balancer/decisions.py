@@ -166,7 +166,7 @@ class Decisions:
 
     def _supervise(self, transfer: Transfer, now_us: int) -> None:
         """Move a transfer that is silent, or too slow while another source would do better; or let the two race."""
-        want = self._book.wants[transfer.key]
+        want = transfer.want
         due_us = transfer.silence_due_us()
         if now_us >= due_us:
             extra_us = (_LONELY_PATIENCE - 1) * transfer.silence_limit_us()
@@ -252,7 +252,7 @@ class Decisions:
     def _yield(self, now_us: int) -> None:
         """Stop what plays later where it would make late what plays earlier; it goes on from its byte when it can."""
         while (transfer := self._surplus.to_yield(now_us)) is not None:
-            want = self._book.stop(self._book.wants[transfer.key], "yielded", now_us)
+            want = self._book.stop(transfer.want, "yielded", now_us)
             want.attempts = max(0, want.attempts - 1)
             want.phase = WANTED
 
@@ -428,7 +428,7 @@ class Decisions:
         self._is_crowded = False
         peer_room, cdn_room = self._book.config.peer_transfers_max, self._book.config.cdn_transfers_max
         for transfer in self._book.transfers.values():
-            idle = self._book.wants[transfer.key]
+            idle = transfer.want
             if idle.urgent:
                 continue
             if transfer.is_peer:

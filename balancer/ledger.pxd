@@ -45,7 +45,7 @@ cdef class Ledger:
     cpdef void want_again(self, Want want) except *
     cpdef void leave(self, Want want) except *
     @cython.locals(peer=Peer)
-    cpdef void verified(self, object key) except *
+    cpdef void verified(self, Want want) except *
     @cython.locals(peer=Peer)
     cpdef void settle(self, Want want) except *
     @cython.locals(transfer=Transfer, peer=Peer, first_byte_limit_us=int64_t, stall_limit_us=int64_t)

@@ -97,7 +97,7 @@ class Ledger:
     def close(self, transfer: Transfer, now_us: int, succeeded: bool) -> None:
         """The transfer runs no more; its source is free and has one more measurement."""
         del self.transfers[transfer.number]
-        want = self.wants[transfer.key]
+        want = transfer.want
         if want.rival == transfer.number:
             want.rival = None
         else:
@@ -145,7 +145,7 @@ class Ledger:
         """Stop it; another that raced with it goes on."""
         self.close(transfer, now_us, succeeded=False)
         self.actions.append(CancelTransfer(transfer.number, reason))
-        return self.wants[transfer.key]
+        return transfer.want
 
     def stop(self, want: Want, reason: str, now_us: int) -> Want:
         """Stop all that runs for it."""
@@ -173,16 +173,17 @@ class Ledger:
         if not want.urgent and self.is_gone(want.key):
             self.wants.pop(want.key, None)  # nothing will ever settle it
 
-    def verified(self, key: ResourceKey) -> None:
+    def verified(self, want: Want) -> None:
         """It is complete, and right as far as anything can tell."""
-        for peer in self.peers.values():
-            peer.was_right = peer.was_right or peer.unverified.get(key, False)
+        for peer in want.asked:
+            peer.was_right = peer.was_right or peer.unverified.get(want.key, False)
 
     def settle(self, want: Want) -> None:
         self.open.pop(want.key, None)
         self.spread.forget(want.key)
-        for peer in self.peers.values():
+        for peer in want.asked:
             peer.unverified.pop(want.key, None)
+        want.asked = ()
 
     def peers_of(self, transfer: Transfer) -> list[Peer]:
         """Who sends it; several only where each was asked for ranges."""
@@ -217,10 +218,10 @@ class Ledger:
         peer = self.peers[event.peer]
         peer.transfer = None
         if event.reason not in NOT_NOW:
-            want = self.wants[transfer.key]
+            want = transfer.want
             want.mark(peer.label).failed(event.reason, now_us, self.config)
             peer.estimate.failed(now_us, event.reason)
-        self.peer_failed(peer, self.wants[transfer.key], event.reason, now_us)
+        self.peer_failed(peer, transfer.want, event.reason, now_us)
 
     def _was_busy(self, peer: Peer, now_us: int) -> None:
         peer.was_busy(now_us, self.config)
@@ -245,7 +246,7 @@ class Ledger:
         first_byte_limit_us, stall_limit_us = self.limits(want, source.estimate, now_us)
         transfer = Transfer(
             number=number,
-            key=want.key,
+            want=want,
             label=source.label,
             is_peer=isinstance(source, Peer),
             started_us=now_us,
@@ -268,6 +269,7 @@ class Ledger:
         self.open[want.key] = None
         source.transfer_count += 1
         if isinstance(source, Peer):
+            want.asked = (*want.asked, source, *beside)
             for peer in (source, *beside):
                 peer.transfer = number
                 peer.last_used = number

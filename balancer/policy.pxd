@@ -2,6 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t
 from .cdn_choice cimport Cdn
 from .decisions cimport Decisions
+from .interest cimport Interest
 from .ledger cimport Ledger
 from .peer_choice cimport Peer
 from .racing cimport Races
@@ -13,23 +14,15 @@ cdef class Policy:
     cdef readonly Ledger _book
     cdef Races _races
     cdef Decisions _decisions
+    cdef readonly Interest interest
     cdef object _asked_us
-    cdef tuple _heeded
     cdef bint _is_behind
 
     @cython.locals(is_news=bint)
     cpdef list handle(self, object event, int64_t now_us)
-    cpdef bint heeds(self, object announced, int64_t now_us) except -1
-    @cython.locals(book=Ledger, timeline=Timeline, want=Want, peer=Peer, is_held=bint)
-    cdef bint _matters(self, object announced, int64_t now_us) except -1
-    @cython.locals(book=Ledger, timeline=Timeline, want=Want, lowest=int64_t, highest=int64_t,
-                   number=int64_t, first=int64_t, last=int64_t)
-    cpdef tuple interest(self, int64_t now_us)
     cpdef bint note(self, object event, int64_t now_us) except -1
     cpdef bint note_progress(self, int64_t transfer, int64_t byte_count, int64_t repeated_bytes,
                              int64_t now_us) except -1
-    cpdef void note_announced(self, object peer, frozenset held, frozenset fetching) except *
-    cdef bint _is_due(self, int64_t now_us) except -1
     @cython.locals(book=Ledger)
     cdef bint _take_in(self, object event, int64_t now_us) except -1
     @cython.locals(book=Ledger, cdn=Cdn, known=Cdn)

@@ -59,6 +59,7 @@ from .events import (
     TransferStarted,
     WakeAt,
 )
+from .interest import Interest
 from .ledger import NOT_NOW, Ledger
 from .model import Kind, ResourceKey, SourceKind, is_peer, source_label
 from .peer_choice import Peer
@@ -67,26 +68,25 @@ from .report import SourceState
 from .transfers import WANTED, Phase, Want
 from .windows import Timeline
 
-__all__ = ["NEVER", "WHY", "Policy"]
+__all__ = ["WHY", "Policy"]
 
 # Why a source was chosen: the first for somebody who waits; after another failed or was left; near the deadline;
 # ahead of time; to measure it; a peer for somebody who waits; beside another that is silent or slow.
 WHY = ("start", "failover", "deadline", "prefetch", "explore", "offload", "race")
 
-NEVER = 1 << 62  # later than any moment, and higher than any number of a segment
 _ENOUGH = 1 << 20  # copies; more than there are peers
 
 
 class Policy:
-    __slots__ = ("_asked_us", "_book", "_decisions", "_heeded", "_is_behind", "_races")
+    __slots__ = ("_asked_us", "_book", "_decisions", "_is_behind", "_races", "interest")
 
     def __init__(self, config: BalancerConfig, seed: int = 0) -> None:
         """`seed` breaks ties, and tells viewers of one swarm apart: give each its own."""
         self._book = Ledger(config, seed)
         self._races = Races(self._book)
         self._decisions = Decisions(self._book, self._races)
+        self.interest = Interest(self._book, self._decisions)  # of what peers say: for a simulation of many viewers
         self._asked_us: int | None = None  # what the last WakeAt said
-        self._heeded: tuple[PeerAnnounced | None, int, bool] = (None, 0, False)  # the last one asked about
         self._is_behind = False  # something was noted, and what follows from it is still to be decided
 
     def handle(self, event: Event, now_us: int) -> list[Action]:
@@ -101,10 +101,10 @@ class Policy:
         is_news = self._is_behind
         if type(event) is TransferProgressed:
             self._progressed(event, now_us)
-            if not self._is_due(now_us) and not self._book.actions and not is_news:
+            if not self.interest.is_due(now_us) and not self._book.actions and not is_news:
                 return []
         elif type(event) is PeerAnnounced:
-            is_heeded = self.heeds(event, now_us)
+            is_heeded = self.interest.heeds(event, now_us)
             self._book.availability.announce(event.peer, event.held, event.fetching)
             if not is_heeded and not is_news:
                 return []
@@ -119,72 +119,6 @@ class Policy:
             self._asked_us = wake_us
             actions.append(WakeAt(wake_us))
         return actions
-
-    def heeds(self, announced: PeerAnnounced, now_us: int) -> bool:
-        """Whether anything may follow from it now: from most of what peers say, nothing does.
-
-        It does if the peer speaks for the first time; if it has got what is still to be found a source for, and may be
-        asked for it; or if it has, or is getting, such a segment no more.  That it is getting one is a reason to wait,
-        and what is waited for anyway is looked at when its time comes, as what runs is, by whoever holds it then.
-        """
-        event, time_us, is_heeded = self._heeded
-        if event is not announced or time_us != now_us:
-            is_heeded = self._is_due(now_us) or self._matters(announced, now_us)
-            self._heeded = (announced, now_us, is_heeded)
-        return is_heeded
-
-    def _matters(self, announced: PeerAnnounced, now_us: int) -> bool:
-        book = self._book
-        news = book.availability.news(announced.peer, announced.held, announced.fetching)
-        if news is None:
-            return True
-        rendition = book.availability.rendition(announced.peer)
-        timeline = None if rendition is None else book.timelines.get(rendition)
-        if rendition is None or timeline is None:
-            return False
-        peer = book.peers.get(announced.peer)
-        for number in news:
-            is_held = number in announced.held
-            if not is_held and number in announced.fetching:
-                continue
-            key = timeline.key_of(number)
-            want = book.wants.get(ResourceKey(rendition, Kind.MEDIA, number) if key is None else key)
-            if want is None:
-                ahead = timeline.ahead(now_us)
-                if not ahead or not ahead[0].key.number <= number <= ahead[len(ahead) - 1].key.number:
-                    continue
-            elif want.phase is not WANTED:
-                continue
-            if not is_held or peer is None or key is None:
-                return True
-            if self._decisions.may_ask(peer, key, want, timeline, now_us):
-                return True
-        return False
-
-    def interest(self, now_us: int) -> tuple[int, int, int]:
-        """From and to which media number `heeds` may be true of what a known peer says, and before which moment.
-
-        For a simulation of many viewers, which asks once for many announcements: all that lie outside are taken in
-        with `note_announced`, at any time before the next event.  It holds until then, and is wider than need be.
-        """
-        book = self._book
-        until_us = NEVER if book.wake_us is None else book.wake_us
-        if book.availability.has_lacked:  # then what is news to us is not what the peer takes for it
-            return 0, NEVER, until_us
-        lowest, highest = NEVER, -1
-        for key in book.open:
-            want = book.wants[key]
-            if want.phase is WANTED:
-                lowest, highest = min(lowest, key.number), max(highest, key.number)
-        for timeline in book.timelines.values():
-            ahead = timeline.ahead(now_us)
-            if ahead:
-                first, last = ahead[0].key.number, ahead[len(ahead) - 1].key.number
-                for number in range(first, last + 1):
-                    named = timeline.key_of(number)
-                    if named is None or named not in book.wants:
-                        lowest, highest = min(lowest, number), max(highest, number)
-        return lowest, highest, until_us
 
     def note(self, event: Event, now_us: int) -> bool:
         """Take it in, and leave what follows to the next `handle` of the same moment; whether that must be now.
@@ -202,18 +136,10 @@ class Policy:
         self._came(transfer, byte_count, byte_count, repeated_bytes, now_us)
         return bool(self._book.actions)
 
-    def note_announced(self, peer: str, held: frozenset[int], fetching: frozenset[int]) -> None:
-        """Take in what a peer said, from which nothing followed when it was said: see `interest`."""
-        self._book.availability.announce(peer, held, fetching)
-
     @property
     def availability(self) -> Availability:
-        """Who holds what; a simulation of many viewers tells it what all of those who hear a word would find alike."""
+        """Who holds what; a simulation of many viewers notes there itself what nobody cares to hear."""
         return self._book.availability
-
-    def _is_due(self, now_us: int) -> bool:
-        """Whether something was to be looked at by now."""
-        return self._book.wake_us is not None and now_us >= self._book.wake_us
 
     def deadline_us(self, key: ResourceKey) -> int | None:
         """When the player will play it, as far as its requests tell."""
@@ -301,7 +227,7 @@ class Policy:
         if transfer is None:
             return False
         transfer.answered(now_us, self._book.estimate_of(transfer))
-        want = self._book.wants[transfer.key]
+        want = transfer.want
         if not want.received_bytes or want.total_bytes is None:
             want.total_bytes = event.total_bytes
         if not want.received_bytes or want.etag is None:
@@ -319,7 +245,7 @@ class Policy:
         if transfer is None:
             return
         transfer.answered(now_us, book.estimate_of(transfer))
-        want, came_bytes = book.wants[transfer.key], sent_bytes + repeated_bytes
+        want, came_bytes = transfer.want, sent_bytes + repeated_bytes
         transfer.progressed(came_bytes, now_us, book.config.stall_bytes_min)
         transfer.ahead_bytes += sent_bytes - byte_count
         book.line.came(came_bytes)
@@ -335,7 +261,7 @@ class Policy:
         transfer = self._book.transfers.get(event.transfer)
         if transfer is None:
             return
-        want = self._book.wants[transfer.key]
+        want = transfer.want
         if want.total_bytes is not None and want.received_bytes < want.total_bytes:
             self._failed(TransferFailed(event.transfer, "truncated"), now_us)
             return
@@ -348,7 +274,7 @@ class Policy:
         transfer = self._book.transfers.get(event.transfer)
         if transfer is None:
             return
-        want = self._book.wants[transfer.key]
+        want = transfer.want
         reason = f"status {event.status}" if event.status is not None else event.reason
         never = event.reason in {"absent", "changed", "too_large", "unhashed", "refused"} or (
             event.status is not None and 400 <= event.status < 500 and event.status not in {408, 425, 429}
@@ -453,7 +379,7 @@ class Policy:
         want.phase = Phase.DONE
         want.urgent = False
         want.received_bytes = want.total_bytes = event.byte_count
-        self._book.verified(event.key)
+        self._book.verified(want)
         self._book.settle(want)
 
     def _dropped(self, key: ResourceKey) -> None:

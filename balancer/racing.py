@@ -92,7 +92,7 @@ class Races:
 
     def _end(self, loser: Transfer, now_us: int) -> None:
         """Stop it, and remember of its source why it lost."""
-        book, want = self._book, self._book.wants[loser.key]
+        book, want = self._book, loser.want
         first, rival = self._runners(want)
         estimate = book.estimate_of(loser)
         if loser.first_byte_us is None:

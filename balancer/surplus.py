@@ -43,7 +43,7 @@ class Surplus:
         """The transfer that must stop so that what plays earlier is in time; None if all may go on."""
         last: Transfer | None = None
         for transfer in self._book.transfers.values():
-            want = self._book.wants[transfer.key]
+            want = transfer.want
             if not want.urgent and (last is None or self._is_later(transfer, last)):
                 last = transfer
         if last is None:

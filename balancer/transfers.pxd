@@ -32,6 +32,7 @@ cdef class Want:
     cdef public int64_t slow_until_us
     cdef public bint fails_over
     cdef public dict marks
+    cdef public tuple asked
     cdef public bint from_cdns
     cdef public tuple audited_at
     cdef public tuple suspects
@@ -44,7 +45,8 @@ cdef class Want:
 @cython.final
 cdef class Transfer:
     cdef public int64_t number
-    cdef public object key
+    cdef readonly Want want
+    cdef readonly object key
     cdef public object label
     cdef public bint is_peer
     cdef public tuple beside

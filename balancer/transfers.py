@@ -16,10 +16,14 @@ Phases of a want:
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
 from .bandwidth import Estimate
 from .config import BalancerConfig
 from .model import ResourceKey
+
+if TYPE_CHECKING:
+    from .peer_choice import Peer
 
 __all__ = ["RUNNING", "WANTED", "Mark", "Phase", "Transfer", "Want"]
 
@@ -58,8 +62,12 @@ class Mark:
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
 
+_NO_MARKS: dict[str, Mark] = {}  # of nearly all that is wanted; never written to
+
+
 class Want:
     __slots__ = (
+        "asked",
         "attempts",
         "audited_at",
         "etag",
@@ -93,7 +101,8 @@ class Want:
         self.moves = 0  # transfers cancelled as stalled or slow: patience doubles with each
         self.slow_until_us = 0  # after a move for slowness the next source gets this long to show itself
         self.fails_over = False  # the next transfer goes on for another source
-        self.marks: dict[str, Mark] = {}
+        self.marks = _NO_MARKS
+        self.asked: tuple[Peer, ...] = ()  # until it is verified or left
         self.from_cdns = False  # what peers sent was wrong, or could not be audited: they are not asked again
         self.audited_at: tuple[str, ...] = ()  # CDNs that were asked whether it is right
         self.suspects: tuple[str, ...] = ()  # made a wrong block together; others are asked for it
@@ -101,7 +110,8 @@ class Want:
     def mark(self, label: str) -> Mark:
         found = self.marks.get(label)
         if found is None:
-            found = self.marks[label] = Mark()
+            found = Mark()
+            self.marks = {**self.marks, label: found}
         return found
 
     def start_anew(self) -> None:
@@ -113,7 +123,7 @@ class Want:
         self.attempts = self.moves = self.slow_until_us = 0
         self.fails_over = self.from_cdns = False
         self.audited_at = ()
-        self.marks = {}
+        self.marks = _NO_MARKS
         self.suspects = ()
 
     def failures(self) -> str:
@@ -148,13 +158,14 @@ class Transfer:
         "slice_start_us",
         "stall_limit_us",
         "started_us",
+        "want",
     )
 
     def __init__(
         self,
         *,
         number: int,
-        key: ResourceKey,
+        want: Want,
         label: str,
         is_peer: bool,
         started_us: int,
@@ -166,7 +177,8 @@ class Transfer:
         estimate: Estimate | None = None,
     ) -> None:
         self.number = number
-        self.key = key
+        self.want = want
+        self.key = want.key
         self.label = label  # of several peers, the first
         self.is_peer = is_peer
         self.beside = beside  # names of peers that send ranges of it at the same time

@@ -23,6 +23,7 @@ cdef class Transfer:
     cdef readonly int64_t size_bytes
     cdef readonly int64_t first_byte
     cdef public int64_t kept_bytes
+    cdef public list parts
     cdef public bint is_wrong
     cdef public tuple wrong
     cdef object _due_us
@@ -66,6 +67,7 @@ cdef class CdnTransfer(Transfer):
 cdef class PeerTransfer(Transfer):
     cdef readonly Viewer peer
     cdef object _peer_name
+    cdef bint _gave
     cdef int64_t _rtt_us
     cdef readonly object who
 

@@ -45,6 +45,7 @@ class Transfer:
         "key",
         "label",
         "number",
+        "parts",
         "size_bytes",
         "viewer",
         "world",
@@ -61,6 +62,7 @@ class Transfer:
         self.key = key
         self.first_byte = first_byte
         self.kept_bytes = 0  # came and was not thrown away
+        self.parts: list[Transfer] = []  # all that bring bytes of the same; the viewer's own list
         self.is_wrong = False
         self.wrong = (0, 0)  # from and to which byte of the segment, where that matters: in audits
         self._due_us: int | None = None  # when its last byte will be there
@@ -224,13 +226,14 @@ class CdnTransfer(Transfer):
 
 
 class PeerTransfer(Transfer):
-    __slots__ = ("_peer_name", "_rtt_us", "peer", "who")
+    __slots__ = ("_gave", "_peer_name", "_rtt_us", "peer", "who")
 
     def __init__(self, viewer: Viewer, number: int, key: ResourceKey, first_byte: int, peer: Viewer) -> None:
         self._peer_name = peer.name_in(key.rendition)
         super().__init__(viewer, number, key, first_byte, f"peer:{self._peer_name}")
         self.peer = peer
         self._rtt_us = viewer.spec.rtt_us + peer.spec.rtt_us
+        self._gave = False  # it sent something
         self.who = viewer.name_in(key.rendition)  # as the other end calls us
 
     def begin(self) -> None:
@@ -269,7 +272,8 @@ class PeerTransfer(Transfer):
 
     def _sent(self, byte_count: int) -> None:
         self.peer.outcome.sent_bytes += byte_count
-        if byte_count:
+        if byte_count and not self._gave:
+            self._gave = True
             self.viewer.choking.got(self._peer_name)
 
     def failed(self, reason: str, status: int | None = None) -> None:

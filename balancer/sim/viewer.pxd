@@ -68,7 +68,8 @@ cdef class Viewer:
     cpdef void progressed(self, int64_t transfer, int64_t byte_count, int64_t repeated_bytes) except *
     @cython.locals(policy=Policy, now_us=int64_t)
     cdef void _decide(self, object event) except *
-    cpdef void hear(self, object event, int64_t held_count) except *
+    @cython.locals(policy=Policy)
+    cpdef void hear(self, object event) except *
     @cython.locals(transfer=Transfer)
     cdef void _tell_progress(self) except *
     @cython.locals(world=World)

@@ -205,7 +205,7 @@ class Viewer:
                 self._player_wake += 1
                 self.world.at(self.world.now_us + max(_LOOK_US, room_us), self._look, (self._player_wake,))
             return
-        key = ResourceKey(wanted[0], Kind.MEDIA, wanted[1])
+        key = self.world.key(wanted[0], wanted[1])
         self.neighbours.join(key.rendition)
         self.outcome.requests += 1
         self.feed(ResourceRequested(key))
@@ -253,7 +253,6 @@ class Viewer:
     def feed(self, event: Event) -> None:
         if not self.is_here:
             return
-        self.neighbours.catch_up()
         if type(event) is not TransferProgressed:
             self._tell_progress()
         self._decide(event)
@@ -264,7 +263,6 @@ class Viewer:
         if policy is None:
             self.feed(event)
         elif self.is_here:
-            self.neighbours.catch_up()
             self._tell_progress()
             self.neighbours.knows_interest = False
             self._is_behind = True
@@ -291,13 +289,13 @@ class Viewer:
         for action in self.strategy.handle(event, now_us) if policy is None else policy.handle(event, now_us):
             self._carry_out(action)
 
-    def hear(self, event: PeerAnnounced, held_count: int) -> None:
+    def hear(self, event: PeerAnnounced) -> None:
         """As `feed`, but that what came is counted only if something may follow: mostly nothing does."""
-        self.choking.heard(event.peer, held_count)
-        if self._policy is None or self._policy.heeds(event, self.world.now_us):
+        policy = self._policy
+        if policy is None or policy.interest.heeds(event, self.world.now_us):
             self.feed(event)
         elif self.is_here:
-            self._policy.handle(event, self.world.now_us)  # from which nothing follows
+            policy.handle(event, self.world.now_us)  # from which nothing follows
 
     def _tell_progress(self) -> None:
         """What came until now, before anything else is decided: real bytes come all the time."""
@@ -362,7 +360,8 @@ class Viewer:
 
     def _started(self, transfer: Transfer) -> None:
         self.transfers[transfer.number] = transfer
-        self.parts.setdefault(transfer.key, []).append(transfer)
+        transfer.parts = self.parts.setdefault(transfer.key, [])
+        transfer.parts.append(transfer)
         transfer.begin()
         if isinstance(transfer, CdnTransfer):
             self.neighbours.tell(transfer.key.rendition)
@@ -370,7 +369,6 @@ class Viewer:
     def choke(self) -> None:
         """An upload began or ended: who only takes waits while there are others."""
         if self.world.scenario.chokes:
-            self.neighbours.catch_up()
             for upload in self.uploads.values():
                 upload.choke(self.choking.must_wait(upload.who))
 
@@ -406,7 +404,7 @@ class Viewer:
     def end_bytes(self, transfer: Transfer) -> int:
         """Up to which byte others have brought what this transfer brings."""
         most = 0
-        for part in self.parts.get(transfer.key, ()):
+        for part in transfer.parts:
             if part is not transfer:
                 most = max(most, part.end_bytes())
         return most
@@ -437,6 +435,7 @@ class Viewer:
         left = 0 if key in self.held else size
         is_right = True
         for part in self.parts.pop(key, []):
+            part.parts = []  # what is still on its way adds to nothing
             used = min(part.kept_bytes, left)
             left -= used
             self.outcome.wasted_bytes += part.kept_bytes - used
@@ -472,3 +471,5 @@ class Viewer:
             running = [part for part in self.parts.pop(key, []) if part.number in self.transfers]
             if running:
                 self.parts[key] = running
+            for part in running:
+                part.parts = running

@@ -37,6 +37,8 @@ cdef class World:
     cdef void _run_until(self, int64_t before_us) except *
     cpdef int64_t available(self) except -1
     cpdef object listing(self, object rendition)
+    @cython.locals(segments=tuple, place=int64_t)
+    cpdef object key(self, object rendition, int64_t number)
     @cython.locals(flow=Flow, most=double, first=double)
     cpdef Flow start_flow(self, tuple links, int64_t byte_count, int64_t rtt_us, double loss, object cap, object owner)
     cpdef void stop_flow(self, Flow flow) except *

@@ -140,6 +140,14 @@ class World:
         self._listings[rendition] = (end, listed)
         return listed
 
+    def key(self, rendition: int, number: int) -> ResourceKey:
+        """Of a segment, as the playlist names it where it does."""
+        segments = self.listing(rendition).segments
+        place = number - segments[0].key.number if segments else -1
+        if 0 <= place < len(segments):
+            return segments[place].key
+        return ResourceKey(rendition, Kind.MEDIA, number)
+
     def _segment(self, rendition: int, number: int) -> Segment:
         """As all playlists name it that do: who looks up a key that is the same object need not compare it."""
         stream = self.scenario.stream

@@ -69,16 +69,18 @@ STEPS = st.one_of(
     st.tuples(st.just("leave"), PEERS),
     st.tuples(st.just("announce"), PEERS, NUMBERS, NUMBERS),
     st.tuples(st.just("lacks"), PEERS, st.integers(0, 6)),
+    st.tuples(st.just("look"), PEERS),
 )
 
 
-@given(st.lists(STEPS, max_size=30))
+@given(st.lists(STEPS, max_size=60))
 def test_the_index_by_number_says_what_the_peers_last_words_say(steps: list[tuple[Any, ...]]) -> None:
     known = Availability()
     words: dict[str, tuple[int, frozenset[int], frozenset[int]]] = {}  # rendition, held, fetching; in order of joining
     told: set[str] = set()
-    for what, peer, *rest in steps:
-        getattr(known, what)(peer, *rest)
+    for what, peer, *rest in [*steps, ("look", "a")]:
+        if what != "look":  # the index is brought up to date by who looks into it
+            getattr(known, what)(peer, *rest)
         if what in ("join", "leave"):
             words.pop(peer, None)
             told.discard(peer)
@@ -90,7 +92,7 @@ def test_the_index_by_number_says_what_the_peers_last_words_say(steps: list[tupl
         if what == "lacks" and peer in words:
             rendition, held, fetching = words[peer]
             words[peer] = (rendition, held - {rest[0]}, fetching - {rest[0]})
-        for rendition in (0, 1):
+        for rendition in (0, 1) if what == "look" else ():
             here = {name: word for name, word in words.items() if word[0] == rendition}
             assert known.known_peers(rendition) == [name for name in here if name in told]
             assert known.peer_count(rendition) == sum(name in told for name in here)
@@ -99,3 +101,35 @@ def test_the_index_by_number_says_what_the_peers_last_words_say(steps: list[tupl
                 assert list(known.holders(rendition, number)) == holders
                 assert known.holder_count(rendition, number) == len(holders)
                 assert known.is_being_fetched(rendition, number) == any(number in word[2] for word in here.values())
+
+
+def test_peers_that_come_and_go_leave_nothing_behind_and_keep_the_order():
+    known = Availability()
+    known.join("first", 0)
+    known.announce("first", frozenset({1}), NONE)
+    for number in range(500):
+        known.join(f"p{number}", 0)
+        known.announce(f"p{number}", frozenset({1, 2}), frozenset({3}))
+        if number < 497:
+            known.leave(f"p{number}")
+    assert known.holders(0, 1) == ("first", "p497", "p498", "p499")
+    assert known.holder_count(0, 2) == 3
+    assert known.is_being_fetched(0, 3)
+    for name in ("p497", "p498", "p499"):
+        known.leave(name)
+    assert known.holders(0, 1) == ("first",)
+    assert not known.holder_count(0, 2)
+    assert not known.is_being_fetched(0, 3)
+
+
+def test_a_word_whose_news_are_known_is_the_same_word():
+    one, other = swarm(), swarm()
+    one.announce("a", frozenset({2, 3}), frozenset({4}))
+    said = other.peer("a")
+    assert said is not None
+    assert said.news(frozenset({2, 3}), frozenset({4})) == {1, 3, 4}
+    said.says_news(frozenset({2, 3}), frozenset({4}), (1, 3, 4))
+    for number in range(6):
+        assert one.holders(0, number) == other.holders(0, number)
+        assert one.is_being_fetched(0, number) == other.is_being_fetched(0, number)
+    assert other.peer("stranger") is None

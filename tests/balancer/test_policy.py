@@ -685,7 +685,7 @@ def test_an_announcement_of_what_is_held_or_runs_already_is_taken_in_and_no_more
     running = {t for t in table.policy._book.open if table.policy._book.wants[t].transfer is not None}
     held = frozenset({0, 1, *(key.number for key in running)})
     announced = PeerAnnounced("p", held, frozenset())
-    assert not table.policy.heeds(announced, table.now_us)
+    assert not table.policy.interest.heeds(announced, table.now_us)
     assert table.policy.handle(announced, table.now_us) == []
     assert table.policy._book.availability.holds("p", 0)
 
@@ -695,7 +695,7 @@ def test_an_announcement_of_what_is_still_to_be_fetched_is_acted_upon() -> None:
     table.playing(until=1)
     table.join("p", held=range(0))
     announced = PeerAnnounced("p", frozenset({2}), frozenset())
-    assert table.policy.heeds(announced, table.now_us)
+    assert table.policy.interest.heeds(announced, table.now_us)
     asked = only(table.feed(announced))
     assert (asked.peer, asked.key) == ("p", media(2))
 
@@ -705,9 +705,9 @@ def test_that_a_peer_is_getting_it_is_a_reason_to_wait_and_that_it_is_not_any_mo
     table.playing(until=1)
     table.join("p", held=range(0))
     getting, given_up = (PeerAnnounced("p", frozenset(), frozenset(numbers)) for numbers in ((3,), ()))
-    assert not table.policy.heeds(getting, table.now_us)
+    assert not table.policy.interest.heeds(getting, table.now_us)
     assert table.feed(getting) == []
-    assert table.policy.heeds(given_up, table.now_us)
+    assert table.policy.interest.heeds(given_up, table.now_us)
 
 
 def test_what_a_peer_has_got_is_heeded_if_it_could_bring_it_in_time() -> None:
@@ -717,7 +717,7 @@ def test_what_a_peer_has_got_is_heeded_if_it_could_bring_it_in_time() -> None:
         table.join("p", held=range(0))
         table.policy._book.peers["p"].estimate.sample(1_000_000, bytes_per_s, table.now_us)
         announced = PeerAnnounced("p", frozenset({2}), frozenset())
-        assert table.policy.heeds(announced, table.now_us) is is_heeded
+        assert table.policy.interest.heeds(announced, table.now_us) is is_heeded
         assert len(table.feed(announced)) == is_heeded
 
 
@@ -764,7 +764,7 @@ def test_the_first_word_of_a_peer_is_heeded_whatever_it_says() -> None:
     table = Table("a")
     table.playing(until=1)
     table.feed(PeerJoined("p", 0))
-    assert table.policy.heeds(PeerAnnounced("p", frozenset(), frozenset()), table.now_us)
+    assert table.policy.interest.heeds(PeerAnnounced("p", frozenset(), frozenset()), table.now_us)
 
 
 def test_a_live_playlist_that_slides_on_forgets_what_was_left_and_keeps_what_is_held() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from shoal.balancer.bandwidth import Estimate
 from shoal.balancer.model import Kind, ResourceKey
-from shoal.balancer.transfers import Transfer
+from shoal.balancer.transfers import Transfer, Want
 
 
 def sampled(byte_count: int, duration_us: int) -> float | None:
@@ -14,7 +14,7 @@ def sampled(byte_count: int, duration_us: int) -> float | None:
     estimate = Estimate(fast_half_life_us=3_000_000, slow_half_life_us=9_000_000, error_half_life_us=60_000_000)
     transfer = Transfer(
         number=1,
-        key=ResourceKey(0, Kind.INIT, 0),
+        want=Want(ResourceKey(0, Kind.INIT, 0)),
         label="cdn:a",
         is_peer=False,
         started_us=0,

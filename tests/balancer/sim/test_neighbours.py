@@ -111,7 +111,7 @@ def test_who_comes_while_news_is_on_its_way_takes_it_from_nobody() -> None:
     scenario = Scenario(
         name="late",
         stream=StreamSpec(segments=1000),
-        viewers=(ViewerSpec(), ViewerSpec(), ViewerSpec(arrives_us=10 * SECOND)),
+        viewers=(ViewerSpec(), ViewerSpec(), ViewerSpec(arrives_us=4_500_000)),  # takes a second to connect
         length_us=6 * SECOND,
     )
 
@@ -119,7 +119,7 @@ def test_who_comes_while_news_is_on_its_way_takes_it_from_nobody() -> None:
         if world.now_us == 5 * SECOND:
             neighbours = world.viewers[0].neighbours
             neighbours.hold(ResourceKey(0, Kind.MEDIA, 999))
-            neighbours.meet(world.viewers[2], 0)
+            neighbours.connect(world.viewers[2], 0)
 
     last = {event.peer: event for place, event in heard(scenario, 6 * SECOND, meet_meanwhile) if place == 1}
     assert 999 in last["v0.0"].held
