@@ -25,6 +25,7 @@ pytestmark = pytest.mark.real
 END = Path(__file__).with_name("network_end.py")
 PORT = 8080
 TIMEOUT_S = 180
+STALL_S_MAX = 0.5
 
 
 @contextlib.contextmanager
@@ -71,6 +72,7 @@ def test_a_stream_comes_whole_while_the_way_to_the_preferred_origin_is_bad(what:
             lab.lose("bad", 30)
         seen = seen_by_a_viewer(lab, stream, (lambda: lab.cut("bad")) if what == "partition" else None)
     assert seen["right"] == stream.segment_count
+    assert seen["stalled_s"] <= STALL_S_MAX
     assert seen["sources"]["cdn:good"][0] > 0
     if what == "partition":
         assert seen["sources"]["cdn:bad"][0] > 0  # until it was cut
