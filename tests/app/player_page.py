@@ -7,16 +7,19 @@
 
 What each has `seen`, by the name that it was added with:
 
-    ended, errors        as the player says
+    ended, errors        as the player says; of hls.js also those that are not fatal, but for MINOR
+    minor                how often each of MINOR came
     began, position      where it began, and is; seconds
     widths               of the pictures shown, one after another where they changed: what was switched
     cues                 texts of the subtitles that were loaded
     least                how long ago what it showed was made at the nearest, where the playlist says when; seconds
     steps                how many of its plan are done (`plan` below: a switch and subtitles, a switch back and a seek)
+    sought               where it was when a seek was over, and how much of the stream there was then; seconds
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,7 +30,15 @@ import pytest
 from .chromium import async_api, page_in_chromium, page_server, skip_without_chromium
 from .support import RUN_TIMEOUT_S
 
-__all__ = ["add", "all_are", "player_page"]
+__all__ = ["MINOR", "add", "all_are", "player_page"]
+
+# What hls.js calls an error, says that it is not fatal, and mends by itself; with why nobody who delivers is to blame.
+MINOR = {
+    "aborted": "a load that it gave up itself, for a switch or a seek",
+    "bufferSeekOverHole": "a hole of the stream, at a discontinuity, that it steps over: what was given is looked at",
+    "bufferStalledError": "its word for a picture that waits, also for this machine's decoder: what is late is seen by "
+    "`position`, which then does not come to where it has to",
+}
 
 MODULES = Path(__file__).resolve().parents[2] / "build" / "npm" / "node_modules"
 SCRIPTS = {
@@ -39,13 +50,17 @@ SCRIPTS = {
 PAGE = """<!doctype html><meta charset="utf-8"><title>Players</title>
 <script src="hls.js"></script><script src="dash.js"></script><script src="shaka.js"></script>
 <script>
+const minor = MINOR;
 const seen = {};
 const players = {};
 
 const start = {
-  hls(video, url, failed, config) {
+  hls(video, url, failed, config, noted) {
     const hls = new Hls(config);
-    hls.on(Hls.Events.ERROR, (_, data) => { if (data.fatal) failed(data.details); });
+    hls.on(Hls.Events.ERROR, (_, {details, fatal}) => {
+      if (fatal || !(details in minor)) failed(details + (fatal ? "" : ", not fatal"));
+      else noted(details);
+    });
     hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
     hls.loadSource(url);
     hls.attachMedia(video);
@@ -100,6 +115,10 @@ const plans = {
     [small, ({change}, video) => { change(1); video.currentTime = 6; }],
   ],
   live: [[begun, ({change}) => change(0)], [small, ({change}) => change(1)]],
+  ending: [
+    [begun, ({subtitles}) => subtitles()],
+    [({began, position}) => position > began + 3, (_, video) => { video.currentTime -= 2.5; }],
+  ],
 };
 
 // For whoever looks for why one stopped.
@@ -111,12 +130,14 @@ const videos = () => [...document.querySelectorAll("video")].map((video) => ({
 
 function add(name, kind, url, plan, config) {
   const found = seen[name] = {
-    ended: false, errors: [], began: null, position: 0, widths: [], cues: [], least: 1e9, steps: 0,
+    ended: false, errors: [], minor: {}, began: null, position: 0, widths: [], cues: [], least: 1e9, steps: 0,
+    sought: [],
   };
   const video = document.createElement("video");
   video.muted = true;
   document.body.append(video);
   video.addEventListener("ended", () => { found.ended = true; });
+  video.addEventListener("seeked", () => { found.sought.push(video.currentTime); });
   video.addEventListener("resize", () => { if (video.videoWidth) found.widths.push(video.videoWidth); });
   video.addEventListener("timeupdate", () => {
     if (video.seeking) return;
@@ -132,7 +153,8 @@ function add(name, kind, url, plan, config) {
       next[1](players[name], video);
     }
   });
-  players[name] = start[kind](video, url, (text) => found.errors.push(text), config);
+  const noted = (text) => { found.minor[text] = (found.minor[text] ?? 0) + 1; };
+  players[name] = start[kind](video, url, (text) => found.errors.push(text), config, noted);
 }
 </script>"""
 
@@ -144,7 +166,10 @@ async def player_page(profile: Path) -> AsyncIterator[Any]:
     missing = [path for path in SCRIPTS.values() if not path.exists()]
     if missing:
         pytest.skip(f"no {missing[0]}; run: tools/install-test-tools")
-    async with page_server(PAGE, SCRIPTS) as site, page_in_chromium(site, profile) as page:
+    async with (
+        page_server(PAGE.replace("MINOR", json.dumps(MINOR)), SCRIPTS) as site,
+        page_in_chromium(site, profile) as page,
+    ):
         page.set_default_timeout((RUN_TIMEOUT_S - 30) * 1000)  # and then it is asked what it saw
         yield page
 
@@ -159,11 +184,14 @@ async def add(
 
 
 async def all_are(page: Any, condition: str) -> dict[str, dict[str, Any]]:
-    """What each saw, once that is true of each `one`, or an error came."""
+    """What each saw, once that is true of each `one`.  AssertionError for one that has an error."""
     wanted = f"Object.values(seen).some((one) => one.errors.length) || Object.values(seen).every((one) => {condition})"
     try:
         await page.wait_for_function(wanted)
     except async_api.TimeoutError as error:
         found = [await page.evaluate("seen"), await page.evaluate("videos()")]
         raise AssertionError(f"not all are {condition}: {found}") from error
-    return dict(await page.evaluate("seen"))
+    seen = dict(await page.evaluate("seen"))
+    errors = {name: one["errors"] for name, one in seen.items() if one["errors"]}
+    assert errors == {}, errors
+    return seen

@@ -21,11 +21,12 @@ _LINE = re.compile(r'<S (?:t="(\d+)" )?d="(\d+)"(?: r="(\d+)")? />')
 
 
 class SlidingOrigin(Origin):
-    """On air from `begin` on."""
+    """On air from `begin` on; with `ends_s` it is over then, and its manifests say so."""
 
-    def __init__(self, root: Path, **more: Any) -> None:
+    def __init__(self, root: Path, *, ends_s: float | None = None, **more: Any) -> None:
         super().__init__(root, **more)
         self._began_s = 0.0
+        self._ends_s = ends_s
 
     def begin(self, *, before_s: float) -> None:
         """As if that long ago."""
@@ -47,7 +48,11 @@ class SlidingOrigin(Origin):
         over = [row[0] for row, end_s in zip(rows, ends_s, strict=True) if end_s <= now_s]
         head = text[: rows[0].start()].replace("#EXT-X-PLAYLIST-TYPE:VOD\n", "")
         head = head.replace("MEDIA-SEQUENCE:0", f"MEDIA-SEQUENCE:{max(0, len(over) - _HELD)}")
-        return head + "".join(over[-_HELD:])
+        end = "#EXT-X-ENDLIST\n" if self._is_over(now_s) else ""
+        return head + "".join(over[-_HELD:]) + end
+
+    def _is_over(self, now_s: float) -> bool:
+        return self._ends_s is not None and now_s >= self._ends_s
 
     def _mpd(self, text: str, now_s: float) -> str:
         began = dt.datetime.fromtimestamp(self._began_s, dt.UTC).isoformat(timespec="milliseconds")
@@ -55,7 +60,11 @@ class SlidingOrigin(Origin):
             f'type="dynamic" availabilityStartTime="{began}" publishTime="{began}" minimumUpdatePeriod="PT1S" '
             f'timeShiftBufferDepth="PT{_HELD}S" suggestedPresentationDelay="PT3S"'
         )
-        text = re.sub(r'type="static"\s+mediaPresentationDuration="[^"]*"', live, text)
+        if self._is_over(now_s):
+            over = f'type="static" availabilityStartTime="{began}" publishTime="{began}"'
+            text = text.replace('type="static"', over, 1)
+        else:
+            text = re.sub(r'type="static"\s+mediaPresentationDuration="[^"]*"', live, text)
         return _TIMELINE.sub(lambda found: found[1] + "".join(_over(found, now_s)[-_HELD:]), text)
 
 

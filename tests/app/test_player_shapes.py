@@ -43,7 +43,9 @@ class Played(NamedTuple):
 
 
 @asynccontextmanager
-async def playing(profile: Path, players: dict[str, Played]) -> AsyncIterator[tuple[Any, dict[str, Tapped]]]:
+async def playing(
+    profile: Path, players: dict[str, Played], *, plan: str = ""
+) -> AsyncIterator[tuple[Any, dict[str, Tapped]]]:
     """A page with these players, by name, and what each plays through; at the end none has asked an origin."""
     async with asyncio.timeout(RUN_TIMEOUT_S), AsyncExitStack() as stack:
         origins = {id(origin): origin for played in players.values() for origin in played.origins}
@@ -66,7 +68,7 @@ async def playing(profile: Path, players: dict[str, Played]) -> AsyncIterator[tu
             if isinstance(origin, SlidingOrigin):  # as late as this: from now on it waits for nobody
                 origin.begin(before_s=8)
         for name, each in players.items():
-            await add(page, name, each.kind, proxies[name].url)
+            await add(page, name, each.kind, proxies[name].url, plan=plan)
         yield page, proxies
         # Origins let any page read what they have: who went there was not stopped, and is seen here.
         assert asked
