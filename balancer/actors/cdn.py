@@ -274,7 +274,7 @@ class Cdn(Actor[Any]):
         try:
             # Whoever asked has gone to another CDN by then, and a document that drips would keep its connection.
             async with asyncio.timeout(timeout_us / 1e6):
-                landed, body = await self._whole(message)
+                landed, body, date = await self._whole(message)
         except TimeoutError:
             reply.fail(
                 TimedOut(
@@ -287,7 +287,7 @@ class Cdn(Actor[Any]):
         except TransportError as error:
             reply.fail(error)
             return
-        reply.set(Document(url=self._home_url(landed, message.url), body=body))
+        reply.set(Document(url=self._home_url(landed, message.url), body=body, date=date))
 
     def _home_url(self, landed: str, asked: str) -> str:
         """Where the primary has it: a mirror that redirects elsewhere must not rename the primary's resources."""
@@ -298,8 +298,8 @@ class Cdn(Actor[Any]):
             return self._primary_url + landed[len(self._base_url) :]
         return landed if self._base_url == self._primary_url else asked
 
-    async def _whole(self, message: FetchDocument) -> tuple[str, bytes]:
-        """Where it was found at last, and all its bytes."""
+    async def _whole(self, message: FetchDocument) -> tuple[str, bytes, str | None]:
+        """Where it was found at last, all its bytes, and the date that its server says."""
         url = self._translate(message.url)
         if url is None:
             raise StatusError(f"{message.url} is not below {self._primary_url}", status=404)
@@ -316,16 +316,17 @@ class Cdn(Actor[Any]):
                 first_byte_timeout_us=(message.limit_us or self._config.document_timeout_us) + 1_000_000,
             )
         )
+        date = response.headers.get("date")
         try:
             if part is not None:
-                return response.url, await _part_of(response, part)
+                return response.url, await _part_of(response, part), date
             if response.total_bytes is not None and response.total_bytes > message.bytes_max:
                 raise BodyTooLarge(
                     f"{url} has {response.total_bytes} bytes, and {message.bytes_max} are allowed for a document"
                 )
             self._heed(response)
             landed = url if response.url == asked else response.url
-            return landed, b"".join([piece async for piece in response])
+            return landed, b"".join([piece async for piece in response]), date
         finally:
             await response.aclose()
 

@@ -1,9 +1,9 @@
-"""Asks the clock that an MPD names how far ours is off."""
+"""Asks the clock that an MPD names how far ours is off, and where it is, others like it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from shoal.transports.errors import TimedOut, TransportError
 from shoal.transports.interface import Fetcher, FetchRequest
@@ -11,10 +11,10 @@ from shoal.transports.interface import Fetcher, FetchRequest
 from ..errors import BalancerError
 from ..formats.dash.clock import CLOCK_BYTES_MAX, Clock, told_us
 
-__all__ = ["ask_clock"]
+__all__ = ["SAME_US", "agreed", "ask_clock"]
 
 _TIMEOUT_US = 2_000_000  # the player waits for its MPD meanwhile, once
-_SAME_US = 1_000_000  # a date of HTTP is half a second off, and the way to it takes some; ours is right then
+SAME_US = 1_000_000  # a date of HTTP is half a second off, and the way to it takes some; ours is right then
 
 
 async def ask_clock(clock: Clock, fetcher: Fetcher, utc_us: Callable[[], int]) -> int:
@@ -43,5 +43,14 @@ async def ask_clock(clock: Clock, fetcher: Fetcher, utc_us: Callable[[], int]) -
     raise failure
 
 
+def agreed(said_us: Sequence[int]) -> int:
+    """Which of these offsets counts: the one that most agree with, our own clock (0) among them; else the first.
+
+    A CDN whose clock is wrong does not so move the stream of who has another CDN and a clock that is right.
+    """
+    votes = [*said_us, 0]
+    return _off(max(votes, key=lambda one: sum(abs(one - other) < 2 * SAME_US for other in votes)))
+
+
 def _off(us: int) -> int:
-    return us if abs(us) >= _SAME_US else 0
+    return us if abs(us) >= SAME_US else 0

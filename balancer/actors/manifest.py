@@ -17,7 +17,8 @@ Loading, its fallbacks and the hashes are those of playlist.py.  What is its own
 - a live MPD that lists its segments one by one has to go on: where it stands still, the other CDNs are
   asked, and whose has gone on is taken;
 - of a live MPD that names a clock (UTCTiming) that one's time counts, asked for once: its players
-  go by it, and a machine's own may be minutes off.
+  go by it, and a machine's own may be minutes off.  Where the two differ, and other CDNs have that
+  clock too, the time that most tell counts, and players are not sent to one that is wrong.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any
 
 import msgspec
 
+from shoal.runtime import AskTimedOut
 from shoal.transports.errors import TransportError
 from shoal.transports.interface import Fetcher
 
@@ -34,16 +36,26 @@ from .. import identity
 from ..base_urls import pathways_of
 from ..errors import BalancerError, UnknownResource
 from ..formats import dash
-from ..formats.dash.clock import clock_of
+from ..formats.dash.clock import CLOCK_BYTES_MAX, Clock, clock_of, told_us
 from ..formats.dash.progress import goes_on_within_us, listed_until_us
 from ..formats.hls import ContentSteering
 from ..integrity import Sidecar
 from ..model import ByteRange, Segment
 from ..paths import dash_path
 from ..pathways import PATHWAYS_MAX
-from .clock import ask_clock
+from .clock import SAME_US, agreed, ask_clock
 from .documents import Hashes
-from .messages import Document, Listed, LoadPlaylist, Locate, Noted, PathwaysFound, PlaylistText, SteeringSettled
+from .messages import (
+    Document,
+    FetchDocument,
+    Listed,
+    LoadPlaylist,
+    Locate,
+    Noted,
+    PathwaysFound,
+    PlaylistText,
+    SteeringSettled,
+)
 from .playlist import OVERDUE_AFTER, Playlist
 
 __all__ = ["Manifest"]
@@ -81,6 +93,7 @@ class Manifest(Playlist):
         super().__init__(*arguments, **more)
         self._our_utc_us = utc_us
         self._fetcher = fetcher
+        self._is_clock_wrong = False  # the MPD's, as others tell the time
         self._clock_off_us: int | None = None  # until the MPD's clock, if it has one, was asked
         self._limits = dash.Limits(mpd_bytes_max=self._config.playlist_bytes_max)
         self._catalogue = dash.Catalogue(self._limits)
@@ -274,9 +287,32 @@ class Manifest(Playlist):
         if clock is None:
             return 0
         try:
-            return await ask_clock(clock, self._fetcher, self._our_utc_us)
+            off_us = await ask_clock(clock, self._fetcher, self._our_utc_us)
         except (TransportError, BalancerError) as error:
             return error
+        if not off_us or not clock.urls:
+            return off_us
+        counts_us = agreed(await self._clocks(clock) or [off_us])
+        if abs(counts_us - off_us) >= SAME_US:
+            self._is_clock_wrong = counts_us == 0
+            self._session.tell(
+                Noted(f"the MPD's clock is {abs(off_us) / 1e6:.1f} s off, as others tell the time: it does not count")
+            )
+        return counts_us
+
+    async def _clocks(self, clock: Clock) -> list[int]:
+        """How far ours is off those of all CDNs that have this clock."""
+        found = []
+        for cdn in self._cdns:
+            asked_us = self._our_utc_us()
+            question = FetchDocument(clock.urls[0], CLOCK_BYTES_MAX, is_manifest=False)
+            try:
+                answer = await cdn.ask(question, timeout_s=self._config.document_timeout_us / 1e6)
+                said_us = told_us(clock, answer.date, answer.body)
+            except (AskTimedOut, TransportError, BalancerError):
+                continue
+            found.append(said_us - (asked_us + self._our_utc_us()) // 2)
+        return found
 
     async def _whole_mpd(self, last: dash.Mpd | None) -> dash.Mpd:
         return await self._best(
@@ -375,7 +411,12 @@ class Manifest(Playlist):
         self._catalogue.update(mpd)
         for number, known in self._catalogue.renditions.items():
             catalogue_numbers[known.representation.element.begin] = number
-        rewritten = dash.rewrite(mpd, lambda one: dash_path(catalogue_numbers[one.element.begin], _file_of(one)))
+        rewritten = dash.rewrite(
+            mpd,
+            lambda one: dash_path(catalogue_numbers[one.element.begin], _file_of(one)),
+            # Whoever plays here has this machine's clock, which is then right.
+            has_clock=not self._is_clock_wrong,
+        )
         if rewritten.dropped:
             names = ", ".join(sorted(rewritten.dropped))
             self._session.tell(Noted(f"the player does not see {names}, which this proxy does not serve"))

@@ -292,6 +292,7 @@ class FetchDocument(msgspec.Struct, frozen=True):
 class Document(msgspec.Struct, frozen=True):
     url: str  # on the primary CDN, after redirects within it
     body: bytes
+    date: str | None = None  # as its server says
 
 
 # -- playlists, or the MPD

@@ -56,7 +56,7 @@ async def watch(session: StreamSession, world: World) -> Shown:
 
 
 def seen(*, viewer_s: int = 0, one_s: int = 0, two_s: int = 0, scheme: str | None = None) -> tuple[Shown, str]:
-    """What a player got where these clocks are so much later than the time, and what the report says."""
+    """What a player got where these clocks are so much later than the time, and what the report and its MPD say."""
 
     async def main() -> tuple[Shown, str]:
         async with World(stream=Stream(segments=SEGMENTS, segment_s=1, segment_bytes=33_000)) as world:
@@ -76,7 +76,8 @@ def seen(*, viewer_s: int = 0, one_s: int = 0, two_s: int = 0, scheme: str | Non
                 origin.answers = answer
             await asyncio.sleep(6.1)
             async with world.viewer(url="http://one/v/stream.mpd", clock_off_us=viewer_s * 1_000_000) as session:
-                return await watch(session, world), "\n".join((await session.report()).log)
+                shown = await watch(session, world)
+                return shown, "\n".join([*(await session.report()).log, (await session.playlist()).text])
 
     return run_virtual(main())
 
@@ -92,6 +93,7 @@ def test_a_viewers_clock_may_be_wrong_where_the_mpd_names_one(scheme: str, off_s
     shown, log = seen(viewer_s=off_s, scheme=scheme)
     assert_well(shown)
     assert ("which counts" in log) == (off_s != 0)
+    assert "<UTCTiming" in log
 
 
 def test_without_a_clock_in_the_mpd_the_viewers_own_counts() -> None:
@@ -101,3 +103,19 @@ def test_without_a_clock_in_the_mpd_the_viewers_own_counts() -> None:
 @pytest.mark.parametrize("off_s", [-24 * HOUR_S, -HOUR_S, HOUR_S, 24 * HOUR_S])
 def test_headers_of_clocks_that_are_wrong_move_nothing_where_the_mpd_names_none(off_s: int) -> None:
     assert_well(seen(one_s=off_s, two_s=off_s)[0])
+
+
+@pytest.mark.parametrize("off_s", [-24 * HOUR_S, -HOUR_S, HOUR_S, 24 * HOUR_S])
+@pytest.mark.parametrize("scheme", ["http-iso", "http-xsdate", "http-head"])
+def test_the_clock_of_one_cdn_may_be_wrong_where_another_and_the_viewers_are_right(scheme: str, off_s: int) -> None:
+    shown, log = seen(one_s=off_s, scheme=scheme)
+    assert_well(shown)
+    assert "it does not count" in log
+    assert "<UTCTiming" not in log, "nor is a player sent to it"
+
+
+@pytest.mark.parametrize("off_s", [-HOUR_S, HOUR_S])
+def test_where_all_cdns_tell_one_time_the_viewers_clock_is_the_wrong_one(off_s: int) -> None:
+    _, log = seen(viewer_s=off_s, scheme="http-iso")
+    assert "which counts" in log
+    assert "it does not count" not in log

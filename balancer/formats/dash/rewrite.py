@@ -51,18 +51,21 @@ class Rewritten(msgspec.Struct, frozen=True):
     dropped: dict[str, int]  # element or attribute -> how often
 
 
-def rewrite(mpd: Mpd, base_of: Namer) -> Rewritten:
+def rewrite(mpd: Mpd, base_of: Namer, *, has_clock: bool = True) -> Rewritten:
     """The MPD with each representation at what `base_of` gives for it.  Linear in the MPD.
+
+    Without its clocks (UTCTiming) if `has_clock` is not.
 
     ConfigurationError for a name with characters that need escaping in a URL.
     PlaylistUnsupported where representations count the segments of one list differently.
     """
-    return _Rewriter(mpd, base_of).rewritten()
+    return _Rewriter(mpd, base_of, has_clock=has_clock).rewritten()
 
 
 class _Rewriter:
-    def __init__(self, mpd: Mpd, base_of: Namer) -> None:
+    def __init__(self, mpd: Mpd, base_of: Namer, *, has_clock: bool) -> None:
         self._mpd = mpd
+        self._has_clock = has_clock
         self._base_of = base_of
         self._data = mpd.data
         self._edits: list[tuple[int, int, bytes]] = []  # from, to, what stands there instead
@@ -88,7 +91,7 @@ class _Rewriter:
 
     def _of_mpd(self) -> None:
         for child in self._mpd.root.children:
-            if child.name in DROPPED:
+            if child.name in DROPPED or (child.name == "UTCTiming" and not self._has_clock):
                 self._drop(child)
             elif child.name == "UTCTiming" and child.attributes.get("schemeIdUri", "").startswith(_CLOCK_BY_HTTP):
                 urls = child.attributes.get("value", "").split()
