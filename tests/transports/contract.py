@@ -151,6 +151,7 @@ class ChannelContract:
                     assert isinstance(channel, interface.Channel)
                     assert channel.label == "some label"
                     assert channel.remote_address
+                    assert "[" not in channel.remote_address  # a ban would not find it
                     assert channel.is_relayed is False
                     assert channel.fingerprint
                     assert channel.fingerprint.startswith("sha-256 ")

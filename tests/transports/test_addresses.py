@@ -14,7 +14,7 @@ from shoal.transports.errors import AddressRefused
 from shoal.transports.interface import AddressPolicy, FetchRequest
 from shoal.transports.native.guard import GuardedResolver
 from shoal.transports.native.http import HttpFetcher
-from shoal.transports.sansio.addresses import check_address, check_host, is_public
+from shoal.transports.sansio.addresses import check_address, check_host, is_public, without_brackets
 
 PUBLIC = [
     "8.8.8.8",
@@ -264,3 +264,18 @@ def test_private_answers_among_public_ones_are_left_out(packets, monkeypatch):
     with pytest.raises(Exception, match="connection refused"):
         fetch("http://mixed.example/")
     assert packets == [("93.184.216.34", 80)]
+
+
+@pytest.mark.parametrize(
+    ("said", "address"),
+    [
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("c5.local", "c5.local"),
+        ("[", "["),
+        ("", ""),
+    ],
+)
+def test_an_ipv6_address_is_the_same_with_brackets_and_without(said: str, address: str) -> None:
+    assert without_brackets(said) == address

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from shoal.transports.errors import ConnectFailed, NoAddress, TimedOut, TransportMissing
 from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer, TurnServer
 from shoal.transports.pending import PendingAnswer, PendingOffer
+from shoal.transports.sansio.addresses import without_brackets
 from shoal.transports.sansio.descriptions import bounded_description
 from shoal.transports.sansio.limits import ChannelLimits
 from shoal.transports.sansio.statistics import ConnectorStatistics
@@ -236,4 +237,4 @@ def _remote_end(connection: Any) -> tuple[str | None, bool]:
     pair = connection.sctp.transport.iceTransport.getSelectedCandidatePair()
     if not pair or not pair.remote.address:
         return None, False
-    return str(pair.remote.address), getattr(pair.remote, "type", None) == "relay"
+    return without_brackets(str(pair.remote.address)), getattr(pair.remote, "type", None) == "relay"

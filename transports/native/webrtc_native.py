@@ -24,6 +24,7 @@ from webrtc import aiortc as wrtc
 from webrtc.utils.loops import call_native_batched
 
 from shoal.transports.errors import TransportMissing
+from shoal.transports.sansio.addresses import without_brackets
 from shoal.transports.sansio.reports import Reports
 
 from .connector import PeerConnector
@@ -93,7 +94,9 @@ class _Wrtc:
 
     def remote_end(self, connection: Any) -> tuple[str | None, bool]:
         pair = connection.sctp.transport.transport._native.get_selected_candidate_pair()  # noqa: SLF001 - as above
-        return (None, False) if pair is None else (str(pair.remote.address), str(pair.remote.type) == "relay")
+        if pair is None:
+            return None, False
+        return without_brackets(str(pair.remote.address)), str(pair.remote.type) == "relay"
 
     def association(
         self,

@@ -14,7 +14,7 @@ import ipaddress
 from shoal.transports.errors import AddressRefused
 from shoal.transports.interface import AddressPolicy
 
-__all__ = ["check_address", "check_host", "check_text", "is_public"]
+__all__ = ["check_address", "check_host", "check_text", "is_public", "without_brackets"]
 
 _URL_CHARACTERS_MAX = 8192  # what servers take as a request line; longer ones are an attack or a mistake
 
@@ -45,6 +45,11 @@ def is_public(address: str) -> bool:
         return _is_public_v4(ip.sixtofour)
     # Teredo carries a server and a client address, and its relays are gone: nobody's CDN is there.
     return ip.teredo is None
+
+
+def without_brackets(address: str) -> str:
+    """As Chromium's engine names the end of a path, `[2001:db8::1]`, and as everybody else does."""
+    return address[1:-1] if address.startswith("[") and address.endswith("]") else address
 
 
 def _is_public_v4(ip: ipaddress.IPv4Address) -> bool:
