@@ -16,6 +16,7 @@ __all__ = ["Availability", "Holdings"]
 
 _NONE: frozenset[int] = frozenset()
 _NO_NAMES: tuple[str, ...] = ()
+_FIRST_BIT = 1  # by its name, as an object: a number written there Cython would shift within 64 bits
 _LEFT_MAX = 32  # bits of peers that are gone, beside one for each that is here; then all are given new ones
 
 
@@ -136,7 +137,7 @@ class _Swarm:
         self.unread.clear()
 
     def _number(self, peer: Holdings) -> None:
-        peer.bit = 1 << len(self._names)
+        peer.bit = _FIRST_BIT << len(self._names)
         self._names.append(peer.name)
 
     def _number_anew(self) -> None:

@@ -133,3 +133,16 @@ def test_a_word_whose_news_are_known_is_the_same_word():
         assert one.holders(0, number) == other.holders(0, number)
         assert one.is_being_fetched(0, number) == other.is_being_fetched(0, number)
     assert other.peer("stranger") is None
+
+
+def test_there_may_be_more_peers_than_a_machine_word_has_bits():
+    known = Availability()
+    for number in range(200):
+        known.join(f"p{number}", 0)
+        known.announce(f"p{number}", frozenset({number % 2}), frozenset({2}))
+    assert known.holders(0, 1) == tuple(f"p{number}" for number in range(1, 200, 2))
+    assert known.holder_count(0, 0) == 100
+    for number in range(150):
+        known.leave(f"p{number}")
+    assert known.holders(0, 0) == tuple(f"p{number}" for number in range(150, 200, 2))
+    assert known.is_being_fetched(0, 2)
