@@ -75,6 +75,9 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     check_interval_us: Time = 250 * _MS  # how often a running urgent transfer's finish is projected anew
     move_gain: Share = 0.7  # the other source must need less than this share of the time, or moves would flap
     retry_slow_us: Time = 10 * _S  # a CDN left for being slow is tried again, by who is late or would save; doubles
+    # A peer that was too slow is asked again ahead of time, with two tries of a CDN in hand; doubles with each in vain.
+    # Who asked it beside us is over by then; much sooner, and who is slow indeed would be asked all the time.
+    retry_peer_us: Time = 20 * _S
     switch_gain: Share = 0.6  # of CDNs the one asked last stays unless it is this much worse, or they would take turns
     startup_patience_us: Time = 1 * _S  # stands for the deadline while nothing plays yet
     race_share: Share = 0.03  # of all bytes, what may come twice while two sources race; in all a twentieth may

@@ -158,6 +158,8 @@ class Decisions:
         size_bytes = self._book.size_bytes(Want(key) if want is None else want, segment)
         if self._select.expected(size_bytes, now_us, None) is None:
             return True  # no CDN is left, so that a late peer is better than none
+        if peer.is_forgiven(now_us, self._book.config.retry_peer_us):
+            return True
         return peer.expected_us(size_bytes, now_us, self._book.config) <= deadline_us - now_us
 
     def _look_anew(self) -> None:

@@ -273,6 +273,7 @@ class Ledger:
             for peer in (source, *beside):
                 peer.transfer = number
                 peer.last_used = number
+                peer.unfinished += 1
                 peer.unverified.setdefault(want.key, False)
             request = RequestFromPeer(number, source.name, want.key, want.received_bytes, why, transfer.beside)
             self.actions.append(request)

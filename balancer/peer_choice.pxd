@@ -20,6 +20,7 @@ cdef class Peer:
     cdef public int64_t transfer_count
     cdef public int64_t last_used
     cdef public int64_t failures
+    cdef public int64_t unfinished
     cdef public int64_t refusals
     cdef public int64_t cooldown_until_us
     cdef public bint is_greeted
@@ -35,6 +36,8 @@ cdef class Peer:
     cpdef bint may_serve(self, Want want) except -1
     @cython.locals(mark=Mark)
     cpdef bint is_ready(self, Want want, int64_t now_us, bint on_probation) except -1
+    @cython.locals(wait_us=int64_t)
+    cpdef bint is_forgiven(self, int64_t now_us, int64_t retry_us) except -1
     cpdef int64_t expected_us(self, int64_t byte_count, int64_t now_us, object config) except -1
 
 
@@ -46,6 +49,7 @@ cdef class InTime:
     cdef double _rate
     cdef double _first_byte_us
     cdef int64_t _half_life_us
+    cdef int64_t _retry_us
 
     cpdef InTime within(self, int64_t byte_count, int64_t limit_us, int64_t now_us, bint takes_unmeasured)
     @cython.locals(estimate=Estimate, most=double, expected_us=int64_t)

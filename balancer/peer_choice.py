@@ -42,6 +42,7 @@ class Peer:
         "rendition",
         "transfer",
         "transfer_count",
+        "unfinished",
         "unverified",
         "was_right",
     )
@@ -60,6 +61,7 @@ class Peer:
         self.transfer_count = 0
         self.last_used = 0  # a running number of requests, not a time
         self.failures = 0  # in a row
+        self.unfinished = 0  # requests since the last that it brought to its end
         self.refusals = 0  # in a row: it did not give what it had announced
         self.cooldown_until_us = 0
         self.is_greeted = False  # one of ours: it takes requests for ranges
@@ -83,7 +85,7 @@ class Peer:
         self.busy_until_us = now_us + config.peer_busy_us
 
     def succeeded(self) -> None:
-        self.failures = self.refusals = 0
+        self.failures = self.refusals = self.unfinished = 0
 
     def may_serve(self, want: Want) -> bool:
         """Whether it could ever be asked for this."""
@@ -107,6 +109,16 @@ class Peer:
                     return False
         return True
 
+    def is_forgiven(self, now_us: int, retry_us: int) -> bool:
+        """Whether it was measured so long ago that it may be asked as if it never was, where a slow one costs nothing.
+
+        What was measured was its line, or how many others asked it just then: who is slow while a crowd joins would
+        never be asked again.  The wait doubles with each try in vain.
+        """
+        sampled_us = self.estimate.sampled_us
+        wait_us = retry_us << min(max(0, self.unfinished - 1), _DOUBLINGS_MAX)
+        return sampled_us is not None and now_us - sampled_us >= wait_us
+
     def expected_us(self, byte_count: int, now_us: int, config: BalancerConfig) -> int:
         """From the request to the last byte.  No more is believed than was measured: its line is its own."""
         return self.estimate.expected_us(
@@ -122,7 +134,16 @@ class Peer:
 class InTime:
     """Which peers would bring so many bytes within a limit.  Set anew for each choice, since there are many."""
 
-    __slots__ = ("_byte_count", "_first_byte_us", "_half_life_us", "_limit_us", "_now_us", "_rate", "_takes_unmeasured")
+    __slots__ = (
+        "_byte_count",
+        "_first_byte_us",
+        "_half_life_us",
+        "_limit_us",
+        "_now_us",
+        "_rate",
+        "_retry_us",
+        "_takes_unmeasured",
+    )
 
     def __init__(self, config: BalancerConfig) -> None:
         self._byte_count = self._limit_us = self._now_us = 0
@@ -130,9 +151,10 @@ class InTime:
         self._rate: float = config.unmeasured_bytes_per_s
         self._first_byte_us: float = config.unmeasured_first_byte_us
         self._half_life_us = config.estimate_half_life_us
+        self._retry_us = config.retry_peer_us
 
     def within(self, byte_count: int, limit_us: int, now_us: int, takes_unmeasured: bool) -> InTime:
-        """Of so many bytes, within so long from now; `takes_unmeasured`: one that was never measured is in time."""
+        """Of so many bytes, within so long from now; `takes_unmeasured`: who never was, or long ago, is in time."""
         self._byte_count = byte_count
         self._limit_us = limit_us
         self._now_us = now_us
@@ -147,7 +169,9 @@ class InTime:
         expected_us = estimate.expected_us(
             self._byte_count, self._now_us, self._rate, self._first_byte_us, self._half_life_us, most
         )
-        return expected_us <= self._limit_us
+        if expected_us <= self._limit_us:
+            return True
+        return self._takes_unmeasured and peer.is_forgiven(self._now_us, self._retry_us)
 
 
 def best_peer(ready: list[tuple[Peer, bool]], number: int, seed: int, in_time: InTime | None = None) -> Peer | None:
