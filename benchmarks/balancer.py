@@ -186,7 +186,8 @@ def many(*, is_quick: bool) -> list[Claim]:
     """What simulating costs; quickly, only how it grows."""
     seconds = 60 if is_quick else scale.AIM_SECONDS
     viewers = (300, scale.FEWER_VIEWERS) if is_quick else (scale.FEWER_VIEWERS, scale.AIM_VIEWERS)
-    return scale.claims_of(scale.all_simulated(viewers, seconds), seconds)
+    light = scale.light_claims(scale.AIM_VIEWERS if is_quick else scale.LIGHT_VIEWERS, seconds)
+    return [*light, *scale.claims_of(scale.all_simulated(viewers, seconds), seconds)]
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ from shoal.balancer.errors import ConfigurationError, RecordingError
 from shoal.balancer.recording import Replayed, lines_of, replay
 from shoal.balancer.sim.compare import compare
 from shoal.balancer.sim.outcome import Outcome
-from shoal.balancer.sim.policies import NAMES, ORACLE
+from shoal.balancer.sim.policies import LIGHT, NAMES, ORACLE
 from shoal.balancer.sim.scenarios import SCENARIOS
 from shoal.balancer.sim.traces import BadTrace, Trace, parse
 
@@ -29,7 +29,7 @@ from ..sim.sweep import Kept, sweep
 from ..sim.table import differences, figures
 
 EXAMPLE = "shoal sim vod --viewers 10 --seeds 5"
-VIEWERS_MAX = 100_000  # beyond, a run takes days
+VIEWERS_MAX = 100_000  # of these a run takes hours and gigabytes, or minutes with the light model
 SEEDS_MAX = 10_000
 _FILMS_MAX = 2  # ours and one beside it; each is a run more
 _FILMED_VIEWERS_MAX = 1_000  # of more a picture of rows shows nothing, and the run takes long
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--policies",
         default=",".join(NAMES),
         metavar="A,B",
-        help=f"which, the first against the others (all: {', '.join(NAMES)})",
+        help=f"which, the first against the others (all: {', '.join(NAMES)}), or {LIGHT}: ours simplified, for crowds",
     )
     crowd = parser.add_argument_group("what goes wrong")
     crowd.add_argument("--polluters", type=_share, default=0.0, metavar="SHARE", help="viewers that send wrong bytes")
@@ -166,7 +166,11 @@ def _show(args: argparse.Namespace, name: str, outcomes: list[Outcome], console:
 
 def _draw(args: argparse.Namespace, sets: dict[str, list[Outcome]], jobs: list[Job], console: Console) -> None:
     """The page and the plots; the first seed of the first two policies is played once more, to be looked at."""
-    filmed = [job for job in jobs if job.seed == jobs[0].seed and job.crowd == jobs[0].crowd and job.policy != ORACLE]
+    filmed = [
+        job
+        for job in jobs
+        if job.seed == jobs[0].seed and job.crowd == jobs[0].crowd and job.policy not in (ORACLE, LIGHT)
+    ]
     films = {job.policy: film(job) for job in filmed[:_FILMS_MAX]} if args.viewers <= _FILMED_VIEWERS_MAX else {}
     written = []
     try:
@@ -226,9 +230,9 @@ def _lost(again: Replayed) -> str:
 
 def _policies(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in NAMES]
-    if unknown or not names or len(set(names)) != len(names):
-        raise ConfigurationError(f"--policies {text!r}: each once, of {', '.join(NAMES)}")
+    known = (*NAMES, LIGHT)
+    if not names or len(set(names)) != len(names) or any(name not in known for name in names):
+        raise ConfigurationError(f"--policies {text!r}: each once, of {', '.join(known)}")
     return names
 
 

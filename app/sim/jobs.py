@@ -12,8 +12,9 @@ from shoal.balancer.config import BalancerConfig
 from shoal.balancer.errors import ConfigurationError
 from shoal.balancer.mixing import share
 from shoal.balancer.sim.film import Film, filmed
+from shoal.balancer.sim.light import light
 from shoal.balancer.sim.outcome import Outcome
-from shoal.balancer.sim.policies import POLICIES, ours, played
+from shoal.balancer.sim.policies import LIGHT, POLICIES, ours, played
 from shoal.balancer.sim.scenario import Behaviour, CdnSpec, Fault, FaultKind, Scenario, ViewerSpec
 from shoal.balancer.sim.scenarios import SCENARIOS, traced
 from shoal.balancer.sim.traces import Trace
@@ -64,11 +65,14 @@ def identity(job: Job) -> str:
 
 def play(job: Job) -> Outcome:
     """Run it.  The same job gives the same outcome, in any process."""
-    return played(scenario_of(job), job.policy, ours(job.config) if job.policy == OURS else None)
+    scenario = scenario_of(job)
+    if job.policy == LIGHT:
+        return light(scenario, job.config)
+    return played(scenario, job.policy, ours(job.config) if job.policy == OURS else None)
 
 
 def film(job: Job) -> Film:
-    """What is to be seen of it, second by second; the oracle is no run, and has none."""
+    """What is to be seen of it, second by second; the oracle is no run, and the light model shows none."""
     make = ours(job.config) if job.policy == OURS else POLICIES[job.policy]
     return filmed(scenario_of(job), job.policy, make)[1]
 

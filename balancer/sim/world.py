@@ -89,7 +89,7 @@ class World:
         self._agenda = Agenda()
         self._peaks: dict[int, int] = {}
         self.event_count = 0
-        self.swarms: dict[int, Members] = {}  # by rendition
+        self.swarms: dict[int, Members[Viewer]] = {}  # by rendition
         stream = scenario.stream
         self._segments = stream.window if stream.is_live else stream.segments  # at the beginning
         self._segment_us = stream.duration_us if stream.is_live else 0  # there is one more after each

@@ -110,6 +110,14 @@ def test_each_folder_of_lines_is_a_set_of_its_own(capsys: pytest.CaptureFixture[
     assert lines[0]["bitrate"] != lines[3]["bitrate"]
 
 
+def test_a_large_crowd_is_played_by_the_light_model(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ("--viewers", "500", "--seeds", "1", "--policies", "light", "--workers", "1")
+    code, lines, _ = shoal(capsys, "crowd", *sizes)
+    assert code == 0
+    assert lines[0]["policy"] == "light"
+    assert 0.4 < lines[0]["offload"] < 0.9
+
+
 def test_a_sweep_is_drawn_into_one_page_which_needs_nothing_else(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,6 +199,7 @@ def test_who_leaves_a_polluter_in_the_middle_of_a_block_plays_nothing_of_it() ->
     [
         (["--policies", "shoal,nobody"], "nobody"),
         (["--policies", "shoal,shoal"], "each once"),
+        (["--policies", "light"], "not live"),
         (["--policies", ","], "each once"),
         (["--fault", "a=hang"], "CDN=KIND@BEGIN-END"),
         (["--fault", "a=hang@9-5"], "after the beginning"),
