@@ -18,10 +18,12 @@ from .model import Kind
 from .peer_choice import InTime, Peer, best_peer
 from .reputation import Reputation
 from .stripes import PEERS_MAX
-from .transfers import Transfer, Want
+from .transfers import Mark, Transfer, Want
 from .windows import Timeline
 
 __all__ = ["Choice", "Selection"]
+
+_OF_THE_LINE = frozenset(("stalled", "slow", "raced"))  # reasons for which a source is left that may be well
 
 _ROUNDS = 3  # of asking a peer for a range, while one segment comes from several
 
@@ -328,8 +330,12 @@ class Selection:
 
     def _have_all_failed(self, want: Want, now_us: int, but: str = "") -> bool:
         """Whether each CDN that may be asked now, but for this one, has failed with it, was left, or may have lied."""
+        is_peer_known = any(peer.estimate.sampled_us is not None for peer in self._peers.values())
         for cdn in self._cdns.values():
-            if cdn.label == but or cdn.label in want.marks or cdn.label in want.suspects:
+            if cdn.label == but or cdn.label in want.suspects:
+                continue
+            mark = want.marks.get(cdn.label)
+            if mark is not None and (not is_peer_known or _has_failed(mark)):
                 continue
             if cdn.ready_us(want, now_us) == now_us:
                 return False
@@ -401,6 +407,15 @@ class Selection:
         if self._may_hope(want, timeline, now_us):
             return Choice(again_us=now_us + self._config.retry_backoff_us)
         return Choice()
+
+
+def _has_failed(mark: Mark) -> bool:
+    """Whether it is the source that failed: silence or slowness may have been the viewer's line.
+
+    Twice it hardly was.  To go to peers after the first time, whose lines are slow as well, cost viewers on recorded
+    lines that come and go (Puffer) half as much waiting again.  But where no peer was ever measured one is tried.
+    """
+    return mark.count > 1 or not mark.reasons.keys() <= _OF_THE_LINE
 
 
 def _was_lied_to(want: Want) -> bool:
