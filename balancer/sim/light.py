@@ -3,7 +3,7 @@
     light(scenario) -> Outcome     honest viewers who stay, one rendition, one CDN without faults
 
 It answers what a swarm of 100,000 asks of a CDN: how much comes from peers, and how much at once.  How near that is to
-what the policy itself comes to is measured beside it (`benchmarks/light.py`).
+what the policy itself comes to is measured beside it (`benchmarks/scale.py --light`).
 
 The rules are those of docs/design/decision.md, with what the scenario says of lines in place of what a viewer would
 have measured:
@@ -37,7 +37,7 @@ _CONNECT_RTTS = 3  # as transfer.py; once
 _RING = 60  # numbers that one integer tells apart: a live playlist names far fewer
 _BITS = [1 << place for place in range(_RING)]
 _DOUBLINGS_MAX = 16
-_LATENESS = 0.1  # root mean square of how much later than its line says a transfer ends; as measured in full runs
+_LATENESS = 0.1  # root mean square of how much later than its line says a transfer ends; assumed: lines are steady
 
 
 class _Want:
