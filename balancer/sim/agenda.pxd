@@ -13,6 +13,7 @@ cdef class _Slot:
     cdef list keys
     cdef list calls
 
+    @cython.locals(place=int64_t)
     cdef void put(self, int64_t within_us, object callback, tuple arguments) except *
     @cython.locals(count=int64_t, key=int64_t)
     cdef void add(self, _Slot other) except *

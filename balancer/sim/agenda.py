@@ -41,7 +41,8 @@ class _Slot:
         self.calls: list[Any] = []  # callback, arguments, callback, ...
 
     def put(self, within_us: int, callback: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-        self.keys.append(within_us << _PLACE_BITS | len(self.calls))
+        place = len(self.calls)  # in 64 bits: what Cython makes of a length has 32 in a browser
+        self.keys.append(within_us << _PLACE_BITS | place)
         self.calls.append(callback)
         self.calls.append(arguments)
 
