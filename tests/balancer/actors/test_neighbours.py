@@ -136,6 +136,8 @@ def test_peers_are_told_when_the_cap_is_used_up_and_when_it_is_not_any_more() ->
     neighbours.announce()
     other: Any = SimpleNamespace(fingerprint=None, remote_address="192.0.2.2", is_relayed=False)
     assert neighbours.take(ChannelOpened(0, "other", other)) is not None
+    for peer in ("p", "other"):
+        neighbours.choking.heard(peer, 3)  # who only takes keeps nobody out
     assert neighbours.may_begin(MayBegin("other", 2)) is None
     for _ in range(2):
         neighbours.upload_turn(MayUpload("other", 50_000))
