@@ -5,7 +5,7 @@
     --viewers N     viewers of those runs (100)
     --traces DIR    folders of `time_s Mbit/s` lines, one for each set (benchmarks/traces)
     --workers N     processes (one for each core)
-    --only A B      some parts: lan hostile crowd traces seeds decision failover large
+    --only A B      some parts: decision failover large lan hostile crowd traces seeds
 
 Every line is of this run.  Differences are taken seed by seed: same viewers, lines,
 faults and prices.  "Surely" is the end of the 95 % interval.  What the simulator cannot
@@ -38,7 +38,8 @@ from shoal.balancer.sim.traces import Trace, parse
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCES = [name for name in POLICIES if name != "shoal"]
-PARTS = ("lan", "hostile", "crowd", "traces", "seeds", "decision", "failover", "large")
+# What measures time or memory comes first, and needs the machine for itself; the rest is the same beside other work.
+PARTS = ("decision", "failover", "large", "lan", "hostile", "crowd", "traces", "seeds")
 
 
 class Runs:
