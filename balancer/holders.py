@@ -15,10 +15,11 @@ from __future__ import annotations
 import functools
 import ipaddress
 
-__all__ = ["holder_of", "is_public"]
+from shoal.transports.sansio.embedded import ipv4_within
+
+__all__ = ["has_global_address", "holder_of"]
 
 _HOST_BITS = 64
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _REMEMBERED = 1024  # the peers of a swarm are asked about again with each decision; reading an address takes 3 us
 
 
@@ -31,16 +32,17 @@ def holder_of(address: str) -> str:
         return address
     if isinstance(ip, ipaddress.IPv4Address):
         return str(ip)
-    within = ip.ipv4_mapped or ip.sixtofour
-    if within is None and ip in _NAT64:
-        within = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+    within = ipv4_within(ip)
     if within is not None:
         return str(within)
     return str(ipaddress.IPv6Network((int(ip) >> _HOST_BITS << _HOST_BITS, _HOST_BITS)))
 
 
-def is_public(holder: str) -> bool:
-    """Whether the holder has addresses of the public internet; what is no address has none."""
+def has_global_address(holder: str) -> bool:
+    """Whether others on the internet have no such address; what is no address may be many machines'.
+
+    Not whom we may talk to: that is `is_public` in transports/sansio/addresses.py, which refuses more.
+    """
     try:
         return ipaddress.ip_network(holder).network_address.is_global
     except ValueError:

@@ -35,7 +35,7 @@ import msgspec
 from .config import BalancerConfig
 from .errors import RecordingError
 from .events import Action, Event, PeerJoined, SegmentsListed
-from .holders import holder_of, is_public
+from .holders import has_global_address, holder_of
 from .policy import Policy
 
 __all__ = [
@@ -141,7 +141,7 @@ class Recording:
         """Another address, public where this one is: reputation tells those apart that many machines share."""
         holder = holder_of(address)
         digest = self._hashed(holder)
-        if not is_public(holder):
+        if not has_global_address(holder):
             return f"private-{digest.hex()}"
         host = self._hashed(address)[:_HOST_BYTES]  # in a /64 that is the holder's alone, as the real one was
         return str(ipaddress.IPv6Address(_GLOBAL_PREFIX + digest[: 14 - _HOST_BYTES] + host))

@@ -15,7 +15,7 @@ Every record is bounded by `ban_records_max`; the oldest are forgotten.
 
 from __future__ import annotations
 
-from .holders import holder_of, is_public
+from .holders import has_global_address, holder_of
 
 __all__ = ["Reputation"]
 
@@ -77,4 +77,4 @@ def _remember(records: dict[str, None], record: str, records_max: int) -> None:
 
 def _is_shared_by_nature(address: str) -> bool:
     """Loopback, private, link-local, a relay's, or no address at all: many machines may look the same."""
-    return not is_public(holder_of(address))
+    return not has_global_address(holder_of(address))

@@ -38,7 +38,14 @@ MAY_IMPORT = {
     "transports/sansio": {"transports/sansio", "transports/interface", "transports/errors"},
     "transports": {"transports", "runtime"},
     "balancer/actors": {"balancer", "runtime", "transports/interface", "transports/errors", "transports/sansio"},
-    "balancer": {"balancer", "runtime", "transports/interface", "transports/errors", "transports/sansio/nesting"},
+    "balancer": {
+        "balancer",
+        "runtime",
+        "transports/interface",
+        "transports/errors",
+        "transports/sansio/embedded",
+        "transports/sansio/nesting",
+    },
     "app": {"app", "balancer", "transports", "runtime"},
 }
 # The decisions: state, event and time in, actions out.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.balancer.holders import holder_of
+from shoal.balancer.holders import has_global_address, holder_of
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,24 @@ from shoal.balancer.holders import holder_of
 )
 def test_a_holder_is_an_ipv4_address_or_a_64_of_ipv6(address: str, holder: str) -> None:
     assert holder_of(address) == holder
+
+
+@pytest.mark.parametrize(
+    ("address", "is_global"),
+    [
+        ("8.8.8.8", True),
+        ("2606:4700::1111", True),
+        ("::ffff:8.8.8.8", True),
+        ("192.168.1.9", False),
+        ("::ffff:192.168.1.9", False),
+        ("fd00::1", False),
+        ("::1", False),
+        ("relay 8.8.8.8", False),
+        ("", False),
+    ],
+)
+def test_what_others_have_as_well_is_no_global_address(address: str, is_global: bool) -> None:
+    assert has_global_address(holder_of(address)) == is_global
 
 
 @given(

@@ -15,6 +15,7 @@ from shoal.transports.interface import AddressPolicy, FetchRequest
 from shoal.transports.native.guard import GuardedResolver
 from shoal.transports.native.http import HttpFetcher
 from shoal.transports.sansio.addresses import check_address, check_host, is_public, without_brackets
+from shoal.transports.sansio.embedded import ipv4_within
 
 PUBLIC = [
     "8.8.8.8",
@@ -146,6 +147,24 @@ def test_ipv4_inside_ipv6_is_judged_as_ipv4(number):
     plain = str(ipaddress.IPv4Address(number))
     for wrapped in (f"::ffff:{plain}", f"64:ff9b::{plain}"):
         assert is_public(wrapped) == is_public(plain)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**80 - 1))
+def test_6to4_is_public_where_its_ipv4_is_at_most(number, rest):
+    wrapped = ipaddress.IPv6Address(0x2002 << 112 | number << 80 | rest)
+    assert is_public(str(ipaddress.IPv4Address(number))) or not is_public(str(wrapped))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**80 - 1))
+def test_ipv4_inside_ipv6_is_found(number, rest):
+    right = ipaddress.IPv4Address(number)
+    for wrapped in (0xFFFF << 32 | number, 0x64_FF9B << 96 | number, 0x2002 << 112 | number << 80 | rest):
+        assert ipv4_within(ipaddress.IPv6Address(wrapped)) == right
+
+
+@pytest.mark.parametrize("address", ["::8.8.8.8", "64:ff9b::1:808:808", "2001::1", "2003:808:808::", "::fffe:808:808"])
+def test_other_ipv6_addresses_have_none_inside(address):
+    assert ipv4_within(ipaddress.IPv6Address(address)) is None
 
 
 @given(st.ip_addresses())

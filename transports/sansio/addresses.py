@@ -14,13 +14,14 @@ import ipaddress
 from shoal.transports.errors import AddressRefused
 from shoal.transports.interface import AddressPolicy
 
+from .embedded import ipv4_within
+
 __all__ = ["check_address", "check_host", "check_text", "is_public", "without_brackets"]
 
 _URL_CHARACTERS_MAX = 8192  # what servers take as a request line; longer ones are an attack or a mistake
 
 # Only this block of IPv6 is given out for global unicast (IANA); what lies outside is special, whatever its flags say.
 _IPV6_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-_IPV6_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 
 
 def is_public(address: str) -> bool:
@@ -35,14 +36,13 @@ def is_public(address: str) -> bool:
         return False
     if isinstance(ip, ipaddress.IPv4Address):
         return _is_public_v4(ip)
-    if ip.ipv4_mapped is not None:
-        return _is_public_v4(ip.ipv4_mapped)
-    if ip in _IPV6_NAT64:
-        return _is_public_v4(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF))
+    within = ipv4_within(ip)
+    if within is not None and ip.sixtofour is None:
+        return _is_public_v4(within)
     if ip not in _IPV6_GLOBAL_UNICAST or not ip.is_global or ip.scope_id is not None:
         return False
-    if ip.sixtofour is not None:
-        return _is_public_v4(ip.sixtofour)
+    if within is not None:  # of 6to4, which is global unicast by itself
+        return _is_public_v4(within)
     # Teredo carries a server and a client address, and its relays are gone: nobody's CDN is there.
     return ip.teredo is None
 
