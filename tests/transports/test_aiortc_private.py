@@ -8,6 +8,8 @@ import gc
 import inspect
 import ipaddress
 import socket
+import tracemalloc
+import types
 
 import pytest
 from aioice import ice
@@ -19,6 +21,8 @@ from OpenSSL import SSL
 from shoal.transports.native.aiortc_private import (
     arriving,
     association,
+    bound_what_comes,
+    bounds,
     datagrams,
     end_consent_when_closed,
     enlarge_receive_buffers,
@@ -294,23 +298,116 @@ def test_packets_that_go_the_short_way_do_what_they_do_at_aiortc(messages, fault
     asyncio.run(main())
 
 
-def test_messages_that_do_not_end_are_bounded_and_said_to_be_unreadable():
+def fragment(tsn, *, stream_id=1, data=b"x", flags=0):
+    chunk = rtcsctptransport.DataChunk(flags=flags)
+    chunk.tsn, chunk.stream_id, chunk.protocol, chunk.user_data = tsn, stream_id, 53, data
+    return chunk
+
+
+def bounded_sctp(said):
+    sctp = lone_sctp()
+    bound_what_comes(types.SimpleNamespace(sctp=sctp), said.append)
+    return sctp
+
+
+async def take(sctp, ours, chunk):
+    packet = rtcsctptransport.serialize_packet(5000, 5000, 7, chunk)
+    if not (ours and ours._arriving.take(packet)):
+        await sctp._handle_data(packet)
+
+
+@pytest.mark.parametrize("hooked", [True, False], ids=["of a channel", "before there is a channel"])
+@pytest.mark.parametrize("size", [1, 1152])
+def test_fragments_that_no_message_ends_are_bounded_by_what_they_take_and_not_by_their_data(size, hooked):
     async def main():
-        sctp, said = lone_sctp(), []
-        ours = new_association(sctp, on_unreadable=said.append)
-        chunk = rtcsctptransport.DataChunk(flags=2)
-        chunk.stream_id, chunk.stream_seq, chunk.protocol, chunk.user_data = 1, 0, 53, bytes(1152)
+        said = []
+        sctp = bounded_sctp(said)
+        ours = new_association(sctp) if hooked else None
+        tsn = 0
         while not said:
-            chunk.tsn += 1
-            packet = rtcsctptransport.serialize_packet(5000, 5000, 7, chunk)
-            if not ours._arriving.take(packet):
-                await sctp._handle_data(packet)
-            chunk.flags = 0
-        assert chunk.tsn * 1152 == pytest.approx(8 * 1024 * 1024, abs=1152)
+            tsn += 1
+            await take(sctp, ours, fragment(tsn, data=bytes(size), flags=2 * (tsn == 1)))
+            assert tsn < 20_000
+        assert tsn * (size + bounds.FRAGMENT_BYTES) == pytest.approx(8 * 1024 * 1024, rel=0.001)
         assert "do not end" in said[0]
-        ours.release()
+        held = len(sctp._inbound_streams[1].reassembly)
+        for more in range(tsn + 1, tsn + 10):  # who goes on is told of, and nothing more is kept
+            await take(sctp, ours, fragment(more, data=bytes(size)))
+        assert len(sctp._inbound_streams[1].reassembly) == held
+        assert len(said) == 10
+        if ours:
+            ours.release()
 
     asyncio.run(main())
+
+
+def test_a_fragment_of_aiortcs_takes_no_more_than_it_counts_for():
+    chunks = rtcsctptransport.serialize_packet(5000, 5000, 7, fragment(1_000_000, data=b"x"))
+    tracemalloc.start()
+    kept = [rtcsctptransport.parse_packet(chunks)[3][0] for _ in range(1000)]
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken / len(kept) <= bounds.FRAGMENT_BYTES
+
+
+def test_messages_beyond_one_that_never_comes_are_bounded_though_each_is_whole():
+    async def main():
+        said = []
+        sctp = bounded_sctp(said)
+        sctp._mark_received(1)
+        sctp._sack_misordered = set(range(3, 3 + 8 * 1024 * 1024 // bounds.FRAGMENT_BYTES + 1))
+        await take(sctp, None, fragment(20_000, flags=3))
+        assert len(said) == 1
+        assert 20_000 not in sctp._sack_misordered
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("hooked", [True, False], ids=["of a channel", "before there is a channel"])
+def test_a_fragment_without_data_is_not_kept_and_is_said(hooked):
+    async def main():
+        said = []
+        sctp = bounded_sctp(said)
+        ours = new_association(sctp) if hooked else None
+        for tsn in range(1, 4):
+            await take(sctp, ours, fragment(tsn, data=b"", flags=2 * (tsn == 1)))
+        assert said == ["a fragment without data"] * 3
+        assert not sctp._inbound_streams
+        if ours:
+            ours.release()
+
+    asyncio.run(main())
+
+
+def test_streams_are_bounded_whatever_makes_them():
+    async def main():
+        said = []
+        sctp = bounded_sctp(said)
+        for tsn in range(1, bounds.STREAMS_MAX + 1):
+            await take(sctp, None, fragment(tsn, stream_id=tsn, flags=3))
+        assert not said
+        await take(sctp, None, fragment(tsn + 1, stream_id=1000, flags=3))
+        assert len(said) == 1
+        skip = rtcsctptransport.ForwardTsnChunk()
+        skip.cumulative_tsn, skip.streams = tsn + 2, [(2000, 1), (2001, 1)]
+        await take(sctp, None, skip)
+        assert len(said) == 2
+        assert "streams" in said[1]
+        assert len(sctp._inbound_streams) == bounds.STREAMS_MAX
+
+    asyncio.run(main())
+
+
+def test_what_is_bounded_is_as_we_take_it():
+    def check(connection):
+        sctp = type(connection.sctp)(connection.sctp.transport)
+        assert sctp._advertised_rwnd == bounds._ANNOUNCED_BYTES
+        source = inspect.getsource(type(sctp)._receive_chunk)
+        assert "await self._receive_data_chunk(chunk)" in source
+        assert "await self._receive_forward_tsn_chunk(chunk)" in source
+        assert {"_receive_data_chunk", "_receive_forward_tsn_chunk"} <= set(vars(connection.sctp))
+
+    with_connection(check)
 
 
 def test_what_would_wait_while_it_handles_a_packet_goes_on_as_a_task():
@@ -339,6 +436,7 @@ def test_a_changed_aiortc_costs_a_field_and_not_the_connection():
         changed.release()
 
     asyncio.run(associate())
+    bound_what_comes(Changed(), pytest.fail)
     limit_gathering(Changed(), 1.0)
     assert enlarge_receive_buffers(Changed()) == 0
     assert peer_fingerprint(Changed()) is None

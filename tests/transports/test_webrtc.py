@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, rtcsctptransport
 
 from shoal.transports.errors import ChannelClosed, ConnectFailed, TimedOut
 from shoal.transports.native import aiortc_private
@@ -414,6 +415,48 @@ def test_what_aiortc_cannot_read_ends_the_channel_with_an_error_and_is_counted()
         assert answering.statistics().ended == {"unreadable": 1}
         await offering.aclose()
         await answering.aclose()
+
+    run(main)
+
+
+async def send_nothing(sctp):
+    """A fragment without data, as no library sends them."""
+    chunk = rtcsctptransport.DataChunk(flags=2)
+    chunk.tsn, chunk.stream_id, chunk.protocol = sctp._local_tsn, 1, 53
+    sctp._local_tsn += 1
+    await sctp._send_chunk(chunk)
+
+
+def test_a_peer_that_sends_fragments_of_nothing_is_given_up_and_counted():
+    async def main():
+        offering, answering = WebRtcConnector(), WebRtcConnector()
+        one, other = await connect(offering, answering)
+        await send_nothing(raw(one).transport)
+        with pytest.raises(ChannelClosed, match="without data"):
+            await other.receive()
+        assert answering.statistics().ended == {"unreadable": 1}
+        await offering.aclose()
+        await answering.aclose()
+
+    run(main)
+
+
+def test_a_peer_that_sends_them_and_never_opens_a_channel_is_given_up_too():
+    async def main():
+        answering, peer = WebRtcConnector(), RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        peer.createDataChannel("p2p")
+        peer.sctp._data_channel_queue.clear()  # it is not announced
+        await peer.setLocalDescription(await peer.createOffer())
+        incoming = await answering.answer(peer.localDescription.sdp)
+        waiting = asyncio.ensure_future(incoming.channel())
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=incoming.description, type="answer"))
+        await until(lambda: peer.sctp._association_state is peer.sctp.State.ESTABLISHED)
+        await send_nothing(peer.sctp)
+        with pytest.raises(ConnectFailed, match="without data"):
+            await waiting
+        assert answering.statistics().ended == {"unreadable": 1}
+        await answering.aclose()
+        await peer.close()
 
     run(main)
 

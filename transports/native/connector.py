@@ -94,7 +94,7 @@ class PeerConnector:
         link = self._new_link()
         try:
             link.attach(link.connection.createDataChannel(label))
-            await link.step(self._describe(link.connection, link.connection.createOffer))
+            await link.step(self._describe(link, link.connection.createOffer))
             return PendingOffer(link, link.local_description(), self._connect_timeout_us)
         except BaseException:
             await link.close("the offer was not finished")
@@ -107,15 +107,16 @@ class PeerConnector:
         try:
             link.connection.on("datachannel", link.attach)
             await link.set_remote(description, "offer", self._connect_timeout_us)
-            await link.step(self._describe(link.connection, link.connection.createAnswer))
+            await link.step(self._describe(link, link.connection.createAnswer))
             return PendingAnswer(link, link.local_description(), self._connect_timeout_us)
         except BaseException:
             await link.close("the answer was not finished")
             raise
 
-    async def _describe(self, connection: Any, create: Callable[[], Awaitable[Any]]) -> None:
+    async def _describe(self, link: _Link, create: Callable[[], Awaitable[Any]]) -> None:
         """Gather what addresses there are within a limit, and take them into the local description."""
-        loop = asyncio.get_running_loop()
+        connection, loop = link.connection, asyncio.get_running_loop()
+        self.stack.bound(connection, link.unreadable)
         description = await create()
         began_us = int(loop.time() * _SECOND_US)
         self.stack.limit_gathering(connection, self._gathering.limit_us(began_us) / _SECOND_US)
@@ -150,7 +151,7 @@ class PeerConnector:
 
     def new_channel(self, raw: Any, start_closing: Callable[..., asyncio.Task[None]]) -> DataChannel:
         """For a link: a channel that counts here, and shares the cap."""
-        return DataChannel(raw, self.stack, self._limits, start_closing, count=self._count, cap=self._cap)
+        return DataChannel(raw, self.stack, self._limits, start_closing, count=self.count, cap=self._cap)
 
     def shown(self, description: str) -> str:
         """For a link: its description as others may see it.  NoAddress when it names no address then."""
@@ -162,7 +163,8 @@ class PeerConnector:
     def forget(self, link: _Link) -> None:
         self._links.discard(link)
 
-    def _count(self, reason: str) -> None:
+    def count(self, reason: str) -> None:
+        """For a link: its channel, or itself, ended for that."""
         self._ended[reason] += 1
 
 
@@ -216,6 +218,14 @@ class _Link:
     def _on_silence(self) -> None:
         if self.channel is not None:
             self.channel.silent()
+
+    def unreadable(self, detail: str) -> None:
+        """Give up a peer that sent what is no SCTP, or more than anybody needs to; it neither waits nor raises."""
+        if self.channel is not None:
+            self.channel.unreadable(detail)
+        elif self._closing is None:
+            self._connector.count("unreadable")
+            self._start_closing(f"the peer sent what is no SCTP: {detail}")
 
     async def step(self, doing: Coroutine[Any, Any, None]) -> None:
         """Do one thing with the connection.  ConnectFailed, at once, when the link is closed before or meanwhile.

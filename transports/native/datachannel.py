@@ -72,7 +72,7 @@ class DataChannel:
             raw,
             on_progress=self._feed,
             on_round_trip=self._on_round_trip,
-            on_unreadable=self._on_unreadable,
+            on_unreadable=self.unreadable,
             on_heard=self._on_heard,
         )
         self._association.window_bytes = self._window.window_bytes
@@ -290,7 +290,8 @@ class DataChannel:
             if self._arrivals is not None and (report := self._arrivals.came(len(message))) is not None:
                 self._give(report, len(report))
 
-    def _on_unreadable(self, detail: str) -> None:
+    def unreadable(self, detail: str) -> None:
+        """Give the peer up, for what it sent; also for its link."""
         self._abandon("unreadable", f"the peer sent what is no SCTP: {detail}")
 
     def _abandon(self, reason: str, detail: str) -> None:

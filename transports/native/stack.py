@@ -106,6 +106,9 @@ class Stack(Protocol):
     def limit_gathering(self, connection: Any, limit_s: float) -> None:
         """Its next local description waits for servers no longer than that, and names the addresses that are there."""
 
+    def bound(self, connection: Any, on_excess: Callable[[str], None]) -> None:
+        """Have the connection, before it gathers, hold no more of what comes than a bound; `on_excess` is told why."""
+
     def gathered(self, connection: Any) -> None:
         """The connection has its sockets now."""
 

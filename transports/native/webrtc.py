@@ -68,6 +68,9 @@ class _Aiortc:
     def limit_gathering(self, connection: Any, limit_s: float) -> None:
         aiortc_private.limit_gathering(connection, limit_s)
 
+    def bound(self, connection: Any, on_excess: Callable[[str], None]) -> None:
+        aiortc_private.bound_what_comes(connection, on_excess)
+
     def gathered(self, connection: Any) -> None:
         aiortc_private.enlarge_receive_buffers(connection)
         aiortc_private.end_consent_when_closed(connection)

@@ -85,6 +85,9 @@ class _Wrtc:
 
         connection._gathering_complete = wait  # noqa: SLF001
 
+    def bound(self, connection: Any, on_excess: Callable[[str], None]) -> None:
+        pass  # its SCTP refuses what is beyond the window that it announces, and fragments without data
+
     def gathered(self, connection: Any) -> None:
         pass  # its sockets are read by a thread of its own, and do not overflow while Python is busy
 

@@ -2,6 +2,7 @@
 
     connection     of one RTCPeerConnection: how long servers are waited for, its UDP buffers, the names it asks for,
                    the certificate and the address at the other end, and what must end with it
+    bounds         what a peer may have its SCTP hold, from the first packet on
     association    its SCTP: what it has under way, and a say in when it sends and acknowledges; made of
       datagrams        between SCTP's packets and UDP's datagrams
       arriving         packets with data: taking them in, and when they are acknowledged
@@ -19,6 +20,7 @@ and not the connection.
 from __future__ import annotations
 
 from .association import Association
+from .bounds import bound_what_comes
 from .connection import (
     RECEIVE_BUFFER_BYTES,
     end_consent_when_closed,
@@ -32,6 +34,7 @@ from .connection import (
 __all__ = [
     "RECEIVE_BUFFER_BYTES",
     "Association",
+    "bound_what_comes",
     "end_consent_when_closed",
     "enlarge_receive_buffers",
     "limit_gathering",

@@ -17,6 +17,7 @@ from aiortc import rtcsctptransport
 from google_crc32c import value as crc32c
 from OpenSSL import SSL
 
+from .bounds import excess_of
 from .datagrams import Datagrams, run_now
 
 __all__ = ["ACKNOWLEDGEMENT", "ACKNOWLEDGEMENT_CHUNK_BYTES", "Arriving", "InboundStream"]
@@ -30,9 +31,6 @@ _SACK_DELAY_S = 0.02  # much less, since the other side takes the time of an ack
 # The other side's congestion window grows with each acknowledgement, so its start is acknowledged packet by packet,
 # as Linux does for TCP: the first 600 KiB, which is a path of 12 MB/s and 50 ms.
 _PACKETS_AT_ONCE = 512
-# Parts of messages that are not whole: aiortc announces 1 MiB, and keeps whatever comes.  Whoever goes by that has no
-# more than a credit window of ours under way.
-_UNFINISHED_BYTES_MAX = 8 * 1024 * 1024
 # A packet with one DATA chunk (RFC 9260, 3 and 3.3.1): ports, tag, checksum; type, flags, length, TSN, stream, its
 # sequence number, and what the message is.
 _FRAGMENT = struct.Struct("!HHL4sBBHLHHL")
@@ -106,7 +104,6 @@ class Arriving:
         self._original_sack: Callable[[], Coroutine[Any, Any, None]] = sctp._send_sack
         self._original_mark: Callable[[int], bool] = sctp._mark_received
         self._original_handle: Callable[[bytes], Coroutine[Any, Any, None]] = sctp._handle_data
-        self._announced_bytes: int = sctp._advertised_rwnd
         for stream in sctp._inbound_streams.values():  # the one on which the channel was announced
             stream.__class__ = InboundStream
         sctp._handle_data = self._handle_data
@@ -139,6 +136,7 @@ class Arriving:
             or sctp._sack_duplicates
             or sctp._reconfig_deferred is not None
             or type(stream) is not InboundStream
+            or excess_of(sctp) is not None  # whose business it is to say so
             or int.from_bytes(checksum, "little") != crc32c(packet[:8] + bytes(4) + packet[12:])
         ):
             return False
@@ -150,7 +148,6 @@ class Arriving:
         stream.reassembly.append(_Fragment(flags, tsn, (stream_id, sequence, protocol), data))  # type: ignore[arg-type]
         if flags & rtcsctptransport.SCTP_DATA_LAST_FRAG:
             self._hand_on(stream)
-        self._bound_unfinished()
         if self._sack_is_due():
             self._acknowledge_all()
         return True
@@ -174,12 +171,6 @@ class Arriving:
             raise  # how aiortc's own loop learns of the end
         except Exception as error:
             self._on_unreadable(repr(error))
-        self._bound_unfinished()
-
-    def _bound_unfinished(self) -> None:
-        unfinished = self._announced_bytes - self._sctp._advertised_rwnd
-        if unfinished > _UNFINISHED_BYTES_MAX:
-            self._on_unreadable(f"{unfinished} bytes of messages that do not end")
 
     def _mark_received(self, tsn: int) -> bool:
         """As aiortc's, which sorts and filters three empty sets for each packet that comes in its order."""
