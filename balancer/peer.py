@@ -14,7 +14,9 @@ Download, what we asked for; one at a time:
     (2) DataEnded; violated if bytes are missing.  Media beyond the size is violated too
     late: of a transfer that we cancelled, so swallowed and counted; else violated.
           It may be all of the rest: 2.3.1 has handed it to its channel long before
-          our cancel arrives (1.9 of 2 MB, measured), and the next answer comes after it
+          our cancel arrives (1.9 of 2 MB, measured), and the next answer comes after it.
+          Each cancelled request has one answer at most, of no more bytes than were expected:
+          violated if data follows twice, or more of them
 
 Upload, what the other side asked for; one at a time, the newest counts:
 
@@ -44,7 +46,6 @@ whom to ask and whether the bytes are right are decided elsewhere.
 from __future__ import annotations
 
 import enum
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
@@ -128,6 +129,13 @@ class PeerStatistics(msgspec.Struct):
     pauses: int = 0  # for commands that came faster than the limits allow; none of them was dropped
 
 
+class _GivenUp(msgspec.Struct):
+    """A request that we gave up, and what may still come of it."""
+
+    most_bytes: int | None  # that its answer may have; None: nobody has said
+    has_begun: bool  # its data follows: not once more
+
+
 class _Download(enum.Enum):
     IDLE = enum.auto()
     REQUESTED = enum.auto()
@@ -160,7 +168,7 @@ class PeerProtocol:
         self._expected: int | None = None  # bytes still missing, if known
         self._range: tuple[int, int] | None = None  # that was asked for: first byte, and the one after the last
         self._remaining = 0  # bytes still to come while receiving
-        self._cancelled: deque[tuple[int, int]] = deque(maxlen=CANCELLED_MAX)  # (number, request id)
+        self._cancelled: dict[tuple[int, int], _GivenUp] = {}  # by number and request id, the oldest first
         self._late_remaining = 0  # bytes that a cancelled transfer may still send
         # upload
         self._refusals = 0  # in a row, by us
@@ -268,9 +276,13 @@ class PeerProtocol:
         """Give the request up.  What still comes of it is swallowed; another request may be made at once."""
         if self.is_violated or not self.is_downloading:
             return []
-        if self._state is _Download.RECEIVING:
+        has_begun = self._state is _Download.RECEIVING
+        if has_begun:
             self._late_remaining = self._remaining
-        self._cancelled.append((self._number, self._request_id))
+        most_bytes = self._expected if self._range is None else self._range[1] - self._range[0]
+        self._cancelled[self._number, self._request_id] = _GivenUp(most_bytes, has_begun)
+        if len(self._cancelled) > CANCELLED_MAX:
+            del self._cancelled[next(iter(self._cancelled))]
         self._state = _Download.IDLE
         return self._encode(wire.Cancel(self._number, self._request_id))
 
@@ -346,7 +358,7 @@ class PeerProtocol:
         except wire.WireError as error:
             return self._violate(f"wire_{error.reason}", str(error))
         if isinstance(said, wire.Media):
-            return self._media(said.data)
+            return self._media(said.data, now_us)
         self._pause(self._commands.take(now_us))  # pieces of commands count too
         match said:
             case None:
@@ -412,10 +424,7 @@ class PeerProtocol:
         if self._state is _Download.RECEIVING:
             return self._violate("unexpected_data", f"segment {said.number} began inside segment {self._number}")
         if not self._is_current(said):
-            if not self._is_late(said):
-                return self._violate("unexpected_data", f"segment {said.number} was not asked for")
-            self._late_remaining = said.byte_count
-            return []
+            return self._late_data_follows(said)
         expected = self._expected
         if self._range is not None:
             first_byte, end_byte = self._range
@@ -430,7 +439,24 @@ class PeerProtocol:
         self._late_remaining = 0
         return [DataStarted(said.number, said.byte_count, None if self._range is None else said.total_bytes)]
 
-    def _media(self, data: bytes) -> list[PeerEvent]:
+    def _late_data_follows(self, said: wire.DataFollows) -> list[PeerEvent]:
+        """The answer to a request that we cancelled begins: it crossed our cancel.
+
+        Nobody waits for it, so nothing would ever end one that came again and again.
+        """
+        given = self._late(said)
+        if given is None:
+            return self._violate("unexpected_data", f"segment {said.number} was not asked for")
+        if given.has_begun:
+            return self._violate("unexpected_data", f"segment {said.number}, which we cancelled, began twice")
+        if given.most_bytes is not None and said.byte_count > given.most_bytes:
+            detail = f"{said.byte_count} bytes of cancelled segment {said.number} where {given.most_bytes} were missing"
+            return self._violate("size", detail)
+        given.has_begun = True
+        self._late_remaining = said.byte_count
+        return []
+
+    def _media(self, data: bytes, now_us: int) -> list[PeerEvent]:
         if self._state is _Download.RECEIVING:
             if len(data) > self._remaining:
                 detail = f"{len(data)} bytes where {self._remaining} of segment {self._number} were left"
@@ -441,6 +467,7 @@ class PeerProtocol:
             return self._violate("unexpected_data", f"{len(data)} bytes of no transfer")
         self._late_remaining -= len(data)
         self._statistics.late_bytes += len(data)
+        self._pause(self._commands.take(now_us))  # nobody looks how fast these come, and each may be a byte
         return []
 
     def _data_done(self, said: wire.DataDone) -> list[PeerEvent]:
@@ -459,10 +486,10 @@ class PeerProtocol:
 
     def _late_answer(self, said: wire.DataDone | wire.Absent) -> list[PeerEvent]:
         """The last word on a cancelled request; anything else is a violation."""
-        if not self._is_late(said):
+        if self._late(said) is None:
             kind = type(said).__name__
             return self._violate("wrong_id", f"{kind} for segment {said.number}, request {said.request_id}")
-        self._cancelled.remove((said.number, said.request_id))
+        del self._cancelled[said.number, said.request_id]
         if self._state is not _Download.RECEIVING:
             self._late_remaining = 0
         return []
@@ -470,11 +497,12 @@ class PeerProtocol:
     def _is_current(self, said: wire.DataFollows | wire.DataDone | wire.Absent) -> bool:
         return self.is_downloading and (said.number, said.request_id) == (self._number, self._request_id)
 
-    def _is_late(self, said: wire.DataFollows | wire.DataDone | wire.Absent) -> bool:
-        if (said.number, said.request_id) not in self._cancelled:
-            return False
-        self._statistics.late_commands += 1
-        return True
+    def _late(self, said: wire.DataFollows | wire.DataDone | wire.Absent) -> _GivenUp | None:
+        """The cancelled request that it answers."""
+        given = self._cancelled.get((said.number, said.request_id))
+        if given is not None:
+            self._statistics.late_commands += 1
+        return given
 
     # --- helpers -----------------------------------------------------------
 

@@ -121,6 +121,7 @@ class Peer(Actor[Any]):
         self._held_back: PeerAnnounced | None = None
         self._is_announcing = False
         self._is_hasty = False  # it has said more than the limits allow
+        self._told_lost: dict[str, int] = {}  # what the protocol passed over, as it was told last
 
     def on_start(self) -> None:
         self.start_task(self._listen(), name="listen")
@@ -184,6 +185,7 @@ class Peer(Actor[Any]):
         if self._protocol.is_downloading:
             # The bytes of the last one are complete and right, and its closing command is still on the way.
             await self._send(self._protocol.cancel_request(), urgent=True)
+        await self._tell_lost()
         self._transfer = request.transfer
         # Any id below a thousand will do; counting makes a late answer tell itself from the next request's.
         self._request_count = (self._request_count + 1) % 1000
@@ -359,12 +361,17 @@ class Peer(Actor[Any]):
             self._upload.cancel()
         if transfer is not None:
             await self._session.send(TransferFailed(transfer=transfer, reason="closed"))
-        for what, count in msgspec.structs.asdict(self._protocol.statistics()).items():
-            if count:
-                await self._session.send(Lost(f"peer_{what}", count))
+        await self._tell_lost()
         await self._session.send(PeerLeft(peer=self._peer, reason=reason))
         await self._channel.close(reason)
         self.stop()
+
+    async def _tell_lost(self) -> None:
+        """With our own requests and at the end: whoever makes us pass over things does not choose how often."""
+        told, self._told_lost = self._told_lost, msgspec.structs.asdict(self._protocol.statistics())
+        for what, count in self._told_lost.items():
+            if count > told.get(what, 0):
+                await self._session.send(Lost(f"peer_{what}", count - told.get(what, 0)))
 
 
 def _why(error: TransportError) -> str:

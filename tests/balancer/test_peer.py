@@ -158,6 +158,50 @@ def test_late_bytes_beyond_what_the_cancelled_transfer_promised_are_a_violation(
     assert violation(told(peer, b"bcd", b"e")) == "unexpected_data"
 
 
+def test_the_answer_to_a_cancelled_request_comes_once() -> None:
+    """All that 2.3.1 may have sent before it reads our cancel is one answer; more is somebody who fills our line."""
+    peer = asking(expected_bytes=4)
+    peer.cancel_request()
+    assert told(peer, wire.DataFollows(7, 4, 1), b"abcd") == []
+    assert violation(told(peer, wire.DataFollows(7, 4, 1))) == "unexpected_data"
+    assert peer.statistics().late_bytes == 4
+
+
+def test_an_answer_that_had_begun_when_it_was_cancelled_does_not_begin_again() -> None:
+    peer = asking(expected_bytes=4)
+    told(peer, wire.DataFollows(7, 4, 1), b"a")
+    peer.cancel_request()
+    assert violation(told(peer, b"bcd", wire.DataFollows(7, 4, 1))) == "unexpected_data"
+
+
+@pytest.mark.parametrize(("byte_count", "is_violation"), [(3, False), (4, False), (5, True), (2**26, True)])
+def test_a_late_answer_has_no_more_bytes_than_were_missing(byte_count: int, is_violation: bool) -> None:
+    peer = asking(expected_bytes=4)
+    peer.cancel_request()
+    events = told(peer, wire.DataFollows(7, byte_count, 1))
+    assert [event.reason for event in events if isinstance(event, ProtocolViolated)] == ["size"] * is_violation
+
+
+def test_each_of_several_cancelled_requests_may_still_be_answered_once() -> None:
+    peer = PeerProtocol()
+    for request_id in range(3):
+        peer.request(7, 0, request_id, 0, expected_bytes=2)
+        peer.cancel_request()
+    peer.request(7, 0, 3, 0, expected_bytes=2)
+    late = [part for request_id in range(3) for part in (wire.DataFollows(7, 2, request_id), b"ab")]
+    assert told(peer, *late) == []
+    assert told(peer, wire.DataFollows(7, 2, 3), b"cd") == [DataStarted(7, 2), DataReceived(7, b"cd")]
+    assert peer.statistics().late_bytes == 6
+
+
+def test_late_bytes_count_as_commands_so_that_they_cannot_come_one_by_one_without_end() -> None:
+    peer = PeerProtocol(PeerLimits(commands_per_second_max=1))
+    peer.request(7, 0, 1, 0)
+    peer.cancel_request()
+    told(peer, wire.DataFollows(7, 3, 1), b"a")
+    assert peer.pause_us == 1_000_000
+
+
 def test_cancelling_nothing_says_nothing() -> None:
     assert PeerProtocol().cancel_request() == []
 

@@ -15,7 +15,7 @@ from shoal.balancer.config import BalancerConfig, load
 from shoal.balancer.events import PeerLeft
 from shoal.balancer.peer import PeerProtocol
 from shoal.balancer.uploads import Turn
-from shoal.balancer.wire import Announcement, Cancel, Decoder, encode
+from shoal.balancer.wire import Announcement, Cancel, DataFollows, Decoder, encode
 from shoal.balancer.wire import Request as WireRequest
 from shoal.runtime import Actor, ActorRef, ActorSystem
 from shoal.runtime.testing import run_virtual
@@ -147,6 +147,30 @@ def test_what_the_protocol_passed_over_is_told_when_the_peer_goes() -> None:
             peer.tell(Close("enough"))
             await asyncio.sleep(1)
             assert Lost("peer_late_commands", 1) in heard
+
+    run_virtual(main())
+
+
+def test_what_was_swallowed_of_a_cancelled_request_is_told_with_the_next_one_and_not_again() -> None:
+    async def main() -> None:
+        channel = SlowChannel(0)
+        async with connected(channel) as (peer, heard):
+
+            async def ask_and_cancel(transfer: int) -> None:
+                peer.tell(Request(transfer=transfer, number=7, first_byte=0, total_bytes=3))
+                peer.tell(CancelTransfer(transfer=transfer))
+                await asyncio.sleep(1)
+
+            await ask_and_cancel(1)
+            for message in (*encode(DataFollows(7, 3, 1)), b"abc"):
+                channel.incoming.put_nowait(message)
+            await asyncio.sleep(1)
+            await ask_and_cancel(2)
+            assert Lost("peer_late_bytes", 3) in heard
+            await ask_and_cancel(3)
+            peer.tell(Close("enough"))
+            await asyncio.sleep(1)
+            assert sum(isinstance(message, Lost) and message.reason == "peer_late_bytes" for message in heard) == 1
 
     run_virtual(main())
 
