@@ -33,7 +33,9 @@ A peer that says more a second than the limits allow is not cut but listened to
 less often: after `receive`, hand in its next message no sooner than `pause_us`
 later.  An honest one on the same network outruns any limit (2.3.1 asks for a
 small segment and announces it every 3 ms, measured), and is slowed by that; one
-that floods fills its channel, whose own limit ends it.
+that floods fills its channel, whose own limit ends it.  Who asks in vain is heard least
+often: a request is vain that we refuse, or that hardly a byte is sent for, since it was
+cancelled or is for the last few.  It is paid for with the next one.
 
 A peer of ours is told by its greeting (extension.py).  Ranges, hashes, our upload's
 state and the reasons of refusals are for such peers alone: to others the methods say
@@ -90,7 +92,7 @@ __all__ = [
 REQUEST_IDS = 1000  # the package draws from 0..999
 _IDS_PER_COUNT = 4096  # that many take as long to read and to compare as a message takes to arrive
 _VAIN_WEIGHT = 20  # of what nothing follows from: who goes on with it is heard ten times a second
-_REFUSALS_MAX = 8  # requests in a row that we refuse; an honest peer asks for what we have announced
+_WORTH_BYTES = 16 * 1024  # of an upload, or all of a smaller segment: less, and to look for it costs more than it gives
 CANCELLED_MAX = 64  # cancelled requests whose answers may still come; a peer that is later than that is of no use
 CLAIMS_MAX = 1024  # hashes told, of the highest numbers: 16 KiB, and half an hour of 2 s segments
 STATES = ("free", "busy", "choked")
@@ -116,6 +118,9 @@ class PeerLimits(msgspec.Struct, frozen=True):
     announcements_per_second_max: int = 25
     announcements_at_once_max: int = 1_000
     requests_per_second_max: int = 200  # each is a look into the store; a segment of 90 kB takes 10 ms to send
+    # An honest peer asks for what we have announced, and takes it; for what we have let go since then it asks once.
+    vain_requests_per_second_max: int = 10
+    vain_requests_at_once_max: int = 40
 
 
 class PeerStatistics(msgspec.Struct):
@@ -156,6 +161,7 @@ class PeerProtocol:
         self._commands = _rate(self.limits.commands_per_second_max)
         self._announcements = Rate(self.limits.announcements_per_second_max, self.limits.announcements_at_once_max)
         self._requests = _rate(self.limits.requests_per_second_max)
+        self._in_vain = Rate(self.limits.vain_requests_per_second_max, self.limits.vain_requests_at_once_max)
         self._announced: wire.Announcement | None = None
         self._has_greeted = False  # we have
         self._has_told_claims = False
@@ -171,9 +177,11 @@ class PeerProtocol:
         self._cancelled: dict[tuple[int, int], _GivenUp] = {}  # by number and request id, the oldest first
         self._late_remaining = 0  # bytes that a cancelled transfer may still send
         # upload
-        self._refusals = 0  # in a row, by us
+        self._vain = 0  # requests that hardly anything was sent for, since the last one
         self._upload: UploadRequested | None = None
         self._upload_remaining: int | None = None  # None until it began
+        self._upload_sent = 0
+        self._upload_worth = 1  # from so many bytes on it was not asked for in vain
 
     def statistics(self) -> PeerStatistics:
         return msgspec.structs.replace(self._statistics)
@@ -289,16 +297,17 @@ class PeerProtocol:
     def begin_upload(self, request: UploadRequested, byte_count: int, *, total_bytes: int | None = None) -> list[bytes]:
         """Say that `byte_count` bytes follow: all from the requested byte on, or the range.
 
-        `total_bytes` of the segment are to be told to who asked for a range; others are not told.
+        `total_bytes` of the segment are to be told to who asked for a range; others are not told.  An upload is in
+        vain that sends less than 16 KiB, and less than these.
         """
         if not self.is_wanted(request):
             return []
         if self._upload_remaining is not None:
             raise PeerMisuse(f"the upload of segment {request.number} has begun already")
+        self._upload_worth = min(_WORTH_BYTES, max(1, byte_count if total_bytes is None else total_bytes))
         if request.end_byte is None:
             total_bytes = None
         messages = self._encode(wire.DataFollows(request.number, byte_count, request.request_id, total_bytes))
-        self._refusals = 0
         self._upload_remaining = byte_count
         return messages
 
@@ -314,6 +323,7 @@ class PeerProtocol:
             if remaining is None or len(piece) > remaining:
                 raise PeerMisuse(f"{len(piece)} bytes of segment {request.number} where {remaining} were promised")
             self._upload_remaining = remaining - len(piece)
+            self._upload_sent += len(piece)
             yield piece
 
     def end_upload(self, request: UploadRequested) -> list[bytes]:
@@ -322,7 +332,7 @@ class PeerProtocol:
             return []
         if self._upload_remaining != 0:
             raise PeerMisuse(f"segment {request.number} ends with {self._upload_remaining} bytes unsent")
-        self._upload = self._upload_remaining = None
+        self._end_upload()
         return self._encode(wire.DataDone(request.number, request.request_id))
 
     def refuse_upload(self, request: UploadRequested, reason: str = "absent") -> list[bytes]:
@@ -334,8 +344,7 @@ class PeerProtocol:
             return []
         if self._upload_remaining is not None:
             raise PeerMisuse(f"the upload of segment {request.number} has begun; end it, or close the channel")
-        self._upload = None
-        self._refusals += 1
+        self._end_upload()
         why = extension.Refusal.number(reason) if self.is_greeted else 0
         return self._encode(wire.Absent(request.number, request.request_id, why))
 
@@ -368,9 +377,7 @@ class PeerProtocol:
                 self._pause(self._announcements.take(now_us, weight))
                 return [Announced(frozenset(said.held), frozenset(said.fetching))]
             case wire.Request():
-                is_vain = self._refusals >= _REFUSALS_MAX
-                self._pause(self._requests.take(now_us, _VAIN_WEIGHT if is_vain else 1))
-                return self._requested(said)
+                return self._requested(said, now_us)
             case wire.Cancel():
                 return self._upload_cancelled(said, now_us)
             case wire.DataFollows():
@@ -392,12 +399,16 @@ class PeerProtocol:
                 self._pause(self._commands.take(now_us, _VAIN_WEIGHT))
                 return []
 
-    def _requested(self, said: wire.Request) -> list[PeerEvent]:
+    def _requested(self, said: wire.Request, now_us: int) -> list[PeerEvent]:
         events: list[PeerEvent] = []
         if self._upload is not None:
             events.append(UploadCancelled(self._upload.request_id))
+            self._end_upload()
+        self._pause(self._requests.take(now_us))
+        if self._vain:
+            self._pause(self._in_vain.take(now_us, self._vain))
+            self._vain = 0
         self._upload = UploadRequested(said.number, said.first_byte, said.request_id, said.end_byte)
-        self._upload_remaining = None
         events.append(self._upload)
         return events
 
@@ -413,8 +424,14 @@ class PeerProtocol:
             self._statistics.late_commands += 1  # it crossed our last message
             self._pause(self._commands.take(now_us, _VAIN_WEIGHT))
             return []
-        self._upload = self._upload_remaining = None
+        self._end_upload()
         return [UploadCancelled(said.request_id)]
+
+    def _end_upload(self) -> None:
+        """Whoever ended it, and however."""
+        self._vain += self._upload_sent < self._upload_worth
+        self._upload = self._upload_remaining = None
+        self._upload_sent, self._upload_worth = 0, 1
 
     def _data_follows(self, said: wire.DataFollows) -> list[PeerEvent]:
         most_bytes = max(said.byte_count, said.total_bytes or 0)

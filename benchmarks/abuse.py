@@ -1,7 +1,7 @@
 """What bad peers can do: each kind of them beside a viewer, changed frames by the million, and decoders under atheris.
 
     make bench-abuse                                  all three, about 3 minutes
-    make bench-abuse ARGS="--only kinds"              18 kinds of bad peers, 15 seconds
+    make bench-abuse ARGS="--only kinds"              20 kinds of bad peers, 15 seconds
 
 What is run and what must hold are the tests' own.  A bad peer sits in a swarm in virtual time with one honest viewer,
 and a newcomer plays beside both (`tests/balancer/actors/test_adversaries.py`): every segment right and in time, the bad
@@ -38,7 +38,7 @@ KINDS = {
     "silent": ("silent", "absent", "unended", "unclosed", "leaves"),
     "slow": ("slow",),
     "lying": ("wrong", "short", "boasting"),
-    "flooding": ("flood", "chatter", "greedy", "asking"),
+    "flooding": ("flood", "chatter", "greedy", "asking", "beyond", "fickle"),
     "oversized": ("oversized", "endless"),
     "wrong protocol": ("noise", "handshake", "text"),
 }

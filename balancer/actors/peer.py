@@ -288,10 +288,10 @@ class Peer(Actor[Any]):
         if self._tamper is not None:
             data = self._tamper(key, data)
         end_byte = len(data) if request.end_byte is None else min(request.end_byte, len(data))
-        if request.end_byte is not None and request.first_byte >= end_byte:
-            await self._send(self._protocol.refuse_upload(request, "range"))
+        if request.first_byte >= end_byte:  # nothing would follow, and none who asks in earnest does
+            await self._send(self._protocol.refuse_upload(request, "absent" if request.end_byte is None else "range"))
             return
-        at = min(request.first_byte, end_byte)
+        at = request.first_byte
         if not self._repeats.may_send(request.number, end_byte - at, len(data)):
             self._session.tell(Lost("peer_upload_share"))
             await self._send(self._protocol.refuse_upload(request))

@@ -47,8 +47,11 @@ from .world import TRACKER, URL, World, check_accounts
 # chatter    the same, 250 times a second
 # greedy     asks for one segment after another without end, as fast as it can
 # asking     the same, 250 times a second
+# beyond     asks for what is behind the end of segments, 250 times a second
+# fickle     asks for segments, 250 times a second, and cancels at once
 # empty      holds nothing, and asks for segments
-LOUD = {"noise", "flood", "chatter", "endless", "oversized", "handshake", "text", "greedy", "asking"}  # unasked
+ASKING = {"greedy", "asking", "beyond", "fickle"}
+LOUD = {"noise", "flood", "chatter", "endless", "oversized", "handshake", "text", *ASKING}  # unasked
 KINDS = (
     *("silent", "absent", "slow", "leaves", "short", "boasting", "unended", "unclosed", "wrong"),
     *sorted(LOUD),
@@ -144,14 +147,18 @@ class Impostor(Actor[Any]):
                 yield b"cstr" + bytes(20_000) + b"dend"
                 while True:
                     yield b"dstr" + bytes(20_000) + b"dend"
-        for place in itertools.count() if self._kind in {"flood", "chatter", "greedy", "asking"} else ():
+        for place in itertools.count() if self._kind in {"flood", "chatter"} | ASKING else ():
             if self._kind in {"flood", "chatter"}:
                 for message in protocol.announce(range(count), (place % 2,)):  # what has not changed is not sent again
                     yield message
             else:
-                for message in wire.encode(wire.Request(place % count, place % 1000)):
+                first_byte = 1 << 40 if self._kind == "beyond" else 0
+                for message in wire.encode(wire.Request(place % count, place % 1000, first_byte)):
                     yield message
-            if self._kind in {"chatter", "asking"}:
+            if self._kind == "fickle":
+                for message in wire.encode(wire.Cancel(place % count, place % 1000)):
+                    yield message
+            if self._kind not in {"flood", "greedy"}:
                 await asyncio.sleep(0.004)
 
     async def _upload(self, protocol: PeerProtocol, event: UploadRequested, channel: Channel) -> None:

@@ -51,6 +51,8 @@ TABLE = {
     # Listened to less often, and scored as the silent one that it is.
     "chatter": Named("suspect", "stalled", "{peer} says more than the limits allow"),
     "asking": Named("suspect", "stalled", "{peer} says more than the limits allow"),
+    "beyond": Named("suspect", "stalled", "{peer} says more than the limits allow"),
+    "fickle": Named("suspect", "stalled", "{peer} says more than the limits allow"),
     # Cut.
     "leaves": Named(LEFT, "closed", "{peer} left: closed by the peer"),
     "short": Named(LEFT, "closed", "{peer} left: protocol: size: "),
@@ -150,6 +152,14 @@ def test_a_bad_peer_costs_no_more_than_the_limits_allow(kind: str) -> None:
     assert state.sent_bytes <= UPLOAD_CAP * here.played_s + 3 * PIECE_BYTES
     limit = PeerLimits().requests_per_second_max
     assert here.seen.answers <= limit * (here.played_s + 2)
+
+
+@pytest.mark.parametrize("kind", ["asking", "beyond", "fickle"])
+def test_who_asks_in_vain_is_answered_some_times_a_second(kind: str) -> None:
+    here = cell(kind)
+    limits, in_earnest = PeerLimits(), bad_one(kind).sent_bytes / (16 * 1024)
+    vain = limits.vain_requests_per_second_max * here.played_s + limits.vain_requests_at_once_max
+    assert here.seen.answers <= vain + in_earnest + 2, (here.seen.answers, vain, in_earnest)
 
 
 def test_who_announces_everything_and_answers_nothing_is_taken_for_a_free_rider(

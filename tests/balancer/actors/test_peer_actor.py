@@ -15,7 +15,7 @@ from shoal.balancer.config import BalancerConfig, load
 from shoal.balancer.events import PeerLeft
 from shoal.balancer.peer import PeerProtocol
 from shoal.balancer.uploads import Turn
-from shoal.balancer.wire import Announcement, Cancel, DataFollows, Decoder, encode
+from shoal.balancer.wire import Absent, Announcement, Cancel, DataFollows, Decoder, encode
 from shoal.balancer.wire import Request as WireRequest
 from shoal.runtime import Actor, ActorRef, ActorSystem
 from shoal.runtime.testing import run_virtual
@@ -216,6 +216,24 @@ def test_what_we_want_does_not_wait_behind_what_we_send() -> None:
             await asyncio.sleep(1)
             said = [Decoder().receive(message) for message in channel.urgent]
             assert [(type(one), one.number) for one in said] == [(WireRequest, 7), (Cancel, 7)]
+            assert not left(heard)
+
+    run_virtual(main())
+
+
+def test_who_asks_for_what_is_behind_the_end_is_refused_and_heard_some_times_a_second() -> None:
+    async def main() -> None:
+        channel = SlowChannel(0)
+        async with connected(channel) as (_, heard):
+            for place in range(4_000):  # as many as may wait unread
+                for message in encode(WireRequest(3, place % 1000, 1 << 40)):
+                    channel.incoming.put_nowait(message)
+            await asyncio.sleep(10)
+            decoder = Decoder()
+            answers = [decoder.receive(message) for message in channel.sent]
+            assert answers
+            assert all(isinstance(answer, Absent) for answer in answers)
+            assert 80 <= sum(isinstance(message, GetShareable) for message in heard) <= 150
             assert not left(heard)
 
     run_virtual(main())
