@@ -22,9 +22,10 @@ __all__ = ["MANIFEST", "MULTIVARIANT", "dash_of", "dash_path", "key_of", "path_o
 MULTIVARIANT = "/stream.m3u8"
 MANIFEST = "/stream.mpd"
 
-# Six and twelve digits hold any rendition and any live sequence number that we accept.
+# Six digits hold any rendition, and sixteen what players count to: some packagers number live segments by the
+# microsecond.
 _PLAYLIST = re.compile(r"/playlist/([0-9]{1,6})/[^/]*")
-_RESOURCE = re.compile(r"/(media|part|init|key|data)/([0-9]{1,6})/([0-9]{1,12})/[^/]*")
+_RESOURCE = re.compile(r"/(media|part|init|key|data)/([0-9]{1,6})/([0-9]{1,16})/[^/]*")
 _DASH = re.compile(r"/dash/([0-9]{1,6})/([^/]{1,200})")
 _KINDS = {kind.value: kind for kind in Kind}  # which Kind(...) finds as well, in three calls
 _ESCAPED_SLASH = re.compile("%2f", re.IGNORECASE)

@@ -333,3 +333,19 @@ def test_it_listens_on_loopback_only(host: str) -> None:
                 await proxy.start(host=host)
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("first", [0, 1_786_136_377_905_810, 2**53 - 1 - 20_000])
+def test_every_segment_number_that_a_playlist_may_have_leads_to_its_bytes(first: int) -> None:
+    async def main() -> None:
+        async with World(hashes="none") as world:
+            text = world.stream.media_playlist(ended=False).decode()
+            world.document("stream.m3u8", text.replace("SEQUENCE:0", f"SEQUENCE:{first}").encode())
+            async with world.viewer() as session:
+                proxy = Proxy(session)
+                text = (await body_of(await proxy.handle(request("/stream.m3u8")))).decode()
+                paths = [line for line in text.splitlines() if line and not line.startswith("#")]
+                for path, truth in zip(paths, world.stream.segments, strict=True):
+                    assert await body_of(await proxy.handle(request(path))) == truth
+
+    run_virtual(main())

@@ -15,7 +15,7 @@ KEYS = st.builds(
     ResourceKey,
     rendition=st.integers(0, 999_999),
     kind=st.sampled_from(list(Kind)),
-    number=st.integers(0, 10**12 - 1),
+    number=st.integers(0, 2**53 - 1),
 )
 
 
@@ -86,7 +86,7 @@ def test_the_last_part_is_the_origins_file_name_without_its_query(uri: str, last
         "/media/2/+7/a",
         "/media/2/ 7/a",
         "/media/1234567/0/a",
-        "/media/0/1234567890123/a",
+        "/media/0/12345678901234567/a",
         "/media/٣/0/a",
         "/Media/0/0/a",
         "/playlist/0/0/a",
