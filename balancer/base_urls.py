@@ -29,7 +29,7 @@ def pathways_of(mpd: Mpd) -> tuple[Pathways, int] | None:
     names = list(dict.fromkeys(name for uris in streams for name in uris))
     if not names or (len(names) == 1 and mpd.steering is None):
         return None
-    if any(_is_whole(each) for each in _representations(mpd)):
+    if any(map(_is_whole, _names(mpd))):
         return None
     home = names[0]
     served = names[:PATHWAYS_MAX]
@@ -57,11 +57,19 @@ def _name(base: BaseUrl) -> str:
     return base.service_location or urlsplit(base.url).netloc
 
 
-def _is_whole(representation: Representation) -> bool:
-    """Whether it names a segment by more than a path below its base URL."""
-    addressing = representation.addressing
-    first = addressing.initialization
-    names = [entry.url for entry in addressing.entries]
-    names.append(first.text if isinstance(first, Template) else first.url if first is not None else None)
-    names.append(addressing.media.text if addressing.media is not None else None)
-    return any(name is not None and (name.startswith("/") or urlsplit(name).netloc) for name in names)
+def _names(mpd: Mpd) -> Iterator[str | None]:
+    """Of segments, as they are written.  Representations may share a list of thousands, which is looked at once."""
+    lists = {}
+    for representation in _representations(mpd):
+        addressing = representation.addressing
+        first = addressing.initialization
+        lists[id(addressing.entries)] = addressing.entries
+        yield first.text if isinstance(first, Template) else first.url if first is not None else None
+        yield addressing.media.text if addressing.media is not None else None
+    for entries in lists.values():
+        yield from (entry.url for entry in entries)
+
+
+def _is_whole(name: str | None) -> bool:
+    """Whether it is more than a path below a base URL."""
+    return name is not None and (name.startswith("/") or bool(urlsplit(name).netloc))

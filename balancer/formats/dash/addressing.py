@@ -159,16 +159,23 @@ def _target(elements: Sequence[Element], name: str, url: str, byte_range: str, l
 
 def _entries(elements: Sequence[Element], limits: Limits) -> tuple[Target, ...]:
     """The SegmentURLs of the nearest level that has some."""
-    for element in elements:
-        urls = element.all("SegmentURL")
-        if len(urls) > limits.segments_max:
-            raise PlaylistTooLarge(
-                f"has {len(urls)} SegmentURLs; raise segments_max above {limits.segments_max}", line=element.line
-            )
-        if urls:
-            readers = [Reader(limits, url) for url in urls]
-            return tuple(Target(each.text("media") or None, each.byte_range("mediaRange")) for each in readers)
-    return ()
+    return next(filter(None, (_entries_of(element, limits) for element in elements)), ())
+
+
+def _entries_of(element: Element, limits: Limits) -> tuple[Target, ...]:
+    """Read once for all representations that share it."""
+    kept: tuple[Target, ...] | None = element.kept
+    if kept is not None:
+        return kept
+    urls = element.all("SegmentURL")
+    if len(urls) > limits.segments_max:
+        raise PlaylistTooLarge(
+            f"has {len(urls)} SegmentURLs; raise segments_max above {limits.segments_max}", line=element.line
+        )
+    readers = [Reader(limits, url) for url in urls]
+    entries = tuple(Target(each.text("media") or None, each.byte_range("mediaRange")) for each in readers)
+    element.kept = entries
+    return entries
 
 
 def _runs_of(timeline: Element, number: int, limits: Limits) -> tuple[Run, ...]:

@@ -1,12 +1,14 @@
 """Damaged, hostile and large MPDs: nothing but PlaylistError, and a cost that is linear in the size."""
 
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoal.balancer.base_urls import pathways_of
 from shoal.balancer.errors import PlaylistError, PlaylistTooLarge
 from shoal.balancer.formats.dash import Catalogue, parse, references, rewrite
 
@@ -102,6 +104,7 @@ def test_any_bytes_are_an_index_or_a_playlist_error(data):
         assert all(each.byte_range.length > 0 for each in found)
 
 
+AT_TWO = "".join(f'<BaseURL serviceLocation="{name}">http://{name}.example/</BaseURL>' for name in "ab")
 LAUGHS = '<!DOCTYPE M [<!ENTITY a "ha">{}]><MPD>&j;</MPD>'.format(
     "".join(f'<!ENTITY {name} "{f"&{before};" * 10}">' for before, name in zip("abcdefghi", "bcdefghij", strict=True))
 )
@@ -152,6 +155,28 @@ def test_what_is_meant_to_cost_much_is_refused_soon(name):
 
     refused()  # what is imported on first use is not what it costs
     assert calls_of(refused) < 3_000_000
+
+
+def peak_bytes_of(work):
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def of_many(shared, count):
+    """A period with `shared`, and that many representations without anything of their own."""
+    rows = "".join(f'<Representation id="{place}" bandwidth="1"/>' for place in range(count))
+    return f"{HEAD}><Period>{shared}<AdaptationSet>{rows}</AdaptationSet></Period></MPD>".encode()
+
+
+def test_a_list_that_representations_share_is_kept_once():
+    shared = f'<SegmentList duration="1">{"<SegmentURL/>" * 5_000}</SegmentList>'
+    one_has_it, all_have_it = (peak_bytes_of(lambda n=n: parse(of_many(shared, n), URL)) for n in (1, 200))
+    assert all_have_it < 1.5 * one_has_it
+    assert calls_of(lambda: pathways_of(parse(of_many(shared + AT_TWO, 200), URL))) < 500_000
 
 
 def test_an_mpd_beyond_its_size_is_refused_before_it_is_read():
