@@ -16,6 +16,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     periods_max: int = 1_000  # a day with an advertisement break every three minutes, two periods each
     representations_max: int = 1_000  # of all periods together, as many as a session has renditions
     base_urls_max: int = 64  # alternatives of one representation: each level multiplies them
+    resolved_urls_max: int = 16_000  # base URLs of all elements, each with all above it: 16 for each representation
     segments_max: int = 20_000  # of one representation: 11 hours of 2 s segments
     operations_max: int = 5_000  # of one patch: some for each timeline; more says that the whole MPD is shorter
     duration_us_max: int = 100 * 366 * 24 * 3600 * 1_000_000  # no programme is a century long

@@ -60,6 +60,7 @@ class _Parser:
         self._limits = limits
         self._root = read_xml(data, limits)
         self._representations = 0
+        self._resolved = 0
         self._first_location: str | None = None
 
     def mpd(self) -> Mpd:
@@ -126,6 +127,15 @@ class _Parser:
         rows = element.all("BaseURL")
         if not rows:
             return above
+        # Counted before they are made: thousands may lead to the same few.
+        self._resolved += len(rows) * len(above)
+        if len(rows) > self._limits.base_urls_max or self._resolved > self._limits.resolved_urls_max:
+            raise PlaylistTooLarge(
+                f"has {len(rows)} base URLs in one {element.name}, and {self._resolved} so far with those above them; "
+                f"raise base_urls_max above {self._limits.base_urls_max} and resolved_urls_max above "
+                f"{self._limits.resolved_urls_max}, or name fewer",
+                line=rows[-1].line,
+            )
         found: dict[tuple[str, str | None], BaseUrl] = {}
         for parent in above:
             for row in rows:

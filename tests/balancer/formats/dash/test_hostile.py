@@ -104,7 +104,14 @@ def test_any_bytes_are_an_index_or_a_playlist_error(data):
         assert all(each.byte_range.length > 0 for each in found)
 
 
+def of_many(shared, count, *, own="", beside=""):
+    """A period with `shared`, and that many representations."""
+    rows = "".join(f'<Representation id="{place}" bandwidth="1">{own}</Representation>' for place in range(count))
+    return f"{HEAD}><Period>{shared}<AdaptationSet>{beside}{rows}</AdaptationSet></Period></MPD>".encode()
+
+
 AT_TWO = "".join(f'<BaseURL serviceLocation="{name}">http://{name}.example/</BaseURL>' for name in "ab")
+SIXTY = "".join(f"<BaseURL>{place}/</BaseURL>" for place in range(60))
 LAUGHS = '<!DOCTYPE M [<!ENTITY a "ha">{}]><MPD>&j;</MPD>'.format(
     "".join(f'<!ENTITY {name} "{f"&{before};" * 10}">' for before, name in zip("abcdefghi", "bcdefghij", strict=True))
 )
@@ -119,11 +126,11 @@ HOSTILE = {
     "one long name": HEAD + "><" + "a" * 1_500_000,
     "one long value": f'{HEAD} a="{"x" * 1_500_000}"><Period/></MPD>',
     "a base URL that multiplies": HEAD
-    + ">"
-    + "".join(f"<BaseURL>{place}/</BaseURL>" for place in range(60))
-    + "<Period>"
+    + f">{SIXTY}<Period>"
     + "".join(f"<BaseURL>{place}/</BaseURL>" for place in range(10_000))
     + "</Period></MPD>",
+    "base URLs that are all one": f"{HEAD}>{SIXTY}<Period>{'<BaseURL>/</BaseURL>' * 95_000}</Period></MPD>",
+    "base URLs that are one in each representation": of_many(SIXTY, 1_000, own="<BaseURL>/</BaseURL>" * 60).decode(),
     "a timeline that multiplies": one(
         '<SegmentTemplate media="$Number$"><SegmentTimeline><S d="1" r="19000"/><S d="1" r="19000"/></SegmentTimeline>'
         "</SegmentTemplate>"
@@ -164,12 +171,6 @@ def peak_bytes_of(work):
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-
-
-def of_many(shared, count):
-    """A period with `shared`, and that many representations without anything of their own."""
-    rows = "".join(f'<Representation id="{place}" bandwidth="1"/>' for place in range(count))
-    return f"{HEAD}><Period>{shared}<AdaptationSet>{rows}</AdaptationSet></Period></MPD>".encode()
 
 
 def test_a_list_that_representations_share_is_kept_once():

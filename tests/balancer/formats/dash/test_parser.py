@@ -240,6 +240,7 @@ def test_an_mpd_is_refused_with_the_reason(name):
         ("representations_max", 1, VOD),
         ("periods_max", 1, f"{HEAD}><Period duration='PT1S'/><Period/></MPD>"),
         ("base_urls_max", 1, VOD),
+        ("resolved_urls_max", 1, VOD),
         ("duration_us_max", 1, VOD),
     ],
 )
