@@ -413,7 +413,7 @@ class Manifest(Playlist):
             catalogue_numbers[known.representation.element.begin] = number
         rewritten = dash.rewrite(
             mpd,
-            lambda one: dash_path(catalogue_numbers[one.element.begin], _file_of(one)),
+            lambda one: _path_of(catalogue_numbers[one.element.begin], one),
             # Whoever plays here has this machine's clock, which is then right.
             has_clock=not self._is_clock_wrong,
         )
@@ -521,7 +521,8 @@ def _rank(known: dash.Known) -> tuple[bool, int]:
     return known.adaptation_set.content_type == "video", known.representation.bandwidth
 
 
-def _file_of(representation: dash.Representation) -> str | None:
-    """The file that a representation is; None where it is a folder of segments."""
+def _path_of(number: int, representation: dash.Representation) -> str:
+    """Where a player finds it: a file where it is one, and else a folder of segments."""
     is_file = representation.addressing.kind in {dash.AddressingKind.BASE, dash.AddressingKind.FILE}
-    return representation.base_urls[0].url if is_file else None
+    folder, mark, name = dash_path(number, representation.base_urls[0].url if is_file else None).rpartition("/")
+    return f"{folder}{mark}{dash.file_name(name)}"

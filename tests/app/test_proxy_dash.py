@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import unquote
+
 import pytest
 
 from shoal.app.proxy import Proxy
@@ -67,6 +70,26 @@ def test_a_range_of_a_file_is_that_range_and_no_more_is_fetched() -> None:
 def test_the_whole_of_a_file_may_be_asked_for() -> None:
     _, body, world = answered("/dash/0/film.mp4", is_film=True)
     assert body == film(world)[0]
+
+
+@pytest.mark.parametrize("name", ["index.mp4", "init.mp4", "t1.vtt", "n1.mp4", "n%31.mp4"])
+def test_a_file_is_found_whatever_its_origin_calls_it(name: str) -> None:
+    async def main() -> None:
+        async with World(hashes="none") as world:
+            data, first, length = film(world)
+            for origin in world.origins.values():
+                origin.files[unquote(name)] = data
+            index = f'<SegmentBase indexRange="{first}-{first + length - 1}"/>'
+            world.document("main.mpd", vod(world, f"<BaseURL>{name}</BaseURL>{index}"))
+            async with world.viewer(url=URL) as session:
+                proxy = Proxy(session)
+                text = (await body_of(await proxy.handle(request("/stream.mpd")))).decode()
+                (path,) = re.findall("<BaseURL>(.*)</BaseURL>", text)
+                response = await proxy.handle(request(unquote(path), range="bytes=100-5099"))
+                assert response.status == 206
+                assert await body_of(response) == data[100:5100]
+
+    run_virtual(main())
 
 
 @pytest.mark.parametrize(

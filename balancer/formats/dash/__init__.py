@@ -19,7 +19,7 @@ from .addressing import AddressingKind
 from .catalogue import Catalogue, Known
 from .limits import Limits
 from .mpd import AdaptationSet, BaseUrl, ContentSteering, Descriptor, Mpd, PatchLocation, Period, Representation
-from .names import Name, read_name
+from .names import Name, file_name, read_name
 from .parser import parse
 from .patch import patched
 from .rewrite import Namer, Rewritten, rewrite
@@ -47,6 +47,7 @@ __all__ = [
     "Representation",
     "Rewritten",
     "Template",
+    "file_name",
     "init_of",
     "parse",
     "patched",

@@ -1,11 +1,11 @@
 """What a local player gets: the same document, and every URL in it is ours."""
 
-from urllib.parse import urljoin
+from urllib.parse import unquote, urljoin
 
 import pytest
 
 from shoal.balancer.errors import ConfigurationError, PlaylistUnsupported
-from shoal.balancer.formats.dash import Name, init_of, parse, read_name, rewrite, segments_of
+from shoal.balancer.formats.dash import Name, file_name, init_of, parse, read_name, rewrite, segments_of
 
 from .mpds import HEAD, LIVE, NOON_US, VOD, S, one, read
 
@@ -139,3 +139,10 @@ def test_names_are_read_as_they_are_written():
     assert read_name("index") == Name("index")
     for name in ("film.mp4", "n.m4s", "n1.m4s/..", "n" + "1" * 21, ""):
         assert read_name(name) == Name("file")
+        assert file_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["index.mp4", "init.mp4", "t1.vtt", "n1.mp4", "init", "n%31.mp4", "%69ndex.mp4"])
+def test_a_file_that_is_called_as_a_segment_has_another_name(name):
+    assert file_name(name) == f"file-{name}"
+    assert read_name(unquote(file_name(name))) == Name("file")
