@@ -46,6 +46,7 @@ from .errors import ConfigurationError, SidecarMalformed, SidecarTooLarge
 from .model import ByteRange
 from .peertube import files_of, ranges_of
 from .signed import Verify, opened
+from .uris import encoded
 
 __all__ = ["BLOCK_BYTES", "Digests", "Sidecar", "SidecarLimits", "sidecar"]
 
@@ -150,12 +151,12 @@ class Sidecar:
         if (ranges := _of_peertube(data)) is not None:
             _check_count(len(ranges), limits)
             return cls({
-                (urljoin(base, _checked_name(name)), byte_range): Digests(byte_range.length, sha256)
+                (_at(base, name), byte_range): Digests(byte_range.length, sha256)
                 for (name, byte_range), sha256 in ranges.items()
             })  # fmt: skip
         if (hashes := files_of(data)) is not None:
             _check_count(len(hashes), limits)
-            return cls({}, {urljoin(base, _checked_name(name)): sha256 for name, sha256 in hashes.items()})
+            return cls({}, {_at(base, name): sha256 for name, sha256 in hashes.items()})
         document = _decoded(data)
         _check_count(len(document.files), limits)
         try:
@@ -165,21 +166,19 @@ class Sidecar:
         digests: dict[tuple[str, ByteRange | None], Digests] = {}
         for name, file in document.files.items():
             relative, byte_range = _parsed_name(name)
-            digests[urljoin(base, _checked_name(relative)), byte_range] = _digests(
-                name, file, byte_range, document.block_bytes
-            )
+            digests[_at(base, relative), byte_range] = _digests(name, file, byte_range, document.block_bytes)
         return cls(digests)
 
     def digests(self, uri: str, byte_range: ByteRange | None = None) -> Digests | None:
         """The digests of a resource by its absolute URL on the primary CDN; None where the sidecar has none."""
-        return self._digests.get((_without_query(uri), byte_range))
+        return self._digests.get((encoded(_without_query(uri)), byte_range))
 
     def sha256(self, uri: str, byte_range: ByteRange | None = None) -> bytes | None:
         """That of the whole resource, also where its length is not known; None where the sidecar has none."""
         digests = self.digests(uri, byte_range)
         if digests is not None:
             return digests.sha256
-        return self._lengthless.get(_without_query(uri)) if byte_range is None else None
+        return self._lengthless.get(encoded(_without_query(uri))) if byte_range is None else None
 
     @property
     def has_blocks(self) -> bool:
@@ -277,6 +276,11 @@ def _parsed_name(name: str) -> tuple[str, ByteRange | None]:
     if match := _RANGE.fullmatch(name):
         return match[1], ByteRange(int(match[2]), int(match[3]))
     return name, None
+
+
+def _at(base: str, name: str) -> str:
+    """As playlists say it, whose blanks are percent-encoded."""
+    return encoded(urljoin(base, _checked_name(name)))
 
 
 def _problem_with(relative: str) -> str:

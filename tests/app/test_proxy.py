@@ -7,17 +7,19 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 import pytest
 
 from shoal.app.proxy import Proxy
 from shoal.balancer.errors import NoSource
+from shoal.balancer.integrity import sidecar
 from shoal.balancer.report import SessionReport
 from shoal.runtime.testing import run_virtual
 from shoal.transports.interface import ServerRequest, ServerResponse
 
-from ..balancer.actors.origin import BLOCK_BYTES
+from ..balancer.actors.origin import BLOCK_BYTES, SIDECAR
 from ..balancer.actors.world import World, play
 
 LOOPBACK = "127.0.0.1:8080"
@@ -347,5 +349,30 @@ def test_every_segment_number_that_a_playlist_may_have_leads_to_its_bytes(first:
                 paths = [line for line in text.splitlines() if line and not line.startswith("#")]
                 for path, truth in zip(paths, world.stream.segments, strict=True):
                     assert await body_of(await proxy.handle(request(path))) == truth
+
+    run_virtual(main())
+
+
+def test_a_file_whose_name_has_blanks_is_played() -> None:
+    async def main() -> None:
+        async with World() as world:
+            names = {name: f"my vidéo {name}" for name in world.stream.names}
+            files = world.stream.files()
+            hashes = sidecar(((names.get(name, name), data) for name, data in files.items()), block_bytes=BLOCK_BYTES)
+            text = world.stream.media_playlist().decode()
+            for old, new in names.items():
+                text = text.replace(old, new)
+            world.document("stream.m3u8", text.encode())
+            world.document(SIDECAR, hashes)
+            for origin in world.origins.values():
+                origin.files = {names.get(name, name): data for name, data in files.items()}
+            async with world.viewer() as session:
+                proxy = Proxy(session)
+                text = (await body_of(await proxy.handle(request("/stream.m3u8")))).decode()
+                paths = [line for line in text.splitlines() if line and not line.startswith("#")]
+                for path, truth in zip(paths, world.stream.segments, strict=True):
+                    assert await body_of(await proxy.handle(request(unquote(path)))) == truth
+                report = await session.report()
+            assert {story.verified for story in report.segments if story.kind == "media"} == {"blocks"}
 
     run_virtual(main())

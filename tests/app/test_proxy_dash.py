@@ -104,3 +104,20 @@ def test_what_the_mpd_does_not_name_is_not_there(path: str) -> None:
     response, _, world = answered(path)
     assert response.status == 404
     assert not any(one.name.startswith("s") for origin in world.origins.values() for one in origin.segments_asked())
+
+
+def test_a_segment_whose_name_has_blanks_is_played() -> None:
+    async def main() -> None:
+        async with World(hashes="none") as world:
+            text = template(world).decode().replace('media="s$', 'media="my vidéo $').replace("init.mp4", "in it.mp4")
+            world.document("main.mpd", text.encode())
+            for origin in world.origins.values():
+                origin.files = {"in it.mp4": world.stream.init}
+                origin.files |= {f"my vidéo {place}.m4s": data for place, data in enumerate(world.stream.segments)}
+            async with world.viewer(url=URL) as session:
+                proxy = Proxy(session)
+                assert await body_of(await proxy.handle(request("/dash/0/init.mp4"))) == world.stream.init
+                for place, truth in enumerate(world.stream.segments):
+                    assert await body_of(await proxy.handle(request(f"/dash/0/n{place}.m4s"))) == truth
+
+    run_virtual(main())

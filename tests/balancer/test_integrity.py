@@ -308,3 +308,10 @@ def test_who_has_a_key_takes_nothing_that_is_not_signed_with_it(data, words):
 def test_what_is_signed_is_no_better_than_what_is_not():
     assert "write it as" in refusal(sealed(document({"a.m4s": {}}), SIGNATURE), verify=is_ours)
     assert "nested too deeply" in refusal(sealed(b"[" * 1000, SIGNATURE))
+
+
+def test_a_name_is_found_however_its_blanks_are_written() -> None:
+    for name in ("my video é.ts", "my%20video%20%C3%A9.ts"):
+        found = Sidecar.parse(sidecar([(name, b"x")]), "https://cdn.example/v/hashes.json")
+        for uri in ("my video é.ts", "my%20video%20%C3%A9.ts?t=1"):
+            assert found.digests(f"https://cdn.example/v/{uri}") is not None

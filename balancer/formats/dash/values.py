@@ -14,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 
 from shoal.balancer.errors import PlaylistError, PlaylistMalformed, PlaylistTooLarge, PlaylistUnsupported
 from shoal.balancer.model import ByteRange
+from shoal.balancer.uris import encoded
 
 from .limits import Limits
 from .xml import Element, shorten
@@ -36,6 +37,7 @@ _SIGNED = re.compile(r"-?\d{1,20}", re.ASCII)
 _DECIMAL = re.compile(r"([+-]?)(\d{0,12})(?:\.(\d{0,18}))?(?:[eE]([+-]?\d{1,2}))?", re.ASCII)
 _RANGE = re.compile(r"(\d{1,18})-(\d{1,18})", re.ASCII)
 _RATE = re.compile(r"(\d{1,9})(?:/(\d{1,9}))?|(\d{1,9})\.(\d{1,9})", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _A_DATE = "a date and time like 2026-01-31T12:00:00Z"
 UINT64_MAX = 2**64 - 1
@@ -181,18 +183,21 @@ def _zone_s(zone: str | None) -> int:
 
 
 def resolve(base: str, text: str, line: int) -> str:
-    """`text` resolved against `base` (RFC 3986, 5.2); http and https only, since it is to be fetched."""
+    """`text` resolved against `base` (RFC 3986, 5.2); http and https only, since it is to be fetched.
+
+    Blanks and what is not ASCII are percent-encoded, which is how browsers fetch them.
+    """
     text = text.strip(" \t\r\n")
-    if any(character <= " " or character == "\x7f" for character in text):
-        raise PlaylistMalformed(f"URL {shorten(text)} has a blank or control character; percent-encode it", line=line)
+    if _CONTROL.search(text):
+        raise PlaylistMalformed(f"URL {shorten(text)} has a control character; percent-encode it", line=line)
     try:
         url = urljoin(base, text)
         parts = urlsplit(url)
-        is_whole = bool(parts.hostname)
+        is_whole = bool(parts.hostname) and " " not in parts.netloc
     except ValueError as error:
         raise PlaylistMalformed(f"URL {shorten(text)} cannot be read ({error})", line=line) from None
     if parts.scheme not in {"http", "https"}:
         raise PlaylistUnsupported(f"URL {shorten(text)} is of scheme {parts.scheme!r}; use http or https", line=line)
     if not is_whole:
         raise PlaylistMalformed(f"URL {shorten(text)} has no host; give one", line=line)
-    return url
+    return encoded(url)

@@ -8,6 +8,7 @@ from urllib.parse import urljoin, urlsplit
 
 from shoal.balancer.errors import PlaylistMalformed, PlaylistUnsupported
 from shoal.balancer.model import ByteRange
+from shoal.balancer.uris import encoded
 
 from .attributes import Attribute, AttributeList, decimal_integer, duration_us
 from .playlist import Key, Layout, Reference, Start, UnknownTag, UriKind
@@ -150,7 +151,10 @@ class Common:
         self._references.append(Reference(kind, uri, byte_range, line.number - 1, start, stop))
 
     def _absolute(self, line: Line, text: str, kind: UriKind) -> str:
-        """`text` resolved against the playlist's URL (RFC 3986, 5.2); of other schemes than http(s) as it is."""
+        """`text` resolved against the playlist's URL (RFC 3986, 5.2); of other schemes than http(s) as it is.
+
+        Blanks and what is not ASCII are percent-encoded, which is how browsers fetch them.
+        """
         text = text.strip(BLANKS)
         if _PLAIN_NAME.fullmatch(text):
             return self.folder + text
@@ -170,9 +174,9 @@ class Common:
         try:
             uri = urljoin(self.url, text)
             parts = urlsplit(uri)
-            is_right = bool(parts.hostname) and parts.scheme in {"http", "https"}
+            is_right = bool(parts.hostname) and " " not in parts.netloc and parts.scheme in {"http", "https"}
         except ValueError as error:
             raise PlaylistMalformed(f"URI {shorten(text)} cannot be read ({error})", line=line.number) from None
         if not is_right:
             raise PlaylistMalformed(f"URI {shorten(text)} has no host; give one", line=line.number)
-        return parts.scheme + uri[len(parts.scheme) :]  # in lower case
+        return encoded(parts.scheme + uri[len(parts.scheme) :])  # in lower case

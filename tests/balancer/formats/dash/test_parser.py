@@ -150,7 +150,12 @@ WRONG = {
     ),
     "a file": (f"{HEAD}><BaseURL>file:///etc/passwd</BaseURL><Period/></MPD>", PlaylistUnsupported, "scheme 'file'"),
     "a URL without a host": (f"{HEAD}><BaseURL>http:///x</BaseURL><Period/></MPD>", PlaylistMalformed, "no host"),
-    "a URL with a blank": (f"{HEAD}><BaseURL>a b/</BaseURL><Period/></MPD>", PlaylistMalformed, "percent-encode it"),
+    "a URL with a line feed": (
+        f"{HEAD}><BaseURL>a\nb/</BaseURL><Period/></MPD>",
+        PlaylistMalformed,
+        "percent-encode it",
+    ),
+    "a host with a blank": (f"{HEAD}><BaseURL>http://a b/</BaseURL><Period/></MPD>", PlaylistMalformed, "no host"),
     "a representation without id": (
         f"{HEAD}><Period><AdaptationSet><Representation bandwidth='1'/></AdaptationSet></Period></MPD>",
         PlaylistMalformed,
