@@ -19,4 +19,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     resolved_urls_max: int = 16_000  # base URLs of all elements, each with all above it: 16 for each representation
     segments_max: int = 20_000  # of one representation: 11 hours of 2 s segments
     operations_max: int = 5_000  # of one patch: some for each timeline; more says that the whole MPD is shorter
+    # Elements that its operations look at, all together: 40 on each of 20 timelines of 2,000 rows.
+    patch_visits_max: int = 5_000_000
     duration_us_max: int = 100 * 366 * 24 * 3600 * 1_000_000  # no programme is a century long

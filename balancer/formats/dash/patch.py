@@ -13,8 +13,8 @@ a place or attributes in brackets, and an attribute at its end.  Everything that
 operation touches stays byte for byte.
 
 What does not fit (another MPD, another publish time, a selector that finds nothing) is
-PlaylistUnsupported or PlaylistMalformed: load the whole MPD then.  Linear in the MPD, and
-in it once more for each operation whose path has many siblings.
+PlaylistUnsupported or PlaylistMalformed: load the whole MPD then.  Linear in the MPD and in
+what the operations look at, which `patch_visits_max` limits.
 """
 
 from __future__ import annotations
@@ -40,22 +40,24 @@ _STEP = re.compile(
 )
 _PREDICATE = re.compile(r"""\[(?:([0-9]+)|@([\w:.-]+)=(?:'([^']*+)'|"([^"]*+)"))\]""")
 _ATTRIBUTE = re.compile(r"/@([A-Za-z_][\w:.-]*+)\Z")
+_HEAD_BYTES = 16  # of a start tag, looked through as fast as one element
 _IN_HEAD = r"""(\s+)%b\s*=\s*("[^"]*+"|'[^']*+')"""
 
 
 class _Node:
     """An element as bytes: its start tag, what is in it, and its end tag."""
 
-    __slots__ = ("attributes", "head", "inner", "name", "tail")
+    __slots__ = ("attributes", "byte_count", "head", "inner", "local_name", "tail")
 
     def __init__(self, element: Element, data: bytes) -> None:
         found = HEAD.match(data, element.begin)
         assert found is not None, "it was read as XML"
-        self.name = element.name
+        self.local_name = element.name.rpartition("}")[2]
         self.attributes = dict(element.attributes)
         self.head = found[0]
         self.inner: list[bytes | _Node] = []
         self.tail = b""
+        self.byte_count = len(self.head)  # as it was read
         if self.head.endswith(b"/>"):
             return
         place = found.end()
@@ -65,10 +67,7 @@ class _Node:
             place = child.begin + node.byte_count
         self.inner.append(data[place : element.stop])
         self.tail = data[element.stop : data.index(b">", element.stop) + 1]
-
-    @property
-    def byte_count(self) -> int:
-        return sum(map(len, self.pieces()))
+        self.byte_count = element.stop + len(self.tail) - element.begin
 
     @property
     def children(self) -> list[_Node]:
@@ -106,6 +105,21 @@ class _Node:
             self.attributes[attribute] = value
 
 
+class _Budget:
+    """What the operations of one patch may look at."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._max = self._left = limits.patch_visits_max
+
+    def spend(self, operation: Element, visits: int) -> None:
+        self._left -= visits
+        if self._left < 0:
+            raise PlaylistTooLarge(
+                f"looks at over {self._max} elements of the MPD; raise patch_visits_max, or load the whole MPD",
+                line=operation.line,
+            )
+
+
 _Found: TypeAlias = tuple[_Node | None, _Node, str | None]  # parent, element, attribute
 
 
@@ -118,8 +132,9 @@ def patched(mpd: Mpd, data: bytes, *, limits: Limits | None = None) -> bytes:
         raise PlaylistTooLarge(f"has {len(root.children)} operations; raise operations_max, or load the whole MPD")
     tree = _Node(mpd.root, mpd.data)
     end = mpd.root.begin + tree.byte_count
+    budget = _Budget(limits)
     for operation in root.children:
-        _apply(operation, tree, data)
+        _apply(operation, tree, data, budget)
     whole = b"".join((mpd.data[: mpd.root.begin], *tree.pieces(), mpd.data[end:]))
     if len(whole) > limits.mpd_bytes_max:
         raise PlaylistTooLarge(f"makes an MPD of {len(whole)} bytes, {limits.mpd_bytes_max} are allowed")
@@ -141,10 +156,13 @@ def _check(root: Element, mpd: Mpd, limits: Limits) -> None:
         )
 
 
-def _apply(operation: Element, tree: _Node, data: bytes) -> None:
+def _apply(operation: Element, tree: _Node, data: bytes, budget: _Budget) -> None:
     if operation.name not in _OPERATIONS:
         _fail(operation, f"{shorten(operation.name)} is no operation; write add, replace or remove")
-    parent, node, attribute = _find(operation, tree)
+    parent, node, attribute = _find(operation, tree, budget)
+    # What it changes is looked through once more, and moved.
+    beside = 0 if parent is None else len(parent.inner)
+    budget.spend(operation, beside + len(node.inner) + len(node.head) // _HEAD_BYTES)
     match operation.name:
         case "add":
             _add(operation, parent, node, data)
@@ -188,7 +206,7 @@ def _add(operation: Element, parent: _Node | None, node: _Node, data: bytes) -> 
             _fail(operation, f"pos is {shorten(place)}; it is before, after, prepend or not there")
 
 
-def _find(operation: Element, tree: _Node) -> _Found:
+def _find(operation: Element, tree: _Node, budget: _Budget) -> _Found:
     """What the selector leads to, which must be one (RFC 5261, 4.1)."""
     selector = operation.attributes.get("sel", "")
     attribute = _ATTRIBUTE.search(selector)
@@ -202,7 +220,7 @@ def _find(operation: Element, tree: _Node) -> _Found:
     for step in _STEP.finditer(path):
         if step.start():
             parent, found = found[0], found[0].children
-        found = _matching(found, step[1], step[2])
+        found = _matching(operation, found, step, budget)
         if len(found) != 1:
             _fail(operation, f"sel is {shorten(selector)}, and finds {len(found)} elements; it is to find one")
     if attribute is not None and operation.name != "add" and attribute[1] not in found[0].attributes:
@@ -210,12 +228,15 @@ def _find(operation: Element, tree: _Node) -> _Found:
     return parent, found[0], attribute[1] if attribute is not None else None
 
 
-def _matching(nodes: list[_Node], name: str, predicates: str) -> list[_Node]:
-    found = [node for node in nodes if node.name.rpartition("}")[2] == name]
+def _matching(operation: Element, nodes: list[_Node], step: re.Match[str], budget: _Budget) -> list[_Node]:
+    name, predicates = step[1], step[2]
+    budget.spend(operation, len(nodes))
+    found = [node for node in nodes if node.local_name == name]
     for place, attribute, single, double in _PREDICATE.findall(predicates):
         if place:
             found = found[int(place) - 1 : int(place)] if int(place) else []
         else:
+            budget.spend(operation, len(found))
             found = [node for node in found if node.attributes.get(attribute) == (single or double)]
     return found
 

@@ -16,6 +16,7 @@ does not load it.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from shoal.balancer.errors import NotAPlaylist, PlaylistMalformed, PlaylistTooLarge, PlaylistUnsupported
@@ -39,7 +40,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class Element:
     """One element.  Places are byte offsets: of its `<`, and of the `<` of its end tag (or of what follows `/>`)."""
 
-    __slots__ = ("attributes", "begin", "children", "kept", "line", "name", "stop", "text")
+    __slots__ = ("_by_name", "attributes", "begin", "children", "kept", "line", "name", "stop", "text")
 
     def __init__(self, name: str, attributes: dict[str, str], begin: int, line: int) -> None:
         self.name = name
@@ -50,9 +51,18 @@ class Element:
         self.text = ""  # all of it that stands in no child
         self.children: list[Element] = []
         self.kept: Any = None  # what its reader made of it: representations share what stands above them
+        self._by_name: dict[str, list[Element]] | None = None
 
-    def all(self, name: str) -> list[Element]:
-        return [child for child in self.children if child.name == name]
+    def all(self, name: str) -> Sequence[Element]:
+        """The children of that name; to be asked once there are all of them.
+
+        Each representation asks those above it, which may have any number of children.
+        """
+        if self._by_name is None:
+            self._by_name = {}
+            for child in self.children:
+                self._by_name.setdefault(child.name, []).append(child)
+        return self._by_name.get(name, ())
 
     def one(self, name: str) -> Element | None:
         """The child of that name; PlaylistMalformed for a second one."""
@@ -115,6 +125,16 @@ def _check_bytes(data: bytes, limits: Limits) -> None:
         raise PlaylistUnsupported(f"is encoded as {declared[1].decode()!r}; save it as UTF-8", line=1)
 
 
+class _Text:
+    """That of an element, as it came: in a piece for each comment in it."""
+
+    __slots__ = ("length", "pieces")
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.length = 0
+
+
 class _Target:
     """What the parser calls; keeps the limits while the tree grows, and not after it has grown."""
 
@@ -124,6 +144,7 @@ class _Target:
         self.expat: Any = None
         self._limits = limits
         self._open: list[Element] = []
+        self._texts: dict[int, _Text] = {}  # of those that have some, by their place among the open ones
         self._elements = 0
         self._prefix = ""  # "{namespace}" of the root
 
@@ -169,21 +190,27 @@ class _Target:
         return PlaylistTooLarge(f"has {count} {what}, and {limit} are allowed ({field})", line=self.line)
 
     def end(self, _tag: str) -> None:
-        self._open.pop().stop = int(self.expat.CurrentByteIndex)
+        text = self._texts.pop(len(self._open), None)
+        element = self._open.pop()
+        element.stop = int(self.expat.CurrentByteIndex)
+        if text is not None:
+            element.text = "".join(text.pieces)
 
     def data(self, text: str) -> None:
         if not self._open:
             return
         element = self._open[-1]
         if not element.children or not text.isspace():  # the indentation between children says nothing
-            element.text += text
-        if len(element.text) > self._limits.value_chars_max:
-            raise self._too_large(
-                f"characters of text in one {element.name}",
-                len(element.text),
-                self._limits.value_chars_max,
-                "value_chars_max",
-            )
+            whole = self._texts.setdefault(len(self._open), _Text())
+            whole.pieces.append(text)
+            whole.length += len(text)
+            if whole.length > self._limits.value_chars_max:
+                raise self._too_large(
+                    f"characters of text in one {element.name}",
+                    whole.length,
+                    self._limits.value_chars_max,
+                    "value_chars_max",
+                )
 
     def close(self) -> None:
         """Nothing is left to do at the end; the parser asks."""

@@ -1,6 +1,7 @@
 """Damaged, hostile and large MPDs: nothing but PlaylistError, and a cost that is linear in the size."""
 
 import sys
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -178,6 +179,25 @@ def test_a_list_that_representations_share_is_kept_once():
     one_has_it, all_have_it = (peak_bytes_of(lambda n=n: parse(of_many(shared, n), URL)) for n in (1, 200))
     assert all_have_it < 1.5 * one_has_it
     assert calls_of(lambda: pathways_of(parse(of_many(shared + AT_TWO, 200), URL))) < 500_000
+
+
+def cpu_s_of(work):
+    began_s = time.process_time()
+    work()
+    return time.process_time() - began_s
+
+
+# Each took from ten seconds to minutes, and takes less than one.
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{HEAD}><Period><a>{'x<!---->' * 250_000}</a></Period></MPD>",
+        of_many("", 1_000, beside="<a/>" * 98_000).decode(),
+    ],
+    ids=["a text in very many pieces", "representations among other things"],
+)
+def test_what_is_read_piece_by_piece_costs_what_it_is_long(text):
+    assert cpu_s_of(lambda: parse(text.encode(), URL)) < 6
 
 
 def test_an_mpd_beyond_its_size_is_refused_before_it_is_read():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -178,3 +180,37 @@ def test_a_window_that_slides_by_patches_is_that_of_whole_mpds(steps: list[tuple
         data = patched(parse(data, URL), patch(*operations))
         first, count = first + gone, count + new - gone
         assert data == timeline(first, count).encode()
+
+
+MANY = 20_000
+LOOKS_AT_MUCH = {
+    "the last of many": ["<replace sel='/MPD/a[20000]/@x'>2</replace>"] * 5_000,
+    "many attributes of many": [f"<remove sel='/MPD/a{'[@x=&quot;1&quot;]' * 2_000}'/>"],
+    "what lies among many": ["<add sel='/MPD/a[20000]' pos='before'><b/></add>"] * 5_000,
+    "a long start tag": ["<replace sel='/MPD/@y'>2</replace>"] * 5_000,
+}
+
+
+@pytest.mark.parametrize("name", LOOKS_AT_MUCH)
+def test_operations_that_look_at_very_much_are_refused_soon(name: str) -> None:
+    text = MPD.replace("  <x:own", '<a x="1"/>' * MANY + "<x:own").replace("<MPD", f'<MPD z="{"z" * 200_000}" y="1"')
+    mpd = parse(text.encode(), URL)
+    began_s = time.process_time()
+    with pytest.raises(PlaylistTooLarge, match="patch_visits_max"):
+        patched(mpd, patch(*LOOKS_AT_MUCH[name]))
+    assert time.process_time() - began_s < 5
+
+
+def test_a_large_patch_of_a_large_mpd_is_within_the_limits() -> None:
+    """Of 2,000 rows, ten go and ten come, in each of ten timelines."""
+    line = f"/MPD/Period/AdaptationSet[{{}}]{LINE.rpartition(']')[2]}"
+    rows = "".join(f'<S t="{20 * number}" d="20"/>' for number in range(2_000))
+    one = (
+        f'<AdaptationSet><SegmentTemplate media="$Time$"><SegmentTimeline>{rows}</SegmentTimeline></SegmentTemplate>'
+        '<Representation id="v" bandwidth="1"/></AdaptationSet>'
+    )
+    head = f'{HEAD} id="show" publishTime="{BEFORE}">'
+    mpd = parse(f"{head}<Period>{one * 10}</Period></MPD>".encode(), URL)
+    operations = [f'<remove sel="{line.format(place)}/S[1]"/>' for place in range(1, 11)] * 10
+    operations += [f'<add sel="{line.format(place)}"><S d="20"/></add>' for place in range(1, 11)] * 10
+    assert patched(mpd, patch(*operations)).count(b'<S d="20"/>') == 100
