@@ -12,6 +12,8 @@ Loading, its fallbacks and the hashes are those of playlist.py.  What is its own
   counted segments come to be without the MPD changing; if that does not help and the MPD
   has aged, it is loaded again;
 - the index of a SegmentBase is fetched with the first request for its file;
+- where it says that the next one is elsewhere (Location), that is loaded, and where that fails what was
+  loaded at first: servers of advertisements name each viewer's own MPD so;
 - a live MPD that says where its patches are is brought up to date by them, and loaded whole
   where that fails;
 - a live MPD that lists its segments one by one has to go on: where it stands still, the other CDNs are
@@ -315,8 +317,24 @@ class Manifest(Playlist):
         return found
 
     async def _whole_mpd(self, last: dash.Mpd | None) -> dash.Mpd:
+        place = last.locations[0] if last is not None and last.locations else self._url
+        try:
+            found = await self._mpd_at(place, last)
+        except (TransportError, BalancerError) as error:
+            if place == self._url:
+                raise
+            self._session.tell(Noted(f"the MPD cannot be had from its Location, so it is loaded as at first: {error}"))
+            return await self._mpd_at(self._url, last)
+        if place != self._url and not self._is_new_enough(found, last):
+            try:
+                return max(found, await self._mpd_at(self._url, last), key=_newness)
+            except (TransportError, BalancerError):
+                pass  # whoever stands still is better than nobody
+        return found
+
+    async def _mpd_at(self, url: str, last: dash.Mpd | None) -> dash.Mpd:
         return await self._best(
-            self._url,
+            url,
             self._config.playlist_bytes_max,
             lambda document: dash.parse(document.body, document.url, limits=self._limits),
             lambda found: self._is_new_enough(found, last),

@@ -37,7 +37,7 @@ Namer = Callable[[Representation], str]
 # Element -> why a player must not see it.
 DROPPED = {
     "ContentSteering": "the player would choose among CDNs, which is our work",
-    "Location": "the player would load the next MPD from there, around us",
+    "Location": "we follow it: the player would load the next MPD from there, around us",
     "PatchLocation": "we follow it: the MPD that a player loads again is up to date",
 }
 _CLOCK_BY_HTTP = "urn:mpeg:dash:utc:http-"

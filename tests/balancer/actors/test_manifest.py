@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import struct
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from shoal.balancer.integrity import sidecar
 from shoal.balancer.model import ByteRange, Kind
 from shoal.runtime.testing import run_virtual
 from shoal.transports.errors import TransportError
+from shoal.transports.interface import ServerRequest, ServerResponse
 
 from .origin import SIDECAR
 from .test_steering import STEER, SteeringHost, order
@@ -455,3 +456,63 @@ def test_hashes_of_a_live_mpd_that_stand_still_are_taken_from_a_cdn_where_they_g
                 assert [story.verified for story in came] == ["blocks", "blocks"]
 
     run_virtual(main())
+
+
+# -- Location
+
+
+def at_location(data: bytes, location: str) -> bytes:
+    return data.replace(b"<Period", f"<Location>{location}</Location><Period".encode(), 1)
+
+
+def loads_of(world: World) -> list[str]:
+    requests = [each for origin in world.origins.values() for each in origin.requests if ".mpd" in each.path]
+    return [f"{each.path}?{each.query}".removesuffix("?") for each in requests]
+
+
+def test_a_live_mpd_is_loaded_again_from_its_location() -> None:
+    async def play(world: World, session: StreamSession) -> None:
+        mine = at_location(live(world, published=5), "../mine.mpd?viewer=8").replace(b'media="s', b'media="v/s')
+        for origin in world.origins.values():
+            origin.answers = answers({"/mine.mpd": mine})
+        assert "00:00:00Z" in (await session.playlist()).text
+        await asyncio.sleep(5)
+        text = (await session.playlist()).text
+        assert "00:00:05Z" in text
+        assert "Location" not in text
+        assert await body(session, "n0.m4s") == world.stream.segments[0]
+        await asyncio.sleep(5)
+        await session.playlist()
+        assert loads_of(world) == ["/v/main.mpd", "/mine.mpd?viewer=7", "/mine.mpd?viewer=8"]
+
+    watched(play, lambda world: at_location(live(world), "/mine.mpd?viewer=7"), hashes="none")
+
+
+def answers(documents: dict[str, bytes]) -> Callable[[ServerRequest], Awaitable[ServerResponse | None]]:
+    async def answer(request: ServerRequest) -> ServerResponse | None:
+        return ServerResponse(200, {}, documents[request.path]) if request.path in documents else None
+
+    return answer
+
+
+@pytest.mark.parametrize("location", ["gone.mpd", "http://127.0.0.1/v/main.mpd", "http://nowhere/main.mpd"])
+def test_where_a_location_fails_the_mpd_is_loaded_as_at_first(location: str) -> None:
+    async def play(world: World, session: StreamSession) -> None:
+        await session.playlist()
+        world.document("main.mpd", at_location(live(world, published=5), location))
+        await asyncio.sleep(5)
+        assert "00:00:05Z" in (await session.playlist()).text
+        assert "cannot be had from its Location" in " ".join((await session.report()).log)
+
+    watched(play, lambda world: at_location(live(world), location))
+
+
+def test_where_the_mpd_stands_still_at_its_location_it_is_looked_for_as_at_first() -> None:
+    async def play(world: World, session: StreamSession) -> None:
+        world.document("still.mpd", at_location(listed(world, 2), "still.mpd"))
+        await session.playlist()
+        world.document("main.mpd", at_location(listed(world, 4), "still.mpd"))
+        await asyncio.sleep(20)
+        assert await body(session, "n3.m4s") == world.stream.segments[3]
+
+    watched(play, lambda world: at_location(listed(world, 2), "still.mpd"))
