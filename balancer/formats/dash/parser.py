@@ -175,7 +175,7 @@ class _Parser:
             raise PlaylistTooLarge(f"has {len(rows)} periods; raise periods_max above {self._limits.periods_max}")
         times = self._times(rows, duration_us, is_live=is_live)
         periods = []
-        for row, (start_us, length_us) in zip(rows, times, strict=True):
+        for row, start_us, length_us in times:
             base_urls = self._base_urls(above, row)
             periods.append(
                 Period(
@@ -190,25 +190,32 @@ class _Parser:
 
     def _times(
         self, rows: Sequence[Element], duration_us: int | None, *, is_live: bool
-    ) -> list[tuple[int, int | None]]:
-        """Start and duration of each period, of which either may follow from its neighbours (5.3.2.1)."""
-        starts: list[int] = []
-        lengths = [Reader(self._limits, row).duration_us("duration") for row in rows]
-        for place, row in enumerate(rows):
-            start_us = Reader(self._limits, row).duration_us("start")
-            length_us = lengths[place - 1] if place else None
-            if start_us is None and length_us is not None:
-                start_us = starts[-1] + length_us
-            if start_us is None and (place or is_live):
+    ) -> list[tuple[Element, int, int | None]]:
+        """Start and duration of each period, of which either may follow from its neighbours (5.3.2.1).
+
+        Of a live MPD those whose start nobody can tell are announced and not there: early available periods.
+        They are left out until they have one.  The first is never one of them here, though the standard has
+        it so: packagers who leave its start out mean 0, and players take it for that.
+        """
+        begun: list[tuple[Element, int, int | None]] = []
+        end_us: int | None = 0  # of the one above
+        for row in rows:
+            said = Reader(self._limits, row)
+            start_us, length_us = said.duration_us("start"), said.duration_us("duration")
+            start_us = end_us if start_us is None else start_us
+            if start_us is None and is_live:
+                continue
+            if start_us is None:
                 raise PlaylistMalformed("nothing says when this period starts; give its start", line=row.line)
-            starts.append(start_us or 0)
-            if place and starts[-1] < starts[-2]:
+            if begun and start_us < begun[-1][1]:
                 raise PlaylistMalformed("a period starts before the one above it; put them in order", line=row.line)
-        ends = [*starts[1:], duration_us]
-        times: list[tuple[int, int | None]] = []
-        for start_us, length_us, end_us in zip(starts, lengths, ends, strict=True):
+            begun.append((row, start_us, length_us))
+            end_us = None if length_us is None else start_us + length_us
+        ends = [*(start_us for _, start_us, _ in begun[1:]), duration_us]
+        times: list[tuple[Element, int, int | None]] = []
+        for (row, start_us, length_us), end_us in zip(begun, ends, strict=True):
             known = length_us if length_us is not None or end_us is None else max(0, end_us - start_us)
-            times.append((start_us, known))
+            times.append((row, start_us, known))
         return times
 
     def _set(self, row: Element, period: Element, above: tuple[BaseUrl, ...]) -> AdaptationSet:

@@ -8,6 +8,7 @@ attributes and comments, descriptors, events, licence boxes.  What changes:
 - templates and lists have the names of `names.py`; ranges of lists and initialization
   sections are resources of their own, and lose the range;
 - relative URLs of clocks (UTCTiming) become absolute;
+- periods that are announced without a start (early available periods) are left out, as they are here;
 - what would have a player go around us, or ask for what is not served (`DROPPED`), is
   left out, and counted.
 """
@@ -90,8 +91,11 @@ class _Rewriter:
         return Rewritten(b"".join([*pieces, self._data[place:]]), dict(self._dropped))
 
     def _of_mpd(self) -> None:
+        begun = {period.element.begin for period in self._mpd.periods}
         for child in self._mpd.root.children:
-            if child.name in DROPPED or (child.name == "UTCTiming" and not self._has_clock):
+            if child.name == "Period" and child.begin not in begun:
+                self._cut(child)  # which is no loss: it comes with its start
+            elif child.name in DROPPED or (child.name == "UTCTiming" and not self._has_clock):
                 self._drop(child)
             elif child.name == "UTCTiming" and child.attributes.get("schemeIdUri", "").startswith(_CLOCK_BY_HTTP):
                 urls = child.attributes.get("value", "").split()
@@ -199,6 +203,9 @@ class _Rewriter:
 
     def _drop(self, element: Element) -> None:
         self._dropped[element.name] += 1
+        self._cut(element)
+
+    def _cut(self, element: Element) -> None:
         head = self._head(element)
         is_empty = head.endswith(b"/>")
         stop = element.begin + len(head) if is_empty else self._data.index(b">", element.stop) + 1

@@ -516,3 +516,18 @@ def test_where_the_mpd_stands_still_at_its_location_it_is_looked_for_as_at_first
         assert await body(session, "n3.m4s") == world.stream.segments[3]
 
     watched(play, lambda world: at_location(listed(world, 2), "still.mpd"))
+
+
+def test_a_live_stream_goes_on_when_a_period_is_announced() -> None:
+    early = b'<Period id="next"><AdaptationSet/></Period></MPD>'
+
+    async def play(world: World, session: StreamSession) -> None:
+        await session.playlist()
+        world.document("main.mpd", live(world, published=5).replace(b"</MPD>", early))
+        await asyncio.sleep(5)
+        text = (await session.playlist()).text
+        assert "00:00:05Z" in text
+        assert "next" not in text
+        assert await body(session, "n0.m4s") == world.stream.segments[0]
+
+    watched(play, live)

@@ -85,6 +85,17 @@ def test_a_period_begins_where_it_says_or_where_the_one_before_ends():
     assert periods("", 'start="PT5S"') == [(0, 5 * S), (5 * S, None)]
 
 
+def test_a_live_period_without_a_start_is_left_out_until_it_has_one():
+    live = 'type="dynamic" availabilityStartTime="2026-01-31T12:00:00Z"'
+    assert periods('start="PT5S"', "", 'duration="PT9S"', "", of_mpd=live) == [(5 * S, None)]
+    assert periods('start="PT5S"', 'duration="PT9S"', 'start="PT7S" duration="PT1S"', "", of_mpd=live) == [
+        (5 * S, 2 * S),
+        (7 * S, S),
+        (8 * S, None),
+    ]
+    assert periods("", "", of_mpd=live) == [(0, None)]  # of the first, which packagers mean to begin at 0
+
+
 @pytest.mark.parametrize(
     ("text", "us"),
     [

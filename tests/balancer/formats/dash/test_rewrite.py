@@ -117,6 +117,12 @@ def test_a_player_is_not_led_around_us():
     ]
 
 
+def test_a_period_that_has_not_begun_is_not_given_to_players():
+    early = '<Period id="2"><BaseURL>https://b.example/</BaseURL><AdaptationSet/></Period>'
+    result = rewritten(LIVE.replace("</Period>", f"</Period>{early}<Period />"))
+    assert result == rewritten(LIVE)
+
+
 def test_a_list_that_two_representations_count_differently_is_refused():
     text = (
         f"{HEAD} mediaPresentationDuration='PT8S'><Period><AdaptationSet><SegmentList duration='4'>"
