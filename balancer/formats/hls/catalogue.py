@@ -27,7 +27,7 @@ import msgspec
 from shoal.balancer.model import ByteRange, Kind, ResourceKey, Segment
 
 from .naming import SEVERAL, Listed, Names
-from .playlist import MediaPlaylist, MediaSegment, Part
+from .playlist import InitSection, Key, MediaPlaylist, MediaSegment, Part
 
 __all__ = ["Catalogue", "Resources", "resources"]
 
@@ -35,6 +35,7 @@ __all__ = ["Catalogue", "Resources", "resources"]
 # then what tells them apart.
 _Others = dict[tuple[Kind, str], int]
 _NO_OTHERS: _Others = {}
+_NOT_NAMED: tuple[Listed, ...] = ()
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,10 +63,21 @@ class _Known(msgspec.Struct, frozen=True, kw_only=True):
 _UNKNOWN = _Known()
 
 
+class _Entered(msgspec.Struct, frozen=True):
+    """What was in force at a segment, in this load and in the last, and what came of it."""
+
+    map: InitSection | None
+    keys: tuple[Key, ...]
+    before: _Others
+    others: _Others
+    named: tuple[Listed, ...]
+
+
 class _Found:
     """What a load lists, as it is read."""
 
     def __init__(self) -> None:
+        self.last: _Entered | None = None  # of the last segment that is no gap
         self.media: list[Segment] = []
         self.others: dict[Kind, list[Segment]] = {Kind.INIT: [], Kind.KEY: []}
         self.parts: dict[int, Segment] = {}
@@ -226,8 +238,7 @@ class Catalogue:
     # -- what is new
 
     def _enter(self, number: int, segment: MediaSegment, start_us: int, before: _Known, found: _Found) -> _Known:
-        others: _Others = {}
-        named: list[Listed] = []
+        others, named = _NO_OTHERS, _NOT_NAMED
         parts = self._enter_parts(number, segment.parts, start_us, found)
         if not segment.is_gap:
             found.media.append(
@@ -239,27 +250,40 @@ class Catalogue:
                     duration_us=segment.duration_us,
                 )
             )
-            wanted: list[tuple[Kind, str, ByteRange | None]] = []
-            if segment.map is not None:
-                wanted.append((Kind.INIT, segment.map.uri, segment.map.byte_range))
-            wanted += [(Kind.KEY, key.uri, None) for key in segment.keys if key.uri.startswith(("http://", "https://"))]
-            for name in wanted:
-                kind, uri, byte_range = name
-                stays = (kind, _without_query(uri, byte_range))
-                renewed = before.others.get(stays, SEVERAL)
-                used, is_first = self._names.use(name, number, renewed)
-                others[stays] = used if others.get(stays, used) == used else SEVERAL
-                named.append((kind, used))
-                if is_first:
-                    found.others[kind].append(self._other((kind, used), uri, byte_range, start_us))
+            others, named = self._enter_others(number, segment, start_us, before.others, found)
         return _Known(
             identity=_identity(segment),
             start_us=start_us,
             is_gap=segment.is_gap,
             others=others,
-            named=tuple(named),
+            named=named,
             parts=tuple(parts),
         )
+
+    def _enter_others(
+        self, number: int, segment: MediaSegment, start_us: int, before: _Others, found: _Found
+    ) -> tuple[_Others, tuple[Listed, ...]]:
+        """What the segment goes with: the same values as the segment above, where that has the same tags in force."""
+        last = found.last
+        if last is not None and last.map is segment.map and last.keys is segment.keys and last.before is before:
+            self._names.use_again(last.named)
+            return last.others, last.named
+        others: _Others = {}
+        named: list[Listed] = []
+        wanted: list[tuple[Kind, str, ByteRange | None]] = []
+        if segment.map is not None:
+            wanted.append((Kind.INIT, segment.map.uri, segment.map.byte_range))
+        wanted += [(Kind.KEY, key.uri, None) for key in segment.keys if key.uri.startswith(("http://", "https://"))]
+        for name in wanted:
+            kind, uri, byte_range = name
+            stays = (kind, _without_query(uri, byte_range))
+            used, is_first = self._names.use(name, number, before.get(stays, SEVERAL))
+            others[stays] = used if others.get(stays, used) == used else SEVERAL
+            named.append((kind, used))
+            if is_first:
+                found.others[kind].append(self._other((kind, used), uri, byte_range, start_us))
+        found.last = _Entered(segment.map, segment.keys, before, others, tuple(named))
+        return others, found.last.named
 
     def _enter_parts(self, of: int, parts: Sequence[Part], start_us: int, found: _Found) -> list[Listed]:
         entered: list[Listed] = []

@@ -6,7 +6,7 @@ than `NAMES_MAX` names left after it.  Two names of one load have two numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from shoal.balancer.model import ByteRange, Kind
 
@@ -76,6 +76,11 @@ class Names:
         else:
             use.count += 1
         return number, use is None
+
+    def use_again(self, named: Iterable[Listed]) -> None:
+        """What `use` gave for the segment above, whose names this one has."""
+        for listed in named:
+            self.uses[listed].count += 1
 
     def finish(self) -> None:
         """The load has ended."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shoal.balancer.errors import PlaylistError, PlaylistMalformed
 from shoal.balancer.formats.hls import parse, rewrite
+from shoal.balancer.formats.hls.catalogue import Catalogue
 
 HERE = Path(__file__).parent
 URL = "https://cdn.example/show/main.m3u8?token=secret"
@@ -133,6 +134,16 @@ def test_the_cost_of_parsing_is_linear_in_the_size(measure, growth_max):
     parse(of_size(200), URL)
     small, large = (measure(lambda count=count: parse(of_size(count), URL)) for count in (200, 1600))
     assert large < growth_max * small
+
+
+def test_what_is_in_force_for_many_segments_is_kept_once():
+    keys = "".join(f'#EXT-X-KEY:METHOD=SAMPLE-AES,URI="k{n}",KEYFORMAT="{n}"\n' for n in range(64))
+
+    def listed(keys):
+        segments = "".join(f"#EXTINF:4,\ns{n}.ts\n" for n in range(5_000))
+        Catalogue(0).update(parse(f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n{keys}{segments}".encode(), URL))
+
+    assert peak_bytes_of(lambda: listed(keys)) < 1.5 * peak_bytes_of(lambda: listed(""))
 
 
 def test_a_long_line_of_what_nearly_is_an_attribute_list_costs_what_it_is_long():
