@@ -19,6 +19,7 @@ from ..events import TransferEnded, TransferFailed, TransferStarted
 from ..formats.cmcd import headers as cmcd_headers
 from ..formats.cmcd import query as cmcd_query
 from ..formats.cmsd import ServerData, server_data
+from ..formats.hls import with_field
 from ..model import ByteRange, Segment, SourceKind, source_label
 from ..pathways import Routes
 from ..telemetry import CmcdOptions
@@ -258,7 +259,7 @@ class Cdn(Actor[Any]):
         if options.mode == "header":
             return url, (*self._headers, *cmcd_headers(said))
         url, mark, fragment = url.partition("#")
-        return f"{url}{'&' if '?' in url else '?'}{cmcd_query(said)}{mark}{fragment}", self._headers
+        return with_field(url, cmcd_query(said)) + mark + fragment, self._headers
 
     def _heed(self, response: FetchResponse) -> None:
         """Pass on what the server says of itself (CMSD), where that is new."""

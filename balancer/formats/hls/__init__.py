@@ -14,7 +14,7 @@ rewrite       the same playlist with other URIs
 reload        all of these for a live playlist, each time at the price of what is new in it
 """
 
-from .blocking import NOTHING, Directives, Edge, edge_of
+from .blocking import NOTHING, Directives, Edge, edge_of, with_field
 from .catalogue import Catalogue, Resources, resources
 from .delta import skip_url
 from .parser import parse
@@ -74,4 +74,5 @@ __all__ = [
     "skip_url",
     "update_of",
     "wants_update",
+    "with_field",
 ]

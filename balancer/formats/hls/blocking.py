@@ -6,6 +6,7 @@
 
     Directives.read(query)      what a player asks for
     directives.url(url)         the same question to an origin
+    with_field(url, field)      a URL that may have such a question, and one more field
     edge_of(playlist)           how far a playlist is: what it has, and what it will have next
     edge.has(directives)        whether it is time to answer
     edge.is_too_far(...)        whether it is so far ahead that it is to be refused
@@ -25,11 +26,12 @@ from shoal.balancer.errors import DirectiveRefused
 from .playlist import MediaPlaylist
 from .tokenizer import shorten
 
-__all__ = ["NOTHING", "Directives", "Edge", "edge_of", "fields_of"]
+__all__ = ["NOTHING", "Directives", "Edge", "edge_of", "fields_of", "with_field"]
 
 # 2^53 - 1 is what players can count to, and a segment of ten thousand parts would be of 20 ms each for 200 s.
 _SEGMENT = re.compile(r"[0-9]{1,16}")
 _PART = re.compile(r"[0-9]{1,4}")
+_LAST = re.compile(r"(?<=[?&])_HLS_[^&]*(?:&_HLS_[^&]*)*\Z")  # directives at the end of a query
 _FIELDS_MAX = 64  # of a query; players send three, and CMCD one
 # 6.2.5.2: the Advance Part Limit is three seconds' worth of parts, and three parts at least.
 _ADVANCE_US = 3_000_000
@@ -111,6 +113,14 @@ def edge_of(playlist: MediaPlaylist) -> Edge:
         parts=len(playlist.parts),
         last_parts=len(segments[-1].parts) if segments else 0,
     )
+
+
+def with_field(url: str, field: str) -> str:
+    """`url`, without a fragment, with one more field in its query; directives stay last."""
+    found = _LAST.search(url)
+    if found is None:
+        return f"{url}{'&' if '?' in url else '?'}{field}"
+    return f"{url[: found.start()]}{field}&{found[0]}"
 
 
 def fields_of(query: str) -> dict[str, str]:

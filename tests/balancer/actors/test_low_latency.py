@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -49,6 +50,18 @@ def test_each_playlist_is_asked_for_before_it_is_there_and_once() -> None:
             assert all(question.startswith("_HLS_msn=") for question in questions)
             assert len(questions) >= 11
             assert len({frozenset(player.parts) for player in players}) == 1
+
+    run_virtual(main())
+
+
+def test_what_a_question_says_of_itself_stands_before_its_directives() -> None:
+    async def main() -> None:
+        async with on_air() as (world, air), world.viewer(cmcd="query") as session:
+            await Follower(session, HD, "hd", air).follow(6)
+            questions = [question for question in air.questions("hd.m3u8") if "_HLS_" in question]
+            assert len(questions) >= 5
+            right = re.compile(r"CMCD=[^&]+&_HLS_msn=\d+&_HLS_part=\d+(&_HLS_skip=YES)?")
+            assert all(map(right.fullmatch, questions))
 
     run_virtual(main())
 

@@ -17,6 +17,8 @@ from shoal.balancer.formats.hls import (
     Reload,
     edge_of,
     parse,
+    skip_url,
+    with_field,
 )
 from shoal.balancer.model import Segment
 
@@ -197,3 +199,20 @@ def test_the_numbers_of_parts_are_forgotten_as_those_of_keys_are() -> None:
     for first in range(0, 4_000, 2):
         catalogue.update(read(playlist(first, [3, 3], 1)))
     assert len(catalogue._names) < 1024 + 16
+
+
+@pytest.mark.parametrize(
+    ("url", "right"),
+    [
+        ("/a.m3u8", "/a.m3u8?CMCD=x"),
+        ("/a.m3u8?sig=1", "/a.m3u8?sig=1&CMCD=x"),
+        (Directives(7, 2).url("/a.m3u8"), "/a.m3u8?CMCD=x&_HLS_msn=7&_HLS_part=2"),
+        (Directives(7).url("/a.m3u8?sig=1"), "/a.m3u8?sig=1&CMCD=x&_HLS_msn=7"),
+        (skip_url(Directives(7, 2).url("/a?b")), "/a?b&CMCD=x&_HLS_msn=7&_HLS_part=2&_HLS_skip=YES"),
+        ("/a?_HLS_msn=7&sig=1", "/a?_HLS_msn=7&sig=1&CMCD=x"),
+        ("/_HLS_a", "/_HLS_a?CMCD=x"),
+        ("/a?x_HLS_a=1", "/a?x_HLS_a=1&CMCD=x"),
+    ],
+)
+def test_one_more_field_stands_before_the_directives(url: str, right: str) -> None:
+    assert with_field(url, "CMCD=x") == right
