@@ -100,10 +100,8 @@ def _read(kind: AddressingKind, elements: tuple[Element, ...], limits: Limits) -
     if duration == 0:
         raise PlaylistMalformed("duration is '0'; give how long a segment is", line=said.line)
     timeline = _child(elements, "SegmentTimeline")
-    if timeline is not None and duration is not None and kind is not AddressingKind.BASE:
-        raise PlaylistMalformed(
-            "duration and SegmentTimeline both; one of them says how long segments are", line=said.line
-        )
+    if timeline is not None:
+        duration = None  # one of them is to be there; packagers that write both mean the timeline, as players read it
     addressing = Addressing(
         kind=kind,
         timescale=timescale,
@@ -180,12 +178,16 @@ def _entries_of(element: Element, limits: Limits) -> tuple[Target, ...]:
 
 def _runs_of(timeline: Element, number: int, limits: Limits) -> tuple[Run, ...]:
     """Read once for all representations that share it."""
-    kept: tuple[int, tuple[Run, ...]] | None = timeline.kept
-    if kept is not None and kept[0] == number:
-        return kept[1]
-    runs = _runs(timeline, number, limits)
-    timeline.kept = (number, runs)
-    return runs
+    kept: dict[int, tuple[Run, ...]] = timeline.kept or {}
+    if number not in kept:
+        if len(kept) == limits.starts_max:
+            raise PlaylistTooLarge(
+                f"has a timeline that is counted from over {limits.starts_max} numbers; raise starts_max, "
+                "or give each representation its own",
+                line=timeline.line,
+            )
+        timeline.kept = kept | {number: _runs(timeline, number, limits)}
+    return timeline.kept[number]  # type: ignore[no-any-return]
 
 
 def _runs(timeline: Element, number: int, limits: Limits) -> tuple[Run, ...]:
@@ -198,8 +200,11 @@ def _runs(timeline: Element, number: int, limits: Limits) -> tuple[Run, ...]:
         begin = said.maybe_integer("t")
         if said.text("n") is not None:
             number = said.integer("n")
-        if begin is not None and runs and begin < time:
-            raise PlaylistMalformed(f"S begins at {begin}, before the one above it has ended ({time})", line=row.line)
+        # A little before the one above it has ended: times were rounded, or two programmes joined.  Players take both.
+        if begin is not None and runs and begin <= time - runs[-1].duration:
+            raise PlaylistMalformed(
+                f"S begins at {begin}, and not after the one above it ({time - runs[-1].duration})", line=row.line
+            )
         time = time if begin is None else begin
         duration, repeat = said.integer("d"), said.signed("r")
         if duration == 0:

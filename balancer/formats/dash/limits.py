@@ -17,6 +17,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     representations_max: int = 1_000  # of all periods together, as many as a session has renditions
     base_urls_max: int = 64  # alternatives of one representation: each level multiplies them
     resolved_urls_max: int = 16_000  # base URLs of all elements, each with all above it: 16 for each representation
+    starts_max: int = 4  # start numbers of representations that share a timeline: it is read once for each
     segments_max: int = 20_000  # of one representation: 11 hours of 2 s segments
     operations_max: int = 5_000  # of one patch: some for each timeline; more says that the whole MPD is shorter
     # Elements that its operations look at, all together: 40 on each of 20 timelines of 2,000 rows.

@@ -132,6 +132,16 @@ HOSTILE = {
     + "</Period></MPD>",
     "base URLs that are all one": f"{HEAD}>{SIXTY}<Period>{'<BaseURL>/</BaseURL>' * 95_000}</Period></MPD>",
     "base URLs that are one in each representation": of_many(SIXTY, 1_000, own="<BaseURL>/</BaseURL>" * 60).decode(),
+    "a timeline that is counted from everywhere": (
+        f"{HEAD}><Period><AdaptationSet><SegmentTemplate media='$Number$'><SegmentTimeline>"
+        + '<S d="1"/>' * 10_000
+        + "</SegmentTimeline></SegmentTemplate>"
+        + "".join(
+            f'<Representation id="{place}" bandwidth="1"><SegmentTemplate startNumber="{place}"/></Representation>'
+            for place in range(1_000)
+        )
+        + "</AdaptationSet></Period></MPD>"
+    ),
     "a timeline that multiplies": one(
         '<SegmentTemplate media="$Number$"><SegmentTimeline><S d="1" r="19000"/><S d="1" r="19000"/></SegmentTimeline>'
         "</SegmentTemplate>"

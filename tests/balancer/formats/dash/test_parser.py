@@ -197,11 +197,6 @@ WRONG = {
     ),
     "no timescale": (one('<SegmentTemplate media="$Number$" timescale="0"/>'), PlaylistMalformed, "timescale is 0"),
     "no length": (one('<SegmentTemplate media="$Number$" duration="0"/>'), PlaylistMalformed, "duration is '0'"),
-    "length and timeline": (
-        one('<SegmentTemplate media="$Number$" duration="1"><SegmentTimeline/></SegmentTemplate>'),
-        PlaylistMalformed,
-        "both",
-    ),
     "a segment of no length": (
         one('<SegmentTemplate media="$Number$"><SegmentTimeline><S/></SegmentTimeline></SegmentTemplate>'),
         PlaylistMalformed,
@@ -209,11 +204,11 @@ WRONG = {
     ),
     "time that goes back": (
         one(
-            '<SegmentTemplate media="$Number$"><SegmentTimeline><S t="5" d="5"/><S t="9" d="1"/></SegmentTimeline>'
-            "</SegmentTemplate>"
+            '<SegmentTemplate media="$Number$"><SegmentTimeline><S t="5" d="5" r="1"/><S t="10" d="1"/>'
+            "</SegmentTimeline></SegmentTemplate>"
         ),
         PlaylistMalformed,
-        "before the one above it has ended",
+        "begins at 10, and not after the one above it",
     ),
     "time beyond 64 bits": (
         one(

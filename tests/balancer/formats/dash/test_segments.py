@@ -284,3 +284,12 @@ def test_a_timeline_is_read_once_for_the_representations_that_share_it() -> None
     a, b, c = mpd.periods[0].adaptation_sets[0].representations
     assert a.addressing.runs is b.addressing.runs
     assert [segments_of(mpd, mpd.periods[0], each, 0)[0].number for each in (a, b, c)] == [1, 1, 7]
+
+
+def test_a_segment_may_begin_a_little_before_the_one_above_it_has_ended() -> None:
+    assert listed(timeline('<S t="0" d="20" r="1"/><S t="39" d="20"/>')) == [("0", 0, 2), ("20", 2, 2), ("39", 3.9, 2)]
+
+
+def test_where_length_and_timeline_are_said_the_timeline_counts() -> None:
+    rows = '<S t="0" d="20"/><S d="30"/>'
+    assert listed(timeline(rows, 'media="$Time$" timescale="10" duration="25"')) == [("0", 0, 2), ("20", 2, 3)]
