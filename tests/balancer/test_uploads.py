@@ -118,9 +118,74 @@ def test_a_free_rider_of_ours_is_told_so_and_another_waits_for_its_turn() -> Non
 
 def test_uploads_that_are_cancelled_before_their_turn_take_no_turn_from_others() -> None:
     uploads = Uploads(100_000)
+    uploads.choking.heard("p", 1)
     for _ in range(100):
         assert uploads.turn("p", PIECE, 0, is_patient=True) == Turn(20_000, 0)
         uploads.ended("p", 0)
     uploads.turn("p", PIECE, 0, is_patient=True)
     uploads.ended("p", 20_000)
     assert uploads.turn("p", PIECE, 0, is_patient=True) == Turn(20_000, 200_000)
+
+
+def test_a_free_rider_waits_until_the_line_has_rested_and_is_told_so() -> None:
+    uploads = Uploads(CAP)
+    uploads.choking.heard("giver", 3)
+    turn = uploads.turn("giver", PIECE, 0, is_patient=True)
+    assert turn is not None
+    uploads.ended("giver", turn.byte_count)
+    for now_us in (0, SECOND // 2, SECOND - 1):
+        assert uploads.state("rider", now_us) == uploads.may_begin("rider", now_us, hears_why=True) == "choked"
+        assert uploads.turn("rider", PIECE, now_us, is_patient=True) is None
+    assert uploads.turn("rider", PIECE, SECOND // 2, is_patient=False) is not None  # nobody waits for ever
+    assert uploads.state("rider", SECOND) == "free"
+    assert uploads.turn("rider", PIECE, SECOND, is_patient=True) is not None
+
+
+def test_free_riders_alone_have_all_of_a_line_and_wait_for_nobody() -> None:
+    uploads = Uploads(CAP)
+    now_us = came = 0
+    while now_us < 10 * SECOND:
+        turn = uploads.turn("rider", PIECE, now_us, is_patient=True)
+        assert turn is not None
+        came += turn.byte_count
+        now_us += turn.delay_us + 1
+    assert came >= 0.99 * CAP * 10
+
+
+@pytest.mark.parametrize("riders", [1, 3])
+def test_who_comes_while_free_riders_are_served_hardly_waits_for_their_pieces(riders: int) -> None:
+    uploads = Uploads(CAP)
+    for n in range(riders):
+        assert uploads.may_begin(f"rider{n}", 0, hears_why=True) is None
+    for n in range(riders):
+        assert uploads.turn(f"rider{n}", PIECE, 0, is_patient=True) is not None
+    uploads.choking.heard("giver", 1)
+    turn = uploads.turn("giver", PIECE, 0, is_patient=True)
+    assert turn is not None
+    assert turn.delay_us <= max(20_000, riders * 1024 * SECOND // CAP)
+
+
+@pytest.mark.parametrize("riders", [1, 3])
+def test_who_asks_for_one_segment_after_the_other_has_the_line_as_if_no_free_rider_were_there(riders: int) -> None:
+    """A round trip lies between two segments, and free riders look again every so often meanwhile."""
+    segment_bytes, round_trip_us, look_us = 100_000, 60_000, 50_000
+    uploads = Uploads(75_000)
+    uploads.choking.heard("giver", 1)
+    due_us = {"giver": 0, **{f"rider{n}": 7_000 * n for n in range(riders)}}
+    left, finished = segment_bytes, 0
+    while due_us["giver"] < 60 * SECOND:
+        peer = min(due_us, key=lambda one: due_us[one])
+        now_us = due_us[peer]
+        turn = uploads.turn(peer, left if peer == "giver" else PIECE, now_us, is_patient=True)
+        if turn is None:
+            due_us[peer] += look_us
+            continue
+        due_us[peer] += turn.delay_us + 1
+        if peer == "giver":
+            left -= turn.byte_count
+            if not left:
+                uploads.ended("giver", segment_bytes)
+                left, finished = segment_bytes, finished + 1
+                due_us["giver"] += round_trip_us
+    alone = 60 * SECOND // (segment_bytes * SECOND // 75_000 + round_trip_us)
+    assert finished >= alone - 1

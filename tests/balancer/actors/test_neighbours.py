@@ -109,7 +109,7 @@ def test_uploads_of_days_of_peers_are_not_all_remembered() -> None:
 
 
 def test_a_piece_to_who_only_takes_waits_while_somebody_is_served_who_holds_something() -> None:
-    neighbours, _ = with_one_peer()
+    neighbours, session = with_one_peer()
     rider: Any = SimpleNamespace(fingerprint=None, remote_address="192.0.2.2", is_relayed=False)
     assert neighbours.take(ChannelOpened(0, "rider", rider)) is not None
     neighbours.choking.heard("p", 3)
@@ -119,6 +119,8 @@ def test_a_piece_to_who_only_takes_waits_while_somebody_is_served_who_holds_some
     assert neighbours.upload_turn(MayUpload("rider", 1000)) is None
     assert neighbours.upload_turn(MayUpload("rider", 1000, is_patient=False)) == at_once
     neighbours.count_sent("p", 2000)  # its upload is over
+    assert neighbours.upload_turn(MayUpload("rider", 1000)) is None
+    session.now_us = 1_000_000  # and the line has rested
     assert neighbours.upload_turn(MayUpload("rider", 1000)) == at_once
 
 

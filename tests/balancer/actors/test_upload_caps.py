@@ -45,8 +45,10 @@ def test_a_cap_of_128_kib_per_second_is_used_and_nobody_is_left_in_silence(viewe
             assert all(one.is_perfect for one in shown), [(one.errors, one.stall_us) for one in shown]
             reports.extend([await viewer.report() for viewer in found])
             sent = await sent_bytes(holder) - before
-            # What is sent is used: nothing of it was thrown away since somebody had lost patience.
-            assert sent == sum(map(peers_used_bytes, reports)) > 300_000
+            # What is sent is used, but for two packets on their way to who went on with a CDN: nobody lost patience.
+            used = sum(map(peers_used_bytes, reports))
+            assert used > 300_000
+            assert 0 <= sent - used <= 2 * 1024
 
     run_virtual(main())
     assert sum(map(stalls, reports)) == 0

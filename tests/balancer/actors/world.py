@@ -57,6 +57,7 @@ class World:
         bytes_per_s: int = 2_000_000,  # of each link
         tracker_refuses: bool = False,
         trackers: tuple[str, ...] = ("tracker",),  # their hosts
+        tracker_interval_s: int = 10,
     ) -> None:
         self.seed = seed
         self.stream = stream or Stream(seed=seed)
@@ -65,6 +66,7 @@ class World:
         self._bytes_per_s = bytes_per_s
         self._tracker_refuses = tracker_refuses
         self._tracker_hosts = trackers
+        self._tracker_interval_s = tracker_interval_s
 
     async def __aenter__(self) -> Self:
         self._tasks_before = asyncio.all_tasks()
@@ -76,7 +78,14 @@ class World:
         for origin in self.origins.values():
             await origin.start()
         self.trackers = [
-            Tracker(self.network, host, seed=self.seed, refuses=self._tracker_refuses) for host in self._tracker_hosts
+            Tracker(
+                self.network,
+                host,
+                seed=self.seed,
+                refuses=self._tracker_refuses,
+                interval_s=self._tracker_interval_s,
+            )
+            for host in self._tracker_hosts
         ]
         self.tracker = self.trackers[0]
         for tracker in self.trackers:
@@ -196,8 +205,8 @@ def check_accounts(system: ActorSystem) -> None:
 class Tracker:
     """TrackerCore behind a port of the in-memory network."""
 
-    def __init__(self, network: Network, host: str, *, seed: int, refuses: bool) -> None:
-        self.core = TrackerCore(random.Random(seed), TrackerLimits(interval_s=10))
+    def __init__(self, network: Network, host: str, *, seed: int, refuses: bool, interval_s: int) -> None:
+        self.core = TrackerCore(random.Random(seed), TrackerLimits(interval_s=interval_s))
         self.opened = 0
         self._host = network.host(host)
         self._refuses = refuses
