@@ -169,19 +169,20 @@ def test_many_small_unread_messages_are_a_flood_too():
     run(main)
 
 
-def test_a_second_channel_on_one_connection_is_closed():
+@pytest.mark.parametrize("who", [0, 1], ids=["who offered opens it", "who answered opens it"])
+def test_a_second_channel_ends_the_connection_and_is_counted(who):
     async def main():
-        offering, answering = WebRtcConnector(), WebRtcConnector()
-        one, other = await connect(offering, answering)
-        (link,) = offering._links
-        second = link.connection.createDataChannel("second")
-        async with asyncio.timeout(5):
-            while second.readyState != "closed":
-                await asyncio.sleep(0.01)
-        await one.send(b"first is alive")
-        assert await other.receive() == b"first is alive"
-        await offering.aclose()
-        await answering.aclose()
+        connectors = WebRtcConnector(), WebRtcConnector()
+        channels = await connect(*connectors)
+        (link,) = connectors[who]._links
+        for number in range(100):
+            link.connection.createDataChannel(f"more {number}")
+        with pytest.raises(ChannelClosed, match="a second channel"):
+            await channels[1 - who].receive()
+        await until(lambda: connectors[1 - who].statistics().connections == 0)
+        assert connectors[1 - who].statistics().ended == {"second": 1}
+        for connector in connectors:
+            await connector.aclose()
 
     run(main)
 

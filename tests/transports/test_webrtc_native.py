@@ -215,6 +215,29 @@ def test_without_statistics_the_engine_itself_notices_and_nobody_else_is_taken_f
     run_pair(main, link=link)
 
 
+@pytest.mark.parametrize("who", [0, 1], ids=["who offered opens it", "who answered opens it"])
+@pytest.mark.parametrize("other_kind", [NativeWebRtcConnector, WebRtcConnector])
+def test_a_second_channel_ends_the_connection_and_is_counted(who, other_kind):
+    async def main():
+        async with asyncio.timeout(60):
+            connectors = [NativeWebRtcConnector(), NativeWebRtcConnector()]
+            connectors[who] = other_kind()
+            offer = await connectors[0].offer("p2p")
+            incoming = await connectors[1].answer(offer.description)
+            channels = await asyncio.gather(offer.accept(incoming.description), incoming.channel())
+            (link,) = connectors[who]._links
+            more = [link.connection.createDataChannel(f"more {number}") for number in range(20)]
+            with pytest.raises(ChannelClosed, match="a second channel"):
+                await channels[1 - who].receive()
+            assert connectors[1 - who].statistics().ended == {"second": 1}
+            for connector in connectors:
+                await connector.aclose()
+            del more
+        await assert_nothing_left()
+
+    asyncio.run(main())
+
+
 def test_a_server_that_never_answers_does_not_hold_an_offer_up(monkeypatch):
     monkeypatch.setattr("webrtc.aiortc.rtcpeerconnection._GATHERING_TIMEOUT", 3600)
 

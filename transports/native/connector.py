@@ -105,7 +105,6 @@ class PeerConnector:
         description = bounded_description(offer)
         link = self._new_link()
         try:
-            link.connection.on("datachannel", link.attach)
             await link.set_remote(description, "offer", self._connect_timeout_us)
             await link.step(self._describe(link, link.connection.createAnswer))
             return PendingAnswer(link, link.local_description(), self._connect_timeout_us)
@@ -183,12 +182,15 @@ class _Link:
         self._closing: asyncio.Task[None] | None = None
         self._left: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # set when closing begins
         connector.stack.watch(connection, self._on_state)
+        connection.on("datachannel", self.attach)  # on both sides, or the library keeps whatever the peer opens
 
     def attach(self, raw: Any) -> None:
         """Take the link's channel; called by aiortc inside its event, so it neither waits nor raises."""
-        if self.channel is not None:
-            raw.close()  # one channel was agreed on; more are a peer's way to our memory
+        if self.channel is not None:  # one was agreed on; more are a peer's way to our memory
+            self.channel.abandon("second", "the peer opened a second channel")
             return
+        if self._closing is not None:
+            return  # with the connection
         self.channel = self._connector.new_channel(raw, self._start_closing)
         raw.on("open", self._on_open)
         if raw.readyState == "open":
@@ -222,7 +224,7 @@ class _Link:
     def unreadable(self, detail: str) -> None:
         """Give up a peer that sent what is no SCTP, or more than anybody needs to; it neither waits nor raises."""
         if self.channel is not None:
-            self.channel.unreadable(detail)
+            self.channel.unreadable(detail)  # which counts it, once
         elif self._closing is None:
             self._connector.count("unreadable")
             self._start_closing(f"the peer sent what is no SCTP: {detail}")

@@ -182,7 +182,7 @@ class DataChannel:
         except self._closed_error_class:  # the peer's reset is here, and its event is not yet
             self._end("closed by the peer")
         except ValueError as error:  # the other side announced a smaller limit in its description
-            self._abandon("refused", f"a message of {size} bytes could not be sent: {error}")
+            self.abandon("refused", f"a message of {size} bytes could not be sent: {error}")
         else:
             if self._departures is not None and isinstance(data, bytes):
                 self._departures.sent(size, self._now_us())
@@ -199,7 +199,7 @@ class DataChannel:
         try:
             round_trip_us = departures.reported(text, now_us)
         except BadReport as error:
-            self._abandon("misreported", str(error))
+            self.abandon("misreported", str(error))
             return
         if round_trip_us is not None and self._window.round_trip(max(1, round_trip_us), now_us):
             self._window.round_over(departures.in_flight_bytes, now_us)
@@ -262,7 +262,7 @@ class DataChannel:
 
     def silent(self) -> None:
         """Give the peer up, of which nothing was heard; also for its link, where the library says so."""
-        self._abandon("silent", "the peer is gone: it was silent for seconds, and asked")
+        self.abandon("silent", "the peer is gone: it was silent for seconds, and asked")
 
     def _on_message(self, message: Any) -> None:
         """Runs inside the library's receive path, where an exception would end the association: it raises nothing."""
@@ -274,15 +274,15 @@ class DataChannel:
             return
         limits = self._limits
         if not isinstance(message, bytes):
-            self._abandon("text", "the peer sent text on a binary channel")
+            self.abandon("text", "the peer sent text on a binary channel")
         elif len(message) > limits.incoming_message_bytes_max:
-            self._abandon("oversized", f"the peer sent {len(message)} bytes in one message")
+            self.abandon("oversized", f"the peer sent {len(message)} bytes in one message")
         elif (
             self.unread_bytes + len(message) > limits.unread_bytes_max
             or len(self._unread) >= limits.unread_messages_max
         ):
             unread = f"{self.unread_bytes} bytes in {len(self._unread)} messages were unread"
-            self._abandon("flooded", f"the peer flooded: {unread}")
+            self.abandon("flooded", f"the peer flooded: {unread}")
         else:
             self._unread.append(message)
             self.unread_bytes += len(message)
@@ -292,9 +292,10 @@ class DataChannel:
 
     def unreadable(self, detail: str) -> None:
         """Give the peer up, for what it sent; also for its link."""
-        self._abandon("unreadable", f"the peer sent what is no SCTP: {detail}")
+        self.abandon("unreadable", f"the peer sent what is no SCTP: {detail}")
 
-    def _abandon(self, reason: str, detail: str) -> None:
+    def abandon(self, reason: str, detail: str) -> None:
+        """Give the peer up, for what it did; `reason` is counted, in one word.  Also for its link."""
         if self._detail is None:
             self._count(reason)
         self._queued_bytes = 0  # to whom this is said, nothing more is sent

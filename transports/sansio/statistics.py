@@ -14,5 +14,5 @@ class ConnectorStatistics(msgspec.Struct, frozen=True):
     buffered_bytes: int
     unread_bytes: int
     # By reason, where it is counted, which is natively:
-    # text, oversized, flooded, unreadable, silent, refused, misreported; see `native/datachannel.py`.
+    # text, oversized, flooded, unreadable, silent, refused, misreported, second; see `native/datachannel.py`.
     ended: dict[str, int] = {}
