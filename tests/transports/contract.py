@@ -129,6 +129,16 @@ async def flood(channel: interface.Channel) -> None:
         await asyncio.sleep(0)
 
 
+async def taken_by(channel: interface.Channel, *, urgent: bool) -> int:
+    """How many bytes it takes of messages that nobody reads, until it ends."""
+    taken = 0
+    with contextlib.suppress(ChannelClosed):
+        while taken < 32 * 1024 * 1024:
+            await channel.send(bytes(60_000), urgent=urgent)
+            taken += 60_000
+    return taken
+
+
 class ChannelContract:
     """A Connector and its channels."""
 
@@ -230,6 +240,16 @@ class ChannelContract:
                 messages, detail = await read_all(other)
                 assert "flooded" in detail
                 assert sum(map(len, messages)) <= 8 * 1024 * 1024
+
+        world.run(main())
+
+    @pytest.mark.parametrize("urgent", [False, True], ids=["bulk", "urgent"])
+    def test_of_what_a_peer_does_not_read_no_more_than_4_MiB_wait_on_our_side(self, world, urgent):
+        async def main():
+            async with two_channels(world) as (one, _):
+                taken = await taken_by(one, urgent=urgent)
+                # The peer ends it when 8 MiB are there.
+                assert taken <= (8 + 4) * 1024 * 1024
 
         world.run(main())
 

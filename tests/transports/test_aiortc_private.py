@@ -158,7 +158,7 @@ def test_the_association_is_as_we_take_it():
         assert ours.in_flight_bytes == ours.unacknowledged_bytes()  # of the channel's announcement, if anything
         chunk = rtcsctptransport.DataChunk()
         assert chunk.user_data == b""
-        assert rtcsctptransport.USERDATA_MAX_LENGTH == leaving._PACKET_BYTES
+        assert rtcsctptransport.USERDATA_MAX_LENGTH == leaving.PACKET_BYTES
         # Called by these names, with what we take and give back.
         source = {
             name: inspect.getsource(getattr(type(sctp), name))

@@ -388,6 +388,60 @@ def test_the_limit_for_a_vanished_peer_is_five_seconds():
     assert limits.dead_after_us + 2 * limits.heartbeat_interval_us < 5_000_000
 
 
+async def sent_to_nobody(channel, message, *, urgent):
+    """How many such messages are taken by a channel whose peer acknowledges nothing."""
+    count = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(2):  # the peer is not taken for dead before three
+            while count < 200_000:
+                await channel.send(message, urgent=urgent)
+                count += 1
+    return count
+
+
+@pytest.mark.parametrize("urgent", [False, True], ids=["bulk", "urgent"])
+@pytest.mark.parametrize("size", [60_000, 100, 0])
+def test_who_acknowledges_nothing_costs_4_MiB_and_some_thousand_messages(size, urgent):
+    async def main():
+        link = Link()
+        async with linked(link) as (one, other, connectors):
+            reading = asyncio.create_task(read_all(other))
+            for _ in range(100):  # so that its windows are open
+                await one.send(bytes(60_000))
+            link.cut.set()
+            count = await sent_to_nobody(one, bytes(size), urgent=urgent)
+            assert count * size <= 4 * 1024 * 1024
+            assert count < 10_000
+            assert one._association.unacknowledged_bytes() + one.buffered_bytes <= 4 * 1024 * 1024
+            await asyncio.gather(*(connector.aclose() for connector in connectors))
+            await reading
+
+    run(main)
+
+
+def test_what_came_after_one_that_is_missing_is_not_sent_more_and_more_of():
+    """Who acknowledges all but one packet has us keep all that came after it."""
+
+    async def main():
+        async with linked(Link()) as (one, other, connectors):
+            sctp = raw(other).transport
+            missing = sctp._last_received_tsn
+            original = vars(sctp)["_mark_received"]
+
+            sctp._mark_received = lambda tsn: tsn == missing + 1 or original(tsn)
+            sctp._sack_misordered = {missing + 2}  # so that it takes no short way
+            count = 0
+            with contextlib.suppress(TimeoutError, ChannelClosed):
+                async with asyncio.timeout(2):
+                    while count < 1000:
+                        await one.send(bytes(60_000))
+                        count += 1
+            assert count * 60_000 <= 4 * 1024 * 1024
+            await asyncio.gather(*(connector.aclose() for connector in connectors))
+
+    run(main)
+
+
 def test_a_peer_that_has_nothing_to_say_is_kept():
     # Both ends share this loop: for as long as a busy machine holds it up, nobody can answer.
     limits = ChannelLimits(heartbeat_interval_us=50_000, dead_after_us=1_500_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import socket
 import sys
@@ -213,6 +214,29 @@ def test_without_statistics_the_engine_itself_notices_and_nobody_else_is_taken_f
             await one.receive()
 
     run_pair(main, link=link)
+
+
+@pytest.mark.parametrize("urgent", [False, True], ids=["bulk", "urgent"])
+@pytest.mark.parametrize("answering", [NativeWebRtcConnector, WebRtcConnector])
+def test_who_acknowledges_nothing_costs_4_MiB(answering, urgent):
+    link = Link()
+
+    async def main(one, other):
+        reading = asyncio.create_task(read_all(other))
+        for _ in range(100):  # so that its windows are open
+            await one.send(bytes(60_000))
+        link.cut.set()
+        taken = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                while taken < 32 * 1024 * 1024:
+                    await one.send(bytes(60_000), urgent=urgent)
+                    taken += 60_000
+        assert taken <= 4 * 1024 * 1024
+        await asyncio.gather(one.close(), other.close())
+        await reading
+
+    run_pair(main, link=link, answering=answering)
 
 
 @pytest.mark.parametrize("who", [0, 1], ids=["who offered opens it", "who answered opens it"])

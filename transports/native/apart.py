@@ -128,10 +128,19 @@ class ApartConnector:
         cap = self._options.upload_bytes_per_second
         share = None if cap is None else cap // self._processes_max
         process = _Process()
-        options = msgspec.structs.replace(self._options, upload_bytes_per_second=share)
+        options = msgspec.structs.replace(
+            self._options, upload_bytes_per_second=share, limits=_of_process(self._options.limits)
+        )
         await process.start(Setup(self._engine, options))
         self._processes.append(process)
         return process
+
+
+def _of_process(limits: ChannelLimits) -> ChannelLimits:
+    """Less of a window, for what waits between here and there, or a peer would have more than 4 MiB of ours."""
+    here = 3 * limits.buffered_bytes_high  # of all that was handed over twice the mark, and a message beyond it
+    window_bytes_max = max(limits.window_bytes_min, limits.window_bytes_max - here)
+    return msgspec.structs.replace(limits, window_bytes_max=window_bytes_max)
 
 
 class _Process(asyncio.Protocol):

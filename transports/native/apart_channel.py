@@ -36,6 +36,7 @@ class ApartChannel:
         self._close_link = close_link
         self._unread: Unread[bytes] = Unread(bytes_max=limits.unread_bytes_max, messages_max=limits.unread_messages_max)
         self._unsent_bytes = 0  # handed to the process, and not yet to the channel there
+        self._unsent_messages = 0
         self._buffered_bytes = 0  # in the channel there
         self._arrived = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -55,13 +56,18 @@ class ApartChannel:
         if len(data) > self.max_message_bytes:
             raise MessageTooLarge(f"{len(data)} bytes in one message; split at {self.max_message_bytes}")
         # What is urgent goes ahead, for as much again: the process holds it like the rest.
-        high = self._limits.buffered_bytes_high * (2 if urgent else 1)
-        while self._detail is None and self._unsent_bytes > high:
+        times = 2 if urgent else 1
+        bytes_high, messages_high = (
+            times * self._limits.buffered_bytes_high,
+            times * self._limits.buffered_messages_high,
+        )
+        while self._detail is None and (self._unsent_bytes > bytes_high or self._unsent_messages >= messages_high):
             self._has_room.clear()
             await self._has_room.wait()
         if self._detail is not None:
             raise self._closed_error(self._detail)
         self._unsent_bytes += len(data)
+        self._unsent_messages += 1
         self._write(Send(self._number, data, urgent))
 
     async def receive(self) -> bytes:
@@ -90,6 +96,7 @@ class ApartChannel:
 
     def was_sent(self, sent: Sent) -> None:
         self._unsent_bytes -= sent.byte_count
+        self._unsent_messages -= 1
         self._buffered_bytes = sent.buffered_bytes
         self._has_room.set()
 

@@ -4,10 +4,12 @@
                                   +-> credit window -> library ... library -+
     send(bulk)   -> bulk queue ---+
 
-What the library has taken can no longer be overtaken, so it is given one message of bulk at a time, when the path has
-room (`sansio/window.py`).  An urgent message then waits for one message and half a window at most.  Where the library
-does not show what came, the other side reports it (`sansio/reports.py`); if it does not, the library keeps 64 KiB and
-a message.  A peer that was silent is asked for a sign of life (`sansio/liveness.py`).
+What the library has taken can no longer be overtaken, so it is given one message at a time: an urgent one when the one
+before has left, one of bulk when the path has room as well (`sansio/window.py`).  An urgent message then waits for one
+message and half a window at most.  Neither is given while so much is not known to have come that, with what waits here,
+a peer would cost more than 4 MiB.  Where the library does not show what came, the other side reports it
+(`sansio/reports.py`); if it does not, the library keeps 64 KiB and a message.  A peer that was silent is asked for a
+sign of life (`sansio/liveness.py`).
 """
 
 from __future__ import annotations
@@ -66,6 +68,7 @@ class DataChannel:
         self._urgent: deque[bytes] = deque()
         self._bulk: deque[bytes] = deque()
         self._queued_bytes = 0
+        self._urgent_bytes = 0  # of these
         self._window = CreditWindow(bytes_min=limits.window_bytes_min, bytes_max=limits.window_bytes_max)
         self._closed_error_class = stack.closed_error
         self._association = stack.association(
@@ -84,7 +87,8 @@ class DataChannel:
         )
         self._ticking: asyncio.TimerHandle | None = None
         self._arrived = asyncio.Event()
-        self._has_room = asyncio.Event()
+        self._has_room = asyncio.Event()  # for bulk
+        self._urgent_left = asyncio.Event()
         self._emptied = asyncio.Event()
         self._raw_closed = asyncio.Event()
         self._detail: str | None = None  # set once no more is sent or taken in
@@ -114,47 +118,73 @@ class DataChannel:
         if len(data) > self.max_message_bytes:
             raise MessageTooLarge(f"{len(data)} bytes in one message; split at {self.max_message_bytes}")
         self._check_open()
-        if self._queued_bytes > self._limits.buffered_bytes_high and not (urgent and self._urgent_fits(data)):
-            await self._wait_for_room()
-        (self._urgent if urgent else self._bulk).append(data)
+        if urgent:
+            # It does not wait for bulk, but a peer that takes nothing at all must not fill our memory with it.
+            while not self._urgent_fits(data):
+                await self._room(self._urgent_left)
+            self._urgent.append(data)
+            self._urgent_bytes += len(data)
+        else:
+            if self._is_high():
+                while not self._is_low():
+                    await self._room(self._has_room)
+            self._bulk.append(data)
         self._queued_bytes += len(data)
         self._feed()
 
     def _urgent_fits(self, data: bytes) -> bool:
-        # What is urgent does not wait for bulk, but a peer that takes nothing at all must not fill our memory with it.
-        return sum(map(len, self._urgent)) + len(data) <= self._limits.buffered_bytes_high
+        limits = self._limits
+        return (
+            self._urgent_bytes + len(data) <= limits.buffered_bytes_high
+            and len(self._urgent) < limits.buffered_messages_high
+        )
 
-    async def _wait_for_room(self) -> None:
-        while self._queued_bytes > self._limits.buffered_bytes_low:
-            self._has_room.clear()
-            await self._has_room.wait()
-            self._check_open()
+    def _is_high(self) -> bool:
+        limits = self._limits
+        return self._queued_bytes > limits.buffered_bytes_high or len(self._bulk) >= limits.buffered_messages_high
+
+    def _is_low(self) -> bool:
+        limits = self._limits
+        return self._queued_bytes <= limits.buffered_bytes_low and len(self._bulk) <= limits.buffered_messages_high // 2
+
+    async def _room(self, event: asyncio.Event) -> None:
+        event.clear()
+        await event.wait()
+        self._check_open()
 
     def _feed(self) -> None:
         """Hand over what may go now; called at each acknowledgement, in the library's paths, so it raises nothing."""
         if self._raw.readyState != "open":
             return
-        while self._urgent:
-            self._hand_over(self._urgent.popleft())
+        while self._urgent and self._may_hand_over():
+            message = self._urgent.popleft()
+            self._urgent_bytes -= len(message)
+            self._hand_over(message)
+            self._urgent_left.set()
         while self._bulk and self._may_hand_over_bulk() and not self._waits_for_cap():
             self._hand_over(self._bulk.popleft())
         if self._bulk and self._in_flight_bytes() > self._window.refill_bytes:
             self._window.held_back()
-        if self._queued_bytes <= self._limits.buffered_bytes_low:
+        if self._is_low():
             self._has_room.set()
-        if not self._queued_bytes and not self._bulk:
+        if not self._urgent and not self._bulk:
             self._emptied.set()
 
+    def _may_hand_over(self) -> bool:
+        """Whether the library has sent what it has, or nearly, and so much of it has come that it may have more."""
+        association, departures = self._association, self._departures
+        held = association.held_bytes if departures is None else departures.in_flight_bytes
+        if held > self._limits.held_bytes_max:
+            return False
+        if association.is_hooked:
+            return association.is_empty and not self._raw.bufferedAmount
+        return int(self._raw.bufferedAmount) <= self._limits.buffered_bytes_low  # its own event calls us again
+
     def _may_hand_over_bulk(self) -> bool:
-        association = self._association
-        if not association.is_hooked:  # its own event calls us again, or the next report
-            return int(self._raw.bufferedAmount) <= self._limits.buffered_bytes_low and (
-                self._departures is None or self._departures.in_flight_bytes <= self._window.refill_bytes
-            )
-        return (
-            association.is_empty
-            and not self._raw.bufferedAmount
-            and association.in_flight_bytes <= self._window.refill_bytes
+        return self._may_hand_over() and (
+            # The next report calls us again; without any, the library paces itself.
+            (self._departures is None and not self._association.is_hooked)
+            or self._in_flight_bytes() <= self._window.refill_bytes
         )
 
     def _in_flight_bytes(self) -> int:
@@ -224,7 +254,7 @@ class DataChannel:
         self._end(f"{'closed here' if ours else 'closed'}: {detail}")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.close_timeout_us / _SECOND_US):
-                while self._queued_bytes and self._raw.readyState == "open":
+                while (self._urgent or self._bulk) and self._raw.readyState == "open":
                     self._emptied.clear()
                     await self._emptied.wait()
                 if self._raw.readyState != "closed":
@@ -241,6 +271,7 @@ class DataChannel:
             self._ticking.cancel()
         self._arrived.set()
         self._has_room.set()
+        self._urgent_left.set()
 
     def _tick(self) -> None:
         """Once an interval while the channel is open."""
@@ -287,7 +318,9 @@ class DataChannel:
             self._unread.append(message)
             self.unread_bytes += len(message)
             self._arrived.set()
-            if self._arrivals is not None and (report := self._arrivals.came(len(message))) is not None:
+            report = None if self._arrivals is None else self._arrivals.came(len(message))
+            # A later one says the same, so whoever sends and acknowledges nothing is told no more.
+            if report is not None and self._association.held_bytes <= limits.held_bytes_max:
                 self._give(report, len(report))
 
     def unreadable(self, detail: str) -> None:
@@ -298,7 +331,7 @@ class DataChannel:
         """Give the peer up, for what it did; `reason` is counted, in one word.  Also for its link."""
         if self._detail is None:
             self._count(reason)
-        self._queued_bytes = 0  # to whom this is said, nothing more is sent
+        self._queued_bytes = self._urgent_bytes = 0  # to whom this is said, nothing more is sent
         self._urgent.clear()
         self._bulk.clear()
         self._end(f"closed here: {detail}")

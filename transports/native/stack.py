@@ -44,6 +44,11 @@ class Association(Protocol):
     def in_flight_bytes(self) -> int: ...
     @property
     def is_empty(self) -> bool: ...
+    @property
+    def held_bytes(self) -> int:
+        """What it may take until it is known to have come, sent or not, of all that it was given.  For all."""
+        ...
+
     def unacknowledged_bytes(self) -> int: ...
     def acknowledge_in_groups(self) -> None: ...
     def send_heartbeat(self) -> None:
@@ -66,6 +71,7 @@ class OpaqueAssociation:
         self.window_bytes: int | None = None
         self.in_flight_bytes = 0
         self.is_empty = True
+        self.held_bytes = 0  # it does not say
 
     def unacknowledged_bytes(self) -> int:
         return 0

@@ -22,6 +22,8 @@ class ChannelLimits(msgspec.Struct, frozen=True, kw_only=True):
     # the window fed; more would only be memory.
     buffered_bytes_high: int = 128 * 1024
     buffered_bytes_low: int = 64 * 1024
+    # The same for what is urgent, which has a queue of its own; small ones take memory beside their bytes.
+    buffered_messages_high: int = 1024
     # Of the credit window (`window.py`): what may be on its way.  With what waits before it, 4 MiB a peer.
     window_bytes_min: int = 64 * 1024
     window_bytes_max: int = 4 * 1024 * 1024 - 256 * 1024
@@ -29,3 +31,11 @@ class ChannelLimits(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_interval_us: int = 700_000
     dead_after_us: int = 3_200_000
     close_timeout_us: int = 1_000_000
+
+    @property
+    def held_bytes_max(self) -> int:
+        """When below it is sent and not known to have come, or not sent, a library may be given the next message.
+
+        With that message, and with two queues of which bulk's lets one message in at the mark, it is 4 MiB a peer.
+        """
+        return self.window_bytes_max - self.buffered_bytes_high

@@ -11,7 +11,7 @@ from OpenSSL import SSL
 
 from .arriving import Arriving
 from .datagrams import Datagrams, run_quietly
-from .leaving import Leaving
+from .leaving import PACKET_BYTES, Leaving
 
 __all__ = ["Association"]
 
@@ -101,6 +101,16 @@ class Association:
     def is_empty(self) -> bool:
         """All that was handed to SCTP has left."""
         return not self._sctp._outbound_queue
+
+    @property
+    def held_bytes(self) -> int:
+        """As if each fragment filled its packet: a short one takes memory too.
+
+        What came after one that is missing is among it: SCTP keeps that until the missing one has come as well.
+        """
+        if not self.is_hooked:
+            return 0
+        return (len(self._sctp._sent_queue) + len(self._sctp._outbound_queue)) * PACKET_BYTES
 
     def acknowledge_in_groups(self) -> None:
         """The other side is such an Association too: it lets as many packets go as an acknowledgement is for."""

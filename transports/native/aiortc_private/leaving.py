@@ -32,12 +32,12 @@ from google_crc32c import value as crc32c
 from .arriving import ACKNOWLEDGEMENT, ACKNOWLEDGEMENT_CHUNK_BYTES
 from .datagrams import run_now
 
-__all__ = ["Leaving"]
+__all__ = ["PACKET_BYTES", "Leaving"]
 
-_PACKET_BYTES = 1160  # aiortc's USERDATA_MAX_LENGTH
+PACKET_BYTES = 1160  # aiortc's USERDATA_MAX_LENGTH
 _INITIAL_WINDOW_PACKETS = 10  # RFC 6928 for TCP, and Chromium's for SCTP; aiortc has 3
-_BURST_BYTES = 10 * _PACKET_BYTES
-_BURST_BYTES_MAX = 128 * _PACKET_BYTES  # of what was acknowledged while nothing was there to be sent
+_BURST_BYTES = 10 * PACKET_BYTES
+_BURST_BYTES_MAX = 128 * PACKET_BYTES  # of what was acknowledged while nothing was there to be sent
 _DATA = struct.Struct("!HHLLBBHLHHL")
 _TSNS = 2**32
 
@@ -103,7 +103,7 @@ class Leaving:
         self._original_flush: Callable[[], Coroutine[Any, Any, None]] = sctp._data_channel_flush
         self._original_transmit: Callable[[], Coroutine[Any, Any, None]] = sctp._transmit
         self._original_update_rto: Callable[[float], None] = sctp._update_rto
-        sctp._cwnd = max(sctp._cwnd, _INITIAL_WINDOW_PACKETS * _PACKET_BYTES)
+        sctp._cwnd = max(sctp._cwnd, _INITIAL_WINDOW_PACKETS * PACKET_BYTES)
         sctp._data_channel_flush = self._flush
         sctp._transmit = self._transmit
         sctp._update_rto = self._update_rto
@@ -198,12 +198,12 @@ class Leaving:
     def _grow(self, byte_count: int) -> None:
         sctp = self._sctp
         if sctp._cwnd <= sctp._ssthresh:
-            sctp._cwnd += byte_count if self.in_groups else min(byte_count, _PACKET_BYTES)
+            sctp._cwnd += byte_count if self.in_groups else min(byte_count, PACKET_BYTES)
         else:
             sctp._partial_bytes_acked += byte_count
             if sctp._partial_bytes_acked >= sctp._cwnd:
                 sctp._partial_bytes_acked -= sctp._cwnd
-                sctp._cwnd += _PACKET_BYTES
+                sctp._cwnd += PACKET_BYTES
 
     def _go_on(self) -> None:
         sctp = self._sctp
@@ -307,10 +307,10 @@ class Leaving:
         sequence, tsn, size = sctp._outbound_stream_seq.get(stream_id, 0), sctp._local_tsn, len(user_data)
         message = (stream_id, sequence, pp_id)
         flags = rtcsctptransport.SCTP_DATA_FIRST_FRAG
-        for at in range(0, size, _PACKET_BYTES):
-            if at + _PACKET_BYTES >= size:
+        for at in range(0, size, PACKET_BYTES):
+            if at + PACKET_BYTES >= size:
                 flags |= rtcsctptransport.SCTP_DATA_LAST_FRAG
-            piece = user_data[at : at + _PACKET_BYTES]
+            piece = user_data[at : at + PACKET_BYTES]
             sctp._outbound_queue.append(_Chunk(flags, tsn, message, piece))
             tsn = (tsn + 1) % _TSNS
             flags = 0
