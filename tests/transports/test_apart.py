@@ -214,5 +214,8 @@ def test_options_that_make_no_sense_are_refused_before_there_is_a_process():
             ApartConnector(processes=0)
         with pytest.raises(TypeError, match="speed"):
             ApartConnector(speed=3)
+        with pytest.raises(ValueError, match="5000 for each of 2 processes; at least 8000"):
+            ApartConnector(processes=2, upload_bytes_per_second=10_000)
+        ApartConnector(processes=2, upload_bytes_per_second=16_000)
 
     asyncio.run(main())

@@ -46,6 +46,7 @@ from shoal.transports.sansio.apart_frames import (
     encode,
 )
 from shoal.transports.sansio.limits import ChannelLimits
+from shoal.transports.sansio.upload_cap import BYTES_PER_SECOND_MIN
 
 from .apart_channel import ApartChannel
 from .apart_process import make_peer_connector
@@ -64,12 +65,20 @@ class ApartConnector:
     def __init__(self, *, engine: str = "aiortc", processes: int = 1, **options: Any) -> None:
         """`engine`: aiortc or wrtc.  The options are a PeerConnector's, with its errors for those that make no sense.
 
-        `connections_max` is for all processes together.  TypeError for an option that there is not.
+        `connections_max` is for all processes together, and an upload cap too, of which each process has its share:
+        ValueError where that is less than a cap may be.  TypeError for an option that there is not.
         """
         if processes < 1:
             raise ValueError(f"peers in {processes} processes; at least 1")
         self._options = Options(**options)
         make_peer_connector(engine, self._options)  # it says what is wrong with them, here and not in the process
+        cap = self._options.upload_bytes_per_second
+        self._share = None if cap is None else cap // processes
+        if self._share is not None and self._share < BYTES_PER_SECOND_MIN:
+            raise ValueError(
+                f"an upload cap of {cap} bytes/s is {self._share} for each of {processes} processes; at least "
+                f"{BYTES_PER_SECOND_MIN} for each, so raise it, or take fewer processes"
+            )
         self._engine = engine
         self._processes_max = processes
         self._processes: list[_Process] = []
@@ -125,11 +134,9 @@ class ApartConnector:
             return fewest.new_link(self._numbers, self._options.limits)
 
     async def _start(self) -> _Process:
-        cap = self._options.upload_bytes_per_second
-        share = None if cap is None else cap // self._processes_max
         process = _Process()
         options = msgspec.structs.replace(
-            self._options, upload_bytes_per_second=share, limits=_of_process(self._options.limits)
+            self._options, upload_bytes_per_second=self._share, limits=_of_process(self._options.limits)
         )
         await process.start(Setup(self._engine, options))
         self._processes.append(process)

@@ -11,9 +11,10 @@ and one message.
 
 from __future__ import annotations
 
-__all__ = ["PACKET_OVERHEAD_BYTES", "UploadCap", "line_bytes"]
+__all__ = ["BYTES_PER_SECOND_MIN", "PACKET_OVERHEAD_BYTES", "UploadCap", "line_bytes"]
 
 PACKET_OVERHEAD_BYTES = 93
+BYTES_PER_SECOND_MIN = 8_000  # below it one packet would take a sixth of a second
 _PACKET_PAYLOAD_BYTES = 1160  # aiortc's; Chromium's is within 3 % of it
 _MICROSECONDS = 1_000_000
 # Short enough for the 5 % that a cap may be off within a few seconds, long enough for a loop that wakes late.
@@ -30,9 +31,11 @@ class UploadCap:
     """One line's cap.  Times are whole microseconds and never go back."""
 
     def __init__(self, bytes_per_second: int) -> None:
-        """ValueError below 8000 a second: one packet would take a sixth of a second."""
-        if bytes_per_second < 8_000:
-            raise ValueError(f"an upload cap of {bytes_per_second} bytes/s; at least 8000, or do not upload at all")
+        """ValueError below BYTES_PER_SECOND_MIN."""
+        if bytes_per_second < BYTES_PER_SECOND_MIN:
+            raise ValueError(
+                f"an upload cap of {bytes_per_second} bytes/s; at least {BYTES_PER_SECOND_MIN}, or do not upload at all"
+            )
         self._rate = bytes_per_second
         self._free_at_us = -_BURST_US  # when the bucket is, or was, full but for the burst
 
