@@ -1,6 +1,6 @@
 """A peer in a home of the lab, as a process: `peer.py OPTIONS`, JSON lines in and out.
 
-    options  {"stun": [URL], "turn": [[URL, NAME, PASSWORD]], "timeout_s": 10}
+    options  {"stun": [URL], "turn": [[URL, NAME, PASSWORD]], "timeout_s": 60}      the connector's own time-out without
 
     in                                         out
     {"do": "offer"}                            {"description": ..., "ms": ...}
@@ -36,10 +36,12 @@ class Peer:
         self._pending: Any = None
 
     def _new(self) -> WebRtcConnector:
+        options = self._options
+        patience = {"connect_timeout_us": int(options["timeout_s"] * 1e6)} if "timeout_s" in options else {}
         return WebRtcConnector(
-            stun_servers=tuple(self._options.get("stun", ())),
-            turn_servers=tuple(TurnServer(*one) for one in self._options.get("turn", ())),
-            connect_timeout_us=int(self._options.get("timeout_s", 10) * 1e6),
+            stun_servers=tuple(options.get("stun", ())),
+            turn_servers=tuple(TurnServer(*one) for one in options.get("turn", ())),
+            **patience,
         )
 
     async def offer(self) -> dict[str, Any]:
