@@ -1,14 +1,14 @@
 """Which implementation of a kind of transport to use, found by name and imported on first use.
 
     kind         native                      memory                   browser
-    fetcher      native/http.py              memory.py                browser/http.py
-    server       native/server.py            memory.py                never: a page cannot listen
-    connector    native/webrtc.py  [webrtc]  memory.py                browser/webrtc.py
+    fetcher      native/http.py              memory/http.py           browser/http.py
+    server       native/server.py            memory/http.py           never: a page cannot listen
+    connector    native/webrtc.py  [webrtc]  memory/peers.py          browser/webrtc.py
                  native/webrtc_native.py  [webrtc-native], named `webrtc-native`
                  native/apart.py  [webrtc], named `webrtc-apart`
-    signaling    native/websocket.py         memory.py                browser/signaling.py
-    hasher       native/hashing.py           memory.py                browser/hashing.py
-    shelf        native/shelf.py             memory.py                none: a page has no folder to share
+    signaling    native/websocket.py         memory/sockets.py        browser/signaling.py
+    hasher       native/hashing.py           memory/__init__.py       browser/hashing.py
+    shelf        native/shelf.py             memory/shelf.py          none: a page has no folder to share
 
 Other packages add implementations, and kinds, by an entry point in the group
 `shoal.transports` named `kind.name`:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +27,13 @@ def offer(monkeypatch, *entries):
 def test_every_built_in_is_found(kind, name):
     assert callable(registry.resolve(kind, name))
     assert f"{kind}.{name}" in registry.available()
+
+
+def test_every_module_that_it_says_it_has_is_there():
+    named = re.findall(r"\b(?:native|memory|browser)/\w+\.py|\b\w+\.py\b", registry.__doc__)
+    assert len(named) >= len(KINDS) * 3
+    folder = Path(registry.__file__).parent
+    assert [name for name in named if not (folder / name).is_file()] == []
 
 
 def test_without_a_name_it_is_the_platforms_own():

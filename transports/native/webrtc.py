@@ -1,6 +1,6 @@
 """Connector on aiortc: WebRTC in Python, the default.
 
-What is aiortc's alone is here and in `aiortc_private.py`; the connector itself is `connector.py`.
+What is aiortc's alone is here and in `aiortc_private/`; the connector itself is `connector.py`.
 """
 
 from __future__ import annotations
