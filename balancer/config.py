@@ -144,7 +144,10 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     # --- what the actors hold ---
     piece_bytes_max: Size = 256 * _KIB  # what one read gets: few messages, and no slice over budget for a copy
-    peers_max: Some = 32  # channels at once; each costs about 150 KiB and two tasks
+    peers_max: Some = 32  # channels at once, of all renditions; each costs about 150 KiB and two tasks
+    # A swarm is left when others were asked for so long and its rendition was not; None: never, as who serves several
+    # has it.  p2p-media-loader leaves after 30 s; with twice that, who goes back finds its peers where they were.
+    swarm_idle_us: Time | None = 60 * _S
     announce_delay_us: Time = 50 * _MS  # changes come in bursts, and an announcement replaces the one before
     report_segments_max: Some = 2_000  # stories kept: an hour of 2 s segments
     report_log_lines_max: Some = 500

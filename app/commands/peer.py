@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+import msgspec
+
 from shoal.balancer.errors import ConfigurationError
 
 from ..console import Console
@@ -43,6 +45,8 @@ async def _run(args: argparse.Namespace, console: Console, wishes: Wishes) -> in
     options = stream_options(args)
     if not options.trackers:
         raise ConfigurationError("a peer needs --tracker URL to be found by others")
+    # It fetches each rendition once and serves all of them on: none is watched in place of another.
+    options = msgspec.structs.replace(options, config=msgspec.structs.replace(options.config, swarm_idle_us=None))
     async with open_session(options) as session, hearing_consent(session, console, wishes):
         await until_stopped(_serve(session, console, every=args.renditions == "all", lead_s=args.lead))
         report = await session.report()

@@ -10,7 +10,8 @@ in the order of who has the other:
     pathways and steering          PathwaysFound, CdnsInOrder, Routed; Steered, SteeringSettled, GetPlaying
     hashes                         HashesKnown; HashBlock, Hashed
     the store                      Put, Seek, Pin, ReadStored, GiveWhole, Dropped
-    swarms                         ChannelOpened, PeerMet, PeerGone, HoldsAll, Banned, TrackerAnswered
+    swarms                         ChannelOpened, PeerMet, PeerGone, HoldsAll, LinksMax, Banned, TrackerAnswered;
+                                   LeaveIdleSwarms
     peers                          Announce, Claimed, Close, MayBegin, MayUpload, Uploaded
     the report                     Noted, RenditionKnown, Delivered
 
@@ -68,6 +69,8 @@ __all__ = [
     "Hashed",
     "HashesAbsent",
     "HashesKnown",
+    "LeaveIdleSwarms",
+    "LinksMax",
     "Listed",
     "LoadPlaylist",
     "Locate",
@@ -535,6 +538,16 @@ class HoldsAll(msgspec.Struct, frozen=True):
     """To signalling: whether we hold, and offer, all that the rendition will ever have."""
 
     is_so: bool
+
+
+class LinksMax(msgspec.Struct, frozen=True):
+    """To signalling: how many channels there may be from now on, with those that there are."""
+
+    count: int
+
+
+class LeaveIdleSwarms(msgspec.Struct, frozen=True):
+    """To ourselves, from a request of the rendition that is watched in place of others."""
 
 
 class Banned(msgspec.Struct, frozen=True):

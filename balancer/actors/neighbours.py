@@ -19,6 +19,7 @@ from shoal.transports.interface import Channel
 from ..events import PeerAnnounced, PeerJoined
 from ..extension import CLAIM_BYTES
 from ..model import Kind, ResourceKey, SourceKind, source_label
+from ..places import Places
 from ..pseudonyms import without_addresses
 from ..uploads import Turn, Uploads
 from . import messages as m
@@ -28,7 +29,11 @@ from .peer import Peer
 from .swarm import Swarm
 from .transfers import Transfers
 
-__all__ = ["Neighbours"]
+__all__ = ["GAVE_WAY", "IDLE", "Neighbours"]
+
+# Why a channel is closed, as its other side is told.
+GAVE_WAY = "its place is needed for another rendition"
+IDLE = "its rendition is not watched any more"
 
 
 class _Link(msgspec.Struct):
@@ -66,10 +71,12 @@ class Neighbours:
         self._sent_bytes: dict[str, int] = {}  # by label
         self._is_announce_due = False
         self._are_allowed = parts.are_peers_allowed
-        self._withdrawals = 0
+        self._departures = 0  # of swarms, for whatever reason
         self._met_count = 0
         self._held_back: dict[int, None] = {}  # renditions whose swarms are joined once the viewer agrees
         self._is_silent = False
+        self._places = Places(parts.config.peers_max, parts.config.swarm_idle_us)
+        self._links_max: dict[int, int] = {}  # per rendition: what its swarms were told
         self._uploads = Uploads(parts.config.upload_bytes_per_s)
         self.choking = self._uploads.choking
         self._was_full = False
@@ -112,12 +119,9 @@ class Neighbours:
         From now on no tracker is asked, no address is gathered, and no channel is open.
         """
         self._are_allowed = False
-        self._withdrawals += 1
-        for rendition, swarms in self._swarms.items():
+        for rendition in list(self._swarms):
             self._held_back[rendition] = None
-            for swarm in swarms:
-                swarm.stop()  # it says `stopped` to its tracker, and withdraws its offers
-        self._swarms.clear()
+            self._leave_swarm(rendition)
         self._own_ids.clear()  # who agrees again comes as somebody else
         for link in self._links.values():
             link.ref.tell(m.Close("the viewer does not agree to peers"))
@@ -129,13 +133,16 @@ class Neighbours:
         self._info_hashes[rendition] = info_hash
 
     def join(self, rendition: int) -> bool:
-        """Join the rendition's swarm at every tracker, once it has a name; whether that was now.
+        """The rendition is asked for: join its swarm at every tracker, once it has a name; whether that was now.
 
         Peers need all three of the parts, and a line that is not paid by volume.
         """
         parts = self._parts
         info_hash = self._info_hashes.get(rendition)
-        if info_hash is None or rendition in self._swarms:
+        if rendition in self._swarms:
+            self._use(rendition)
+            return False
+        if info_hash is None:
             return False
         if not self._are_allowed:
             self._held_back[rendition] = None
@@ -151,7 +158,7 @@ class Neighbours:
                 parts.connector,
                 parts.signaling,
                 parts.config,
-                name=f"swarm-{rendition}-{place}-{self._withdrawals}",  # the one before may still be ending
+                name=f"swarm-{rendition}-{place}-{self._departures}",  # the one before may still be ending
                 rendition=rendition,
                 tracker=tracker,
                 info_hash=info_hash,
@@ -162,7 +169,67 @@ class Neighbours:
         ]
         if rendition in self._complete:
             self._tell_trackers(rendition)
+        self._use(rendition)
+        self._share_places()
         return True
+
+    def _use(self, rendition: int) -> None:
+        self._places.use(rendition, self._session.now_us)
+        if self._places.idle():
+            # Told to ourselves: whoever asks here is in the midst of something else.
+            self._session.start_timer("idle swarms", m.LeaveIdleSwarms(), delay_us=0)
+
+    def leave_idle(self) -> list[str]:
+        """Leave the swarms of renditions that others are watched in place of; who is to go, and was told so.
+
+        A swarm is joined anew once its rendition is asked for again.
+        """
+        idle = self._places.idle()
+        gone = [peer for peer, link in self._links.items() if link.rendition in idle]
+        for rendition in idle:
+            self._leave_swarm(rendition)
+            self._own_ids.pop(rendition, None)
+            self._note(f"the swarm of rendition {rendition} is left: others are watched")
+        for peer in gone:
+            self._links[peer].ref.tell(m.Close(IDLE))
+        self._share_places()
+        return gone
+
+    def _leave_swarm(self, rendition: int) -> None:
+        for swarm in self._swarms.pop(rendition):
+            swarm.stop()  # it says `stopped` to its tracker, and withdraws its offers
+        self._links_max.pop(rendition, None)
+        self._places.leave(rendition)
+        self._departures += 1
+
+    def _share_places(self) -> None:
+        """Tell swarms how many channels they may have, where that is another number: no place, no offer."""
+        for rendition, swarms in self._swarms.items():
+            links_max = self._places.limit(rendition)
+            if links_max != self._links_max.get(rendition, self._parts.config.peers_max):
+                self._links_max[rendition] = links_max
+                for swarm in swarms:
+                    swarm.tell(m.LinksMax(links_max))
+
+    def give_way(self, opened: m.ChannelOpened) -> str | None:
+        """Whose place the new channel takes, and who was told so; None if there is a place, or none for it."""
+        rendition = opened.rendition
+        if not self._are_allowed or opened.peer_id in self._links or self._places.is_full(rendition):
+            return None
+        debtor = self._places.debtor(rendition)
+        if debtor is None:
+            return None
+        newest_first = [peer for peer, link in reversed(self._links.items()) if link.rendition == debtor]
+        peer = min(newest_first, key=self._worth)
+        self._reporter.tell(r.Lost("peer_gave_way"))
+        self._links[peer].ref.tell(m.Close(GAVE_WAY))
+        return peer
+
+    def _worth(self, peer: str) -> tuple[bool, bool, int]:
+        """Of peers of one rendition, who is of more use to us: who sends us something, gave something, holds more."""
+        account = self.choking.account(peer)
+        sends = bool(self._transfers.of_source(source_label(SourceKind.PEER, peer)))
+        return sends, account.gave, account.held_count
 
     def take(self, opened: m.ChannelOpened) -> PeerJoined | None:
         """Give the channel an actor; what the policy is to hear of it, or None if it was refused."""
@@ -170,7 +237,7 @@ class Neighbours:
         if not self._are_allowed:
             self._session.start_task(channel.close("the viewer does not agree to peers"), name="refuse")
             return None
-        if peer in self._links or len(self._links) >= self._parts.config.peers_max:
+        if peer in self._links or self._places.is_full(opened.rendition):
             # The same peer twice, or one too many: the one that is here stays.
             reason = "already connected" if peer in self._links else "peers_max"
             self._reporter.tell(r.Lost(f"peer_{reason.replace(' ', '_')}"))
@@ -192,6 +259,8 @@ class Neighbours:
             tamper=self._parts.tamper,
         )
         self._links[peer] = _Link(opened.rendition, ref)
+        self._places.enter(opened.rendition)
+        self._share_places()
         self._reporter.tell(r.Met(peer))
         for swarm in self._swarms.get(opened.rendition, ()):
             swarm.tell(m.PeerMet(peer))
@@ -230,6 +299,8 @@ class Neighbours:
         link = self._links.pop(peer, None)
         if link is None:
             return False
+        self._places.exit(link.rendition)
+        self._share_places()
         self._uploads.leave(peer)
         for swarm in self._swarms.get(link.rendition, ()):
             swarm.tell(m.PeerGone(peer))

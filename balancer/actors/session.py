@@ -62,7 +62,7 @@ from . import reporter as r
 from .arrivals import Arrivals
 from .cdns import Cdns
 from .hashing import Hashing
-from .neighbours import Neighbours
+from .neighbours import GAVE_WAY, IDLE, Neighbours
 from .parts import Collector, SessionParts
 from .playlist import Playlist
 from .resources import Resources
@@ -248,6 +248,9 @@ class Session(Actor[Any]):
             case m.AllowPeers(allowed):
                 self._on_consent(allowed=allowed)
                 self.take_reply().set(None)
+            case m.LeaveIdleSwarms():
+                for peer in self._neighbours.leave_idle():
+                    self._on_peer_left(peer, IDLE)
             case m.AnnounceNow():
                 self._neighbours.announce()
             case TimePassed():
@@ -376,6 +379,9 @@ class Session(Actor[Any]):
     # -- peers
 
     def _on_channel(self, opened: m.ChannelOpened) -> None:
+        gone = self._neighbours.give_way(opened)
+        if gone is not None:
+            self._on_peer_left(gone, GAVE_WAY)
         joined = self._neighbours.take(opened)
         if joined is not None:
             self._decide(joined)

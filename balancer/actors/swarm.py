@@ -35,7 +35,7 @@ from shoal.transports.sansio.signaling import (
 
 from ..config import BalancerConfig
 from ..pseudonyms import without_addresses
-from .messages import Banned, ChannelOpened, HoldsAll, Noted, PeerGone, PeerMet, TrackerAnswered
+from .messages import Banned, ChannelOpened, HoldsAll, LinksMax, Noted, PeerGone, PeerMet, TrackerAnswered
 from .reporter import Lost
 
 __all__ = ["Swarm"]
@@ -180,6 +180,8 @@ class Swarm(Actor[Any]):
                 completed = self._client.hold_all(is_so=is_so)
                 if completed is not None:
                     await self._say(completed)
+            case LinksMax(count):
+                self._client.links_max = count
             case Banned(peer_id):
                 self._client.ban(peer_id)
             case PeerMet(peer_id):

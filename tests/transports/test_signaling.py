@@ -79,6 +79,21 @@ def announced(peer: TrackerClient, count: int = 1, now_us: int = 0) -> list[str]
     return found
 
 
+def test_where_there_is_no_place_nothing_is_offered_and_no_offer_taken_until_there_is_one() -> None:
+    peer = client(links_max=4)
+    (ours,) = announced(peer)
+    peer.links_max = 0
+    assert peer.offers_wanted == 0
+    assert peer.receive(offer_text(LARGE, offer_ids(1, 1)[0]), 0) == []
+    assert peer.receive(answer_text(LARGE, ours), 0) == [OfferDropped(ours, "full")]
+    assert peer.drops["full"] == 2
+    peer.links_max = 1
+    assert peer.offers_wanted == 1
+    theirs = offer_ids(1, 2)[0]
+    assert peer.receive(offer_text(LARGE, theirs), 0) == [OfferReceived(LARGE, theirs, "v=0")]
+    assert peer.offers_wanted == 0
+
+
 # --- recordings ------------------------------------------------------------
 
 

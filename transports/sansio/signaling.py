@@ -73,7 +73,7 @@ class SignalingLimits(msgspec.Struct, frozen=True):
     offers_live_max: int = 50
     offer_lifetime_us: int = 50_000_000  # as in the package, whose peers drop theirs then
     link_pending_us: int = 60_000_000  # from description to open channel; ICE has given up by then
-    links_max: int = 50  # pending and open
+    links_max: int = 50  # pending and open, until the caller says otherwise
     incoming_offers_per_second_max: int = 10  # each costs a peer connection
     banned_max: int = 4096  # peer ids that are refused; the oldest are forgotten
     interval_us_default: int = 120_000_000  # until the tracker names one
@@ -192,6 +192,7 @@ class TrackerClient:
         self.info_hash = info_hash
         self.peer_id = peer_id
         self.limits = limits or SignalingLimits()
+        self.links_max = self.limits.links_max  # set it at will; links that are there stay
         self.drops: Counter[str] = Counter()  # incoming messages passed over, by reason
         self._has_started = False
         self._holds_all = False
@@ -412,7 +413,7 @@ class TrackerClient:
             return self._drop("banned")
         if peer_id in self._links:
             return self._drop("duplicate")
-        if len(self._links) >= self.limits.links_max:
+        if len(self._links) >= self.links_max:
             return self._drop("full")
         self._links[peer_id] = _Link(offer_id, is_ours=False, since_us=now_us)
         return [OfferReceived(peer_id, offer_id, sdp)]
@@ -431,7 +432,7 @@ class TrackerClient:
                 self.drops["duplicate"] += 1
                 return [OfferDropped(offer_id, "duplicate")]
             events.append(LinkDropped(peer_id, link.offer_id, "superseded"))
-        elif len(self._links) >= self.limits.links_max:
+        elif len(self._links) >= self.links_max:
             self.drops["full"] += 1
             return [OfferDropped(offer_id, "full")]
         self._links[peer_id] = _Link(offer_id, is_ours=True, since_us=now_us)
@@ -441,7 +442,7 @@ class TrackerClient:
     def offers_wanted(self) -> int:
         """How many offers there is room for, at most as many as one announce takes."""
         limits = self.limits
-        room = min(limits.links_max - len(self._links), limits.offers_live_max - len(self._offers))
+        room = min(self.links_max - len(self._links), limits.offers_live_max - len(self._offers))
         return max(0, min(limits.offers_max, room))
 
     # --- helpers -----------------------------------------------------------

@@ -7,8 +7,19 @@ from typing import Any
 
 import pytest
 
-from shoal.balancer.actors.messages import Announce, AnnounceNow, ChannelOpened, HoldsAll, MayBegin, MayUpload, PeerGone
-from shoal.balancer.actors.neighbours import Neighbours
+from shoal.balancer.actors.messages import (
+    Announce,
+    AnnounceNow,
+    ChannelOpened,
+    Close,
+    HoldsAll,
+    LinksMax,
+    MayBegin,
+    MayUpload,
+    PeerGone,
+    PeerMet,
+)
+from shoal.balancer.actors.neighbours import GAVE_WAY, Neighbours
 from shoal.balancer.actors.reporter import PEERS_MAX
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.events import PeerAnnounced
@@ -46,8 +57,9 @@ class Session:
 def with_one_peer(**config: int) -> tuple[Neighbours, Session]:
     session = Session()
     parts = SimpleNamespace(config=BalancerConfig(**config), tamper=None, are_peers_allowed=True)
-    transfers = SimpleNamespace(from_cdns=lambda _: ())
+    transfers = SimpleNamespace(from_cdns=lambda _: (), of_source=lambda _: ())
     neighbours = Neighbours(session, parts, transfers, reporter=Told(), storage=Told())  # type: ignore[arg-type]
+    neighbours._places.use(0, 0)  # as in its swarm
     channel: Any = SimpleNamespace(fingerprint=None, remote_address="192.0.2.1", is_relayed=False)
     joined = neighbours.take(ChannelOpened(0, "p", channel))
     assert joined is not None
@@ -81,6 +93,30 @@ def test_a_peer_that_is_one_too_many_takes_no_place_at_its_tracker() -> None:
     assert neighbours.take(ChannelOpened(0, "q", channel)) is None
     assert closed == ["peers_max"]
     assert swarm == [PeerGone("q")]
+
+
+def channel(address: str) -> Any:
+    return SimpleNamespace(fingerprint=None, remote_address=address, is_relayed=False)
+
+
+def test_the_least_useful_peer_gives_way_to_another_rendition_and_swarms_are_told_what_they_may_have() -> None:
+    neighbours, session = with_one_peer(peers_max=3)
+    for name in "qr":
+        assert neighbours.take(ChannelOpened(0, name, channel("192.0.2.2"))) is not None
+    neighbours.choking.heard("p", 3)
+    neighbours.choking.heard("q", 1)
+    neighbours.choking.heard("r", 2)
+    first, second = Told(), Told()
+    neighbours._swarms |= {0: [first], 1: [second]}  # type: ignore[dict-item]
+    assert neighbours.give_way(ChannelOpened(0, "s", channel("192.0.2.3"))) is None, "it has all, and takes no more"
+    neighbours._places.use(1, 0)
+    opened = ChannelOpened(1, "t", channel("192.0.2.4"))
+    assert neighbours.give_way(opened) == "q"
+    assert session.peer[-1] == Close(GAVE_WAY)
+    assert neighbours.leave("q", GAVE_WAY)
+    assert neighbours.take(opened) is not None
+    assert first == [PeerGone("q"), LinksMax(2)]
+    assert second == [LinksMax(2), PeerMet("t")]
 
 
 def test_a_burst_of_changes_is_announced_once_and_does_not_put_the_announcement_off() -> None:
