@@ -11,8 +11,9 @@ Figures for Prometheus are served at /metrics of another address, `start_metrics
 whoever reaches the tracker has no business with them.
 With `nodes`, its peers meet those of the tracker's other nodes (tracker_redis.py);
 limits and tokens are counted by each node for itself.
-A client that does not read what it is sent is closed: the queue for each has a
-limit.  A client that vanished is noticed by pings.
+A client that does not read what it is sent is closed, since what waits for each has
+a limit, and so has what waits for all.  Who reads nothing at all, or vanished, is
+noticed by pings: whatever it sends, it has to answer them.
 
 No TLS: put a server that has it in front, and name it in `trusted_proxies`.  From
 there clients' addresses are read out of X-Forwarded-For (tracker_proxies.py), or all
@@ -34,9 +35,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from socket import SO_SNDBUF, SOL_SOCKET
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -52,8 +56,24 @@ from .tracker_tokens import TOKEN_PARAMETER, TokenRefused, Tokens
 
 __all__ = ["Tracker"]
 
-QUEUE_MESSAGES_MAX = 256  # for one client: several intervals' worth of offers from a swarm of hundreds
-HEARTBEAT_S = 30.0  # a dead client stays in its swarms for this long, and half as long again
+HEARTBEAT_S = 30.0  # a dead client stays in its swarms for this long, and at most twice as long
+BEATS = 30  # between two looks at a client: each time at one in so many, since a whole event's come in one moment
+# What the transport and the kernel hold of what is sent is not counted: little of it, then, beside `queue_bytes_max`.
+WRITE_BUFFER_BYTES = 16 * 1024
+KERNEL_BUFFER_BYTES = 64 * 1024  # else Linux lets it grow to 4 MiB for each who does not read
+
+
+class _Ping(bytes):
+    """Waits among texts, and is no text."""
+
+
+class _Unsent:
+    """What waits to be sent, to all clients together."""
+
+    __slots__ = ("byte_count",)
+
+    def __init__(self) -> None:
+        self.byte_count = 0
 
 
 class _Client:
@@ -63,50 +83,82 @@ class _Client:
     fifth of what a socket costs.
     """
 
-    __slots__ = ("_unsent", "_waiting", "_writer", "request", "socket")
+    __slots__ = ("_all_unsent", "_is_cut", "_waiting", "_writer", "pinged", "request", "socket", "unsent_bytes")
 
-    def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
+    def __init__(self, socket: web.WebSocketResponse, request: web.Request, all_unsent: _Unsent) -> None:
         self.socket = socket
         self.request = request
-        self._waiting: list[str] = []
-        self._unsent = 0  # with those that the writer has taken
+        self.unsent_bytes = 0  # with what the writer has taken
+        self.pinged: bytes | None = None  # what it was asked to say, and has not said
+        self._all_unsent = all_unsent
+        self._is_cut = False
+        self._waiting: deque[bytes] | None = None  # None: nobody writes
         self._writer: asyncio.Task[None] | None = None
 
-    def post(self, text: str) -> bool:
-        """Have `text` sent after what waits already; False if that is too much."""
-        if self._unsent >= QUEUE_MESSAGES_MAX:
-            return False
-        self._waiting.append(text)
-        self._unsent += 1
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
-        return True
+    def limit_buffers(self) -> None:
+        """Once it is open."""
+        transport = self.request.transport
+        if transport is not None:
+            transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+            raw = transport.get_extra_info("socket")
+            if raw is not None:
+                raw.setsockopt(SOL_SOCKET, SO_SNDBUF, KERNEL_BUFFER_BYTES)
 
-    async def _write(self) -> None:
+    def post(self, data: bytes) -> None:
+        """Have it sent after what waits already."""
+        if self._is_cut:
+            return
+        self._count(len(data))
+        if self._waiting is None:
+            self._waiting = deque((data,))
+            self._writer = asyncio.create_task(self._write(self._waiting))
+        else:
+            self._waiting.append(data)
+
+    def ping(self) -> None:
+        """Ask it to say something that it has to read first."""
+        self.pinged = os.urandom(4)
+        self.post(_Ping(self.pinged))
+
+    async def _write(self, waiting: deque[bytes]) -> None:
         with contextlib.suppress(ConnectionError):  # the reader notices too, and ends
-            while self._waiting:
-                texts, self._waiting = self._waiting, []
-                for text in texts:
-                    await self.socket.send_str(text)
-                    self._unsent -= 1
-            self._writer = None
+            while waiting:
+                data = waiting.popleft()
+                await self.socket.send_frame(data, WSMsgType.PING if type(data) is _Ping else WSMsgType.TEXT)
+                self._count(-len(data))
+            self._waiting = self._writer = None
+
+    def _count(self, byte_count: int) -> None:
+        self.unsent_bytes += byte_count
+        self._all_unsent.byte_count += byte_count
 
     async def end(self) -> None:
         """Send no more."""
         writer, self._writer = self._writer, None
+        self._forget()
         if writer is not None:
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await writer
 
-    async def close(self, why: bytes) -> None:
+    def _forget(self) -> None:
+        self._is_cut = True
+        self._waiting = None
+        self._count(-self.unsent_bytes)
+
+    async def close(self, why: bytes, code: int = WSCloseCode.GOING_AWAY) -> None:
         # aiohttp waits for the client's close frame; a client that sends none is left after a second.
-        with contextlib.suppress(TimeoutError, ConnectionError):
+        try:
             async with asyncio.timeout(1.0):
-                await self.socket.close(code=WSCloseCode.GOING_AWAY, message=why)
+                await self.socket.close(code=code, message=why)
+        except (TimeoutError, ConnectionError):
+            self.abort()
 
     def abort(self) -> None:
-        """Drop the connection, which ends its reader."""
+        """Drop the connection and all that waits, which ends its reader."""
+        self._forget()
+        if self._writer is not None:
+            self._writer.cancel()
         if self.request.transport is not None:
             self.request.transport.abort()
 
@@ -133,6 +185,8 @@ class Tracker:
         self._proxies = TrustedProxies(trusted_proxies)
         self._core = TrackerCore(random.Random(seed), self.limits, None if nodes is None else nodes.nodes)
         self._clients: dict[int, _Client] = {}
+        self._unsent = _Unsent()
+        self._beating: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
         self._runner: web.AppRunner | None = None
         self._metrics_runner: web.AppRunner | None = None
@@ -147,6 +201,7 @@ class Tracker:
         if self._nodes is not None:
             await self._nodes.start(self._core, self._post)
         self._runner = _runner("/{path:.*}", self._serve)
+        self._beating = asyncio.create_task(self._beat())
         return await self._listen(self._runner, host, port)
 
     async def start_metrics(self, host: str = "127.0.0.1", port: int = 0) -> int:
@@ -176,6 +231,9 @@ class Tracker:
         runner, self._runner = self._runner, None
         if runner is None:
             return
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
         await asyncio.gather(*(client.close(b"tracker stops") for client in list(self._clients.values())))
         await runner.cleanup()
 
@@ -188,7 +246,8 @@ class Tracker:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(
-            heartbeat=HEARTBEAT_S,
+            autoping=False,  # in `_beat`: aiohttp takes any frame for an answer, also of who reads nothing
+            writer_limit=WRITE_BUFFER_BYTES,
             max_msg_size=self.limits.message_bytes_max,
             compress=False,  # descriptions hardly repeat, and inflating is a cost that strangers choose
         )
@@ -206,10 +265,18 @@ class Tracker:
         refusal = self._core.opened(number, caller.address, subject, is_unnamed=caller.is_unnamed)
         if refusal is not None:
             return web.Response(status=503, headers={"Retry-After": "60"}, text=refusal + "\n")
-        client = self._clients[number] = _Client(socket, request)
+        client = self._clients[number] = _Client(socket, request, self._unsent)
         try:
             await socket.prepare(request)
+            client.limit_buffers()
             async for message in socket:
+                if message.type is WSMsgType.PING:
+                    await socket.pong(message.data)
+                    continue
+                if message.type is WSMsgType.PONG:
+                    if message.data == client.pinged:
+                        client.pinged = None
+                    continue
                 if message.type is not WSMsgType.TEXT:
                     await client.close(b"text messages only")
                     break
@@ -240,11 +307,33 @@ class Tracker:
 
     def _post(self, number: int, text: str) -> None:
         client = self._clients.get(number)
-        if client is not None and not client.post(text):
+        if client is None:
+            return
+        data = text.encode()
+        if client.unsent_bytes + len(data) > self.limits.queue_bytes_max:
             # It has not read for so long that what waits is of no use to it.
-            self._core.closed(number)
-            self._tell_nodes()
-            client.abort()
+            self._cut(number, client, "client_too_slow")
+            return
+        client.post(data)
+        if self._unsent.byte_count > self.limits.queues_bytes_max:
+            self._cut(*max(self._clients.items(), key=lambda item: item[1].unsent_bytes), "queues_full")
+
+    def _cut(self, number: int, client: _Client, why: str) -> None:
+        """Drop a client; `why` is the stable word that counts it."""
+        self._core.closed(number, why)
+        self._tell_nodes()
+        client.abort()
+
+    async def _beat(self) -> None:
+        """Look at each client once in HEARTBEAT_S."""
+        for beat in itertools.count():
+            await asyncio.sleep(HEARTBEAT_S / BEATS)
+            for number in [number for number in self._clients if number % BEATS == beat % BEATS]:
+                client = self._clients[number]
+                if client.pinged is None:
+                    client.ping()
+                else:
+                    self._cut(number, client, "client_silent")
 
 
 def _runner(path: str, serve: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.AppRunner:

@@ -133,11 +133,16 @@ class TrackerCore:
         self._sockets[socket] = _Socket(holder, network_of(address), subject, rate, {})
         return None
 
-    def closed(self, socket: int) -> None:
-        """The socket is gone; so are its peers.  Does nothing the second time."""
+    def closed(self, socket: int, why: str | None = None) -> None:
+        """The socket is gone; so are its peers.  Does nothing the second time.
+
+        `why` is a stable word that counts it, if it was us who closed it.
+        """
         gone = self._sockets.pop(socket, None)
         if gone is None:
             return
+        if why is not None:
+            self._failures[why] += 1
         _take_one(self._holders, gone.holder)
         if gone.subject is not None:
             _take_one(self._subjects, gone.subject)

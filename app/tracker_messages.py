@@ -31,6 +31,10 @@ class TrackerLimits(msgspec.Struct, frozen=True):
     scrape_max: int = 50
     messages_per_second_max: int = 20  # of one socket; a popular peer answers many offers
     messages_burst: int = 100
+    # What waits for one client: 16 of the longest descriptions, some minutes of usual ones for one in a large swarm.
+    queue_bytes_max: int = 256 * 1024
+    # And for all: 256 of them that do not read at all, or 6 KiB for each of `sockets_max`.  Then who has most is cut.
+    queues_bytes_max: int = 64 * 1024 * 1024
     sockets_max: int = 10_000
     sockets_per_address_max: int = 512  # a school behind one address; of IPv6 behind one /64, which is one host's too
     # Noted as changed until other nodes are told of them: 2 MiB, and what 10,000 sockets join in some seconds.  For as

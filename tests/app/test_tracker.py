@@ -1,6 +1,7 @@
 """The tracker on real sockets."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -137,26 +138,90 @@ def test_a_client_that_sends_no_such_texts_is_closed(kind: str) -> None:
     run(story, TrackerLimits(message_bytes_max=1000))
 
 
-def test_a_client_that_does_not_read_is_cut_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracker_module, "QUEUE_MESSAGES_MAX", 4)
+class Deaf:
+    """Joins, and reads nothing from then on."""
 
-    async def story(place: Meeting) -> None:
-        deaf, other = await place.client(), await place.client()
-        await deaf.say(peer_id="1" * 20)
-        await deaf.hear()
-        assert deaf.socket._response.connection is not None
-        transport = deaf.socket._response.connection.transport
+    def __init__(self, client: Client, peer_id: str) -> None:
+        self.client, self._peer_id = client, peer_id  # kept, since a client that is let go of is closed
+
+    @classmethod
+    async def at(cls, place: Meeting, sign: str) -> "Deaf":
+        deaf = cls(await place.client(), sign * 20)
+        await deaf.client.say(peer_id=deaf._peer_id)
+        await deaf.client.hear()
+        assert deaf.client.socket._response.connection is not None
+        transport = deaf.client.socket._response.connection.transport
         assert isinstance(transport, asyncio.ReadTransport)
         transport.pause_reading()
-        offer = {"offer": {"type": "offer", "sdp": "v" * 16_000}, "offer_id": "o" * 20}
-        for _ in range(2000):  # the kernel's buffers take a few megabytes first
-            await other.say(peer_id="2" * 20, offers=[offer])
-            if (await other.hear())["incomplete"] == 1:
-                break
-        assert place.tracker.stats().peers == 1
-        await until(lambda: place.tracker.stats().sockets == 1)
+        return deaf
 
-    run(story, TrackerLimits(messages_per_second_max=100_000, messages_burst=100_000))
+    def abandon(self) -> None:
+        connection = self.client.socket._response.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
+
+    async def say_again(self) -> None:
+        await self.client.say(peer_id=self._peer_id)
+
+
+async def shout(place: Meeting, count: int) -> None:
+    """Offers for others, until `count` sockets are left."""
+    other = await place.client()
+    offer = {"offer": {"type": "offer", "sdp": "v" * 16_000}, "offer_id": "o" * 20}
+    for _ in range(4000):  # the kernel's buffers take a few megabytes for each that does not read
+        await other.say(peer_id="2" * 20, offers=[offer] * 8)
+        await other.hear()
+        if place.tracker.stats().sockets == count:
+            return
+        assert place.tracker._unsent.byte_count <= place.tracker.limits.queues_bytes_max
+    raise AssertionError(f"{place.tracker.stats().sockets} sockets are left")
+
+
+LOUD = {"messages_per_second_max": 100_000, "messages_burst": 100_000}
+
+
+def test_a_client_that_does_not_read_is_cut_by_what_waits_for_it_and_the_others_go_on() -> None:
+    async def story(place: Meeting) -> None:
+        deaf = await Deaf.at(place, "1")
+        await shout(place, 1)
+        deaf.abandon()
+        assert place.tracker.stats().failures == {"client_too_slow": 1}
+        assert place.tracker.stats().peers == 1
+        await until(lambda: place.tracker._unsent.byte_count == 0)
+
+    run(story, TrackerLimits(queue_bytes_max=64_000, **LOUD))
+
+
+def test_clients_that_do_not_read_may_have_so_much_waiting_together_and_who_has_most_is_cut() -> None:
+    async def story(place: Meeting) -> None:
+        deaf = [await Deaf.at(place, sign_) for sign_ in "13456"]
+        await shout(place, 2)
+        for one in deaf:
+            one.abandon()
+        assert place.tracker.stats().failures == {"queues_full": 4}
+
+    run(story, TrackerLimits(queue_bytes_max=1_000_000, queues_bytes_max=200_000, **LOUD))
+
+
+def test_a_client_that_talks_and_reads_nothing_is_noticed_and_one_that_only_reads_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tracker_module, "HEARTBEAT_S", 0.6)
+
+    async def story(place: Meeting) -> None:
+        quiet, deaf = await place.client(), await Deaf.at(place, "1")
+        hearing = asyncio.create_task(quiet.hear())
+        async with asyncio.timeout(30):
+            while place.tracker.stats().sockets == 2:
+                with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                    await deaf.say_again()
+                await asyncio.sleep(0.05)
+        assert place.tracker.stats().failures == {"client_silent": 1}
+        await asyncio.sleep(3)
+        assert place.tracker.stats().sockets == 1
+        hearing.cancel()
+
+    run(story, TrackerLimits(**LOUD))
 
 
 def test_with_tokens_only_who_has_one_comes_in_and_not_too_often() -> None:
