@@ -6,7 +6,8 @@
     await tracker.aclose()
 
 Every path is the tracker's; a request that is no WebSocket handshake gets 426.
-With `tokens`, who comes without one that counts gets 403 (tracker_tokens.py).
+With `tokens`, who comes without one that counts gets 403 (tracker_tokens.py), and who
+has one is closed with 1008 soon after it has ended.
 Figures for Prometheus are served at /metrics of another address, `start_metrics`:
 whoever reaches the tracker has no business with them.
 With `nodes`, its peers meet those of the tracker's other nodes (tracker_redis.py);
@@ -63,6 +64,9 @@ WRITE_BUFFER_BYTES = 16 * 1024
 KERNEL_BUFFER_BYTES = 64 * 1024  # else Linux lets it grow to 4 MiB for each who does not read
 
 
+TOKEN_ENDED = b"the token has ended; load the page again"
+
+
 class _Ping(bytes):
     """Waits among texts, and is no text."""
 
@@ -83,11 +87,24 @@ class _Client:
     fifth of what a socket costs.
     """
 
-    __slots__ = ("_all_unsent", "_is_cut", "_waiting", "_writer", "pinged", "request", "socket", "unsent_bytes")
+    __slots__ = (
+        "_all_unsent",
+        "_is_cut",
+        "_waiting",
+        "_writer",
+        "ends_s",
+        "pinged",
+        "request",
+        "socket",
+        "unsent_bytes",
+    )
 
-    def __init__(self, socket: web.WebSocketResponse, request: web.Request, all_unsent: _Unsent) -> None:
+    def __init__(
+        self, socket: web.WebSocketResponse, request: web.Request, all_unsent: _Unsent, ends_s: float | None
+    ) -> None:
         self.socket = socket
         self.request = request
+        self.ends_s = ends_s  # since 1970: its token, with grace
         self.unsent_bytes = 0  # with what the writer has taken
         self.pinged: bytes | None = None  # what it was asked to say, and has not said
         self._all_unsent = all_unsent
@@ -187,6 +204,7 @@ class Tracker:
         self._clients: dict[int, _Client] = {}
         self._unsent = _Unsent()
         self._beating: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
         self._runner: web.AppRunner | None = None
         self._metrics_runner: web.AppRunner | None = None
@@ -253,10 +271,11 @@ class Tracker:
         )
         if not socket.can_prepare(request).ok:
             return web.Response(status=426, headers={"Upgrade": "websocket"}, text="This is a WebSocket tracker.\n")
-        subject = None
+        subject = ends_s = None
         if self._tokens is not None:
             try:
-                subject = self._tokens.check(request.query.get(TOKEN_PARAMETER), time.time())
+                admission = self._tokens.check(request.query.get(TOKEN_PARAMETER), time.time())
+                subject, ends_s = admission.subject, admission.ends_s + self.limits.token_grace_s
             except TokenRefused as refused:
                 self._core.refused(refused.kind)
                 return web.Response(status=403, text=f"{refused}\n")
@@ -265,7 +284,7 @@ class Tracker:
         refusal = self._core.opened(number, caller.address, subject, is_unnamed=caller.is_unnamed)
         if refusal is not None:
             return web.Response(status=503, headers={"Retry-After": "60"}, text=refusal + "\n")
-        client = self._clients[number] = _Client(socket, request, self._unsent)
+        client = self._clients[number] = _Client(socket, request, self._unsent, ends_s)
         try:
             await socket.prepare(request)
             client.limit_buffers()
@@ -330,7 +349,13 @@ class Tracker:
             await asyncio.sleep(HEARTBEAT_S / BEATS)
             for number in [number for number in self._clients if number % BEATS == beat % BEATS]:
                 client = self._clients[number]
-                if client.pinged is None:
+                if client.ends_s is not None and time.time() >= client.ends_s:
+                    self._core.closed(number, "token_ended")
+                    self._tell_nodes()
+                    closing = asyncio.create_task(client.close(TOKEN_ENDED, WSCloseCode.POLICY_VIOLATION))
+                    self._closing.add(closing)
+                    closing.add_done_callback(self._closing.discard)
+                elif client.pinged is None:
                     client.ping()
                 else:
                     self._cut(number, client, "client_silent")

@@ -41,6 +41,7 @@ class TrackerLimits(msgspec.Struct, frozen=True):
     # long as Redis does not answer, clients may make up swarms.
     changed_swarms_max: int = 16_384
     sockets_per_subject_max: int = 4  # of one token's holder: some pages, and one that is just being loaded again
+    token_grace_s: float = 60.0  # a socket stays so long after its token has ended: clocks differ, and pages renew late
 
 
 class TrackerStatistics(msgspec.Struct, frozen=True):

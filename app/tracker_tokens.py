@@ -2,12 +2,14 @@
 
     token = sign(key, expires_s, subject)        whoever serves the page does this, and puts it into the tracker's URL:
     wss://tracker.example/?token=1.1780000000.viewer7.5f3a...
-    Tokens((key,)).check(token, now_s)           the tracker does that; the subject, or TokenRefused
+    Tokens((key,)).check(token, now_s)           the tracker does that; whose it is and until when, or TokenRefused
 
 A token is four words with dots between: the version, when it ends (seconds since 1970), whom it was made for, and
 HMAC-SHA256 (RFC 2104) in hex over the three before it.  The subject is an opaque name of a viewer or a session, not of
 a person: tokens stand in URLs, which proxies log.  One subject may have few sockets (`sockets_per_subject_max` in
-tracker_core.py), so a token that was given on brings in as many as one viewer, and until it ends.
+tracker_core.py), so a token that was given on brings in as many as one viewer, and until it ends: soon after
+(`token_grace_s`) the sockets that came with it are closed.  Whoever plays on keeps the peers that it has and meets no
+others, so a token has to last as long as its page may play.
 
 Several keys may be given: sign with the newest, and take the oldest away once its tokens have ended.
 """
@@ -17,16 +19,24 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from typing import NamedTuple
 
 from shoal.balancer.errors import ConfigurationError
 
-__all__ = ["TOKEN_PARAMETER", "TokenRefused", "Tokens", "sign"]
+__all__ = ["TOKEN_PARAMETER", "Admission", "TokenRefused", "Tokens", "sign"]
 
 TOKEN_PARAMETER = "token"  # noqa: S105, the name of it
 KEY_BYTES_MIN = 16  # RFC 2104, 3: less than the digest's length weakens it; 128 bits are the least that nobody guesses
 VERSION = "1"
 _TOKEN = re.compile(r"1\.([0-9]{1,12})\.([A-Za-z0-9_-]{1,64})\.([0-9a-f]{64})", re.ASCII)
 _SUBJECT = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+class Admission(NamedTuple):
+    """What a token that counts says."""
+
+    subject: str
+    ends_s: int  # since 1970
 
 
 class TokenRefused(Exception):
@@ -58,8 +68,8 @@ class Tokens:
             _check_key(key)
         self._keys = keys
 
-    def check(self, token: str | None, now_s: float) -> str:
-        """The subject of a token that counts; TokenRefused says why another one does not."""
+    def check(self, token: str | None, now_s: float) -> Admission:
+        """What a token that counts says; TokenRefused says why another one does not."""
         if not token:
             raise TokenRefused("a token is needed; it belongs into the tracker's URL as ?token=", "no_token")
         found = _TOKEN.fullmatch(token)
@@ -72,9 +82,10 @@ class Tokens:
         )
         if found is None or not any(rights):
             raise TokenRefused("the token is not one of ours", "bad_token")
-        if int(found[1]) <= now_s:
+        ends_s = int(found[1])
+        if ends_s <= now_s:
             raise TokenRefused("the token has ended; load the page again", "expired_token")
-        return found[2]
+        return Admission(found[2], ends_s)
 
 
 def _signature(key: bytes, said: str) -> str:

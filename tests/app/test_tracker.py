@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -246,6 +247,30 @@ def test_with_tokens_only_who_has_one_comes_in_and_not_too_often() -> None:
         assert place.tracker.stats().failures == failures
 
     run(story, TrackerLimits(sockets_per_subject_max=1), Tokens((key,)))
+
+
+def test_a_socket_is_closed_when_its_token_has_ended_and_its_grace_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracker_module, "HEARTBEAT_S", 0.3)
+    key = b"k" * 32
+
+    async def story(place: Meeting) -> None:
+        ends_s = int(time.time()) + 2
+        client = await place.client(f"?token={sign(key, ends_s, 'viewer')}")
+        other = await place.client(f"?token={sign(key, 4_000_000_000, 'other')}")
+        for number, one in enumerate((client, other)):
+            await one.say(peer_id=str(number) * 20)
+            await one.hear()
+        hearing = asyncio.create_task(other.hear())
+        message = await asyncio.wait_for(client.socket.receive(), 30)
+        assert time.time() >= ends_s + 1
+        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, aiohttp.WSCloseCode.POLICY_VIOLATION)
+        assert "token has ended" in message.extra
+        await until(lambda: place.tracker.stats().sockets == 1)
+        assert place.tracker.stats().failures == {"token_ended": 1}
+        assert place.tracker.stats().peers == 1
+        hearing.cancel()
+
+    run(story, TrackerLimits(token_grace_s=1.0), Tokens((key,)))
 
 
 def test_figures_are_served_at_an_address_of_their_own() -> None:

@@ -28,7 +28,7 @@ def test_a_signed_token_is_one_that_others_can_make() -> None:
 def test_a_token_counts_until_it_ends(ends_s: int, subject: str, now_s: float) -> None:
     token = sign(KEY, ends_s, subject)
     if now_s < ends_s:
-        assert Tokens((KEY,)).check(token, now_s) == subject
+        assert Tokens((KEY,)).check(token, now_s) == (subject, ends_s)
     else:
         assert refusal(Tokens((KEY,)), token, now_s) == "expired_token"
 
@@ -49,7 +49,7 @@ def test_whatever_stands_in_the_url_is_refused_by_name(token: str) -> None:
 
 def test_a_token_of_an_older_key_counts_as_long_as_the_key_is_given() -> None:
     token = sign(OTHER, ENDS_S, "viewer")
-    assert Tokens((KEY, OTHER)).check(token, 0) == "viewer"
+    assert Tokens((KEY, OTHER)).check(token, 0).subject == "viewer"
     assert refusal(Tokens((KEY,)), token) == "bad_token"
     assert refusal(Tokens((KEY,)), None) == "no_token"
 
