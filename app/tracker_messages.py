@@ -40,7 +40,9 @@ class TrackerLimits(msgspec.Struct, frozen=True):
     # Noted as changed until other nodes are told of them: 2 MiB, and what 10,000 sockets join in some seconds.  For as
     # long as Redis does not answer, clients may make up swarms.
     changed_swarms_max: int = 16_384
-    sockets_per_subject_max: int = 4  # of one token's holder: some pages, and one that is just being loaded again
+    # Of one token's holder.  A page has a socket for each rendition that it plays, or played in the last minute: eight
+    # of a whole ladder and audio.  Four pages, then, or three and one that is just being loaded again.
+    sockets_per_subject_max: int = 32
     token_grace_s: float = 60.0  # a socket stays so long after its token has ended: clocks differ, and pages renew late
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from shoal.runtime import Actor, ActorRef, TaskHandle
-from shoal.transports.errors import NoAddress, TrackerRefused, TransportError
+from shoal.transports.errors import NoAddress, StatusError, TrackerRefused, TransportError
 from shoal.transports.interface import Channel, Connector, IncomingChannel, OutgoingOffer, Signaling, TextSocket
 from shoal.transports.sansio.signaling import (
     ELSEWHERE,
@@ -126,6 +126,7 @@ class Swarm(Actor[Any]):
         self._attempts: dict[str, _Attempt] = {}  # by offer id
         self._links: dict[str, str] = {}  # open ones: peer id -> offer id
         self._told_drops: Counter[str] = Counter()
+        self._told_trouble = ""  # why the tracker's socket is not there
         self._told_failure = ""  # why no offer could be made or answered
         self._is_small = config.swarm_viewers_min > 0  # too few viewers, as far as the tracker has told
 
@@ -156,6 +157,7 @@ class Swarm(Actor[Any]):
                 self._follow(self._client.tick(now_us))
             case _Connected(socket):
                 self._socket = socket
+                self._told_trouble = ""
                 self._session.tell(TrackerAnswered(self._tracker, None))
                 self._follow(self._client.connected(now_us))
             case _Disconnected(error):
@@ -163,7 +165,9 @@ class Swarm(Actor[Any]):
                 self._client.disconnected()
                 if isinstance(error, TrackerRefused):
                     self._session.tell(TrackerAnswered(self._tracker, error))
-                self._session.tell(Noted(f"tracker {self._named}: {error}"))
+                if str(error) != self._told_trouble:  # it may be the same each minute, for hours
+                    self._told_trouble = str(error)
+                    self._session.tell(Noted(f"tracker {self._named}: {error}"))
             case _OffersMade(offers, count):
                 self._making_count -= count
                 self._offers |= offers
@@ -243,6 +247,7 @@ class Swarm(Actor[Any]):
     async def _keep_connected(self) -> None:
         config, delay_us = self._config, self._config.tracker_retry_us
         while True:
+            told_us = 0
             try:
                 socket = await self._signaling.connect(self._tracker)
                 try:
@@ -255,9 +260,12 @@ class Swarm(Actor[Any]):
                     await socket.close()
             except TransportError as error:
                 await self.ref.send(_Disconnected(error))
-            # Between half the delay and all of it, so that a tracker that comes back is not met by everybody at once.
+                told_us = (error.retry_after_us or 0) if isinstance(error, StatusError) else 0
+            # Between half the delay and all of it, so that a tracker that comes back is not met by everybody at once;
+            # and no sooner than it says.
             share = (128 + self._random_bytes(1)[0] / 2) / 256
-            await asyncio.sleep(delay_us * share / 1e6)
+            wait_us = min(told_us, config.retry_after_us_max) + int(delay_us * share)
+            await asyncio.sleep(wait_us / 1e6)
             delay_us = min(delay_us * 2, config.tracker_retry_us_max)
 
     async def _say(self, text: str) -> None:

@@ -125,6 +125,20 @@ def test_who_refuses_us_is_quoted(body, words):
     against(answer, client)
 
 
+def test_who_has_no_room_is_quoted_and_says_for_how_long():
+    async def answer(request):
+        return web.Response(status=503, headers={"Retry-After": "60"}, body=b"32 sockets of one token, and no more\n")
+
+    async def client(signaling, base):
+        with pytest.raises(StatusError) as caught:
+            await signaling.connect(f"{base}/full")
+        assert not isinstance(caught.value, TrackerRefused)
+        assert str(caught.value).endswith("answered 503 instead of a WebSocket: 32 sockets of one token, and no more")
+        assert caught.value.retry_after_us == 60_000_000
+
+    against(answer, client)
+
+
 def test_who_refuses_us_and_drips_its_words_is_not_waited_for():
     async def answer(request):
         response = web.StreamResponse(status=401)

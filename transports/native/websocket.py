@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import aiohttp
@@ -30,6 +30,7 @@ from shoal.transports.errors import (
 )
 from shoal.transports.interface import AddressPolicy, TextSocket
 from shoal.transports.sansio.addresses import check_host, check_text
+from shoal.transports.sansio.bodies import retry_after_us
 
 from .guard import GuardedResolver, guarded_socket_factory
 from .words import in_words
@@ -39,6 +40,7 @@ __all__ = ["WebSocketSignaling"]
 _SECOND_US = 1_000_000
 _SCHEMES = {"ws": "http", "wss": "https"}
 _REFUSED = {401, 403}  # RFC 9110, 15.5.2 and 15.5.4: not without other credentials
+_BUSY = {429, 503}  # RFC 6585, 4, and RFC 9110, 15.6.4: not now
 _WORDS_MAX = 120  # of a refusal: a sentence, which ends in a log
 _WORDS_LIMIT_S = 1.0
 
@@ -95,9 +97,11 @@ class WebSocketSignaling:
             raise AddressRefused(f"{url[:200]!r} refused: {error}") from error
         except aiohttp.ClientResponseError as error:
             kind = TrackerRefused if error.status in _REFUSED else StatusError
+            headers: Mapping[str, str] = error.headers or {}
             raise kind(
                 f"{target.host} answered {error.status} instead of a WebSocket: {error.message[:_WORDS_MAX]}",
                 status=error.status,
+                retry_after_us=retry_after_us(headers.get("Retry-After"), date=headers.get("Date")),
             ) from error
         except (aiohttp.ClientError, OSError) as error:
             raise ConnectFailed(f"{target.host} port {target.port}: {in_words(error)}") from error
@@ -156,9 +160,9 @@ async def _no_redirects(request: aiohttp.ClientRequest, handler: ClientHandlerTy
 
 
 async def _own_words(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
-    """Of a tracker that refuses us, what it says in place of what aiohttp would."""
+    """Of a tracker that does not let us in, what it says in place of what aiohttp would."""
     response = await handler(request)
-    if response.status in _REFUSED:
+    if response.status in _REFUSED | _BUSY:
         words = b""
         with suppress(TimeoutError, aiohttp.ClientError):
             async with asyncio.timeout(_WORDS_LIMIT_S):
@@ -166,7 +170,11 @@ async def _own_words(request: aiohttp.ClientRequest, handler: ClientHandlerType)
         response.close()
         text = "".join(c if c.isprintable() else " " for c in words.decode("utf-8", "replace")).strip()
         raise aiohttp.ClientResponseError(
-            response.request_info, (), status=response.status, message=text or response.reason or "without a word"
+            response.request_info,
+            (),
+            status=response.status,
+            message=text or response.reason or "without a word",
+            headers=response.headers,
         )
     return response
 

@@ -28,6 +28,7 @@ __all__ = [
     "BodyPlan",
     "plan_body",
     "request_headers",
+    "retry_after_us",
     "status_error",
 ]
 
@@ -130,11 +131,11 @@ def status_error(url: str, status: int, reason: str, headers: Mapping[str, str])
     return StatusError(
         f"{url} answered {status} {reason[:100]}".rstrip() + hint,
         status=status,
-        retry_after_us=_retry_after_us(headers.get("retry-after"), date=headers.get("date")),
+        retry_after_us=retry_after_us(headers.get("retry-after"), date=headers.get("date")),
     )
 
 
-def _retry_after_us(value: str | None, *, date: str | None) -> int | None:
+def retry_after_us(value: str | None, *, date: str | None) -> int | None:
     """Retry-After as a delay in microseconds, at most a day; a date counts from the server's own Date.
 
     None when absent, malformed, or a date without a Date beside it (RFC 9110, 10.2.3).

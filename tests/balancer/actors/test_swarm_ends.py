@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from shoal.balancer.actors.messages import ChannelOpened
+from shoal.balancer.actors.messages import ChannelOpened, Noted
 from shoal.balancer.actors.swarm import Swarm, _AnswerMade, _Text
 from shoal.balancer.config import BalancerConfig, load
 from shoal.runtime import Actor, ActorSystem
 from shoal.runtime.testing import run_virtual
-from shoal.transports.errors import ConnectFailed
+from shoal.transports.errors import ConnectFailed, StatusError
 
 INFO_HASH, US, THEM = "i" * 20, "u" * 20, "t" * 20
 STEP_S = 0.1  # each of the connector's steps
@@ -194,3 +195,32 @@ def test_an_attempt_that_is_given_up_before_it_has_begun_is_closed() -> None:
             assert len(connector.open) <= begun
 
     run_virtual(main())
+
+
+class Busy(Tracker):
+    """Lets nobody in for now, and says for how long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked_s: list[float] = []
+
+    async def connect(self, _url: str, *, message_bytes_max: int = 0) -> Tracker:
+        self.asked_s.append(asyncio.get_running_loop().time())
+        raise StatusError("answered 503: 32 sockets of one token", status=503, retry_after_us=90_000_000)
+
+
+def test_a_tracker_that_has_no_room_is_asked_when_it_says_and_its_words_are_noted_once() -> None:
+    async def main() -> tuple[Busy, list[Any]]:
+        busy, heard = Busy(), []
+        async with ActorSystem(fixed_cost_ns=1000, loop_delay_interval_us=None) as system:
+            spawned(system, Connector(), busy, heard, load({}))
+            await asyncio.sleep(1000)
+        return busy, heard
+
+    busy, heard = run_virtual(main())
+    waits_s = [later - earlier for earlier, later in pairwise(busy.asked_s)]
+    assert len(waits_s) >= 6
+    assert all(90 <= wait_s <= 150 for wait_s in waits_s)
+    assert [said.text for said in heard if isinstance(said, Noted)] == [
+        f"tracker {TRACKER}: answered 503: 32 sockets of one token"
+    ]
