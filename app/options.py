@@ -243,7 +243,7 @@ def _peer_options(args: argparse.Namespace) -> PeerOptions:
         stun_servers=tuple(args.stun),
         turn_servers=tuple(TurnServer(url, name, password) for url in args.turn),
         candidates=args.candidates,
-        upload_bytes_per_s=upload,
+        line_bytes_per_s=upload,
         webrtc=args.webrtc,
     )
     options.check()

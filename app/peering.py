@@ -34,14 +34,15 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `candidates` says which of our addresses other viewers learn: all; public ones; a relay's alone, which needs a
     TURN server; or, with "auto", all where every tracker is on a private address, else public ones.
-    `upload_bytes_per_s` caps what all channels together put on the line.  `webrtc` is the name of an implementation
-    in the registry; None takes the platform's own.
+    `line_bytes_per_s` caps what all channels together put on the line, with headers, handshakes and repetitions; the
+    balancer's `upload_bytes_per_s` counts bytes of segments alone, and is no higher.  `webrtc` is the name of an
+    implementation in the registry; None takes the platform's own.
     """
 
     stun_servers: tuple[str, ...] = ()
     turn_servers: tuple[TurnServer, ...] = ()
     candidates: CandidateSetting = "auto"
-    upload_bytes_per_s: int | None = None
+    line_bytes_per_s: int | None = None
     webrtc: str | None = None
 
     def check(self) -> None:
@@ -61,9 +62,9 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
                 )
         if self.candidates == "relay" and not self.turn_servers:
             raise ConfigurationError("with candidates through a relay alone, a TURN server is needed; none is given")
-        if self.upload_bytes_per_s is not None and self.upload_bytes_per_s < UPLOAD_BYTES_PER_S_MIN:
+        if self.line_bytes_per_s is not None and self.line_bytes_per_s < UPLOAD_BYTES_PER_S_MIN:
             raise ConfigurationError(
-                f"an upload of {self.upload_bytes_per_s} bytes/s is too little for one packet in time; "
+                f"an upload of {self.line_bytes_per_s} bytes/s is too little for one packet in time; "
                 f"give {UPLOAD_BYTES_PER_S_MIN} or more"
             )
 
@@ -79,7 +80,7 @@ def make_connector(options: PeerOptions, trackers: Iterable[str]) -> Connector:
         "stun_servers": options.stun_servers,
         "turn_servers": options.turn_servers,
         "candidates": candidates,
-        "upload_bytes_per_second": options.upload_bytes_per_s,
+        "upload_bytes_per_second": options.line_bytes_per_s,
     }
     # An implementation need not know what is not asked of it.
     given = {name: value for name, value in arguments.items() if value not in ((), "all", None)}

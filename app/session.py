@@ -297,7 +297,7 @@ async def open_session(
 
 def _with_upload_cap(options: SessionOptions) -> BalancerConfig:
     """The line's cap, which the connector keeps, is the balancer's too: it cuts what it uploads by it."""
-    config, cap = options.config, options.peers.upload_bytes_per_s
+    config, cap = options.config, options.peers.line_bytes_per_s
     if cap is None or (config.upload_bytes_per_s is not None and config.upload_bytes_per_s <= cap):
         return config
     return msgspec.structs.replace(config, upload_bytes_per_s=cap)

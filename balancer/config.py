@@ -113,7 +113,7 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # --- peers ---
     metered: bool = False  # the viewer pays for the line by volume: no peers, in neither direction
     upload: bool = True  # off: nothing is offered; what peers offer is still taken
-    upload_bytes_per_s: UploadRate | None = None  # to all peers together; None: no cap
+    upload_bytes_per_s: UploadRate | None = None  # bytes of segments, to all peers together; None: no cap
     upload_times_max: Some = 3  # of a segment to one peer: once, again if it was lost or thrown away, and once more
     swarm_viewers_min: Count = 0  # peers only where the tracker counts so many viewers: fewer have little to share
     choke_wait_us_max: Time = 10 * _S  # a piece to who only takes waits so long for others: nobody waits for ever
@@ -128,7 +128,9 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # --- audit: peers where no hashes are (audit.py) ---
     audit: bool = True  # off: without hashes no peer is asked for anything
     announce_audited: bool = False  # to peers, which hold it against a CDN themselves, or (others') do not look at all
-    announce_unaudited: bool = False  # also what came from CDNs alone: a swarm's first peer has nothing else
+    # Also what came from CDNs alone: an operator's exception to offering nothing that nothing vouches for, for a seed
+    # whose CDNs are trusted.  A swarm without hashes begins with one: its first peer has nothing else.
+    announce_unaudited: bool = False
     audit_share: AuditShare = SHARE_MAX  # of what peers brought, in bytes of CDNs
     audit_ranges: Ranges = 4  # of one segment: a quarter of it changed is found with 0.68, and each costs a request
     audit_limit_us: Time = 1 * _S  # for all ranges together; then another CDN is asked

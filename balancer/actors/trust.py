@@ -103,7 +103,11 @@ class Trust:
         return key.kind is _MEDIA and (verified in {"blocks", "segment"} or self._may_offer(verified))
 
     def _may_offer(self, verified: str) -> bool:
-        """Of what has no hash.  An audit is of peers' bytes: what is unverified came from CDNs alone."""
+        """Of what has no hash.  An audit is of peers' bytes: what is unverified came from CDNs alone.
+
+        Nothing unverified is announced, but by who was told to (`announce_unaudited`): an operator's exception, for a
+        seed whose CDNs are trusted.  What a bad CDN sent it would be offered on; who takes it audits it at CDNs.
+        """
         config = self._config
         if not self._audits:
             return False

@@ -43,7 +43,7 @@ def test_how_peers_are_met_finds_its_place(tmp_path: Path) -> None:
         stun_servers=("stun:stun.example", "stuns:[2001:db8::1]:5349"),
         turn_servers=(TurnServer("turn:relay.example:3478?transport=tcp", "viewer", "a:b"),),
         candidates="relay",
-        upload_bytes_per_s=500_000,
+        line_bytes_per_s=500_000,
         webrtc="webrtc-native",
     )
     assert parsed().peers == PeerOptions()

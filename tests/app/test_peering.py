@@ -40,7 +40,7 @@ RELAY = "127.0.0.1"  # our coturn's address
         ),
         (PeerOptions(candidates="public"), {"candidates": "public"}),
         (
-            PeerOptions(upload_bytes_per_s=500_000, candidates="all"),
+            PeerOptions(line_bytes_per_s=500_000, candidates="all"),
             {"upload_bytes_per_second": 500_000},
         ),
     ],
@@ -60,7 +60,7 @@ def test_what_an_implementation_cannot_do_is_said(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(registry, "resolve_connector", lambda _: plain)
     with pytest.raises(ConfigurationError, match="the connector native does not take upload_bytes_per_second"):
-        make_connector(PeerOptions(upload_bytes_per_s=500_000), NEAR)
+        make_connector(PeerOptions(line_bytes_per_s=500_000), NEAR)
 
 
 @pytest.mark.real
