@@ -67,6 +67,7 @@ _FRESH_US_MIN = 500_000  # an MPD may say that it has to be asked for before eve
 _RESTART_AFTER = 3.0
 # A viewer who waits for a steering server longer than this would rather begin where the MPD says.
 _START_WAIT_US = 2_000_000
+_FOLLOWED = frozenset({"ContentSteering", "Location", "PatchLocation"})  # here, and so not lost to the viewer
 _INDEX_BYTES_MAX = 512 * 1024  # 20,000 references of 12 bytes, and some room
 
 
@@ -435,9 +436,7 @@ class Manifest(Playlist):
             # Whoever plays here has this machine's clock, which is then right.
             has_clock=not self._is_clock_wrong,
         )
-        if rewritten.dropped:
-            names = ", ".join(sorted(rewritten.dropped))
-            self._session.tell(Noted(f"the player does not see {names}, which this proxy does not serve"))
+        self._note_dropped({name: count for name, count in rewritten.dropped.items() if name not in _FOLLOWED})
         if last is None:
             self._find_pathways(mpd)
         if last is None or _newness(mpd) != _newness(last):

@@ -531,3 +531,21 @@ def test_a_live_stream_goes_on_when_a_period_is_announced() -> None:
         assert await body(session, "n0.m4s") == world.stream.segments[0]
 
     watched(play, live)
+
+
+def test_what_a_player_does_not_see_is_told_once_and_what_is_followed_is_not() -> None:
+    async def play(world: World, session: StreamSession) -> None:
+        for _ in range(3):
+            await session.playlist()
+            await asyncio.sleep(5)
+        told = [line for line in (await session.report()).log if "does not see" in line]
+        assert [line.partition("the player")[2] for line in told] == [
+            " does not see bitstreamSwitching, which this proxy does not serve"
+        ]
+
+    def manifest(world: World) -> bytes:
+        return at_location(live(world), "main.mpd").replace(
+            b"<SegmentTemplate", b'<SegmentTemplate bitstreamSwitching="b"'
+        )
+
+    watched(play, manifest)

@@ -197,7 +197,7 @@ def cpu_s_of(work):
     return time.process_time() - began_s
 
 
-# Each took from ten seconds to minutes, and takes less than one.
+# They took 1.0 and 7.5 s, and take 0.3 and 0.6; what they took grew with the square of their size.
 @pytest.mark.parametrize(
     "text",
     [
@@ -207,7 +207,7 @@ def cpu_s_of(work):
     ids=["a text in very many pieces", "representations among other things"],
 )
 def test_what_is_read_piece_by_piece_costs_what_it_is_long(text):
-    assert cpu_s_of(lambda: parse(text.encode(), URL)) < 6
+    assert cpu_s_of(lambda: parse(text.encode(), URL)) < 4
 
 
 def test_an_mpd_beyond_its_size_is_refused_before_it_is_read():
