@@ -132,15 +132,25 @@ def _with_templates(addressing: Addressing, said: Reader) -> Addressing:
     media, initialization = said.text("media"), said.text("initialization")
     if not media:
         raise PlaylistMalformed("SegmentTemplate has no media; it says how segments are called", line=said.line)
-    read = template(media, said.line)
+    read = _template(said, "media", media)
     if read.has_number and read.has_time:
         raise PlaylistMalformed("media has both $Number$ and $Time$; use one of them", line=said.line)
     first: Template | Target | None = addressing.initialization
     if first is None and initialization:
-        first = template(initialization, said.line)
+        first = _template(said, "initialization", initialization)
         if first.has_number or first.has_time:
             raise PlaylistMalformed("initialization has $Number$ or $Time$, and there is one of it", line=said.line)
     return msgspec.structs.replace(addressing, media=read, initialization=first)
+
+
+def _template(said: Reader, name: str, text: str) -> Template:
+    """Read once for all representations that share it."""
+    element = next(each for each in said.elements if name in each.attributes)
+    kept: dict[str, Template] = element.kept or {}
+    element.kept = kept
+    if name not in kept:
+        kept[name] = template(text, said.line)
+    return kept[name]
 
 
 def _child(elements: Sequence[Element], name: str) -> Element | None:

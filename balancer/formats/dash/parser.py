@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+import msgspec
+
 from shoal.balancer.errors import ConfigurationError, PlaylistError, PlaylistMalformed, PlaylistTooLarge
 
 from .addressing import read_addressing
@@ -53,6 +55,36 @@ def _checked(url: str) -> str:
     return parts._replace(query="", fragment="", netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
+class _BaseRow(msgspec.Struct, frozen=True):
+    """The attributes of one BaseURL; None where it says nothing."""
+
+    service_location: str | None
+    priority: int | None
+    weight: int | None
+    offset_us: int
+    is_complete: bool | None
+
+    @classmethod
+    def read(cls, said: Reader) -> _BaseRow:
+        return cls(
+            said.text("serviceLocation"),
+            said.maybe_integer(f"{_DVB}priority"),
+            said.maybe_integer(f"{_DVB}weight"),
+            said.offset_us("availabilityTimeOffset") or 0,
+            said.flag("availabilityTimeComplete") if said.text("availabilityTimeComplete") is not None else None,
+        )
+
+    def below(self, parent: BaseUrl, url: str) -> BaseUrl:
+        return BaseUrl(
+            url=url,
+            service_location=self.service_location or parent.service_location,
+            priority=parent.priority if self.priority is None else self.priority,
+            weight=parent.weight if self.weight is None else self.weight,
+            availability_offset_us=parent.availability_offset_us + self.offset_us,
+            is_complete=parent.is_complete if self.is_complete is None else self.is_complete,
+        )
+
+
 class _Parser:
     def __init__(self, data: bytes, url: str, limits: Limits) -> None:
         self._data = data
@@ -61,6 +93,7 @@ class _Parser:
         self._root = read_xml(data, limits)
         self._representations = 0
         self._resolved = 0
+        self._resolved_chars = 0
         self._first_location: str | None = None
 
     def mpd(self) -> Mpd:
@@ -137,18 +170,17 @@ class _Parser:
                 line=rows[-1].line,
             )
         found: dict[tuple[str, str | None], BaseUrl] = {}
+        said = [(row, _BaseRow.read(Reader(self._limits, row))) for row in rows]
         for parent in above:
-            for row in rows:
-                said = Reader(self._limits, row)
-                base = BaseUrl(
-                    url=resolve(parent.url, row.text, row.line),
-                    service_location=said.text("serviceLocation") or parent.service_location,
-                    priority=said.integer(f"{_DVB}priority", parent.priority),
-                    weight=said.integer(f"{_DVB}weight", parent.weight),
-                    availability_offset_us=parent.availability_offset_us
-                    + (said.offset_us("availabilityTimeOffset") or 0),
-                    is_complete=said.flag("availabilityTimeComplete", default=parent.is_complete),
-                )
+            for row, its in said:
+                base = its.below(parent, resolve(parent.url, row.text, row.line))
+                self._resolved_chars += len(base.url)
+                if self._resolved_chars > self._limits.resolved_chars_max:
+                    raise PlaylistTooLarge(
+                        f"has base URLs of over {self._limits.resolved_chars_max} characters, with those above them; "
+                        "raise resolved_chars_max, or let them be shorter",
+                        line=row.line,
+                    )
                 found.setdefault((base.url, base.service_location), base)
                 if len(found) > self._limits.base_urls_max:
                     raise PlaylistTooLarge(

@@ -132,6 +132,9 @@ HOSTILE = {
     + "</Period></MPD>",
     "base URLs that are all one": f"{HEAD}>{SIXTY}<Period>{'<BaseURL>/</BaseURL>' * 95_000}</Period></MPD>",
     "base URLs that are one in each representation": of_many(SIXTY, 1_000, own="<BaseURL>/</BaseURL>" * 60).decode(),
+    "a long base URL in each representation": of_many(
+        f"<BaseURL>{'x' * 200_000}/</BaseURL>", 1_000, own="<BaseURL>y/</BaseURL>"
+    ).decode(),
     "a timeline that is counted from everywhere": (
         f"{HEAD}><Period><AdaptationSet><SegmentTemplate media='$Number$'><SegmentTimeline>"
         + '<S d="1"/>' * 10_000
@@ -189,6 +192,22 @@ def test_a_list_that_representations_share_is_kept_once():
     one_has_it, all_have_it = (peak_bytes_of(lambda n=n: parse(of_many(shared, n), URL)) for n in (1, 200))
     assert all_have_it < 1.5 * one_has_it
     assert calls_of(lambda: pathways_of(parse(of_many(shared + AT_TWO, 200), URL))) < 500_000
+
+
+def test_a_template_that_representations_share_is_kept_once():
+    text = "$Number$" + "x" * 100_000
+    shared = f'<SegmentTemplate duration="1" media="{text}" initialization="{text[8:]}"/>'
+    assert peak_bytes_of(lambda: parse(of_many(shared, 100), URL)) < 10 * len(shared)
+
+
+def test_a_day_of_programmes_with_breaks_is_read():
+    rows = "".join(f'<Representation id="{place}" bandwidth="1"/>' for place in range(15))
+    period = f'<Period duration="PT300S"><AdaptationSet><SegmentTemplate media="$Number$" duration="2"/>{rows}'
+    mpd = parse(f"{HEAD}>{f'{period}</AdaptationSet></Period>' * 288}</MPD>".encode(), URL)
+    catalogue = Catalogue()
+    catalogue.update(mpd)
+    assert len(catalogue.renditions) == 288 * 15
+    assert len(rewrite(mpd, lambda _: "/dash/1/").data) < 1_000_000
 
 
 def cpu_s_of(work):
