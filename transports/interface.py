@@ -159,7 +159,7 @@ class Channel(Protocol):
 
     label: str
     fingerprint: str | None  # of the peer's certificate, "sha-256 AB:CD:..."; None where there is no TLS
-    remote_address: str | None  # IP of the selected path
+    remote_address: str | None  # IP literal of the selected path; None where the platform hides it
     is_relayed: bool  # that is a TURN relay's, which strangers share; as the peer says, where nothing else tells
     max_message_bytes: int
 

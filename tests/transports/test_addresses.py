@@ -14,7 +14,7 @@ from shoal.transports.errors import AddressRefused
 from shoal.transports.interface import AddressPolicy, FetchRequest
 from shoal.transports.native.guard import GuardedResolver
 from shoal.transports.native.http import HttpFetcher
-from shoal.transports.sansio.addresses import check_address, check_host, is_public, without_brackets
+from shoal.transports.sansio.addresses import check_address, check_host, ip_literal, is_public
 from shoal.transports.sansio.embedded import ipv4_within
 
 PUBLIC = [
@@ -291,10 +291,43 @@ def test_private_answers_among_public_ones_are_left_out(packets, monkeypatch):
         ("[2001:db8::1]", "2001:db8::1"),
         ("2001:db8::1", "2001:db8::1"),
         ("192.0.2.1", "192.0.2.1"),
-        ("c5.local", "c5.local"),
-        ("[", "["),
-        ("", ""),
+        ("2001:DB8:0::1", "2001:db8::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("[fe80::1%2]", "fe80::1"),
     ],
 )
-def test_an_ipv6_address_is_the_same_with_brackets_and_without(said: str, address: str) -> None:
-    assert without_brackets(said) == address
+def test_an_address_has_one_spelling(said: str, address: str) -> None:
+    assert ip_literal(said) == address
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *(
+            "redacted-ip.invalid",
+            "8ca10e2b-41c4-4e0c-9c3e-9a0bd4a3b4cd.local",
+            "c5.local",
+            "localhost",
+            "192.0.2.1.local",
+        ),
+        *(
+            "",
+            "[",
+            "[]",
+            "%eth0",
+            "192.0.2",
+            "0x7f.1",
+            "3221225985",
+            "192.0.2.1:80",
+            "0.0.0.0",
+            "::",
+            "[::]",
+            "::ffff:0.0.0.0",
+            "None",
+        ),
+        None,
+    ],
+)
+def test_what_stands_for_a_hidden_address_is_none(said: str | None) -> None:
+    assert ip_literal(said) is None

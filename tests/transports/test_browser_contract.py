@@ -32,6 +32,8 @@ pytestmark = [pytest.mark.real, pytest.mark.skipif(what_is_missing() is not None
 class BrowserWorld(NativeWorld):
     """What is left is counted here and in the page: by our own counters, and by the browser's connections."""
 
+    hides_addresses = True
+
     def __init__(self, page: RemotePage) -> None:
         super().__init__()
         self.page = page

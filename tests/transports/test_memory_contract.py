@@ -32,6 +32,8 @@ from .contract_http import FetcherContract
 class MemoryWorld:
     """Everything of one test on one network; the two ends of a channel are two hosts."""
 
+    hides_addresses = False
+
     def __init__(self) -> None:
         self.network = Network(seed=1)
         self.near = self.network.host("near")

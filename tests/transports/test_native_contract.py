@@ -44,6 +44,8 @@ def open_sockets() -> int:
 class NativeWorld:
     """The platform's own implementations, with defaults."""
 
+    hides_addresses = False
+
     def __init__(self):
         self.connectors = []
 
@@ -104,6 +106,8 @@ class NativeWorld:
 
 class NativeEngineWorld(NativeWorld):
     """The same, with WebRTC by a native engine."""
+
+    hides_addresses = True  # of a peer whose packets come before its description
 
     def connector(self, *, connect_timeout_us=10_000_000):
         pytest.importorskip("wrtc", reason="it is optional: pip install 'shoal[webrtc-native]'")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import re
 import sys
 from pathlib import Path
@@ -119,6 +120,31 @@ def test_the_fingerprint_is_that_of_the_peers_description():
         for channel, description in ((one, incoming.description), (other, offer.description)):
             announced = re.search(r"a=fingerprint:sha-256 ([0-9A-F:]+)", description)[1]
             assert channel.fingerprint == f"sha-256 {announced}"
+        await offering.aclose()
+        await answering.aclose()
+
+    run(main)
+
+
+@pytest.mark.parametrize("said", [("redacted-ip.invalid", False), ("c5.local", False), ("c5.local", True)])
+def test_a_name_in_the_place_of_an_address_is_none_and_no_other_is_waited_for(said):
+    """Chromium's engine has such names; a limit for each address would take all that it hides for one host."""
+    looks = []
+
+    class Hiding(type(WebRtcConnector.stack)):
+        def remote_end(self, connection):
+            looks.append(connection)
+            return said
+
+    class Connector(WebRtcConnector):
+        stack = Hiding()
+
+    async def main():
+        offering, answering = Connector(), WebRtcConnector()
+        one, other = await connect(offering, answering)
+        assert (one.remote_address, one.is_relayed) == (None, said[1])
+        assert len(looks) == 1
+        assert str(ipaddress.ip_address(other.remote_address)) == other.remote_address
         await offering.aclose()
         await answering.aclose()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import random
+import re
 import socket
 import sys
 import time
@@ -317,3 +319,23 @@ def test_an_engine_that_cannot_be_told_to_use_a_relay_alone_is_not_used_in_that_
 
     asyncio.run(main())
     assert asked == []  # so nothing was gathered
+
+
+def test_the_address_of_a_peer_that_its_description_did_not_name_is_unknown():
+    """The engine hides it: under one name all such peers would be one host to limits and bans."""
+
+    async def main():
+        async with asyncio.timeout(60):
+            offering, answering = WebRtcConnector(), NativeWebRtcConnector()
+            offer = await offering.offer("p2p")
+            elsewhere = re.sub(r"(?m)^(a=candidate:\S+ \d udp \d+) \S+ \d+", r"\1 192.0.2.1 9", offer.description)
+            assert elsewhere != offer.description
+            incoming = await answering.answer(elsewhere)
+            one, other = await asyncio.gather(offer.accept(incoming.description), incoming.channel())
+            assert other.remote_address is None
+            assert one.remote_address == str(ipaddress.ip_address(one.remote_address))
+            await offering.aclose()
+            await answering.aclose()
+        await assert_nothing_left()
+
+    asyncio.run(main())

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from shoal.transports.errors import ConnectFailed, NoAddress, TimedOut, TransportMissing
 from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer, TurnServer
 from shoal.transports.pending import PendingAnswer, PendingOffer
-from shoal.transports.sansio.addresses import without_brackets
+from shoal.transports.sansio.addresses import ip_literal
 from shoal.transports.sansio.descriptions import bounded_description
 from shoal.transports.sansio.limits import ChannelLimits
 from shoal.transports.sansio.statistics import ConnectorStatistics
@@ -233,8 +233,9 @@ def _peer_fingerprint(connection: Any) -> str | None:
 
 
 def _remote_end(connection: Any) -> tuple[str | None, bool]:
-    """Address of the selected pair, and whether it is a relay's; the name, where the peer's browser hides its own."""
+    """Address of the selected pair, None where the browser hides it, and whether it is a relay's."""
     pair = connection.sctp.transport.iceTransport.getSelectedCandidatePair()
-    if not pair or not pair.remote.address:
+    if not pair:
         return None, False
-    return without_brackets(str(pair.remote.address)), getattr(pair.remote, "type", None) == "relay"
+    said = pair.remote.address  # JavaScript's null may be an object of its own here
+    return ip_literal(str(said) if said else None), getattr(pair.remote, "type", None) == "relay"

@@ -24,6 +24,7 @@ from typing import Any
 from shoal.transports.errors import ConnectFailed, NoAddress, TimedOut
 from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer
 from shoal.transports.pending import PendingAnswer, PendingOffer
+from shoal.transports.sansio.addresses import ip_literal
 from shoal.transports.sansio.descriptions import CandidatePolicy, bounded_description, filtered_description
 from shoal.transports.sansio.gathering import Gathering
 from shoal.transports.sansio.limits import CONNECT_TIMEOUT_US, ChannelLimits
@@ -175,6 +176,7 @@ class _Link:
         self._connector = connector
         self.channel: DataChannel | None = None
         self._peer_reports = Reports(wanted=False, given=False)
+        self._is_path_known = False
         self._disconnected: asyncio.TimerHandle | None = None
         self._detail = ""  # why it is closed
         self._opened: asyncio.Future[DataChannel] = asyncio.get_running_loop().create_future()
@@ -199,12 +201,16 @@ class _Link:
     def _on_open(self) -> None:
         if self.channel is not None and not self._opened.done():
             self.channel.fingerprint = self._connector.stack.fingerprint(self.connection)
-            self._look_for_remote_end(self.channel)
+            self._is_path_known = self._look_for_remote_end(self.channel)
             self.channel.opened(self._peer_reports)
             self._opened.set_result(self.channel)
 
-    def _look_for_remote_end(self, channel: DataChannel) -> None:
-        channel.remote_address, channel.is_relayed = self._connector.stack.remote_end(self.connection)
+    def _look_for_remote_end(self, channel: DataChannel) -> bool:
+        """Whether it is known now by which path we talk; the address may be hidden then."""
+        end = self._connector.stack.remote_end(self.connection)
+        if end is not None:
+            channel.remote_address, channel.is_relayed = ip_literal(end[0]), end[1]
+        return end is not None
 
     def _on_state(self) -> None:
         state = self._connector.stack.state(self.connection)
@@ -267,10 +273,10 @@ class _Link:
             async with asyncio.timeout_at(since_s + timeout_us / _SECOND_US):
                 channel = await asyncio.shield(self._opened)
                 for _ in range(_ADDRESS_LOOKS):  # a native engine may say which path it took only after it is open
-                    if channel.remote_address is not None or self._closing is not None:
+                    if self._is_path_known or self._closing is not None:
                         break
                     await asyncio.sleep(_ADDRESS_LOOK_S)
-                    self._look_for_remote_end(channel)
+                    self._is_path_known = self._look_for_remote_end(channel)
                 return channel
         except TimeoutError as error:
             await self.close("it took too long to connect")

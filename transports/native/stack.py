@@ -121,8 +121,11 @@ class Stack(Protocol):
     def fingerprint(self, connection: Any) -> str | None:
         """`sha-256 AB:...` of the certificate that the handshake verified."""
 
-    def remote_end(self, connection: Any) -> tuple[str | None, bool]:
-        """The IP at the other end of the path in use, and whether it is a relay's."""
+    def remote_end(self, connection: Any) -> tuple[str, bool] | None:
+        """The other end of the path in use, as the library names it, and whether it is a relay's.
+
+        None while the library does not say which path that is.
+        """
         ...
 
     def association(

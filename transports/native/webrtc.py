@@ -78,7 +78,7 @@ class _Aiortc:
     def fingerprint(self, connection: Any) -> str | None:
         return aiortc_private.peer_fingerprint(connection)
 
-    def remote_end(self, connection: Any) -> tuple[str | None, bool]:
+    def remote_end(self, connection: Any) -> tuple[str, bool] | None:
         return aiortc_private.selected_remote_end(connection)
 
     def association(

@@ -24,7 +24,6 @@ from webrtc import aiortc as wrtc
 from webrtc.utils.loops import call_native_batched
 
 from shoal.transports.errors import TransportMissing
-from shoal.transports.sansio.addresses import without_brackets
 from shoal.transports.sansio.reports import Reports
 
 from .connector import PeerConnector
@@ -95,11 +94,9 @@ class _Wrtc:
         certificates = connection.sctp.transport._native.get_remote_certificates()  # noqa: SLF001 - not in that face
         return f"sha-256 {hashlib.sha256(bytes(certificates[0])).digest().hex(':').upper()}" if certificates else None
 
-    def remote_end(self, connection: Any) -> tuple[str | None, bool]:
+    def remote_end(self, connection: Any) -> tuple[str, bool] | None:
         pair = connection.sctp.transport.transport._native.get_selected_candidate_pair()  # noqa: SLF001 - as above
-        if pair is None:
-            return None, False
-        return without_brackets(str(pair.remote.address)), str(pair.remote.type) == "relay"
+        return None if pair is None else (str(pair.remote.address or ""), str(pair.remote.type) == "relay")
 
     def association(
         self,

@@ -16,7 +16,7 @@ from shoal.transports.interface import AddressPolicy
 
 from .embedded import ipv4_within
 
-__all__ = ["check_address", "check_host", "check_text", "is_public", "without_brackets"]
+__all__ = ["check_address", "check_host", "check_text", "ip_literal", "is_public"]
 
 _URL_CHARACTERS_MAX = 8192  # what servers take as a request line; longer ones are an attack or a mistake
 
@@ -47,9 +47,23 @@ def is_public(address: str) -> bool:
     return ip.teredo is None
 
 
-def without_brackets(address: str) -> str:
-    """As Chromium's engine names the end of a path, `[2001:db8::1]`, and as everybody else does."""
-    return address[1:-1] if address.startswith("[") and address.endswith("]") else address
+def ip_literal(address: str | None) -> str | None:
+    """The IP address at the end of a path, in its one spelling; None where the engine has said anything else.
+
+    Chromium's engine writes `[2001:db8::1]`, and where an address is hidden from us a name or nothing: of a peer that
+    its description did not name, and of a browser on our network (`redacted-ip.invalid`, `....local`).  Under such a
+    name strangers would share limits and bans.  An interface (`%eth0`) is ours, not the peer's.
+    """
+    text = address or ""
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
+    try:
+        ip = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return None if ip.is_unspecified else str(ip)
 
 
 def _is_public_v4(ip: ipaddress.IPv4Address) -> bool:

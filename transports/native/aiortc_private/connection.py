@@ -113,11 +113,11 @@ def peer_fingerprint(connection: RTCPeerConnection) -> str | None:
     return None
 
 
-def selected_remote_end(connection: RTCPeerConnection) -> tuple[str | None, bool]:
-    """The IP address at the other end of the nominated candidate pair, or None, and whether it is a relay's."""
+def selected_remote_end(connection: RTCPeerConnection) -> tuple[str, bool] | None:
+    """The address at the other end of the nominated candidate pair, and whether it is a relay's; None without one."""
     with contextlib.suppress(AttributeError):
         ice: Any = connection.sctp.transport.transport if connection.sctp is not None else None
         pair = next(iter(ice._connection._nominated.values()), None)
         if pair is not None:
             return str(pair.remote_addr[0]), pair.remote_candidate.type == "relay"
-    return None, False
+    return None
