@@ -177,6 +177,11 @@ class Assembly:
         return self._digests.byte_count if self._digests is not None else self._announced_bytes
 
     @property
+    def hashed_bytes(self) -> int | None:
+        """Length of the whole resource where the hashes say it."""
+        return self._digests.byte_count if self._digests is not None else None
+
+    @property
     def etag(self) -> str | None:
         """Validator of the bytes held, for a resume; None with hashes, which decide better."""
         return self._etag if self._digests is None else None
@@ -223,6 +228,9 @@ class Assembly:
         self._sources.setdefault(source, SourceBytes())
         if self._digests is not None:
             if total_bytes is not None and total_bytes != self._digests.byte_count:
+                # As for wrong bytes, which it would send.  A peer of 2.3.1 checks nothing and passes on what its CDN or
+                # its peers gave it, so an honest one may say so; but so may it send wrong bytes, and a liar would
+                # choose what is forgiven.
                 return self._blame(source, "length")
             if self._digests.byte_count > self._segment_bytes_max:
                 return [Refused(source, "too_large")]

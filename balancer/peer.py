@@ -10,7 +10,8 @@ Download, what we asked for; one at a time:
     requested   misuse      idle               receiving (1)       late           late             idle, Absent
     receiving   misuse      idle               violated            DataReceived   idle (2)         idle, Absent
 
-    (1) DataStarted; violated if the size is not the one expected, or above the limit
+    (1) DataStarted; violated if the size is above the limit, or not that of the range.  How long a segment is that is
+        asked for to its end is the other side's word: what it means that hashes say something else, the assembly says
     (2) DataEnded; violated if bytes are missing.  Media beyond the size is violated too
     late: of a transfer that we cancelled, so swallowed and counted; else violated.
           It may be all of the rest: 2.3.1 has handed it to its channel long before
@@ -260,8 +261,8 @@ class PeerProtocol:
         """Ask for a segment from `first_byte` on; up to `end_byte` of a peer of ours.
 
         `request_id` (0..999) is a proposal: the next one is taken while an answer
-        to it may still be under way.  With `expected_bytes`, what is missing from
-        `first_byte` on, an answer of another size is a violation.  PeerMisuse
+        to it may still be under way.  `expected_bytes`, what is missing from `first_byte`
+        on, is the most that is swallowed once the request is cancelled.  PeerMisuse
         while another request is out, and for a range asked of somebody else's peer.
         """
         if self.is_downloading:
@@ -442,15 +443,14 @@ class PeerProtocol:
             return self._violate("unexpected_data", f"segment {said.number} began inside segment {self._number}")
         if not self._is_current(said):
             return self._late_data_follows(said)
-        expected = self._expected
         if self._range is not None:
             first_byte, end_byte = self._range
             if said.total_bytes is None:
                 return self._violate("size", f"a range of segment {said.number}, and not how long all of it is")
             expected = min(end_byte, said.total_bytes) - first_byte
-        if expected is not None and said.byte_count != expected:
-            detail = f"{said.byte_count} bytes of segment {said.number} where {expected} are missing"
-            return self._violate("size", detail)
+            if said.byte_count != expected:
+                detail = f"{said.byte_count} bytes of a range of segment {said.number} where {expected} were asked for"
+                return self._violate("size", detail)
         self._state = _Download.RECEIVING
         self._remaining = said.byte_count
         self._late_remaining = 0

@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from shoal.runtime import Actor, ActorRef
 
 from .. import events
@@ -143,8 +145,13 @@ class Arrivals:
             return  # cancelled meanwhile
         assembly = self._resources.assembly(transfer.key)
         match event:
-            case TransferStarted():
-                self._decide(event)
+            case TransferStarted(_, total_bytes):
+                right_bytes = assembly.hashed_bytes
+                if None not in {total_bytes, right_bytes} and total_bytes != right_bytes:
+                    # Its source is to blame, and nobody waits for as many.
+                    self._decide(msgspec.structs.replace(event, total_bytes=right_bytes))
+                else:
+                    self._decide(event)
                 if self._transfers.find(event.transfer) is not None:
                     self._follow(transfer.key, assembly.begin(transfer.source, event.total_bytes, event.etag))
             case TransferEnded():

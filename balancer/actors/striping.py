@@ -65,6 +65,7 @@ class _Striped:
         self.segment = segment
         self.stripes = stripes
         self.begun: set[str] = set()  # peers that have said how long the segment is
+        self.is_started = False  # one of them is believed
         self._cancel = cancel
 
     def tell(self, message: m.Cancel) -> None:
@@ -140,11 +141,14 @@ class Striping:
                 self._drop(striped, part.peer, reason)
 
     def _started(self, striped: _Striped, peer: str, total_bytes: int) -> None:
-        if not striped.begun:
-            self._decide(TransferStarted(striped.transfer, total_bytes))
-        if peer not in striped.begun and striped.transfer in self._running:
+        if peer not in striped.begun:
             striped.begun.add(peer)
             self._host.begins(striped.segment.key, source_label(SourceKind.PEER, peer), total_bytes)
+        if striped.transfer not in self._running or peer not in striped.stripes.peers:
+            return  # it is not believed, so neither the policy nor who is asked next hears of it
+        if not striped.is_started:
+            striped.is_started = True
+            self._decide(TransferStarted(striped.transfer, total_bytes))
         if striped.transfer in self._running:
             striped.stripes.started(total_bytes)
             self._ask(striped)

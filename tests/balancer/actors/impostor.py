@@ -34,6 +34,7 @@ from .world import TRACKER, URL, World, check_accounts
 # slow       2 KiB at a time, once a second
 # leaves     goes away in the middle of an upload
 # short      promises fewer bytes than the segment has
+# long       promises a byte more
 # boasting   promises more bytes than any segment has
 # unended    sends all bytes but the last
 # unclosed   sends all bytes, and never says that they were all
@@ -53,7 +54,7 @@ from .world import TRACKER, URL, World, check_accounts
 ASKING = {"greedy", "asking", "beyond", "fickle"}
 LOUD = {"noise", "flood", "chatter", "endless", "oversized", "handshake", "text", *ASKING}  # unasked
 KINDS = (
-    *("silent", "absent", "slow", "leaves", "short", "boasting", "unended", "unclosed", "wrong"),
+    *("silent", "absent", "slow", "leaves", "short", "long", "boasting", "unended", "unclosed", "wrong"),
     *sorted(LOUD),
 )
 
@@ -172,6 +173,8 @@ class Impostor(Actor[Any]):
                 messages = protocol.begin_upload(event, 1 << 40)
             case "short":
                 messages = protocol.begin_upload(event, len(body) - 10)
+            case "long":
+                messages = protocol.begin_upload(event, len(body) + 1)
             case _:
                 return
         for message in messages:

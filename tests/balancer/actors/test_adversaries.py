@@ -55,7 +55,6 @@ TABLE = {
     "fickle": Named("suspect", "stalled", "{peer} says more than the limits allow"),
     # Cut.
     "leaves": Named(LEFT, "closed", "{peer} left: closed by the peer"),
-    "short": Named(LEFT, "closed", "{peer} left: protocol: size: "),
     "boasting": Named(LEFT, "closed", "{peer} left: protocol: size: "),
     "flood": Named(LEFT, "closed", "{peer} left: the peer flooded: "),
     "greedy": Named(LEFT, "closed", "{peer} left: the peer flooded: "),
@@ -66,6 +65,8 @@ TABLE = {
     "text": Named(LEFT, "closed", "{peer} left: protocol: unexpected_data"),
     # Banned.
     "wrong": Named("banned", "hash", "{peer} is banned: wrong bytes"),
+    "short": Named("banned", "changed", "peer:{peer} is to blame (length) at media 0/"),
+    "long": Named("banned", "changed", "{peer} is banned: wrong bytes"),
     # All its bytes are right, and they are all: nothing is missed.
     "unclosed": Named("healthy"),
 }
