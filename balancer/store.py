@@ -94,6 +94,11 @@ class Store:
         entry.used = self._clock
         return entry.data
 
+    def peek(self, key: ResourceKey) -> bytes | None:
+        """Its bytes, for no use that should keep it here."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.data
+
     def pin(self, key: ResourceKey) -> bool:
         """Keep it until as many `unpin`; False if it is not here."""
         entry = self._entries.get(key)

@@ -285,7 +285,7 @@ class Arrivals:
         resources.give(key, assembly)
         copies = {held: count for held in resources.crowded(byte_count) if (count := self._copies(held))}
         self._storage.tell(m.Put(key=key, data=assembly.take(), shareable=is_shareable, copies=copies))
-        resources.hold(key, byte_count)
+        resources.hold(key, byte_count, verified)
         for number, transfer in self._transfers.of(key):
             if transfer.offset >= byte_count:
                 # Its end is on the way, and says nothing new; cancelling would only cost a connection.

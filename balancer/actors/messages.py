@@ -8,7 +8,7 @@ in the order of who has the other:
     sources                        Fetch, Request, Cancel, TransferData; Audit; FetchDocument
     playlists, or the MPD          Listed, LoadPlaylist, Locate
     pathways and steering          PathwaysFound, CdnsInOrder, Routed; Steered, SteeringSettled, GetPlaying
-    hashes                         HashesKnown; HashBlock, Hashed
+    hashes                         HashesKnown; HashBlock, Hashed; Recheck, HeldHashed, Vouched, Wrong
     the store                      Put, Seek, Pin, ReadStored, GiveWhole, Dropped
     swarms                         ChannelOpened, PeerMet, PeerGone, HoldsAll, LinksMax, Banned, TrackerAnswered;
                                    LeaveIdleSwarms
@@ -36,6 +36,7 @@ from ..formats.steering import SteeringManifest
 from ..integrity import Digests, Sidecar
 from ..model import ByteRange, ResourceKey, Segment
 from ..pathways import Pathways, Routes
+from ..rechecks import Check
 from ..streams import Medium
 
 __all__ = [
@@ -66,9 +67,11 @@ __all__ = [
     "GetShareable",
     "GiveWhole",
     "HashBlock",
+    "HashHeld",
     "Hashed",
     "HashesAbsent",
     "HashesKnown",
+    "HeldHashed",
     "LeaveIdleSwarms",
     "LinksMax",
     "Listed",
@@ -93,6 +96,7 @@ __all__ = [
     "Put",
     "Read",
     "ReadStored",
+    "Recheck",
     "Release",
     "RenditionKnown",
     "ReportStore",
@@ -108,6 +112,8 @@ __all__ = [
     "Unaudited",
     "Unpin",
     "Uploaded",
+    "Vouched",
+    "Wrong",
 ]
 
 
@@ -399,6 +405,36 @@ class Hashed(msgspec.Struct, frozen=True):
     assembly: Assembly
     job: HashJob
     digest: bytes
+
+
+class Recheck(msgspec.Struct, frozen=True):
+    """To the store: its hash came after it.  Answered by HeldHashed, by way of HashHeld where it has to be computed."""
+
+    check: Check
+
+
+class HashHeld(msgspec.Struct, frozen=True):
+    check: Check
+    data: bytes
+
+
+class HeldHashed(msgspec.Struct, frozen=True):
+    """To the session: the SHA-256 of what is held; None if it is not there any more."""
+
+    check: Check
+    digest: bytes | None
+
+
+class Vouched(msgspec.Struct, frozen=True):
+    """To the store: a hash vouches for it now, and it may be uploaded."""
+
+    key: ResourceKey
+
+
+class Wrong(msgspec.Struct, frozen=True):
+    """To the store: its hash is another one.  It goes, read or not, and is said to be Dropped."""
+
+    key: ResourceKey
 
 
 # -- the store

@@ -111,6 +111,15 @@ class OnShelf:
             worths, self._worths = self._worths, {}
             self._writer.tell(s.Mark(worths))
 
+    def let_go(self, key: ResourceKey) -> list[ReadStored | ShareableAsked]:
+        """What lies there is not what `key` is to be; who waited for it.  Its body stays, under its own hash."""
+        self._let_go(key)
+        return self._loading.pop(key, [])
+
+    def body(self, key: ResourceKey) -> tuple[bytes | None, bytes | None]:
+        """The SHA-256 of what lies there, and the bytes that are on their way there."""
+        return self._digests.get(key), self._pending.get(key)
+
     # -- from it
 
     def look(self, wanted: Mapping[ResourceKey, Digests]) -> None:

@@ -34,6 +34,7 @@ __all__ = [
     "PartEnded",
     "PartGrew",
     "Polluted",
+    "Proved",
     "Reporter",
     "Requested",
     "ServerSaid",
@@ -89,6 +90,12 @@ class Completed(msgspec.Struct, frozen=True):
     byte_count: int
     verified: str
     at_us: int
+
+
+class Proved(msgspec.Struct, frozen=True):
+    """Its hash came after it had completed, and is that of its bytes."""
+
+    key: ResourceKey
 
 
 class Accounts(msgspec.Struct, frozen=True):
@@ -214,6 +221,9 @@ class Reporter(Actor[Any]):
             case Completed(key, byte_count, verified, at_us):
                 if (story := self._segments.get(key)) is not None:
                     story.byte_count, story.verified, story.completed_us = byte_count, verified, self._since(at_us)
+            case Proved(key):
+                if (story := self._segments.get(key)) is not None:
+                    story.verified = "segment"
             case Polluted(key, source, at_us):
                 self._polluted(key, source, at_us)
             case Delivered(key, byte_count):

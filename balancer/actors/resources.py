@@ -30,12 +30,13 @@ from ..events import (
     SwarmJoined,
 )
 from ..model import Kind, ResourceKey, Segment
+from ..rechecks import Rechecks, Verdict
 from . import messages as m
 from . import reporter as r
 from .hinted import Hinted
 from .neighbours import Neighbours
 from .parts import SessionParts
-from .readers import Readers, went
+from .readers import Readers, went, wrong_after
 from .transfers import Transfers
 from .trust import Trust
 
@@ -74,6 +75,7 @@ class Resources:
         self._assemblies: dict[ResourceKey, Assembly] = {}
         self._hinted = Hinted()
         self._held: dict[ResourceKey, int] = {}  # byte count
+        self._rechecks = Rechecks()
         self._sought: set[ResourceKey] = set()
         self.readers = Readers()
 
@@ -234,6 +236,7 @@ class Resources:
             self.settle(key, wasted=True)
             self._assemblies.pop(key, None)
             self._held.pop(key, None)
+            self._rechecks.gone(key)
             del self._segments[key]
         self._storage.tell(m.Discard(rendition))
         self._neighbours.drop_all(rendition)
@@ -261,7 +264,7 @@ class Resources:
             if key not in self._segments or key in self._held or (assembly is not None and assembly.end_bytes):
                 continue
             self._assemblies.pop(key, None)
-            self.hold(key, byte_count)
+            self.hold(key, byte_count, "segment")
             self._decide(ResourceCompleted(key=key, byte_count=byte_count))
             if key.kind is Kind.MEDIA:
                 self.offer(key)
@@ -283,9 +286,14 @@ class Resources:
 
     # -- what is held
 
-    def hold(self, key: ResourceKey, byte_count: int) -> None:
+    def hold(self, key: ResourceKey, byte_count: int, verified: str) -> None:
         """The store has it, or is about to."""
         self._held[key] = byte_count
+        if key.kind is Kind.MEDIA and verified in {"unverified", "audited"}:  # what else is there nobody is offered
+            self._rechecks.held(key, is_hashed=self._sha256(key) is not None)
+            self._recheck_next()
+        else:
+            self._rechecks.gone(key)
 
     def offer(self, key: ResourceKey) -> None:
         """It is held, and peers may have it."""
@@ -295,6 +303,7 @@ class Resources:
         """The store let them go."""
         for key in keys:
             self._held.pop(key, None)
+            self._rechecks.gone(key)
             self._neighbours.drop(key)
             self._decide(ResourceDropped(key=key))
 
@@ -303,6 +312,42 @@ class Resources:
         if not self._has_shelf and sum(self._held.values()) + byte_count <= self._config.store_bytes_max:
             return []
         return [key for key in self._held if key.kind is Kind.MEDIA]
+
+    # -- hashes that came after what they speak of
+
+    def _sha256(self, key: ResourceKey) -> bytes | None:
+        return self._trust.sha256(self._segments.get(key))
+
+    def recheck(self) -> None:
+        """See whether what is held without a hash is right, as far as there are hashes now."""
+        self._rechecks.look(self._sha256)
+        self._recheck_next()
+
+    def _recheck_next(self) -> None:
+        for check in self._rechecks.next():
+            self._storage.tell(m.Recheck(check))
+
+    def rechecked(self, message: m.HeldHashed) -> None:
+        key = message.check.key
+        match self._rechecks.hashed(message.check, message.digest, self._sha256(key)):
+            case Verdict.RIGHT:
+                self._storage.tell(m.Vouched(key))
+                self._reporter.tell(r.Proved(key))
+                self.offer(key)
+            case Verdict.WRONG:
+                self._withdraw(key)
+        self._recheck_next()
+
+    def _withdraw(self, key: ResourceKey) -> None:
+        """What is held is another version, or was spoiled; who reads it may have some of it, and must not go on."""
+        self._reporter.tell(r.Lost("held_wrong"))
+        text = (
+            f"{key.kind.value} {key.rendition}/{key.number} was held, and is not what its hash says, which came later"
+        )
+        self._reporter.tell(r.Happened(text, self._session.now_us))
+        self.readers.break_off(key, wrong_after(key, 0))
+        self._assemblies.pop(key, None)  # completed, and kept for its readers alone
+        self._storage.tell(m.Wrong(key))
 
     # -- ends of assemblies
 

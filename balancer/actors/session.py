@@ -100,8 +100,8 @@ class Session(Actor[Any]):
             r.Reporter, config, parts.url, self._collecting, name="reporter", mailbox=REPORTER_MAILBOX
         )
         store = Store(bytes_max=config.store_bytes_max)
-        self._storage = self.spawn(Storage, self.ref, store, config, parts.shelf, name="storage")
         hashing = self.spawn(Hashing, self.ref, parts.hasher, name="hashing", mailbox=HASHING_MAILBOX)
+        self._storage = self.spawn(Storage, self.ref, hashing, store, config, parts.shelf, name="storage")
         transfers = Transfers(self._reporter)
         self._trust = Trust(parts, self._reporter)
         self._neighbours = Neighbours(self, parts, transfers, reporter=self._reporter, storage=self._storage)
@@ -196,6 +196,9 @@ class Session(Actor[Any]):
             case m.HashesKnown() | m.HashesAbsent():
                 self._trust.know(message)
                 self._neighbours.silence(is_silent=not self._trust.allows_offers)
+                self._resources.recheck()
+            case m.HeldHashed():
+                self._resources.rechecked(message)
             case m.AuditAnswered() | m.AuditUnanswered():
                 self._arrivals.audited(message)
             case m.Overran(key, source):

@@ -23,6 +23,8 @@ from .messages import (
     Dropped,
     GetShareable,
     GiveWhole,
+    HashHeld,
+    HeldHashed,
     NotStored,
     NotWhole,
     Passed,
@@ -30,10 +32,13 @@ from .messages import (
     Pin,
     Put,
     ReadStored,
+    Recheck,
     ReportStore,
     Seek,
     Sought,
     Unpin,
+    Vouched,
+    Wrong,
 )
 from .on_shelf import OnShelf, ShareableAsked
 
@@ -41,8 +46,16 @@ __all__ = ["Storage"]
 
 
 class Storage(Actor[Any]):
-    def __init__(self, session: ActorRef[Any], store: Store, config: BalancerConfig, shelf: Shelf | None) -> None:
+    def __init__(
+        self,
+        session: ActorRef[Any],
+        hashing: ActorRef[Any],
+        store: Store,
+        config: BalancerConfig,
+        shelf: Shelf | None,
+    ) -> None:
         self._session = session
+        self._hashing = hashing
         self._store = store
         self._shareable: set[ResourceKey] = set()
         self._pinned: set[ResourceKey] = set()  # being read; in the store or still to come
@@ -76,6 +89,13 @@ class Storage(Actor[Any]):
             case Passed(keys):
                 passed = tuple(key for key in keys if key not in self._pinned and self._store.discard(key))
                 self._drop(passed)
+            case Recheck():
+                self._recheck(message)
+            case Vouched(key):
+                if key in self._store or self._is_on_shelf(key):
+                    self._shareable.add(key)
+            case Wrong(key):
+                self._let_go(key)
             case Seek(wanted) if self._shelf is not None:
                 self._shelf.look(wanted)
             case ReportStore(report, reporter):
@@ -128,6 +148,26 @@ class Storage(Actor[Any]):
         if self._shelf is not None:
             for asked in self._shelf.forget(rendition):
                 self._miss(asked)
+
+    # -- hashes that came late
+
+    def _recheck(self, asked: Recheck) -> None:
+        check, data = asked.check, self._store.peek(asked.check.key)
+        digest: bytes | None = None
+        if self._shelf is not None:
+            digest, coming = self._shelf.body(check.key)
+            data = coming if data is None else data
+        if digest is not None or data is None:  # a shelf knows its bodies by their hashes
+            self._session.tell(HeldHashed(check, digest))
+        else:
+            self._hashing.tell(HashHeld(check, data))
+
+    def _let_go(self, key: ResourceKey) -> None:
+        self._store.discard(key)
+        waiting = [] if self._shelf is None else self._shelf.let_go(key)
+        self._drop((key,))
+        for asked in waiting:
+            self._miss(asked)
 
     # -- reading
 

@@ -6,7 +6,8 @@
 
 A sidecar of a live stream names its newest segments a little later than the playlist, and those that have left the
 window no more.  What an earlier one said counts for nothing: an encoder that begins anew writes other segments under
-the same names.  What is under way is finished as it began, and so is what the policy knows of it.
+the same names.  What is under way is finished as it began, and so is what the policy knows of it; what is held then
+without a hash is hashed as soon as there is one (rechecks.py).
 
 Playlists are no source of hashes: HLS (RFC 8216 and its second edition) has no place for them, and that of DASH
 (ContentAuthenticity, ISO/IEC 23009-4) is not read.

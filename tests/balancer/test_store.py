@@ -25,6 +25,13 @@ def test_what_was_put_is_there_until_it_goes():
     assert store.byte_count == 0
 
 
+def test_a_peek_is_no_use():
+    store = filled(1, 2, 3)
+    assert store.peek(media(1)) == b"x" * 10
+    assert store.peek(media(9)) is None
+    assert store.put(media(4), b"x" * 10) == (media(1),)
+
+
 def test_the_farthest_behind_the_playhead_goes_first_then_the_least_recently_used():
     store = filled(7, 3, 5)
     store.moved_playhead(0, 6)

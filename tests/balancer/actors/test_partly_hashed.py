@@ -6,8 +6,8 @@ import asyncio
 import hashlib
 import json
 import random
-from collections.abc import Iterable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,20 +15,23 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from shoal.app.session import StreamSession
 from shoal.balancer.actors import messages as m
 from shoal.balancer.actors.trust import Trust
 from shoal.balancer.audited_assembly import AuditedAssembly
 from shoal.balancer.config import BalancerConfig
+from shoal.balancer.errors import WrongBytes
 from shoal.balancer.integrity import Sidecar
 from shoal.balancer.model import Kind, ResourceKey, Segment
 from shoal.balancer.report import SessionReport
 from shoal.runtime.testing import run_virtual
+from shoal.transports.memory import MemoryShelf
 
 from ...effort import EFFORT
 from .origin import SIDECAR, Stream
 from .test_audits import all_wrong, audit_bytes, holder, states
 from .test_live import WINDOW, on_air, watch
-from .world import World, peers_used_bytes, play, read_whole
+from .world import World, peers_used_bytes, play, read_pieces, read_whole
 
 FOLDER = "http://one/v/"
 
@@ -294,5 +297,92 @@ def test_a_segment_that_begins_when_its_hash_is_there_is_verified_by_it() -> Non
             for number in range(2):
                 assert await read_whole(session, number) == world.stream.segments[number]
             assert verified(await session.report()) == {0: "segment", 1: "unverified"}
+
+    run_virtual(main())
+
+
+# --- hashes that come after what they speak of ------------------------------
+
+
+@asynccontextmanager
+async def unhashed_yet(*names: str) -> AsyncIterator[World]:
+    """A live stream that stands still, and whose hashes are to come; of `names` the CDNs have wrong bytes."""
+    async with World("one", stream=Stream(segments=6)) as world:
+        world.document("stream.m3u8", world.stream.media_playlist(ended=False))
+        world.document(SIDECAR, b"{}")
+        for name in names:
+            world.origins["one"].files[name] = bytes(len(world.origins["one"].files[name]))
+        yield world
+
+
+async def hashes_come(world: World, session: StreamSession, numbers: Iterable[int]) -> None:
+    world.document(SIDECAR, peertube(world.stream, numbers))
+    for _ in range(2):  # hashes are loaded beside the playlist, as players ask for it
+        await asyncio.sleep(world.stream.segment_s)
+        await session.playlist(0)
+    await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("has_disk", [False, True])
+def test_what_was_taken_before_its_hash_came_is_offered_once_it_is_there(has_disk: bool) -> None:
+    async def main() -> None:
+        async with unhashed_yet() as world, AsyncExitStack() as stack:
+            shelf = MemoryShelf() if has_disk else None
+            small = {"store_bytes_max": 500_000} if has_disk else {}
+            first = await stack.enter_async_context(world.viewer("first", in_swarm=True, shelf=shelf, **small))
+            await first.playlist(0)
+            for number in range(5):
+                await read_whole(first, number)
+            assert verified(await first.report()) == dict.fromkeys(range(5), "unverified")
+            await hashes_come(world, first, range(4))
+            report = await first.report()
+            assert verified(report) == {**dict.fromkeys(range(4), "segment"), 4: "unverified"}
+            assert "held_wrong" not in report.dropped
+            async with world.viewer("second", in_swarm=True) as second:
+                await second.playlist(0)
+                await read_whole(second, 5)
+                await asyncio.sleep(20)
+                for number in range(4):
+                    assert await read_whole(second, number) == world.stream.segments[number]
+                seen = await second.report()
+            assert [state.held_count for state in seen.sources if state.name.startswith("peer:")] == [4]
+            assert peers_used_bytes(seen) > 0
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("has_disk", [False, True])
+def test_what_turns_out_wrong_when_its_hash_comes_is_dropped_counted_and_had_anew(has_disk: bool) -> None:
+    async def main() -> None:
+        async with unhashed_yet("s1.m4s") as world:
+            shelf = MemoryShelf() if has_disk else None
+            async with world.viewer("first", in_swarm=True, shelf=shelf) as session:
+                await session.playlist(0)
+                for number in range(3):
+                    await read_whole(session, number)
+                world.origins["one"].files["s1.m4s"] = world.stream.segments[1]
+                await hashes_come(world, session, range(6))
+                report = await session.report()
+                assert report.dropped["held_wrong"] == 1
+                assert [verified(report)[number] for number in range(3)] == ["segment", "unverified", "segment"]
+                assert sum("media 0/1 was held, and is not what its hash says" in line for line in report.log) == 1
+                assert await read_whole(session, 1) == world.stream.segments[1]
+                assert verified(await session.report())[1] == "segment"
+
+    run_virtual(main())
+
+
+def test_who_reads_what_turns_out_wrong_breaks_off_and_gets_no_mixture() -> None:
+    async def main() -> None:
+        async with unhashed_yet("s1.m4s") as world, world.viewer("first") as session:
+            await session.playlist(0)
+            pieces = read_pieces(session, 1)
+            assert await anext(pieces)
+            await asyncio.sleep(1)  # all of it has come, and is held
+            world.origins["one"].files["s1.m4s"] = world.stream.segments[1]
+            await hashes_come(world, session, range(6))
+            with pytest.raises(WrongBytes):
+                await anext(pieces)
+            assert await read_whole(session, 1) == world.stream.segments[1]
 
     run_virtual(main())
