@@ -493,3 +493,16 @@ def test_what_aiortcs_timers_send_after_the_end_is_no_error_that_nobody_awaits()
         assert sctp._reconfig_handle is None
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("cwnd", "ends_at", "then"),
+    [(11_600, 2**20, 4 * 2**20), (11_600, 8 * 2**20, 8 * 2**20), (2**19, 2**19, 2**19), (11_600, None, None)],
+)
+def test_slow_start_goes_on_to_the_credit_window_unless_something_was_lost(cwnd, ends_at, then):
+    async def main():
+        sctp = types.SimpleNamespace(_cwnd=cwnd, _ssthresh=ends_at)
+        leaving.Leaving(sctp, print, on_progress=print, on_round_trip=print).start_to(4 * 2**20)
+        assert sctp._ssthresh == then
+
+    asyncio.run(main())

@@ -15,6 +15,7 @@ from .leaving import PACKET_BYTES, Leaving
 
 __all__ = ["Association"]
 
+_START_BYTES = 4 * 1024 * 1024  # all that a credit window may be (sansio/window.py), and half of what ours takes in
 _HEARTBEAT_INFO = 1  # RFC 9260, 3.3.5
 _WRAPPED = (
     *("_handle_data", "_data_channel_flush", "_update_rto", "_send_sack", "_mark_received", "_get_inbound_stream"),
@@ -115,6 +116,8 @@ class Association:
     def acknowledge_in_groups(self) -> None:
         """The other side is such an Association too: it lets as many packets go as an acknowledgement is for."""
         self._arriving.in_groups = self._leaving.in_groups = True
+        if self.is_hooked and hasattr(self._sctp, "_ssthresh"):
+            self._leaving.start_to(_START_BYTES)  # it takes what the credit window lets go
 
     def unacknowledged_bytes(self) -> int:
         """Handed to SCTP and not known to have come; costs a walk over its queues."""
