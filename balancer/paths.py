@@ -23,9 +23,9 @@ MULTIVARIANT = "/stream.m3u8"
 MANIFEST = "/stream.mpd"
 
 # Six digits hold any rendition, and sixteen what players count to: some packagers number live segments by the
-# microsecond.
+# microsecond.  None begins with a 0 that says nothing, so that a resource has one path.
 _PLAYLIST = re.compile(r"/playlist/([0-9]{1,6})/[^/]*")
-_RESOURCE = re.compile(r"/(media|part|init|key|data)/([0-9]{1,6})/([0-9]{1,16})/[^/]*")
+_RESOURCE = re.compile(r"/(media|part|init|key|data)/([0-9]{1,6})/(0|[1-9][0-9]{0,15})/[^/]*")
 _DASH = re.compile(r"/dash/([0-9]{1,6})/([^/]{1,200})")
 _KINDS = {kind.value: kind for kind in Kind}  # which Kind(...) finds as well, in three calls
 _ESCAPED_SLASH = re.compile("%2f", re.IGNORECASE)
