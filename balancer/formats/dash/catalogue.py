@@ -10,9 +10,15 @@ A segment that is sent while it is made says so, in the time of day (`grows_unti
 Numbers of renditions stay over all loads: a period that is there again has those that it
 had.  A media segment's number is its start in half seconds, which is what p2p-media-loader's
 peers call it (its Shaka engine), or the next free one where segments are shorter.
+
+Segments of a template that were there in the listing before are taken from it, where all that
+makes them is as it was: a live window of 1,000 is so listed in a tenth of the time.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,7 +29,19 @@ from .addressing import AddressingKind, Target
 from .limits import Limits
 from .mpd import AdaptationSet, Mpd, Period, Representation
 from .names import Name
-from .segments import MediaSegment, growth, indexed, init_of, segment_numbered, segments_of
+from .segments import (
+    Maker,
+    MediaSegment,
+    growth,
+    indexed,
+    init_of,
+    maker_of,
+    segment_at,
+    segment_numbered,
+    segments_of,
+    slots_of,
+    start_us_of,
+)
 from .sidx import Reference
 from .values import resolve
 
@@ -34,6 +52,21 @@ REMEMBERED_MAX = 1_024
 _SLOT_US = 500_000
 # How far ahead of our clock a player may ask; a segment of live video is rarely longer.
 _AHEAD_US = 10_000_000
+
+
+class _Row(NamedTuple):
+    """A media segment, and what it is called in the MPD that a player gets (names.py)."""
+
+    segment: Segment
+    identity: str
+    name: Name
+
+
+class _Made(NamedTuple):
+    """The last listing of a template."""
+
+    maker: Maker
+    rows: dict[tuple[int, ...], _Row]  # by slot, or what of it is not a number that nobody uses
 
 
 class Known(msgspec.Struct):
@@ -68,6 +101,7 @@ class Catalogue:
         self._numbers: dict[tuple[str, str, str], int] = {}  # the least recently seen first
         self._next = 0
         self._identities: dict[int, dict[int, str]] = {}  # of each rendition's last listing, by number
+        self._made: dict[int, _Made] = {}  # by rendition
         self._next_range = 1
 
     def update(self, mpd: Mpd) -> None:
@@ -95,31 +129,65 @@ class Catalogue:
         for name in list(self._numbers)[: max(0, len(self._numbers) - len(self.renditions) - REMEMBERED_MAX)]:
             del self._numbers[name]
         self._identities = {number: seen for number, seen in self._identities.items() if number in self.renditions}
+        self._made = {number: made for number, made in self._made.items() if number in self.renditions}
 
     def resources(self, rendition: int, now_us: int) -> Resources:
         """All that can be had of a rendition at `now_us`, and its names anew.  Linear in its segments."""
-        assert self._mpd is not None, "an MPD was read"
         known = self.renditions[rendition]
-        addressing = known.representation.addressing
+        kind = known.representation.addressing.kind
+        rows = self._templated(known, now_us) if kind is AddressingKind.TEMPLATE else [*self._rows(known, now_us)]
+        known.names, known.ranges, known.segments = {}, {}, {}
+        for segment, _, name in rows:
+            known.segments[segment.key] = segment
+            if kind in {AddressingKind.BASE, AddressingKind.FILE}:
+                known.ranges[segment.byte_range] = segment.key
+            else:
+                known.names[name] = segment.key
+        inits = self._others(known)
+        is_restarted = self._is_restarted(rendition, {row.segment.key.number: row.identity for row in rows})
+        return Resources(media=tuple([row.segment for row in rows]), inits=inits, is_restarted=is_restarted)
+
+    def _rows(self, known: Known, now_us: int) -> Iterator[_Row]:
+        assert self._mpd is not None, "an MPD was read"
         if known.references is not None:
             found = indexed(known.period, known.representation, known.references)
         else:
             found = segments_of(self._mpd, known.period, known.representation, now_us, limits=self._limits)
-        by_range = addressing.kind in {AddressingKind.BASE, AddressingKind.FILE}
-        known.names, known.ranges, known.segments = {}, {}, {}
-        media = []
         next_free = 0
         for each in found:
-            segment = self._segment(known, each, max(next_free, each.start_us // _SLOT_US, 0))
-            next_free = segment.key.number + 1
-            media.append(segment)
-            known.segments[segment.key] = segment
-            if by_range:
-                known.ranges[each.byte_range] = segment.key
-            else:
-                known.names[Name("number", each.number)] = known.names[Name("time", each.time)] = segment.key
-        inits = self._others(known)
-        return Resources(media=tuple(media), inits=inits, is_restarted=self._is_restarted(rendition, media))
+            row = self._row(known, each, max(next_free, each.start_us // _SLOT_US, 0))
+            next_free = row.segment.key.number + 1
+            yield row
+
+    def _templated(self, known: Known, now_us: int) -> list[_Row]:
+        """As `_rows`, made only where the listing before does not have them."""
+        assert self._mpd is not None, "an MPD was read"
+        period, representation = known.period, known.representation
+        # A window that slides counts its segments from one again, if they are called by their times.
+        first = 1 if _is_by_time(representation) else 0
+        slots = slots_of(self._mpd, period, representation, now_us, limits=self._limits)
+        maker = maker_of(self._mpd, period, representation)
+        last = self._made.get(known.number)
+        before = last.rows if last is not None and last.maker == maker else {}
+        rows: dict[tuple[int, ...], _Row] = {}
+        next_free = 0
+        for slot in slots:
+            # Of segments shorter than half a second it depends on those before.
+            number = max(next_free, start_us_of(period, representation, slot) // _SLOT_US, 0)
+            next_free = number + 1
+            what = slot[first:]
+            row = before.get(what)
+            if row is None or row.segment.key.number != number:
+                row = self._row(known, segment_at(period, representation, slot), number)
+            rows[what] = row
+        self._made[known.number] = _Made(maker, rows)
+        return [*rows.values()]
+
+    def _row(self, known: Known, found: MediaSegment, number: int) -> _Row:
+        segment = self._segment(known, found, number)
+        is_by_time = _is_by_time(known.representation)
+        name = Name("time", found.time) if is_by_time else Name("number", found.number)
+        return _Row(segment, _identity(segment), name)
 
     def find(self, rendition: int, name: Name, byte_range: ByteRange | None, now_us: int) -> Segment | None:
         """The resource that a player means; None for what the MPD does not name.
@@ -199,11 +267,15 @@ class Catalogue:
         known.segments.update((segment.key, segment) for segment in others)
         return tuple(others)
 
-    def _is_restarted(self, rendition: int, media: list[Segment]) -> bool:
+    def _is_restarted(self, rendition: int, identities: dict[int, str]) -> bool:
         """Whether a number means another segment than in the listing before."""
-        before = self._identities.get(rendition, {})
-        now = self._identities[rendition] = {segment.key.number: _identity(segment) for segment in media}
-        return any(before.get(number, identity) != identity for number, identity in now.items())
+        before, self._identities[rendition] = self._identities.get(rendition, {}), identities
+        return any(before.get(number, identity) != identity for number, identity in identities.items())
+
+
+def _is_by_time(representation: Representation) -> bool:
+    media = representation.addressing.media
+    return media is not None and media.has_time
 
 
 def _identity(segment: Segment) -> str:

@@ -4,6 +4,12 @@
     segment_numbered(..., number)                    -> MediaSegment        one, there or not yet
     growth(mpd, representation, segment)             -> Growth              of one that is sent while it is made
 
+Of a template `segments_of` is two steps, for who knows most of the segments from the load before:
+
+    slots_of(mpd, period, representation, now_us)    -> Slot...             which there are
+    segment_at(period, representation, slot)         -> MediaSegment        one of them
+    maker_of(mpd, period, representation)            -> Maker               all else that comes into one
+
 `now_us` is the time of day at the server, since 1970: of a live presentation, segments
 that are counted and not listed come to be as time goes by (5.3.9.5.3).  It decides
 nothing for what is not live.  Times that come out are microseconds since the beginning
@@ -19,22 +25,32 @@ from shoal.balancer.model import ByteRange
 
 from .addressing import OPEN, Addressing, AddressingKind, Run, Target
 from .limits import Limits
-from .mpd import Mpd, Period, Representation
+from .mpd import BaseUrl, Mpd, Period, Representation
 from .sidx import Reference
+from .template import Template
 from .values import resolve
 
 __all__ = [
     "Growth",
     "InitSection",
+    "Maker",
     "MediaSegment",
+    "Slot",
     "growth",
     "indexed",
     "init_of",
+    "maker_of",
+    "segment_at",
     "segment_numbered",
     "segments_of",
+    "slots_of",
+    "start_us_of",
 ]
 
 _S = 1_000_000
+
+# What tells the segments of a template from one another: number, time and duration, the latter two in ticks.
+Slot = tuple[int, int, int]
 
 
 class MediaSegment(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +65,22 @@ class MediaSegment(msgspec.Struct, frozen=True, kw_only=True):
 class InitSection(msgspec.Struct, frozen=True):
     uri: str
     byte_range: ByteRange | None = None
+
+
+class Maker(msgspec.Struct, frozen=True):
+    """All that makes a segment and its growth, but for its slot: equal makers make the same of one slot."""
+
+    id: str
+    bandwidth: int
+    base_url: BaseUrl
+    start_us: int  # of the period
+    duration_us: int | None  # of the period, where segments are counted: the last one ends with it
+    timescale: int
+    offset: int
+    media: Template | None
+    availability_offset_us: int
+    is_complete: bool
+    live_since_us: int | None  # since 1970; None where it is not live
 
 
 class Growth(msgspec.Struct, frozen=True):
@@ -83,34 +115,83 @@ def init_of(representation: Representation) -> InitSection | None:
 
 
 def segments_of(
-    mpd: Mpd, period: Period, representation: Representation, now_us: int, *, limits: Limits | None = None
+    mpd: Mpd,
+    period: Period,
+    representation: Representation,
+    now_us: int,
+    *,
+    limits: Limits | None = None,
+    newest: int = 0,
 ) -> list[MediaSegment]:
     """Those that can be had at `now_us`, in order.  Of SegmentBase the whole file, unless `indexed` is asked.
+
+    With `newest` only so many of the last are made.
 
     Linear in their number.  PlaylistTooLarge for more than `segments_max` in what is not live; of what is
     live the newest count.  PlaylistMalformed where nothing says how long the period is, and it is counted.
     """
-    limits = limits or Limits()
-    addressing = representation.addressing
-    match addressing.kind:
+    match representation.addressing.kind:
         case AddressingKind.BASE | AddressingKind.FILE:
             return [_whole(period, representation)]
         case AddressingKind.LIST:
-            return _listed(period, representation)
+            return _listed(period, representation)[-newest:]
+    slots = slots_of(mpd, period, representation, now_us, limits=limits)
+    return [segment_at(period, representation, slot) for slot in slots[-newest:]]
+
+
+def slots_of(
+    mpd: Mpd, period: Period, representation: Representation, now_us: int, *, limits: Limits | None = None
+) -> list[Slot]:
+    """Those of a template that can be had at `now_us`, in order, no two alike.  Errors as of `segments_of`."""
+    limits = limits or Limits()
+    addressing = representation.addressing
+    assert addressing.kind is AddressingKind.TEMPLATE
     if addressing.runs is None:
         return _counted(mpd, period, representation, now_us, limits)
     last_us = _media_end_us(mpd, period, representation, now_us)
-    found: list[MediaSegment] = []
+    found: list[Slot] = []
     for run in addressing.runs:
         first, end = _places(mpd, run, addressing, period, last_us)
         if mpd.is_live and run.count == OPEN:
             first = max(first, end - limits.segments_max)
         _check_count(len(found) + end - first, representation, limits)
-        found += [
-            _segment(period, representation, run.number + place, run.time + place * run.duration, run.duration)
-            for place in range(first, end)
-        ]
+        number, time, duration = run.number, run.time, run.duration
+        found += [(number + place, time + place * duration, duration) for place in range(first, end)]
     return found
+
+
+def segment_at(period: Period, representation: Representation, slot: Slot) -> MediaSegment:
+    """What stands there; of a counted segment that would end after its period, as long as the period has it."""
+    segment = _segment(period, representation, *slot)
+    addressing = representation.addressing
+    if addressing.runs is not None or addressing.duration is None or period.duration_us is None:
+        return segment
+    shorter_us = max(0, period.start_us + period.duration_us - segment.start_us)
+    return msgspec.structs.replace(segment, duration_us=shorter_us) if shorter_us < segment.duration_us else segment
+
+
+def start_us_of(period: Period, representation: Representation, slot: Slot) -> int:
+    """As `segment_at(...).start_us`."""
+    addressing = representation.addressing
+    return period.start_us + (slot[1] - addressing.offset) * _S // addressing.timescale
+
+
+def maker_of(mpd: Mpd, period: Period, representation: Representation) -> Maker:
+    """Of a template."""
+    addressing = representation.addressing
+    return Maker(
+        id=representation.id,
+        bandwidth=representation.bandwidth,
+        base_url=representation.base_urls[0],
+        start_us=period.start_us,
+        duration_us=period.duration_us if addressing.runs is None else None,
+        timescale=addressing.timescale,
+        offset=addressing.offset,
+        media=addressing.media,
+        availability_offset_us=addressing.availability_offset_us,
+        is_complete=addressing.is_complete,
+        live_since_us=mpd.availability_start_us if mpd.is_live else None,
+    )
 
 
 def segment_numbered(
@@ -125,7 +206,9 @@ def segment_numbered(
         return None
     place = number - addressing.start_number
     first, end = _counted_window(mpd, period, representation, now_us + ahead_us, back_us=2 * ahead_us)
-    return _counted_at(period, representation, place) if first <= place < end else None
+    if not first <= place < end:
+        return None
+    return segment_at(period, representation, _counted_slot(addressing, addressing.duration, place))
 
 
 def indexed(period: Period, representation: Representation, references: tuple[Reference, ...]) -> list[MediaSegment]:
@@ -167,7 +250,7 @@ def _segment(period: Period, representation: Representation, number: int, time: 
         number=number,
         time=time,
         uri=_url(representation, addressing.media.fill(representation.id, representation.bandwidth, number, time)),
-        start_us=period.start_us + (time - addressing.offset) * _S // addressing.timescale,
+        start_us=start_us_of(period, representation, (number, time, duration)),
         duration_us=duration * _S // addressing.timescale,
     )
 
@@ -264,18 +347,20 @@ def _listed(period: Period, representation: Representation) -> list[MediaSegment
 # -- counted segments
 
 
-def _counted(
-    mpd: Mpd, period: Period, representation: Representation, now_us: int, limits: Limits
-) -> list[MediaSegment]:
+def _counted(mpd: Mpd, period: Period, representation: Representation, now_us: int, limits: Limits) -> list[Slot]:
     addressing = representation.addressing
     if addressing.duration is None:  # one segment
         whole = (period.duration_us or 0) * addressing.timescale // _S
-        return [_segment(period, representation, addressing.start_number, addressing.offset, whole)]
+        return [(addressing.start_number, addressing.offset, whole)]
     first, end = _counted_window(mpd, period, representation, now_us)
     if mpd.is_live:
         first = max(first, end - limits.segments_max)
     _check_count(end - first, representation, limits)
-    return [_counted_at(period, representation, place) for place in range(first, end)]
+    return [_counted_slot(addressing, addressing.duration, place) for place in range(first, end)]
+
+
+def _counted_slot(addressing: Addressing, duration: int, place: int) -> Slot:
+    return addressing.start_number + place, place * duration + addressing.offset, duration
 
 
 def _counted_window(
@@ -306,17 +391,3 @@ def _counted_window(
         return 0, end
     first = max(0, (since_us - mpd.time_shift_us - back_us) * timescale // (duration * _S))
     return min(first, end), end
-
-
-def _counted_at(period: Period, representation: Representation, place: int) -> MediaSegment:
-    addressing = representation.addressing
-    assert addressing.duration is not None
-    time = place * addressing.duration
-    segment = _segment(
-        period, representation, addressing.start_number + place, time + addressing.offset, addressing.duration
-    )
-    end_us = segment.start_us + segment.duration_us
-    if period.duration_us is not None and end_us > period.start_us + period.duration_us:
-        shorter_us = max(0, period.start_us + period.duration_us - segment.start_us)
-        return msgspec.structs.replace(segment, duration_us=shorter_us)
-    return segment

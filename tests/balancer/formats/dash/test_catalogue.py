@@ -1,6 +1,10 @@
 """Representations as renditions of the balancer: numbers that stay, and the resource behind each name."""
 
+from typing import NamedTuple
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shoal.balancer.formats.dash import Catalogue, Name, Reference
 from shoal.balancer.model import ByteRange, Kind, ResourceKey
@@ -98,3 +102,96 @@ def test_ranges_that_were_asked_for_are_forgotten_in_the_end(monkeypatch: pytest
     for first in range(50):
         assert catalogue.find(0, Name("file"), ByteRange(first, 10), 0) is not None
     assert len(catalogue.renditions[0].segments) == 6  # these, and the whole file
+
+
+class Made(NamedTuple):
+    """What all segments of a load have in common."""
+
+    media: str = "$Time$.m4s"
+    timescale: int = 1
+    lengths: tuple[int, ...] = (4,)  # of segments one after another, in ticks; in a timeline
+    counted: int | None = None  # the length of each, where they are counted
+    start_s: int = 0  # of the period
+    length_s: int | None = None
+    offset: int = 0
+    early: str = ""
+    base: str = ""
+    is_live: bool = True
+
+    def number_of(self, first: int) -> int:
+        """Windows whose segments are called by their times count from one, mostly."""
+        return 1 if "$Time$" in self.media else first
+
+    def mpd(self, first: int, count: int) -> str:
+        kind = (
+            'type="dynamic" availabilityStartTime="2026-01-31T12:00:00Z" timeShiftBufferDepth="PT20S"'
+            if self.is_live
+            else 'mediaPresentationDuration="PT40S"'
+        )
+        length = "" if self.length_s is None else f'duration="PT{self.length_s}S"'
+        times = [sum(self.lengths[place % len(self.lengths)] for place in range(each)) for each in range(first + count)]
+        rows = "".join(
+            f'<S t="{times[place]}" d="{self.lengths[place % len(self.lengths)]}"/>'
+            for place in range(first, first + count)
+        )
+        how = "" if self.counted is None else f'duration="{self.counted}"'
+        inner = f"<SegmentTimeline>{rows}</SegmentTimeline>" if self.counted is None else ""
+        return (
+            f'{HEAD} {kind}><Period id="p" start="PT{self.start_s}S" {length}><AdaptationSet>'
+            f'<SegmentTemplate media="{self.media}" timescale="{self.timescale}" startNumber="{self.number_of(first)}" '
+            f'presentationTimeOffset="{self.offset}" {how} {self.early}>{inner}</SegmentTemplate>'
+            f'<Representation id="v" bandwidth="1"><BaseURL>{self.base}</BaseURL></Representation>'
+            "</AdaptationSet></Period></MPD>"
+        )
+
+
+MADE = st.builds(
+    Made,
+    media=st.sampled_from(["$Time$.m4s", "$Number$.m4s", "$Time$.m4s?a=1", "$Time$.m4s?a=2"]),
+    timescale=st.sampled_from([1, 3, 10]),
+    lengths=st.sampled_from([(4,), (1,), (1, 2), (3, 1, 9)]),
+    counted=st.sampled_from([None, None, 1, 3]),
+    start_s=st.sampled_from([0, 5]),
+    length_s=st.sampled_from([None, 7, 20]),
+    offset=st.sampled_from([0, 2]),
+    early=st.sampled_from(["", 'availabilityTimeOffset="0.5" availabilityTimeComplete="false"']),
+    base=st.sampled_from(["", "x/"]),
+    is_live=st.booleans(),
+)
+
+
+@st.composite
+def loads(draw: st.DrawFn) -> list[tuple[Made, int, int, int]]:
+    """Of two kinds that differ in anything, mostly: what they are made of, the first segment, how many, and when."""
+    kinds = st.sampled_from(draw(st.lists(MADE, min_size=1, max_size=2)))
+    each = st.tuples(kinds, st.integers(0, 6), st.integers(1, 12), st.integers(0, 40))
+    return draw(st.lists(each, min_size=2, max_size=5))
+
+
+@given(loads())
+def test_what_is_taken_from_the_listing_before_is_what_a_whole_reading_makes(loads):
+    catalogue, last = Catalogue(), {}
+    for made, first, count, at_s in loads:
+        mpd, now_us = read(made.mpd(first, count)), NOON_US + at_s * S
+        whole = Catalogue()
+        whole.update(mpd)
+        right = whole.resources(0, now_us)
+        catalogue.update(mpd)
+        found = catalogue.resources(0, now_us)
+        assert found.media == right.media
+        assert found.inits == right.inits
+        assert catalogue.renditions[0].names == whole.renditions[0].names
+        assert catalogue.renditions[0].segments == whole.renditions[0].segments
+        named = {each.key.number: each.uri.partition("?")[0] for each in right.media}
+        assert found.is_restarted == any(last.get(number, uri) != uri for number, uri in named.items())
+        last = named
+
+
+@pytest.mark.parametrize("media", ["$Time$.m4s", "$Number$.m4s"])
+def test_segments_that_stayed_are_not_made_again(media):
+    catalogue, made = Catalogue(), Made(lengths=(3, 4), media=media)
+    catalogue.update(read(made.mpd(2, 9)))
+    before = catalogue.resources(0, 0).media
+    catalogue.update(read(made.mpd(4, 9)))
+    after = catalogue.resources(0, 0).media
+    assert all(one is other for one, other in zip(after[:-2], before[2:], strict=True))
