@@ -20,7 +20,9 @@ Loading, its fallbacks and the hashes are those of playlist.py.  What is its own
   asked, and whose has gone on is taken;
 - of a live MPD that names a clock (UTCTiming) that one's time counts, asked for once: its players
   go by it, and a machine's own may be minutes off.  Where the two differ, and other CDNs have that
-  clock too, the time that most tell counts, and players are not sent to one that is wrong.
+  clock too, the time that most tell counts, and players are not sent to one that is wrong;
+- an MPD that tells the time itself (UTCTiming, direct) tells it a player as late as it is by then:
+  ours may be from a while ago.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from .. import identity
 from ..base_urls import pathways_of
 from ..errors import BalancerError, UnknownResource
 from ..formats import dash
-from ..formats.dash.clock import CLOCK_BYTES_MAX, Clock, clock_of, told_us
+from ..formats.dash.clock import CLOCK_BYTES_MAX, Clock, clock_of, direct_us, told_us
 from ..formats.dash.progress import goes_on_within_us, listed_until_us
 from ..formats.hls import ContentSteering
 from ..integrity import Sidecar
@@ -76,6 +78,7 @@ class _Loaded(msgspec.Struct, frozen=True):
     hashes: Hashes | None
     error: Exception | None
     clock: int | Exception | None = None  # how far ours is off, or why that is not known; None: it was not asked
+    came_us: int = 0  # on our clock that nobody sets
 
 
 class _Indexed(msgspec.Struct, frozen=True):
@@ -102,6 +105,8 @@ class Manifest(Playlist):
         self._catalogue = dash.Catalogue(self._limits)
         self._mpd: dash.Mpd | None = None
         self._answer: PlaylistText | None = None
+        self._rewritten: dash.Rewritten | None = None
+        self._told: tuple[int, int] | None = None  # the time that the MPD tells itself, and when that came first
         self._loaded_us = 0
         self._went_on_us = 0
         self._is_loading = False
@@ -159,7 +164,7 @@ class Manifest(Playlist):
         assert self._answer is not None, "the MPD was loaded"
         rendition = message.rendition
         if rendition is None:
-            message.reply.set(self._answer)
+            message.reply.set(self._answer_now())
             return
         known = self._catalogue.renditions.get(rendition)
         if known is None:
@@ -175,6 +180,15 @@ class Manifest(Playlist):
             )
             return
         self._locate(known, message)
+
+    def _answer_now(self) -> PlaylistText:
+        assert self._answer is not None
+        assert self._rewritten is not None, "there is an answer"
+        if self._told is None:
+            return self._answer
+        said_us, came_us = self._told
+        text = self._rewritten.at(said_us + self.now_us - came_us).decode()
+        return msgspec.structs.replace(self._answer, text=text)
 
     def _locate(self, known: dash.Known, message: Locate) -> None:
         assert self._mpd is not None
@@ -261,15 +275,18 @@ class Manifest(Playlist):
         clock: int | Exception | None = None
         mpd: dash.Mpd | None = None
         failure: Exception | None = None
+        came_us = 0
         try:
             found = mpd = await self._patched(last) or await self._whole_mpd(last)
+            came_us, came_utc_us = self.now_us, self._our_utc_us()
             if not self._is_sidecar_settled or (self._has_sidecar and last is not None and last.is_live):
                 hashes = await self._load_hashes(lambda sidecar: self._lacking(found, sidecar))
             if mpd.is_live and self._clock_off_us is None:
-                clock = await self._asked_clock(mpd)
+                clock = await self._asked_clock(mpd, came_utc_us)
         except (TransportError, BalancerError) as error:
             failure = error
-        await self.ref.send(_Loaded(mpd, hashes, None, clock) if failure is None else _Loaded(None, None, failure))
+        loaded = _Loaded(mpd, hashes, None, clock, came_us) if failure is None else _Loaded(None, None, failure)
+        await self.ref.send(loaded)
 
     def _lacking(self, mpd: dash.Mpd, sidecar: Sidecar) -> int:
         """How many of the newest two segments of each rendition that is played its hashes do not know."""
@@ -279,18 +296,22 @@ class Manifest(Playlist):
             for representation in [each for one in period.adaptation_sets for each in one.representations]:
                 if representation.id in played:
                     try:
-                        segments = dash.segments_of(mpd, period, representation, self._utc_us(), limits=self._limits)
+                        segments = dash.segments_of(
+                            mpd, period, representation, self._utc_us(), limits=self._limits, newest=2
+                        )
                     except BalancerError:  # whoever asks for one of them is told
                         continue
-                    lacks += sum(sidecar.digests(each.uri, each.byte_range) is None for each in segments[-2:])
+                    lacks += sum(sidecar.digests(each.uri, each.byte_range) is None for each in segments)
         return lacks
 
-    async def _asked_clock(self, mpd: dash.Mpd) -> int | Exception:
+    async def _asked_clock(self, mpd: dash.Mpd, came_utc_us: int) -> int | Exception:
         clock = clock_of(mpd)
         if clock is None:
             return 0
         try:
-            off_us = await ask_clock(clock, self._fetcher, self._our_utc_us)
+            # What the MPD tells itself was so when it came: its hashes have been waited for since.
+            our_utc_us = self._our_utc_us if clock.said_us is None else lambda: came_utc_us
+            off_us = await ask_clock(clock, self._fetcher, our_utc_us)
         except (TransportError, BalancerError) as error:
             return error
         if not off_us or not clock.urls:
@@ -386,7 +407,7 @@ class Manifest(Playlist):
         failure = loaded.error
         if loaded.mpd is not None:
             try:
-                self._take(loaded.mpd)
+                self._take(loaded.mpd, loaded.came_us)
             except BalancerError as error:
                 failure = error
         if failure is not None and self._answer is not None:
@@ -417,7 +438,7 @@ class Manifest(Playlist):
                 Noted(f"this machine's clock is {abs(clock) / 1e6:.1f} s {late} the MPD's, which counts")
             )
 
-    def _take(self, mpd: dash.Mpd) -> None:
+    def _take(self, mpd: dash.Mpd, came_us: int) -> None:
         """Serve this MPD from now on, unless it is older than the one before."""
         last = self._mpd
         if last is not None and _newness(mpd) < _newness(last):
@@ -442,6 +463,12 @@ class Manifest(Playlist):
         if last is None or _newness(mpd) != _newness(last):
             self._went_on_us = self.now_us
         self._mpd = mpd
+        said_us = direct_us(mpd) if rewritten.told else None
+        if said_us is None:
+            self._told = None
+        elif self._told is None or self._told[0] != said_us:  # the same again is a copy, or a patch left it
+            self._told = said_us, came_us
+        self._rewritten = rewritten
         best = max(self._catalogue.renditions.values(), key=_rank, default=None)
         self._answer = PlaylistText(
             text=rewritten.data.decode(),

@@ -1,6 +1,7 @@
 """The clock that players of a live MPD go by (UTCTiming; ISO/IEC 23009-1, 5.8.4.11).
 
     clock_of(mpd)                  the first that can be read here, or None
+    direct_us(mpd)                 the time that the MPD tells itself, which was then
     told_us(clock, date, body)     the time that its answer tells, in us since 1970
 
 Read are `direct`, `http-xsdate`, `http-iso`, and `http-head` by a request whose body is left.  Those of
@@ -18,7 +19,7 @@ from shoal.balancer.errors import PlaylistError, PlaylistMalformed
 from .mpd import Mpd
 from .values import date_us, resolve
 
-__all__ = ["CLOCK_BYTES_MAX", "Clock", "clock_of", "told_us"]
+__all__ = ["CLOCK_BYTES_MAX", "Clock", "clock_of", "direct_us", "scheme_of", "told_us"]
 
 CLOCK_BYTES_MAX = 1024  # a date has thirty
 _URLS_MAX = 3  # of one clock, for when one does not answer
@@ -34,12 +35,22 @@ class Clock(msgspec.Struct, frozen=True):
     said_us: int | None = None
 
 
+def scheme_of(uri: str) -> str:
+    """`direct`, `http-iso` and so on; "" for what is none that was known in 2014."""
+    name, _, year = uri.removeprefix(_SCHEME).rpartition(":")
+    return name if uri.startswith(_SCHEME) and year in {"2012", "2014"} else ""
+
+
+def direct_us(mpd: Mpd) -> int | None:
+    """In us since 1970; None where it tells none."""
+    said = [date_us(each.value.strip()) for each in mpd.utc_timings if scheme_of(each.scheme) == "direct"]
+    return next((us for us in said if us is not None), None)
+
+
 def clock_of(mpd: Mpd) -> Clock | None:
     """PlaylistError never: one that is not right is passed over, as one of a later scheme is."""
     for descriptor in mpd.utc_timings:
-        name, _, year = descriptor.scheme.removeprefix(_SCHEME).rpartition(":")
-        if not descriptor.scheme.startswith(_SCHEME) or year not in {"2012", "2014"}:
-            continue
+        name = scheme_of(descriptor.scheme)
         if name == "direct":
             said_us = date_us(descriptor.value.strip())
             if said_us is not None:

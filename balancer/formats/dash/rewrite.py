@@ -7,8 +7,9 @@ attributes and comments, descriptors, events, licence boxes.  What changes:
   other alternatives are gone: choosing among CDNs is our work;
 - templates and lists have the names of `names.py`; ranges of lists and initialization
   sections are resources of their own, and lose the range;
-- relative URLs of clocks (UTCTiming) become absolute;
+- relative URLs of clocks (UTCTiming) become absolute: a player asks them, and not us;
 - periods that are announced without a start (early available periods) are left out, as they are here;
+- where a clock tells the time itself (`direct`) it can tell a later one: `Rewritten.at`;
 - what would have a player go around us, or ask for what is not served (`DROPPED`), is
   left out, and counted.
 """
@@ -25,9 +26,10 @@ import msgspec
 from shoal.balancer.errors import ConfigurationError, PlaylistUnsupported
 
 from .addressing import Addressing, AddressingKind
+from .clock import scheme_of
 from .mpd import Mpd, Representation
 from .names import media_template, suffix
-from .values import resolve
+from .values import date_of, date_us, resolve
 from .xml import HEAD, Element, shorten
 
 __all__ = ["DROPPED", "Namer", "Rewritten", "rewrite"]
@@ -50,6 +52,15 @@ _UNFIT = re.compile(r"[^A-Za-z0-9/._~%:-]|\A\Z")
 class Rewritten(msgspec.Struct, frozen=True):
     data: bytes
     dropped: dict[str, int]  # element or attribute -> how often
+    told: tuple[tuple[int, int], ...] = ()  # where in `data` it tells the time itself
+
+    def at(self, utc_us: int) -> bytes:
+        """`data` where it tells this time, in the place of the one at which it was made."""
+        pieces, place = [], 0
+        for begin, end in self.told:
+            pieces += [self.data[place:begin], date_of(utc_us).encode()]
+            place = end
+        return b"".join([*pieces, self.data[place:]])
 
 
 def rewrite(mpd: Mpd, base_of: Namer, *, has_clock: bool = True) -> Rewritten:
@@ -70,6 +81,7 @@ class _Rewriter:
         self._base_of = base_of
         self._data = mpd.data
         self._edits: list[tuple[int, int, bytes]] = []  # from, to, what stands there instead
+        self._told: set[int] = set()  # where edits begin that put there what was there: the time, as it is told
         self._dropped: Counter[str] = Counter()
         self._lists: dict[int, int] = {}  # begin of an element with segments -> number of its first
 
@@ -83,12 +95,15 @@ class _Rewriter:
                 self._base_url(adaptation_set.element, "/")
                 for representation in adaptation_set.representations:
                     self._representation(representation)
-        pieces, place = [], 0
+        pieces, place, length, told = [], 0, 0, []
         for start, stop, text in sorted(self._edits, key=lambda edit: edit[:2]):
             assert place <= start <= stop, "edits do not overlap"
             pieces += [self._data[place:start], text]
+            length += start - place + len(text)
+            if start in self._told:
+                told.append((length - len(text), length))
             place = stop
-        return Rewritten(b"".join([*pieces, self._data[place:]]), dict(self._dropped))
+        return Rewritten(b"".join([*pieces, self._data[place:]]), dict(self._dropped), tuple(told))
 
     def _of_mpd(self) -> None:
         begun = {period.element.begin for period in self._mpd.periods}
@@ -101,6 +116,10 @@ class _Rewriter:
                 urls = child.attributes.get("value", "").split()
                 whole = " ".join(resolve(self._mpd.url, url, child.line) for url in urls)
                 self._change(child, {"value": whole})
+            elif child.name == "UTCTiming" and _tells_time(child):
+                begin, end = self._span(child, "value")
+                self._edits.append((begin, end, self._data[begin:end]))
+                self._told.add(begin)
 
     # -- base URLs
 
@@ -196,6 +215,15 @@ class _Rewriter:
         assert found is not None, "it was read as XML"
         return found[0]
 
+    def _span(self, element: Element, attribute: str) -> tuple[int, int]:
+        """Where its value stands, without the quotes."""
+        head, place = self._head(element), 1 + len(self._name(element))
+        while found := _ATTRIBUTE.match(head, place):
+            if found[2].decode() == attribute:
+                return element.begin + found.start(3) + 1, element.begin + found.end(3) - 1
+            place = found.end()
+        raise AssertionError(f"{element.name} was read with {attribute}")
+
     def _name(self, element: Element) -> bytes:
         found = _NAMED.match(self._data, element.begin)
         assert found is not None, "it was read as XML"
@@ -218,6 +246,11 @@ class _Rewriter:
     def _changed(self, element: Element, changes: dict[str, str | None]) -> bytes:
         """The start tag with other values of attributes; None takes one out, and one that is not there is added."""
         return b"".join(_pieces(self._head(element), self._name(element), dict(changes)))
+
+
+def _tells_time(clock: Element) -> bool:
+    scheme, value = (clock.attributes.get(name, "").strip() for name in ("schemeIdUri", "value"))
+    return scheme_of(scheme) == "direct" and date_us(value) is not None
 
 
 def _pieces(head: bytes, name: bytes, changes: dict[str, str | None]) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ from shoal.balancer.uris import encoded
 from .limits import Limits
 from .xml import Element, shorten
 
-__all__ = ["Reader", "date_us", "resolve"]
+__all__ = ["Reader", "date_of", "date_us", "resolve"]
 
 _S = 1_000_000
 # xs:duration.  A year and a month have no length; players take 365 and 30 days.
@@ -39,6 +39,8 @@ _RANGE = re.compile(r"(\d{1,18})-(\d{1,18})", re.ASCII)
 _RATE = re.compile(r"(\d{1,9})(?:/(\d{1,9}))?|(\d{1,9})\.(\d{1,9})", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+# What a date can be, with room for every zone.
+_FIRST, _LAST = (dt.datetime(year, 1, 2, tzinfo=dt.UTC) - _EPOCH for year in (1, 9999))
 _A_DATE = "a date and time like 2026-01-31T12:00:00Z"
 UINT64_MAX = 2**64 - 1
 
@@ -56,6 +58,13 @@ def date_us(text: str) -> int | None:
     zone_s = _zone_s(match[8])
     seconds = (date - _EPOCH) // dt.timedelta(seconds=1) + second // 60
     return (seconds - zone_s) * _S + _fraction_us(match[7])
+
+
+def date_of(us: int) -> str:
+    """The other way round, to milliseconds; beyond the years 1 to 9999 one of the first or the last."""
+    one = dt.timedelta(microseconds=1)
+    date = _EPOCH + one * min(max(us, _FIRST // one), _LAST // one)
+    return date.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Reader:

@@ -13,6 +13,7 @@ import pytest
 from shoal.app.session import StreamSession
 from shoal.balancer.errors import NotAPlaylist, PlaylistUnsupported, UnknownResource
 from shoal.balancer.formats import dash
+from shoal.balancer.formats.dash.values import date_us
 from shoal.balancer.integrity import sidecar
 from shoal.balancer.model import ByteRange, Kind
 from shoal.runtime.testing import run_virtual
@@ -395,6 +396,59 @@ def test_a_clock_that_tells_no_time_is_told_of_and_ours_counts(said: bytes | Non
             async with world.viewer(url=URL) as session:
                 assert await body(session, "n3.m4s") == world.stream.segments[3]
                 assert "the MPD's clock did not tell the time" in " ".join((await session.report()).log)
+
+    run_virtual(main())
+
+
+def telling(world: World, second: int) -> bytes:
+    """Which tells the time itself."""
+    clock = f'<UTCTiming schemeIdUri="urn:mpeg:dash:utc:direct:2014" value="1970-01-01T00:00:{second:02}Z"/></MPD>'
+    return live(world).replace(b"</MPD>", clock.encode())
+
+
+async def told_late_us(world: World, session: StreamSession) -> int:
+    found = re.search(r'direct:2014" value="([^"]*)"', (await session.playlist()).text)
+    assert found
+    told_us = date_us(found[1])
+    assert told_us is not None
+    return world.now_us() - told_us
+
+
+def test_a_player_is_told_the_time_that_it_is_and_not_that_of_the_load() -> None:
+    async def main() -> None:
+        async with World() as world:
+            await asyncio.sleep(30)
+            world.document("main.mpd", telling(world, 30))
+            async with world.viewer(url=URL) as session:
+                # Loaded, from memory, and loaded again where nothing has changed.
+                for wait_s in (0, 1.5, 10):
+                    await asyncio.sleep(wait_s)
+                    assert 0 <= await told_late_us(world, session) < S // 2
+                world.document("main.mpd", telling(world, 40))  # by then it is a second or two later
+                await asyncio.sleep(4)
+                assert S < await told_late_us(world, session) < 8 * S
+                assert "clock" not in " ".join((await session.report()).log)
+
+    run_virtual(main())
+
+
+def test_hashes_that_were_waited_for_do_not_make_this_machines_clock_wrong() -> None:
+    async def main() -> None:
+        async with World() as world:
+            await asyncio.sleep(30)
+            world.document("main.mpd", telling(world, 30))
+            for origin in world.origins.values():
+
+                async def answer(request: ServerRequest) -> None:
+                    if request.path.endswith(SIDECAR):
+                        await asyncio.sleep(1.5)
+
+                origin.answers = answer
+            async with world.viewer(url=URL) as session:
+                await session.playlist()
+                assert world.now_us() > 31 * S
+                assert "clock" not in " ".join((await session.report()).log)
+                assert 0 <= await told_late_us(world, session) < S // 2
 
     run_virtual(main())
 

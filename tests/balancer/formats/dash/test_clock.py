@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from shoal.balancer.errors import PlaylistMalformed
 from shoal.balancer.formats import dash
 from shoal.balancer.formats.dash.clock import Clock, clock_of, told_us
+from shoal.balancer.formats.dash.values import date_of, date_us
 
 NOON_US = 1_769_860_800_000_000  # 2026-01-31T12:00:00Z
 
@@ -57,3 +58,10 @@ def test_an_answer_is_a_time_or_refused(by_head: bool, date: str | None, body: b
     asked = Clock(("https://t/",), by_head=by_head)
     with contextlib.suppress(PlaylistMalformed):
         assert isinstance(told_us(asked, date, body), int)
+
+
+@given(st.integers(-(10**17), 3 * 10**17))
+def test_a_date_is_read_as_it_was_written(us: int) -> None:
+    read = date_us(date_of(us))
+    assert read is not None
+    assert read == us // 1000 * 1000 or not 0 < us + 62 * 10**15 < 314 * 10**15  # beyond what a date can say

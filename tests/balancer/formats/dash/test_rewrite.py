@@ -5,7 +5,7 @@ from urllib.parse import unquote, urljoin
 import pytest
 
 from shoal.balancer.errors import ConfigurationError, PlaylistUnsupported
-from shoal.balancer.formats.dash import Name, file_name, init_of, parse, read_name, rewrite, segments_of
+from shoal.balancer.formats.dash import Descriptor, Name, file_name, init_of, parse, read_name, rewrite, segments_of
 
 from .mpds import HEAD, LIVE, NOON_US, VOD, S, one, read
 
@@ -152,3 +152,32 @@ def test_names_are_read_as_they_are_written():
 def test_a_file_that_is_called_as_a_segment_has_another_name(name):
     assert file_name(name) == f"file-{name}"
     assert read_name(unquote(file_name(name))) == Name("file")
+
+
+def test_a_clock_that_tells_the_time_itself_can_tell_a_later_one():
+    scheme = "urn:mpeg:dash:utc:direct:2014"
+    clocks = (
+        f"<UTCTiming value = '2026-01-31T12:00:00.25+00:00' schemeIdUri='{scheme}'/>"
+        f'<UTCTiming schemeIdUri="{scheme}" value="soon"/><UTCTiming schemeIdUri="urn:x" value="2026-01-31T12:00:00Z"/>'
+    )
+    after = f'<UTCTiming schemeIdUri="{scheme}" value="2026-01-31T12:00:00Z"></UTCTiming></MPD>'
+    result = rewritten(LIVE.replace("<Period", f"{clocks}<Period").replace("</MPD>", after))
+    assert clocks.encode() in result.data
+    later = result.at(NOON_US + 3_125_000)
+    assert parse(later, PROXY).utc_timings == (
+        Descriptor(scheme, "2026-01-31T12:00:03.125Z"),
+        Descriptor(scheme, "soon"),
+        Descriptor("urn:x", "2026-01-31T12:00:00Z"),
+        Descriptor("urn:mpeg:dash:utc:http-xsdate:2014", "https://cdn.example/show/time?a=1&b=2"),
+        Descriptor(scheme, "2026-01-31T12:00:03.125Z"),
+    )
+    told = b"2026-01-31T12:00:03.125Z"
+    for before in (b"2026-01-31T12:00:00.25+00:00", b'2026-01-31T12:00:00Z"></'):
+        assert result.data.count(before) == 1
+    right = result.data.replace(b"2026-01-31T12:00:00.25+00:00", told)
+    assert later == right.replace(b'2026-01-31T12:00:00Z"></', told + b'"></')
+
+
+def test_what_tells_no_time_itself_is_the_same_at_any():
+    result = rewritten(LIVE)
+    assert result.at(NOON_US) == result.data
