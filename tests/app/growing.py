@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import time
 from collections.abc import Callable
@@ -14,12 +15,13 @@ from shoal.app.demo.origin import RequestRecord
 from shoal.app.demo.stream import Stream, StreamOptions
 from shoal.balancer.formats.hls import Directives
 
-from .manifests import mpd_of
+from .manifests import mpd_of, with_clock
 from .support import until
 
 __all__ = ["MPD", "TARGET_S", "GrowingOrigin"]
 
 MPD = "live.mpd"
+CLOCK = "time"
 TARGET_S = 1.5  # how far behind a player is to be, as the MPD says
 _SEGMENT = re.compile(r"([a-z]+)_([0-9]{3})\.m4s")
 
@@ -40,6 +42,9 @@ class GrowingOrigin(LowLatencyOrigin):
         found = _SEGMENT.fullmatch(path)
         if path == MPD:
             return web.Response(body=self._mpd(), content_type="application/dash+xml")
+        if path == CLOCK:  # which players ask, from pages of other origins
+            text = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+            return web.Response(text=text, headers={"Access-Control-Allow-Origin": "*"})
         if found is None:
             return await super()._serve(request)
         self.requests.append(RequestRecord(path, time.monotonic(), request.headers.get("Range")))
@@ -89,4 +94,5 @@ class GrowingOrigin(LowLatencyOrigin):
             f'wallClockTime="{began}"/><Resync dT="{round(on_air.part_target_s * 1000)}" type="1"/>'
         )
         text = text.replace(b"<Period", service.encode() + b"<Period", 1)
-        return text.replace(b"<Representation", time_of.encode() + b"<Representation", 1)
+        text = text.replace(b"<Representation", time_of.encode() + b"<Representation", 1)
+        return with_clock(text, "http-xsdate", CLOCK)

@@ -20,6 +20,7 @@ __all__ = [
     "listed",
     "live_mpd",
     "mpd_of",
+    "with_clock",
     "with_list",
     "with_subtitles",
 ]
@@ -109,6 +110,12 @@ def live_mpd(stream: Stream, options: StreamOptions, *, before_s: int) -> bytes:
         'timeShiftBufferDepth="PT600S" suggestedPresentationDelay="PT4S"'
     )
     return mpd_of(stream, options, {each.name: template for each in options.renditions}, attributes)
+
+
+def with_clock(mpd: bytes, scheme: str, value: str) -> bytes:
+    """With a clock that players go by (UTCTiming).  Without one dash.js asks a server on the internet for the time."""
+    clock = f'<UTCTiming schemeIdUri="urn:mpeg:dash:utc:{scheme}:2014" value="{value}"/>'
+    return mpd.replace(b"</MPD>", clock.encode() + b"</MPD>")
 
 
 def file_of(stream: Stream, options: StreamOptions, path: str, *, first: int = 1) -> bytes:

@@ -74,8 +74,7 @@ const start = {
   },
   dash(video, url, failed, config) {
     const player = dashjs.MediaPlayer().create();
-    // This machine's clock is the origin's.
-    player.updateSettings({streaming: {utcSynchronization: {enabled: false}}, ...config});
+    player.updateSettings(config);
     player.on(dashjs.MediaPlayer.events.ERROR, ({error}) => failed(`${error.code} ${error.message}`));
     player.initialize(video, url, true);
     return {

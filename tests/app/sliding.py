@@ -12,6 +12,8 @@ from typing import Any
 
 from shoal.app.demo.origin import File, Origin
 
+from .manifests import with_clock
+
 __all__ = ["SlidingOrigin"]
 
 _HELD = 8  # segments in a playlist
@@ -37,8 +39,8 @@ class SlidingOrigin(Origin):
         if found is None or not path.endswith((".m3u8", ".mpd")):
             return found
         text, now_s = found.data.decode(), time.time() - self._began_s
-        text = self._mpd(text, now_s) if path.endswith(".mpd") else self._playlist(text, now_s)
-        return File(text.encode(), f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"')
+        data = self._mpd(text, now_s) if path.endswith(".mpd") else self._playlist(text, now_s).encode()
+        return File(data, f'"{hashlib.sha256(data).hexdigest()[:32]}"')
 
     def _playlist(self, text: str, now_s: float) -> str:
         rows = list(_ROW.finditer(text))
@@ -54,7 +56,7 @@ class SlidingOrigin(Origin):
     def _is_over(self, now_s: float) -> bool:
         return self._ends_s is not None and now_s >= self._ends_s
 
-    def _mpd(self, text: str, now_s: float) -> str:
+    def _mpd(self, text: str, now_s: float) -> bytes:
         began = dt.datetime.fromtimestamp(self._began_s, dt.UTC).isoformat(timespec="milliseconds")
         live = (
             f'type="dynamic" availabilityStartTime="{began}" publishTime="{began}" minimumUpdatePeriod="PT1S" '
@@ -65,7 +67,10 @@ class SlidingOrigin(Origin):
             text = text.replace('type="static"', over, 1)
         else:
             text = re.sub(r'type="static"\s+mediaPresentationDuration="[^"]*"', live, text)
-        return _TIMELINE.sub(lambda found: found[1] + "".join(_over(found, now_s)[-_HELD:]), text)
+        text = _TIMELINE.sub(lambda found: found[1] + "".join(_over(found, now_s)[-_HELD:]), text)
+        if self._is_over(now_s):
+            return text.encode()
+        return with_clock(text.encode(), "direct", dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"))
 
 
 def _over(timeline: re.Match[str], now_s: float) -> list[str]:

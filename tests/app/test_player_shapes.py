@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -46,7 +47,7 @@ class Played(NamedTuple):
 async def playing(
     profile: Path, players: dict[str, Played], *, plan: str = ""
 ) -> AsyncIterator[tuple[Any, dict[str, Tapped]]]:
-    """A page with these players, by name, and what each plays through; at the end none has asked an origin."""
+    """A page with these players, by name, and what each plays through; at the end none has asked anybody else."""
     async with asyncio.timeout(RUN_TIMEOUT_S), AsyncExitStack() as stack:
         origins = {id(origin): origin for played in players.values() for origin in played.origins}
         for origin in origins.values():
@@ -73,6 +74,7 @@ async def playing(
         # Origins let any page read what they have: who went there was not stopped, and is seen here.
         assert asked
         assert [url for url in asked for origin in origins.values() if url.startswith(origin.url)] == []
+        assert {urlsplit(url).hostname for url in asked if url.startswith("http")} == {"127.0.0.1"}  # nor for the time
 
 
 @pytest.mark.parametrize(

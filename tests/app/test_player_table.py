@@ -7,18 +7,20 @@ tested here, in test_players.py and in test_libav.py.  `tools/install-test-tools
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from shoal.app.demo.low_latency import LowLatencyOrigin, OnAir
-from shoal.app.demo.origin import Fault, Origin
+from shoal.app.demo.origin import Fault, File, Origin
 from shoal.app.demo.stream import make_stream
 from shoal.balancer.report import SessionReport
 
-from .manifests import SUBTITLES, copy_of, file_of, live_mpd, with_list, with_subtitles
+from .manifests import SUBTITLES, copy_of, file_of, live_mpd, with_clock, with_list, with_subtitles
 from .player_page import add, all_are, player_page
 from .support import LIGHT, ON_AIR, RUN_TIMEOUT_S, STREAMS, running_origins, sources_of, until
 from .tapped import Tapped, assert_right, proxied
@@ -27,6 +29,16 @@ pytestmark = pytest.mark.real
 
 # Whole segments of 2 s are held back for 6 s: who is nearer than that took parts.
 NEAR_S = 4.5
+
+
+class WithClock(Origin):
+    """It also says what time it is."""
+
+    def _find(self, path: str) -> File | None:
+        if path != "time":
+            return super()._find(path)
+        text = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+        return File(text.encode(), f'"{text}"')
 
 
 async def report_of(proxy: Tapped) -> SessionReport:
@@ -78,7 +90,7 @@ def test_players_follow_what_is_live_and_switch(tmp_path: Path) -> None:
 
     async def run() -> None:
         async with asyncio.timeout(RUN_TIMEOUT_S), AsyncExitStack() as stack:
-            origins = [LowLatencyOrigin(on_air), Origin(stream.folder)]
+            origins = [LowLatencyOrigin(on_air), WithClock(stream.folder)]
             for origin in origins:
                 await origin.start()
                 stack.push_async_callback(origin.aclose)
@@ -90,12 +102,18 @@ def test_players_follow_what_is_live_and_switch(tmp_path: Path) -> None:
                 "shaka dash": ("shaka", await proxied(stack, f"{dash}/live.mpd")),
             }
             page = await stack.enter_async_context(player_page(tmp_path / "profile"))
+            asked: list[str] = []
+            page.on("request", lambda request: asked.append(request.url))
             # Written as late as this, since from then on it goes on without waiting for anybody.
-            (stream.folder / "live.mpd").write_bytes(live_mpd(stream, ON_AIR, before_s=8))
+            mpd = with_clock(live_mpd(stream, ON_AIR, before_s=8), "http-iso", "time")
+            (stream.folder / "live.mpd").write_bytes(mpd)
             for name, (kind, proxy) in playing.items():
                 await add(page, name, kind, proxy.url, plan="live")
             seen = await all_are(page, "one.steps === 2 && one.widths.at(-1) === 320")
             reports = {name: await report_of(proxy) for name, (_, proxy) in playing.items()}
+        # The clock of the MPD, which is another's and none of ours, and no other one.
+        assert f"{dash}/time" in asked
+        assert {urlsplit(url).hostname for url in asked if url.startswith("http")} == {"127.0.0.1"}
         for name, (_, proxy) in playing.items():
             assert seen[name]["errors"] == [], name
             assert reports[name].is_live, name
