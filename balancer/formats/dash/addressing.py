@@ -205,16 +205,16 @@ def _runs(timeline: Element, number: int, limits: Limits) -> tuple[Run, ...]:
     rows = timeline.all("S")
     runs: list[Run] = []
     time = count = 0
+    last = -1  # when the last segment of the rows above begins: one that repeats up to the next may have none
     for place, row in enumerate(rows):
         said = Reader(limits, row)
         begin = said.maybe_integer("t")
         if said.text("n") is not None:
             number = said.integer("n")
         # A little before the one above it has ended: times were rounded, or two programmes joined.  Players take both.
-        if begin is not None and runs and begin <= time - runs[-1].duration:
-            raise PlaylistMalformed(
-                f"S begins at {begin}, and not after the one above it ({time - runs[-1].duration})", line=row.line
-            )
+        # Each begins after the one above it all the same: so no two segments are alike.
+        if begin is not None and begin <= last:
+            raise PlaylistMalformed(f"S begins at {begin}, and not after the one above it ({last})", line=row.line)
         time = time if begin is None else begin
         duration, repeat = said.integer("d"), said.signed("r")
         if duration == 0:
@@ -236,6 +236,7 @@ def _runs(timeline: Element, number: int, limits: Limits) -> tuple[Run, ...]:
             raise PlaylistMalformed(f"S goes on to tick {end}, beyond 64 bits", line=row.line)
         if many:
             runs.append(Run(time, duration, many, number))
+            last = time + duration * (many - 1)
         number += max(many, 0)
         time += duration * max(many, 0)
     return tuple(runs)

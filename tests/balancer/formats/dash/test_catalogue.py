@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.balancer.formats.dash import Catalogue, Name, Reference
+from shoal.balancer.formats.dash import Catalogue, Name, Reference, segments_of
 from shoal.balancer.model import ByteRange, Kind, ResourceKey
 
 from .mpds import HEAD, LIVE, NOON_US, VOD, S, one, read
@@ -110,6 +110,7 @@ class Made(NamedTuple):
     media: str = "$Time$.m4s"
     timescale: int = 1
     lengths: tuple[int, ...] = (4,)  # of segments one after another, in ticks; in a timeline
+    overlap: int = 0  # by how many ticks each begins before the one before has ended, if that is as long; < 0: gaps
     counted: int | None = None  # the length of each, where they are counted
     start_s: int = 0  # of the period
     length_s: int | None = None
@@ -129,7 +130,8 @@ class Made(NamedTuple):
             else 'mediaPresentationDuration="PT40S"'
         )
         length = "" if self.length_s is None else f'duration="PT{self.length_s}S"'
-        times = [sum(self.lengths[place % len(self.lengths)] for place in range(each)) for each in range(first + count)]
+        steps = [length - min(self.overlap, length - 1) for length in self.lengths]
+        times = [sum(steps[place % len(steps)] for place in range(each)) for each in range(first + count)]
         rows = "".join(
             f'<S t="{times[place]}" d="{self.lengths[place % len(self.lengths)]}"/>'
             for place in range(first, first + count)
@@ -150,6 +152,7 @@ MADE = st.builds(
     media=st.sampled_from(["$Time$.m4s", "$Number$.m4s", "$Time$.m4s?a=1", "$Time$.m4s?a=2"]),
     timescale=st.sampled_from([1, 3, 10]),
     lengths=st.sampled_from([(4,), (1,), (1, 2), (3, 1, 9)]),
+    overlap=st.sampled_from([0, 0, 1, 8, -2]),
     counted=st.sampled_from([None, None, 1, 3]),
     start_s=st.sampled_from([0, 5]),
     length_s=st.sampled_from([None, 7, 20]),
@@ -179,6 +182,8 @@ def test_what_is_taken_from_the_listing_before_is_what_a_whole_reading_makes(loa
         catalogue.update(mpd)
         found = catalogue.resources(0, now_us)
         assert found.media == right.media
+        every = segments_of(mpd, mpd.periods[0], mpd.periods[0].adaptation_sets[0].representations[0], now_us)
+        assert [each.uri for each in found.media] == [each.uri for each in every]  # and so no two took one place
         assert found.inits == right.inits
         assert catalogue.renditions[0].names == whole.renditions[0].names
         assert catalogue.renditions[0].segments == whole.renditions[0].segments

@@ -1,6 +1,7 @@
 """Which segments an MPD names, and which of them are there by now (ISO/IEC 23009-1, 5.3.9)."""
 
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from shoal.balancer.errors import PlaylistMalformed, PlaylistTooLarge, PlaylistUnsupported
 from shoal.balancer.formats.dash import Limits, Reference, init_of, parse, references, segments_of
-from shoal.balancer.formats.dash.segments import Growth, growth, indexed, segment_numbered
+from shoal.balancer.formats.dash.segments import Growth, growth, indexed, segment_numbered, slots_of
 from shoal.balancer.model import ByteRange
 
 from .mpds import HEAD, LIVE, NOON_US, URL, VOD, S, one, read
@@ -288,6 +289,31 @@ def test_a_timeline_is_read_once_for_the_representations_that_share_it() -> None
 
 def test_a_segment_may_begin_a_little_before_the_one_above_it_has_ended() -> None:
     assert listed(timeline('<S t="0" d="20" r="1"/><S t="39" d="20"/>')) == [("0", 0, 2), ("20", 2, 2), ("39", 3.9, 2)]
+
+
+def test_a_segment_begins_after_the_one_above_it_where_a_row_between_them_has_none() -> None:
+    none = '<S t="0" d="20"/><S t="15" d="1" r="-1"/>'
+    assert [time for _, time, _ in listed(timeline(f'{none}<S t="10" d="20"/>'))] == [0, 1]
+    with pytest.raises(PlaylistMalformed, match=r"begins at 0, and not after the one above it \(0\)"):
+        listed(timeline(f'{none}<S t="0" d="20"/>'))
+
+
+ROWS = st.lists(
+    st.tuples(st.sampled_from(["", 't="0"', 't="5"']), st.sampled_from([2, 9]), st.sampled_from([-1, 0, 1])),
+    min_size=2,
+    max_size=4,
+)
+
+
+@given(ROWS)
+def test_each_segment_of_a_timeline_begins_after_the_one_before(rows) -> None:
+    text = "".join(f'<S {begin} d="{duration}" r="{repeat}"/>' for begin, duration, repeat in rows)
+    try:
+        mpd, period, representation = first(read(timeline(text)))
+    except PlaylistMalformed:
+        return
+    slots = slots_of(mpd, period, representation, 0)
+    assert all(one[1] < other[1] for one, other in pairwise(slots))
 
 
 def test_where_length_and_timeline_are_said_the_timeline_counts() -> None:
