@@ -45,13 +45,17 @@ class Border:
                 "-._~+/ (python -c 'import secrets; print(secrets.token_urlsafe())' makes one)"
             )
         self._expected = None if token is None else token.encode()
+        self._host: str | None = None  # of the last request that had one of ours: nearly always that of the next
 
     def refusal(self, request: ServerRequest) -> Refusal | None:
         """Why `request` is not answered; None if it may be."""
         headers = request.headers
-        host = parse_authority(headers.get("host", ""))
-        if host is None or not host.is_loopback:
-            return Refusal(421, "this proxy answers to 127.0.0.1, [::1] and localhost only")
+        named = headers.get("host", "")
+        if named != self._host:
+            host = parse_authority(named)
+            if host is None or not host.is_loopback:
+                return Refusal(421, "this proxy answers to 127.0.0.1, [::1] and localhost only")
+            self._host = named
         origin = headers.get("origin")
         if origin is not None:
             if not self._may_read(origin):

@@ -96,8 +96,7 @@ class Proxy:
         self._under_way = 0
         self._bodies: set[_Body] = set()  # of those under way, as far as they have one in pieces
         self._is_draining = False
-        self._quiet = asyncio.Event()  # nothing is under way
-        self._quiet.set()
+        self._quiet = asyncio.Event()  # it is draining, and nothing is under way
         self.refused_requests = 0  # because `requests_max` were under way
         self._server: Server | None = None
         self._address = ""
@@ -119,6 +118,8 @@ class Proxy:
     async def drain(self, timeout_s: float) -> bool:
         """Take no new requests, and wait for those under way; whether they ended in time."""
         self._is_draining = True
+        if self._under_way == 0:
+            self._quiet.set()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._quiet.wait()
@@ -188,13 +189,12 @@ class Proxy:
     async def _counted(self, request: ServerRequest) -> ServerResponse:
         """The answer; it is under way until its body has ended, or was given up."""
         self._under_way += 1
-        self._quiet.clear()
         is_over = True
         try:
             response = await self._respond(request)
             body = response.body
             if not isinstance(body, bytes):
-                watched = body if isinstance(body, _Body) else _Watched(body)
+                watched = body if isinstance(body, _Stored) else _Watched(body)
                 watched.begin(self._body_ended)
                 response.body = watched
                 self._bodies.add(watched)
@@ -210,7 +210,7 @@ class Proxy:
 
     def _ended(self) -> None:
         self._under_way -= 1
-        if self._under_way == 0:
+        if self._is_draining and self._under_way == 0:
             self._quiet.set()
 
     async def _respond(self, request: ServerRequest) -> ServerResponse:
@@ -219,7 +219,8 @@ class Proxy:
         if request.method not in {"GET", "HEAD"}:
             return _text(405, f"{request.method} is not served here; use GET or HEAD")
         try:
-            return await self._route(request)
+            key = paths.key_of(request.path)
+            return await (self._route(request) if key is None else self._resource(key, request))
         except UnknownResource as error:
             return _text(404, str(error))
         except DirectiveRefused as error:
@@ -234,6 +235,7 @@ class Proxy:
             return _text(503, f"the session does not answer: {error}")
 
     async def _route(self, request: ServerRequest) -> ServerResponse:
+        """What is not a resource by its key."""
         path = request.path
         if path == self._manifest:
             return await self._playlist(None, request)
@@ -249,10 +251,7 @@ class Proxy:
         named = paths.dash_of(path)
         if named is not None:
             return await self._of_mpd(*named, request)
-        key = paths.key_of(path)
-        if key is None:
-            raise UnknownResource(f"{path[:200]!r} is nothing that a playlist of this session names")
-        return await self._resource(key, request)
+        raise UnknownResource(f"{path[:200]!r} is nothing that a playlist of this session names")
 
     async def _playlist(self, rendition: int | None, request: ServerRequest) -> ServerResponse:
         wanted = NOTHING if self._session.is_dash else Directives.read(request.query)
@@ -296,15 +295,18 @@ class Proxy:
             headers["content-length"] = str(part.length)
         elif total is not None:
             headers["accept-ranges"] = "bytes"
-            span = requested_span(request.headers.get("range"), total)
-            if span is None:
-                await _close(pieces)
-                return ServerResponse(416, {"content-range": content_range_header(None, total), **NO_STORE})
-            if span.length < total:
-                status = 206
-                headers["content-range"] = content_range_header(span, total)
-            begin, end = span.first, span.first + span.length
-            headers["content-length"] = str(span.length)
+            asked = request.headers.get("range")
+            if asked is not None:
+                span = requested_span(asked, total)
+                if span is None:
+                    await _close(pieces)
+                    return ServerResponse(416, {"content-range": content_range_header(None, total), **NO_STORE})
+                if span.length < total:
+                    status = 206
+                    headers["content-range"] = content_range_header(span, total)
+                begin, total = span.first, span.length
+                end = begin + total
+            headers["content-length"] = str(total)
 
         if request.method == "HEAD":
             await _close(pieces)
@@ -344,7 +346,7 @@ async def _close(pieces: AsyncGenerator[Piece, None] | None) -> None:
         await pieces.aclose()
 
 
-class _Body(AsyncIterator[bytes | memoryview]):
+class _Body:
     """What goes to a client, part by part.  It tells its end once: by its last part, an error, or being closed."""
 
     def __init__(self) -> None:
@@ -354,6 +356,9 @@ class _Body(AsyncIterator[bytes | memoryview]):
 
     def begin(self, ended: Callable[[_Body], None]) -> None:
         self._ended = ended
+
+    def __aiter__(self) -> Self:
+        return self
 
     def is_stuck(self, now_s: float) -> bool:
         return self._given_s is not None and now_s - self._given_s >= STUCK_S
@@ -400,19 +405,30 @@ class _Stored(_Body):
         self._taken = 0
         self._delivered = delivered
 
-    async def __anext__(self) -> memoryview:
+    def take(self) -> memoryview | None:
+        """The next part, of what lies ready."""
         self._taken = self._place
         part = self._data[self._place : self._place + WRITE_BYTES]
         if not part:
             self._given_s = None
             self._tell()
-            raise StopAsyncIteration
+            return None
         self._place += len(part)
         self._given_s = self._now()
         return part
 
+    async def __anext__(self) -> memoryview:
+        part = self.take()
+        if part is None:
+            raise StopAsyncIteration
+        return part
+
+    def close(self) -> None:
+        if self._ended is not None:
+            self._tell()
+
     async def aclose(self) -> None:
-        self._tell()
+        self.close()
 
     def _tell(self) -> None:
         if self._ended is not None and self._taken:

@@ -174,7 +174,7 @@ class StreamSession:
         """
         reader = next(self._readers)
         try:
-            whole = cast("Piece | None", await self._ref.ask(Open(key, reader), timeout_s=PLAYLIST_TIMEOUT_S))
+            whole: Piece | None = await self._ref.ask(Open(key, reader), timeout_s=PLAYLIST_TIMEOUT_S)
         except BaseException:
             self._ref.tell(Release(key, reader))
             raise

@@ -32,6 +32,7 @@ __all__ = [
     "Hasher",
     "IncomingChannel",
     "OutgoingOffer",
+    "ReadyBody",
     "Server",
     "ServerRequest",
     "ServerResponse",
@@ -137,6 +138,18 @@ class ServerResponse(msgspec.Struct):
     status: int
     headers: dict[str, str] = {}
     body: bytes | AsyncIterator[bytes | memoryview] = b""
+
+
+class ReadyBody(Protocol):
+    """What a body in pieces may offer besides, where they lie ready: to be taken without the price of waiting."""
+
+    def take(self) -> bytes | memoryview | None:
+        """The next piece; None at the end.  To ask for it says that the one before was taken."""
+        ...
+
+    def close(self) -> None:
+        """No more is asked for; as `aclose`, without waiting.  Does nothing the second time."""
+        ...
 
 
 Handler = Callable[[ServerRequest], Awaitable[ServerResponse]]

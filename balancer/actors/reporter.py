@@ -191,6 +191,13 @@ class Reporter(Actor[Any]):
         return at_us - (self._began_us or 0)
 
     def receive(self, message: Any) -> None:
+        if type(message) is Delivered:  # by its type itself, as in Session.receive
+            if (story := self._segments.get(message.key)) is not None:
+                story.delivered_bytes += message.byte_count
+            return
+        if type(message) is Requested:
+            self._requested(message)
+            return
         if self._collecting is not None and isinstance(message, _COLLECTED):
             self._collecting.tell(message)
         match message:
@@ -211,13 +218,6 @@ class Reporter(Actor[Any]):
                     # A verdict that came while the source was still sending stands: cancelling it is what follows.
                     if part.outcome == "running":
                         part.outcome, part.reason = outcome, reason
-            case Requested(segment, at_us, held_bytes):
-                asked = self._story(segment)
-                if asked.requested_us is None:
-                    asked.requested_us = self._since(at_us)
-                if held_bytes is not None and asked.completed_us is None:  # others had left it there
-                    asked.byte_count, asked.completed_us = held_bytes, self._since(at_us)
-                    asked.verified, asked.was_stored = "segment", True
             case Completed(key, byte_count, verified, at_us):
                 if (story := self._segments.get(key)) is not None:
                     story.byte_count, story.verified, story.completed_us = byte_count, verified, self._since(at_us)
@@ -226,9 +226,6 @@ class Reporter(Actor[Any]):
                     story.verified = "segment"
             case Polluted(key, source, at_us):
                 self._polluted(key, source, at_us)
-            case Delivered(key, byte_count):
-                if (story := self._segments.get(key)) is not None:
-                    story.delivered_bytes += byte_count
             case Accounts(_, accounts):
                 for source, (used, wasted) in accounts.items():
                     self._account(source, used, wasted)
@@ -252,6 +249,14 @@ class Reporter(Actor[Any]):
                 message.reply.set(self._report(message))
             case _:
                 raise TypeError(f"the reporter was sent {type(message).__name__}")
+
+    def _requested(self, message: Requested) -> None:
+        asked = self._story(message.segment)
+        if asked.requested_us is None:
+            asked.requested_us = self._since(message.at_us)
+        if message.held_bytes is not None and asked.completed_us is None:  # others had left it there
+            asked.byte_count, asked.completed_us = message.held_bytes, self._since(message.at_us)
+            asked.verified, asked.was_stored = "segment", True
 
     def _story(self, segment: Segment) -> SegmentStory:
         story = self._segments.get(segment.key)

@@ -154,6 +154,14 @@ class Session(Actor[Any]):
         )
 
     def receive(self, message: Any) -> None:
+        # What is asked and told for each request of a player, by its type itself: a `match` asks class after class for
+        # its instances, and these stand behind a dozen of them.
+        if type(message) is m.Open:
+            self._resources.open(message.key, message.reader, self.take_reply())
+            return
+        if type(message) is m.Delivered:
+            self._reporter.tell(message)
+            return
         match message:
             # Most frequent first.
             case m.TransferData(transfer, data):
@@ -166,8 +174,6 @@ class Session(Actor[Any]):
                 self._arrivals.heard(message)
             case m.LookAtStripes():
                 self._arrivals.look_at_stripes()
-            case m.Delivered():
-                self._reporter.tell(message)
             case PeerAnnounced(peer):
                 if peer in self._neighbours:
                     self._decide(self._neighbours.heard(message))
@@ -177,8 +183,6 @@ class Session(Actor[Any]):
             case m.Claimed(peer, claims):
                 if peer in self._neighbours:
                     self._on_claims(peer, claims)
-            case m.Open(key, reader):
-                self._resources.open(key, reader, self.take_reply())
             case m.Release(key, reader):
                 self._resources.release(key, reader)
             case m.NotWhole(key, reader, reply):

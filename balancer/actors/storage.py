@@ -68,13 +68,14 @@ class Storage(Actor[Any]):
             self._shelf = OnShelf(self, self._session, self._given, self._config)
 
     def receive(self, message: Any) -> None:
+        if type(message) is GiveWhole:  # as in Session.receive
+            self._give_whole(message)
+            return
         match message:
             case ReadStored():
                 self._read(message)
             case Put():
                 self._put(message)
-            case GiveWhole():
-                self._give_whole(message)
             case GetShareable(key):
                 self._share(key)
             case Pin(key):

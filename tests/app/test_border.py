@@ -38,6 +38,12 @@ def test_any_other_host_is_refused_whatever_address_it_resolves_to(host: str | N
     assert status(Border(), host=host) == 421
 
 
+def test_a_host_that_was_let_in_lets_in_no_other() -> None:
+    border = Border()
+    asked = ["127.0.0.1:1", "evil.example", "127.0.0.1:1", "", None, "localhost", "localhost.evil.example"]
+    assert [status(border, host=host) for host in asked] == [200, 421, 200, 421, 421, 200, 421]
+
+
 def test_a_refused_host_reaches_nothing() -> None:
     async def main() -> None:
         async with proxied() as (world, proxy):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import socket
 
 import pytest
 
 from shoal.transports.interface import ServerRequest, ServerResponse
 from shoal.transports.native.connection import Connection
+from shoal.transports.native.crowds import Crowd
 from shoal.transports.native.server import HttpServer
 
 from .contract import assert_nothing_left, until
@@ -543,3 +545,69 @@ def test_closing_lets_a_response_under_way_end_and_then_its_connection():
             await assert_nothing_left()
 
     run(main())
+
+
+def test_what_lies_ready_is_taken_and_not_waited_for():
+    class Ready:
+        """Two pieces."""
+
+        def __init__(self):
+            self.pieces = [b"one", memoryview(b"two")]
+            self.closed = 0
+
+        def take(self):
+            return self.pieces.pop(0) if self.pieces else None
+
+        def __aiter__(self):
+            raise AssertionError("it need not be iterated")
+
+        __anext__ = __aiter__
+
+        def close(self):
+            self.closed += 1
+
+    body = Ready()
+
+    async def handler(_: ServerRequest) -> ServerResponse:
+        return ServerResponse(200, {"content-length": "6"}, body)
+
+    assert answer(get(), handler=handler).endswith(b"\r\n\r\nonetwo")
+    assert (body.pieces, body.closed) == ([], 1)
+
+
+def test_what_the_kernel_takes_at_once_is_not_kept_for_the_client(monkeypatch):
+    kept = []
+    handed = Crowd.handed
+
+    def noted(crowd, connection, piece):
+        kept.append(len(piece))
+        handed(crowd, connection, piece)
+
+    monkeypatch.setattr(Crowd, "handed", noted)
+
+    async def handler(request: ServerRequest) -> ServerResponse:
+        return ServerResponse(200, {}, bytes(1 << (10 if request.path == "/small" else 26)))
+
+    async def client(port, _):
+        await exchange(port, get("/small"))
+        assert kept == []
+        async with connected(port) as (_, writer):
+            writer.write(get("/large"))
+            await until(lambda: kept == [1 << 26])
+
+    serve(client, handler)
+
+
+def test_each_connection_probes_dead_clients_and_delays_no_packet(monkeypatch):
+    options = []
+    made = Connection.connection_made
+
+    def connection_made(connection, transport):
+        made(connection, transport)
+        accepted = transport.get_extra_info("socket")
+        options.append(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        options.append(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(Connection, "connection_made", connection_made)
+    answer(get())
+    assert [bool(value) for value in options] == [True, True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp.http import HttpVersion11, RawRequestMessage
@@ -16,6 +17,8 @@ from .heads import head_of, plain
 
 __all__ = ["Answers"]
 
+# A path that says what it means, as most do: nothing of it is to be decoded, and there is no query.
+_IS_PLAIN = re.compile(r"/[A-Za-z0-9/._-]*").fullmatch
 _BODILESS = frozenset({204, 304})  # whatever was asked for (RFC 9110, 6.4.1)
 
 
@@ -34,7 +37,7 @@ class Answers:
         self._crowd = crowd
         self._host_names = host_names
         self._on_error = on_error
-        self._host: str | None = None  # one that is known
+        self._host: str | None = None  # of the last request that had a known one: nearly always that of the next
 
     async def answer(self, connection: Connection, asked: Asked) -> bool:
         """Write the response; whether the connection is kept.  ConnectionError where the client has gone."""
@@ -45,15 +48,18 @@ class Answers:
         if len(hosts) != 1:
             return await _refuse(connection, 400, "a request has exactly one Host")
         url = message.url
-        if not self._knows_host(hosts[0]) or (url.absolute and not self._knows_host(url.host or "")):
+        is_known = hosts[0] == self._host or self._knows_host(hosts[0])
+        if not is_known or (url.absolute and not self._knows_host(url.host or "")):
             return await _refuse(connection, 421, "this server is not known by that name; use its IP address")
         if asked.has_body:
             return await _refuse(connection, 413, "request bodies are not taken here")
-        path = url.path
+        path, query = message.path, ""
+        if not _IS_PLAIN(path):
+            path, query = url.path, url.raw_query_string
         request = ServerRequest(
             method=message.method,
             path=path if path.startswith("/") else "/",
-            query=url.raw_query_string,
+            query=query,
             headers={name.lower(): value for name, value in message.headers.items()},
             remote=connection.remote,
         )
@@ -62,10 +68,14 @@ class Answers:
         except Exception as error:  # a handler's mistake is answered and told, and must not take the server down
             self._report(request, error)
             return await _refuse(connection, 500, "this request failed; the server's log says why")
+        body = response.body
         try:
             return await self._respond(connection, message, request, response)
         finally:
-            await _close(response.body)
+            if hasattr(body, "take"):
+                body.close()  # type: ignore[union-attr]  # a ReadyBody's
+            elif not isinstance(body, bytes):
+                await _close(body)
 
     async def _respond(
         self, connection: Connection, message: RawRequestMessage, request: ServerRequest, response: ServerResponse
@@ -112,20 +122,29 @@ class Answers:
     ) -> bool:
         """Whether the body came whole.  The head goes with the first piece: a client is woken once for both."""
         crowd, sent = self._crowd, 0
+        take: Callable[[], bytes | memoryview | None] | None = getattr(pieces, "take", None)  # a ReadyBody's
         try:
-            async for piece in pieces:
+            while True:
+                try:
+                    piece = await anext(pieces) if take is None else take()
+                except StopAsyncIteration:
+                    break
+                if piece is None:
+                    break
                 sent += len(piece)
                 if announced is not None and sent > announced:
                     break
                 if not piece:
                     continue  # as a chunk it would be the end
-                crowd.handed(connection, piece)
                 if is_chunked:
-                    await connection.write(b"%s%x\r\n" % (head, len(piece)), piece, b"\r\n")
+                    is_taken = connection.put(b"%s%x\r\n" % (head, len(piece)), piece, b"\r\n")
                 else:
-                    await connection.write(head, piece)
+                    is_taken = connection.put(head, piece)
                 head = b""
-                crowd.took(connection)
+                if not is_taken:  # else it is the kernel's, and nothing is kept for the client
+                    crowd.handed(connection, piece)
+                    await connection.drain()
+                    crowd.took(connection)
         except ConnectionError:
             return False  # the client went away between two pieces
         except Exception as error:  # whatever the body's source raised: the client learns it by the missing rest
@@ -140,8 +159,6 @@ class Answers:
         return True
 
     def _knows_host(self, host: str) -> bool:
-        if host == self._host:  # of the last request, which is nearly always that of the next
-            return True
         authority = parse_authority(host)
         is_known = authority is not None and (authority.name in self._host_names or authority.is_address)
         if is_known:
@@ -162,7 +179,7 @@ async def _one(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
 
-async def _close(body: bytes | AsyncIterator[bytes | memoryview]) -> None:
+async def _close(body: AsyncIterator[bytes | memoryview]) -> None:
     close = getattr(body, "aclose", None)  # every asynchronous generator has one; a plain iterator need not
     if close is not None:
         with contextlib.suppress(Exception):  # the response is over; there is nobody left to tell

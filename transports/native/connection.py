@@ -7,10 +7,9 @@ a second task for each, took as long as the kernel takes for a segment of 1 MiB.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from aiohttp import EMPTY_PAYLOAD
 from aiohttp.base_protocol import BaseProtocol
@@ -83,12 +82,11 @@ class Connection(BaseProtocol):
         return self._remote
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        assert self.transport is not None
+        # Not by aiohttp's, which sets TCP_NODELAY again: asyncio and uvloop have, and a socket object is made for it.
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
         # Several pieces cost one call, and count against what may wait: uvloop's.  asyncio's are joined on Python 3.11,
         # and up to 3.12.8 never say that too much waits.
         self._takes_lines = not isinstance(transport, asyncio.Transport)
-        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._due_s = self._loop.time() + self._timeout_s
         self._timer = self._loop.call_at(self._due_s, self._look)
         self._crowd.connected(self)
@@ -144,6 +142,15 @@ class Connection(BaseProtocol):
 
     async def write(self, head: bytes, *pieces: bytes | memoryview) -> None:
         """Hand over; returns once the client took so much that more may be.  ConnectionError where it has gone."""
+        if not self.put(head, *pieces):
+            await self.drain()
+
+    async def drain(self) -> None:
+        """Wait until the client took so much that more may be handed over.  ConnectionError where it has gone."""
+        await self._drain_helper()
+
+    def put(self, head: bytes, *pieces: bytes | memoryview) -> bool:
+        """Hand over; whether more may be at once, and not after `drain` alone.  ConnectionError where it has gone."""
         transport = self.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has gone")
@@ -156,8 +163,7 @@ class Connection(BaseProtocol):
             transport.write(head + first[:_JOINED_BYTES_MAX])  # in one packet: a client is woken once for both
             for piece in (memoryview(first)[_JOINED_BYTES_MAX:], *rest):
                 transport.write(piece)
-        if self._paused:
-            await self._drain_helper()
+        return not self._paused
 
     def end(self) -> None:
         """No more requests; what is under way is answered."""

@@ -137,7 +137,8 @@ class Crowd(Generic[M]):
 
     def idle(self, connection: M) -> None:
         """Its request is answered."""
-        self._let_go(connection)
+        if connection in self._stuck:
+            self._let_go(connection)
         if connection.transport is not None:  # else it has gone
             self._idle[connection] = (connection.transport, self._now())
 

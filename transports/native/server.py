@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 from collections.abc import Callable
 
 from shoal.transports.errors import ConnectFailed
@@ -89,6 +90,8 @@ class HttpServer:
                     f"port {port} of {host} is taken; stop its owner, or use port 0 for a free one"
                 ) from error
             raise ConnectFailed(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+        for listening in self._listening.sockets:  # and so of each that is accepted, without a call for it
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._crowd = crowd
         bound: int = self._listening.sockets[0].getsockname()[1]
         return bound
