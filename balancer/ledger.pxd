@@ -18,6 +18,7 @@ cdef class Ledger:
     cdef readonly object seed
     cdef readonly Availability availability
     cdef readonly object reputation
+    cdef readonly object returning
     cdef readonly Spread spread
     cdef readonly Line line
     cdef readonly dict cdns

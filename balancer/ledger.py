@@ -28,6 +28,7 @@ from .model import Kind, ResourceKey, Segment, SourceKind, source_label
 from .peer_choice import Peer
 from .report import SourceState
 from .reputation import Reputation
+from .returning import Returning
 from .spread import Spread
 from .transfers import RUNNING, WANTED, Phase, Transfer, Want
 from .windows import Timeline
@@ -58,6 +59,7 @@ class Ledger:
         "peers",
         "repeated_bytes",
         "reputation",
+        "returning",
         "seed",
         "spread",
         "timelines",
@@ -75,6 +77,7 @@ class Ledger:
         self.reputation = Reputation(
             ban_records_max=config.ban_records_max, address_offenders_max=config.address_offenders_max
         )
+        self.returning = Returning(kept_us=config.peer_failures_kept_us, records_max=config.ban_records_max)
         self.spread = Spread(config, seed, self.availability)
         self.line = Line(self.estimate(), self.spread.deviations)
         self.cdns: dict[str, Cdn] = {}  # by label

@@ -484,6 +484,7 @@ class Policy:
         self._left(event.peer, "replaced", now_us)  # a newer channel of the same peer
         self._book.past_peers.pop(event.peer, None)
         peer = Peer(event.peer, event.rendition, event.fingerprint, event.address, self._book.estimate())
+        self._book.returning.came(peer, now_us)
         self._book.peers[event.peer] = peer
         self._book.availability.join(event.peer, event.rendition)
         self._book.spread.met(event.rendition, event.own)
@@ -497,6 +498,7 @@ class Policy:
                 self._book.part_failed(PartFailed(peer.transfer, name, reason), now_us)
             else:
                 self._failed(TransferFailed(peer.transfer, reason), now_us)
+        self._book.returning.left(peer, now_us)
         self._book.forget_peer(peer, "left")
 
 

@@ -257,7 +257,7 @@ class Session(Actor[Any]):
                 self.take_reply().set(None)
             case m.LeaveIdleSwarms():
                 for peer in self._neighbours.leave_idle():
-                    self._on_peer_left(peer, IDLE)
+                    self._on_peer_left(peer, IDLE, is_fault=False)
             case m.AnnounceNow():
                 self._neighbours.announce()
             case TimePassed():
@@ -388,7 +388,7 @@ class Session(Actor[Any]):
     def _on_channel(self, opened: m.ChannelOpened) -> None:
         gone = self._neighbours.give_way(opened)
         if gone is not None:
-            self._on_peer_left(gone, GAVE_WAY)
+            self._on_peer_left(gone, GAVE_WAY, is_fault=False)
         joined = self._neighbours.take(opened)
         if joined is not None:
             self._decide(joined)

@@ -555,6 +555,19 @@ def test_a_peer_that_leaves_takes_its_transfer_along():
     assert {s.name: s.state for s in table.policy.source_states(table.now_us)}["peer:p"] == "left"
 
 
+def test_a_peer_that_fails_and_comes_back_is_left_alone_for_as_long_as_one_that_stays():
+    table = with_buffer()
+    asked = only(table.join("p", range(5, 20), fingerprint="f"))
+    assert asked.peer == "p"
+    table.feed(TransferFailed(asked.transfer, "closed"))
+    table.feed(PeerLeft("p", "closed"))
+    back = table.join("p", range(5, 20), fingerprint="f")
+    assert not [action for action in back if isinstance(action, RequestFromPeer)]
+    assert {s.name: s.state for s in table.policy.source_states(table.now_us)}["peer:p"] == "suspect"
+    asked = [action.peer for action in table.join("other", range(5, 20)) if isinstance(action, RequestFromPeer)]
+    assert asked == ["other"]
+
+
 def test_a_peer_without_what_it_announced_is_not_asked_for_it_again():
     table = Table("a")
     table.join("p", range(1, 2))
