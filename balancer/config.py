@@ -121,6 +121,10 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     peer_cooldown_us: Time = 5 * _S  # after a failure or a stall; doubles with each in a row
     peer_cooldown_us_max: Time = 60 * _S
     peer_failures_kept_us: Time = 600 * _S  # of one that left, in case it comes back: ten of the longest cool-downs
+    # Who is cut since it broke the protocol, or flooded, is let in after this; doubles with each.  It may be honest,
+    # and play another version of the stream: then it would be cut again at its first answer.
+    violator_refused_us: Time = 30 * _S
+    violator_refused_us_max: Time = 600 * _S
     peer_busy_us: Time = 2 * _S  # one that says it is busy is asked again after this, unless it says that it is free
     peer_send_limit_us: Time = 10 * _S  # for one message: 64 KiB on a line of 52 kbit/s; who takes longer reads nothing
     ban_records_max: Some = 4096  # ids and certificates remembered; the oldest are forgotten

@@ -146,6 +146,7 @@ class PeerLeft(msgspec.Struct, frozen=True, tag=True):
 
     peer: str
     reason: str
+    is_fault: bool = False  # it was closed since the peer broke the protocol, or flooded
 
 
 class TransferStarted(msgspec.Struct, frozen=True, tag=True):
@@ -309,10 +310,11 @@ class CancelTransfer(msgspec.Struct, frozen=True, tag=True):
 
 
 class BanPeer(msgspec.Struct, frozen=True, tag=True):
-    """Cut the channel now, and refuse this peer id and certificate from now on."""
+    """Cut the channel now, if there is one, and refuse this peer id and certificate from now on."""
 
     peer: str
     reason: str
+    until_us: int | None = None  # it may come back then; None: never
 
 
 class GiveUp(msgspec.Struct, frozen=True, tag=True):

@@ -77,7 +77,12 @@ class Ledger:
         self.reputation = Reputation(
             ban_records_max=config.ban_records_max, address_offenders_max=config.address_offenders_max
         )
-        self.returning = Returning(kept_us=config.peer_failures_kept_us, records_max=config.ban_records_max)
+        self.returning = Returning(
+            kept_us=config.peer_failures_kept_us,
+            refused_us=config.violator_refused_us,
+            refused_us_max=config.violator_refused_us_max,
+            records_max=config.ban_records_max,
+        )
         self.spread = Spread(config, seed, self.availability)
         self.line = Line(self.estimate(), self.spread.deviations)
         self.cdns: dict[str, Cdn] = {}  # by label

@@ -61,7 +61,7 @@ cdef class Policy:
     @cython.locals(peer=Peer)
     cdef void _joined(self, object event, int64_t now_us) except *
     @cython.locals(peer=Peer)
-    cdef void _left(self, object name, object reason, int64_t now_us) except *
+    cdef void _left(self, object name, object reason, int64_t now_us, bint is_fault) except *
 
 
 cdef object _wrong(Ledger book, object key)

@@ -202,7 +202,7 @@ class Policy:
         elif type(event) is PeerGreeted or type(event) is PeerUploadState:
             book.peer_said(event, now_us)
         elif type(event) is PeerLeft:
-            self._left(event.peer, event.reason, now_us)
+            self._left(event.peer, event.reason, now_us, event.is_fault)
         elif type(event) is CdnAdded:
             self._added(event)
         elif type(event) is PeersRanked:
@@ -481,7 +481,11 @@ class Policy:
         if reason is not None:
             self._book.actions.append(BanPeer(event.peer, reason))
             return
-        self._left(event.peer, "replaced", now_us)  # a newer channel of the same peer
+        until_us = self._book.returning.refused_until_us(event.peer, event.fingerprint, now_us)
+        if until_us is not None:
+            self._book.actions.append(BanPeer(event.peer, "it broke the protocol", until_us))
+            return
+        self._left(event.peer, "replaced", now_us, False)  # a newer channel of the same peer
         self._book.past_peers.pop(event.peer, None)
         peer = Peer(event.peer, event.rendition, event.fingerprint, event.address, self._book.estimate())
         self._book.returning.came(peer, now_us)
@@ -489,7 +493,7 @@ class Policy:
         self._book.availability.join(event.peer, event.rendition)
         self._book.spread.met(event.rendition, event.own)
 
-    def _left(self, name: str, reason: str, now_us: int) -> None:
+    def _left(self, name: str, reason: str, now_us: int, is_fault: bool) -> None:
         peer = self._book.peers.get(name)
         if peer is None:
             return
@@ -499,6 +503,9 @@ class Policy:
             else:
                 self._failed(TransferFailed(peer.transfer, reason), now_us)
         self._book.returning.left(peer, now_us)
+        if is_fault:
+            until_us = self._book.returning.violated(peer, now_us)
+            self._book.actions.append(BanPeer(name, "it broke the protocol", until_us))
         self._book.forget_peer(peer, "left")
 
 

@@ -161,18 +161,23 @@ class BodyChanged(BodyError):
 
 
 class ChannelClosed(TransportError):
-    """The channel is closed; `detail` says by whom and why."""
+    """The channel is closed; `detail` says by whom and why.
+
+    `is_fault`: we closed it, since the other side sent what no peer may: a flood, text, or a message beyond all limits.
+    """
 
     reason = "closed"
 
-    def __init__(self, message: str, *, detail: str) -> None:
+    def __init__(self, message: str, *, detail: str, is_fault: bool = False) -> None:
         super().__init__(message)
         self.detail = detail
+        self.is_fault = is_fault
 
     @classmethod
-    def to_peer(cls, label: str, detail: str) -> Self:
+    def to_peer(cls, label: str, detail: str, *, is_fault: bool = False) -> Self:
         """A channel to a peer, on whatever platform."""
-        return cls(f"channel {label!r} is closed ({detail}); connect again or use another", detail=detail)
+        message = f"channel {label!r} is closed ({detail}); connect again or use another"
+        return cls(message, detail=detail, is_fault=is_fault)
 
     @classmethod
     def to_tracker(cls, detail: str) -> Self:

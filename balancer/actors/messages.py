@@ -587,9 +587,10 @@ class LeaveIdleSwarms(msgspec.Struct, frozen=True):
 
 
 class Banned(msgspec.Struct, frozen=True):
-    """To signalling: this peer is not to be met again."""
+    """To signalling: this peer is not to be met again, or not before that moment."""
 
     peer_id: str
+    until_us: int | None = None
 
 
 # -- peers

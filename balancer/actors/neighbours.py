@@ -281,13 +281,16 @@ class Neighbours:
             self._note(f"{joined.peer} joined{where}")
             link.ref.tell(self._told(joined.peer, self._holdings(link.rendition)))
 
-    def ban(self, peer: str, reason: str) -> None:
+    def ban(self, peer: str, reason: str, until_us: int | None = None) -> None:
         link = self._links.get(peer)
-        if link is None:
+        for swarms in self._swarms.values() if link is None else [self._swarms.get(link.rendition, [])]:
+            for swarm in swarms:
+                swarm.tell(m.Banned(peer, until_us))
+        if link is None:  # it has left, and must not come back at once
+            if until_us is not None:
+                self._note(f"{peer} is refused for {(until_us - self._session.now_us) / 1e6:.0f} s: {reason}")
             return
         link.is_banned = True
-        for swarm in self._swarms.get(link.rendition, ()):
-            swarm.tell(m.Banned(peer))
         if link.is_welcome:
             self._note(f"{peer} is banned: {reason}")
         else:  # it comes again and again: counted, so that it cannot fill the log

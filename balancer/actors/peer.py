@@ -82,6 +82,7 @@ class _ClaimsLate(msgspec.Struct, frozen=True):
 
 class _Closed(msgspec.Struct, frozen=True):
     detail: str
+    is_fault: bool = False  # of the peer
 
 
 class Peer(Actor[Any]):
@@ -137,7 +138,7 @@ class Peer(Actor[Any]):
                 if self._protocol.pause_us:
                     await asyncio.sleep(self._protocol.pause_us / 1e6)
         except ChannelClosed as error:
-            await self.ref.send(_Closed(error.detail))
+            await self.ref.send(_Closed(error.detail, error.is_fault))
 
     async def receive(self, message: Any) -> None:
         match message:
@@ -159,8 +160,8 @@ class Peer(Actor[Any]):
                 await self._leave(reason)
             case _ClaimsLate():
                 await self._hear_held_back()
-            case _Closed(detail):
-                await self._leave(detail)
+            case _Closed(detail, is_fault):
+                await self._leave(detail, is_fault=is_fault)
             case _:
                 raise TypeError(f"a peer actor was sent {type(message).__name__}")
 
@@ -244,7 +245,7 @@ class Peer(Actor[Any]):
             case UploadStateHeard(state):
                 await self._session.send(PeerUploadState(peer=self._peer, state=state))
             case ProtocolViolated(reason, detail):
-                await self._leave(f"protocol: {reason}: {detail}")
+                await self._leave(f"protocol: {reason}: {detail}", is_fault=True)
             case _:
                 pass  # late news of a transfer that was cancelled
 
@@ -350,11 +351,12 @@ class Peer(Actor[Any]):
             if not self._is_lost:
                 self._is_lost = True
                 late = f"it took nothing for {limit_s:g} s"
-                self.ref.tell(_Closed(late if isinstance(error, TimeoutError) else _why(error)))
+                why = late if isinstance(error, TimeoutError) else _why(error)
+                self.ref.tell(_Closed(why, isinstance(error, ChannelClosed) and error.is_fault))
             return False
         return True
 
-    async def _leave(self, reason: str) -> None:
+    async def _leave(self, reason: str, *, is_fault: bool = False) -> None:
         """Close, say so once, and stop; the running transfer fails first, as events.py promises."""
         transfer, self._transfer = self._transfer, None
         if self._upload is not None:
@@ -362,7 +364,7 @@ class Peer(Actor[Any]):
         if transfer is not None:
             await self._session.send(TransferFailed(transfer=transfer, reason="closed"))
         await self._tell_lost()
-        await self._session.send(PeerLeft(peer=self._peer, reason=reason))
+        await self._session.send(PeerLeft(peer=self._peer, reason=reason, is_fault=is_fault))
         await self._channel.close(reason)
         self.stop()
 

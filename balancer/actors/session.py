@@ -234,8 +234,8 @@ class Session(Actor[Any]):
                     self._steering.tell(self._cdns.playing(self._policy.cdn_bytes_per_s))
             case m.ChannelOpened():
                 self._on_channel(message)
-            case PeerLeft(peer, reason):
-                self._on_peer_left(peer, reason)
+            case PeerLeft(peer, reason, is_fault):
+                self._on_peer_left(peer, reason, is_fault=is_fault)
             case m.Dropped(keys):
                 self._resources.dropped(keys)
             case m.Sought():
@@ -295,8 +295,8 @@ class Session(Actor[Any]):
                 self._request(action)
             case CancelTransfer(transfer, reason):
                 self._arrivals.cancel(transfer, reason)
-            case BanPeer(peer, reason):
-                self._neighbours.ban(peer, reason)
+            case BanPeer(peer, reason, until_us):
+                self._neighbours.ban(peer, reason, until_us)
             case GiveUp(key, reason):
                 error = NoSource(
                     f"{key.kind} {key.rendition}/{key.number} cannot be had: {reason}", key=key, reasons={}
@@ -412,13 +412,13 @@ class Session(Actor[Any]):
                 self._decide(SwarmJoined(rendition))
         else:
             for peer in self._neighbours.withdraw():
-                self._on_peer_left(peer, "the viewer does not agree to peers")
+                self._on_peer_left(peer, "the viewer does not agree to peers", is_fault=False)
 
-    def _on_peer_left(self, peer: str, reason: str) -> None:
+    def _on_peer_left(self, peer: str, reason: str, *, is_fault: bool) -> None:
         self._arrivals.leave_stripes(peer)
         if self._neighbours.leave(peer, reason):
             self._arrivals.fail_all_of(source_label(SourceKind.PEER, peer), "closed")
-            self._decide(PeerLeft(peer=peer, reason=reason))
+            self._decide(PeerLeft(peer=peer, reason=reason, is_fault=is_fault))
 
     # -- the report
 

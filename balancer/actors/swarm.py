@@ -186,8 +186,8 @@ class Swarm(Actor[Any]):
                     await self._say(completed)
             case LinksMax(count):
                 self._client.links_max = count
-            case Banned(peer_id):
-                self._client.ban(peer_id)
+            case Banned(peer_id, until_us):
+                self._client.ban(peer_id, until_us)
             case PeerMet(peer_id):
                 self._client.met(peer_id, now_us)
             case PeerGone(peer_id):

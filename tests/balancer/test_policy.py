@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.events import (
     BanPeer,
@@ -566,6 +568,20 @@ def test_a_peer_that_fails_and_comes_back_is_left_alone_for_as_long_as_one_that_
     assert {s.name: s.state for s in table.policy.source_states(table.now_us)}["peer:p"] == "suspect"
     asked = [action.peer for action in table.join("other", range(5, 20)) if isinstance(action, RequestFromPeer)]
     assert asked == ["other"]
+
+
+def test_a_peer_that_was_cut_for_breaking_the_protocol_is_refused_for_a_time_that_doubles():
+    table = Table("a")
+    for refused_s in (30, 60):
+        table.join("p", fingerprint="f", address="10.0.0.1")
+        refused = only(table.feed(PeerLeft("p", "protocol: size: more", is_fault=True)))
+        assert refused == BanPeer("p", "it broke the protocol", table.now_us + refused_s * SECOND)
+        assert table.feed(PeerJoined("p", 0, "g"), after_us=(refused_s - 1) * SECOND) == [refused]
+        assert table.feed(PeerJoined("q", 0, "f")) == [msgspec.structs.replace(refused, peer="q")]
+        assert table.feed(PeerJoined("r", 0, "h", "10.0.0.1")) == []
+        table.feed(PeerLeft("r", "closed"))
+        table.now_us += SECOND
+    assert table.feed(PeerJoined("p", 0, "f")) == []
 
 
 def test_a_peer_without_what_it_announced_is_not_asked_for_it_again():

@@ -245,6 +245,9 @@ class ChannelContract:
                     await flood(one)
                 messages, detail = await read_all(other)
                 assert "flooded" in detail
+                with pytest.raises(ChannelClosed) as closed:
+                    await other.receive()
+                assert closed.value.is_fault
                 assert sum(map(len, messages)) <= 8 * 1024 * 1024
 
         world.run(main())

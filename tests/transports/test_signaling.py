@@ -345,6 +345,25 @@ def test_a_banned_peer_is_refused_both_ways_and_its_answer_ends_the_offer() -> N
     ]
 
 
+def test_a_peer_that_is_banned_for_a_while_is_met_after_it() -> None:
+    ours = client()
+    (theirs,) = offer_ids(1)
+    ours.ban(LARGE, 5)
+    assert ours.receive(offer_text(LARGE, theirs), 4) == []
+    assert ours.receive(offer_text(LARGE, theirs), 5) == [OfferReceived(LARGE, theirs, "v=0")]
+
+
+def test_of_two_bans_the_longer_one_counts_and_one_for_ever_stays() -> None:
+    ours = client()
+    (theirs,) = offer_ids(1)
+    for until_us in (9, 5):
+        ours.ban(LARGE, until_us)
+    assert ours.receive(offer_text(LARGE, theirs), 8) == []
+    for ban in (None, 9):
+        ours.ban(LARGE, ban)
+    assert ours.receive(offer_text(LARGE, theirs), 1_000) == []
+
+
 def test_the_oldest_of_too_many_bans_is_forgotten() -> None:
     ours = client(banned_max=2)
     for peer_id in ("a" * 20, "b" * 20, "a" * 20, "c" * 20):

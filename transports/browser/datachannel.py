@@ -51,6 +51,7 @@ class DataChannel:
         self._arrived = asyncio.Event()
         self._has_room = asyncio.Event()
         self._raw_closed = asyncio.Event()
+        self._is_fault = False  # the peer's, that it is closed
         self._detail: str | None = None  # set once no more is sent or taken in
         raw.binaryType = "arraybuffer"
         self._low_bytes = raw.bufferedAmountLowThreshold = self._backlog.low_bytes
@@ -199,6 +200,7 @@ class DataChannel:
         self._arrived.set()
 
     def _abandon(self, detail: str) -> None:
+        self._is_fault = self._is_fault or self._detail is None
         self._forget_bulk()  # to whom this is said, nothing more is sent
         self._end(f"closed here: {detail}")
         self._start_closing(detail, ours=True)
@@ -214,7 +216,7 @@ class DataChannel:
 
     def _closed_error(self) -> ChannelClosed:
         detail = self._detail or "closed by the peer"
-        return ChannelClosed.to_peer(self.label, detail)
+        return ChannelClosed.to_peer(self.label, detail, is_fault=self._is_fault)
 
     def _now_us(self) -> int:
         return int(self._loop.time() * _SECOND_US)

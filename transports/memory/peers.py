@@ -24,6 +24,7 @@ __all__ = ["MemoryConnector"]
 
 _SECOND_US = 1_000_000
 _WINDOW_BYTES = 256 * 1024  # under way at most: 5 MB/s at 50 ms, about what SCTP in Python reaches
+_FLOODED = "the peer flooded: "
 _ROUND_TRIPS = 3  # ICE check, DTLS and SCTP, of which some overlap
 
 
@@ -212,7 +213,7 @@ class _Channel:
             self._check_open()
             messages, size = self._outgoing.held_messages, self._outgoing.held_bytes
             if size + len(data) > self._limits.unread_bytes_max or messages >= self._limits.unread_messages_max:
-                flood = f"the peer flooded: {size} bytes in {messages} messages were unread"
+                flood = f"{_FLOODED}{size} bytes in {messages} messages were unread"
                 self._incoming.break_off(flood)
                 self._outgoing.close(flood)
             self._outgoing.send(data, len(data))
@@ -248,7 +249,7 @@ class _Channel:
         return self._closed_error(self._detail)
 
     def _closed_error(self, detail: str) -> ChannelClosed:
-        return ChannelClosed.to_peer(self.label, detail)
+        return ChannelClosed.to_peer(self.label, detail, is_fault=detail.startswith(_FLOODED))
 
 
 def _timed_out(timeout_us: int) -> TimedOut:

@@ -271,9 +271,9 @@ class _Link:
                 self._opened.set_result(self.channel)
             case Failed():
                 self._forget(_error(frame))
-            case Closed(detail=detail):
+            case Closed(detail=detail, is_fault=is_fault):
                 if self.channel is not None:
-                    self.channel.ended(detail)
+                    self.channel.ended(detail, is_fault=is_fault)
                 self._forget(ConnectFailed(f"not connected: {detail}; try another peer"))
             case Message(data=data):
                 if self.channel is not None:

@@ -41,6 +41,7 @@ class ApartChannel:
         self._arrived = asyncio.Event()
         self._has_room = asyncio.Event()
         self._detail: str | None = None
+        self._is_fault = False  # of the peer
 
     @property
     def buffered_bytes(self) -> int:
@@ -90,7 +91,7 @@ class ApartChannel:
         refused = self._unread.push(data, len(data))
         if refused is not None:
             self._count("flooded")
-            self.ended(f"closed here: the peer {refused}")
+            self.ended(f"closed here: the peer {refused}", is_fault=True)
             self._write(Close(self._number, f"the peer {refused}"))
         self._arrived.set()
 
@@ -100,11 +101,11 @@ class ApartChannel:
         self._buffered_bytes = sent.buffered_bytes
         self._has_room.set()
 
-    def ended(self, detail: str) -> None:
+    def ended(self, detail: str, *, is_fault: bool = False) -> None:
         if self._detail is None:
-            self._detail = detail
+            self._detail, self._is_fault = detail, is_fault
         self._arrived.set()
         self._has_room.set()
 
     def _closed_error(self, detail: str) -> ChannelClosed:
-        return ChannelClosed.to_peer(self.label, detail)
+        return ChannelClosed.to_peer(self.label, detail, is_fault=self._is_fault)

@@ -201,7 +201,7 @@ class _Link:
                 await self._side.may_write.wait()
                 self._side.write(Message(self._number, await channel.receive()))
         except ChannelClosed as error:
-            self._end(error.detail)
+            self._end(error.detail, is_fault=error.is_fault)
 
     async def _close(self, detail: str) -> None:
         if self._channel is None:
@@ -223,8 +223,8 @@ class _Link:
         self._side.write(Failed(self._number, type(error).__name__, str(error), phase, timeout_us))
         self._side.forget(self._number)
 
-    def _end(self, detail: str) -> None:
-        self._side.write(Closed(self._number, detail, self._side.ended()))
+    def _end(self, detail: str, *, is_fault: bool = False) -> None:
+        self._side.write(Closed(self._number, detail, self._side.ended(), is_fault))
         self._side.forget(self._number)
         for task in self._tasks:
             if task is not asyncio.current_task():

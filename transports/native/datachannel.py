@@ -32,6 +32,7 @@ from .stack import Stack
 __all__ = ["DataChannel"]
 
 _SECOND_US = 1_000_000
+_FAULTS = {"text", "oversized", "flooded", "unreadable", "misreported"}  # what no peer may send; it is held against it
 
 
 class DataChannel:
@@ -91,6 +92,7 @@ class DataChannel:
         self._urgent_left = asyncio.Event()
         self._emptied = asyncio.Event()
         self._raw_closed = asyncio.Event()
+        self._is_fault = False  # the peer's, that it is closed
         self._detail: str | None = None  # set once no more is sent or taken in
         raw.bufferedAmountLowThreshold = limits.buffered_bytes_low
         raw.on("message", self._on_message)
@@ -331,6 +333,7 @@ class DataChannel:
         """Give the peer up, for what it did; `reason` is counted, in one word.  Also for its link."""
         if self._detail is None:
             self._count(reason)
+            self._is_fault = reason in _FAULTS
         self._queued_bytes = self._urgent_bytes = 0  # to whom this is said, nothing more is sent
         self._urgent.clear()
         self._bulk.clear()
@@ -349,7 +352,7 @@ class DataChannel:
 
     def _closed_error(self) -> ChannelClosed:
         detail = self._detail or "closed by the peer"
-        return ChannelClosed.to_peer(self.label, detail)
+        return ChannelClosed.to_peer(self.label, detail, is_fault=self._is_fault)
 
     def _now_us(self) -> int:
         return int(self._loop.time() * _SECOND_US)

@@ -144,6 +144,7 @@ class Closed(_Frame, frozen=True):
     link: int
     detail: str
     ended: dict[str, int]
+    is_fault: bool = False  # as of ChannelClosed
 
 
 FrameT = TypeVar("FrameT")

@@ -28,7 +28,7 @@ with the one link that still opens.
 Who holds everything there is says `left: 0`, and once `completed`, as BitTorrent's
 trackers know it: they may send such peers to those that lack something.
 
-A banned peer id is refused whatever the link, so that it costs no handshake.
+A banned peer id is refused whatever the link, so that it costs no handshake; for ever, or until a moment.
 
 What is refused or not understood is counted by reason.  Opening sockets and
 making descriptions is left to the caller.  One socket carries one swarm:
@@ -205,7 +205,7 @@ class TrackerClient:
         self._longer = 0.0  # the share by which the wait until the next announce is longer
         self._offers: dict[str, int] = {}  # offer id -> when it expires; in that order
         self._links: dict[str, _Link] = {}
-        self._banned: dict[str, None] = {}  # peer ids, oldest first
+        self._banned: dict[str, int | None] = {}  # until when, by peer id, oldest first; None: for ever
         self._second_us = 0  # the second in which incoming offers are counted
         self._second_offers = 0
 
@@ -323,10 +323,13 @@ class TrackerClient:
         if link is not None and link.offer_id == offer_id:
             del self._links[peer_id]
 
-    def ban(self, peer_id: str) -> None:
-        """Take no more offers and answers of this peer.  A link to it stays until link_closed."""
-        self._banned.pop(peer_id, None)
-        self._banned[peer_id] = None
+    def ban(self, peer_id: str, until_us: int | None = None) -> None:
+        """Take no more offers and answers of this peer, or none before that moment.
+
+        A link to it stays until link_closed.  What is for ever stays so.
+        """
+        known = self._banned.pop(peer_id, 0)
+        self._banned[peer_id] = None if known is None or until_us is None else max(known, until_us)
         if len(self._banned) > self.limits.banned_max:
             del self._banned[next(iter(self._banned))]
 
@@ -409,7 +412,7 @@ class TrackerClient:
         self._second_offers += 1
         if self._second_offers > self.limits.incoming_offers_per_second_max:
             return self._drop("too_many_offers")
-        if peer_id in self._banned:
+        if self._is_banned(peer_id, now_us):
             return self._drop("banned")
         if peer_id in self._links:
             return self._drop("duplicate")
@@ -422,7 +425,7 @@ class TrackerClient:
         if self._offers.get(offer_id, now_us) <= now_us:
             return self._drop("unknown_offer")  # never ours, expired, or answered by somebody else before
         del self._offers[offer_id]
-        if peer_id in self._banned:
+        if self._is_banned(peer_id, now_us):
             self.drops["banned"] += 1
             return [OfferDropped(offer_id, "banned")]
         events: list[SignalingEvent] = []
@@ -437,6 +440,10 @@ class TrackerClient:
             return [OfferDropped(offer_id, "full")]
         self._links[peer_id] = _Link(offer_id, is_ours=True, since_us=now_us)
         return [*events, AnswerReceived(peer_id, offer_id, sdp)]
+
+    def _is_banned(self, peer_id: str, now_us: int) -> bool:
+        until_us = self._banned.get(peer_id, 0)
+        return until_us is None or until_us > now_us
 
     @property
     def offers_wanted(self) -> int:

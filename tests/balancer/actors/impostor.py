@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from shoal.balancer import identity, wire
-from shoal.balancer.actors.messages import ChannelOpened
+from shoal.balancer.actors.messages import ChannelOpened, PeerGone
 from shoal.balancer.actors.swarm import Swarm
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.peer import PeerLimits, PeerProtocol, UploadRequested
@@ -64,14 +64,18 @@ LARGE = 1024 * 1024  # a message; four times what is taken
 
 
 class Impostor(Actor[Any]):
-    """`seen` is shared with the test.  With `victim`, an address, everybody else is left in peace."""
+    """`seen` is shared with the test.  With `victim`, an address, everybody else is left in peace.
 
-    def __init__(self, world: World, kind: str, name: str, victim: str | None, seen: Seen) -> None:
+    One that `returns` is ready to meet whoever has cut it as soon as it was.
+    """
+
+    def __init__(self, world: World, kind: str, name: str, victim: str | None, seen: Seen, *, returns: bool) -> None:
         self._world = world
         self._kind = kind
         self._name = name
         self._victim = victim
         self._seen = seen
+        self._returns = returns
 
     def on_start(self) -> None:
         host = self._world.network.host(self._name)
@@ -81,7 +85,7 @@ class Impostor(Actor[Any]):
             identity.swarm_id_of_manifest(URL), identity.StreamType.MAIN, scheme.stream_index(identity.Stream())
         )
         self._seen.peer_id = scheme.peer_id(source)
-        self.spawn(
+        self._swarm = self.spawn(
             Swarm,
             self.ref,
             MemoryConnector(host, limits=ChannelLimits(message_bytes_max=LARGE)),  # it keeps to none of ours
@@ -101,7 +105,13 @@ class Impostor(Actor[Any]):
                 self.start_task(self._listen(message.channel))
                 return
             self._seen.channels.append(message.channel)
-            self.start_task(self._behave(message.channel))
+            self.start_task(self._meet(message))
+
+    async def _meet(self, opened: ChannelOpened) -> None:
+        await self._behave(opened.channel)
+        if self._returns:
+            await opened.channel.close("and again")
+            self._swarm.tell(PeerGone(opened.peer_id))
 
     async def _behave(self, channel: Channel) -> None:
         protocol = PeerProtocol(PeerLimits(), piece_bytes_max=wire.PIECE_BYTES_MAX)
@@ -210,11 +220,11 @@ class Seen:
 
 @asynccontextmanager
 async def impostor(
-    world: World, kind: str, name: str = "impostor", *, victim: str | None = None
+    world: World, kind: str, name: str = "impostor", *, victim: str | None = None, returns: bool = False
 ) -> AsyncIterator[Seen]:
     seen = Seen()
     async with ActorSystem(fixed_cost_ns=1000, loop_delay_interval_us=None) as system:
-        system.spawn(Impostor, world, kind, name, victim, seen)
+        system.spawn(Impostor, world, kind, name, victim, seen, returns=returns)
         yield seen
         for channel in seen.channels:
             await channel.close("the impostor stops")

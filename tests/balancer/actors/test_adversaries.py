@@ -192,6 +192,22 @@ def test_who_announces_everything_and_answers_nothing_is_taken_for_a_free_rider(
     run_virtual(main())
 
 
+@pytest.mark.parametrize("kind", ["noise", "short", "flood"])
+def test_who_is_cut_for_breaking_the_protocol_and_comes_back_at_once_is_let_in_less_and_less_often(kind: str) -> None:
+    async def main() -> None:
+        async with World("one", stream=Stream(segments=60, segment_s=2)) as world, AsyncExitStack() as stack:
+            bad = await stack.enter_async_context(impostor(world, kind, victim=VIEWER, returns=True))
+            await holders(stack, world, 1)
+            session = await stack.enter_async_context(world.viewer("newcomer", in_swarm=True, address=VIEWER))
+            shown = await play(session, world.stream)
+            report = await session.report()
+            assert shown.is_perfect, (shown.errors, shown.stall_us)
+            assert peers_used_bytes(report) > 0.8 * world.stream.byte_count
+            assert len(bad.channels) <= 4
+
+    run_virtual(main())
+
+
 def test_who_asks_and_cancels_without_end_keeps_nobody_from_being_served() -> None:
     """A holder with an upload cap, and two that want something of it."""
     got: list[int] = []
