@@ -3,7 +3,8 @@
     python guest.py '{"url": ..., "tracker": ...}'
 
 It tells ready, and connected once it is at a peer that holds more than one segment.  It is loud from SIGUSR1 to
-SIGUSR2.
+SIGUSR2, and tells at either `turned`: how many commands its channels have taken until then, how many of its requests
+were to be refused and how many were, and how many channels are open.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,11 @@ HELD = 30  # segments of the holder
 # What is taken for ever without a pause: four fifths of the rates in balancer/peer.py, and of what a request weighs
 # there once a peer asks for one thing after the other that is not held.
 ANNOUNCEMENTS_PER_SECOND, REQUESTS_PER_SECOND = 20, 8
+VAIN = 3  # ways to ask in vain, by turns; the last of them says one command more
+COMMANDS_PER_SECOND = ANNOUNCEMENTS_PER_SECOND + REQUESTS_PER_SECOND * (1 + 1 / VAIN)
 NOWHERE = 10_000_000  # a segment that nobody has
+BEHIND = 1 << 40  # a byte that no segment has
+SEGMENT_BYTES = 500_000  # of the adversary's holder
 
 
 @dataclass
@@ -48,7 +53,12 @@ class Met:
     """What guests found, together."""
 
     holders: int = 0  # channels to it
+    open: int = 0  # of them, now
     got_bytes: int = 0  # of media
+    # Of the adversary: commands that a channel has taken; of them requests that are not cancelled, and their answers.
+    said: int = 0
+    asked: int = 0
+    answered: int = 0
 
 
 class Guest(Actor[Any]):
@@ -104,7 +114,11 @@ class Guest(Actor[Any]):
                 if any(isinstance(event, Announced) and len(event.held) > 1 for event in events):
                     break  # this is the holder, not another guest
             self._met.holders += 1
-            await (self._take(channel, protocol) if self._loud is None else self._annoy(channel, self._loud))
+            self._met.open += 1
+            try:
+                await (self._take(channel, protocol) if self._loud is None else self._annoy(channel, self._loud))
+            finally:
+                self._met.open -= 1
 
     async def _take(self, channel: Channel, protocol: PeerProtocol) -> None:
         for place in itertools.count():
@@ -115,24 +129,51 @@ class Guest(Actor[Any]):
                         self._met.got_bytes += len(event.data)
 
     async def _annoy(self, channel: Channel, loud: asyncio.Event) -> None:
-        reading = asyncio.ensure_future(self._drain(channel))
+        """Until the channel is closed, which is seen at once: it is quiet for half of the time."""
         try:
-            due = 0.0  # requests
-            for place in itertools.count():
-                await loud.wait()
-                await self._send(channel, wire.encode(wire.Announcement(tuple(range(16 - place % 2)))))
-                due += REQUESTS_PER_SECOND / ANNOUNCEMENTS_PER_SECOND
-                if due >= 1:
-                    due -= 1
-                    await self._send(channel, wire.encode(wire.Request(NOWHERE, place % 1000)))
-                await asyncio.sleep(1 / ANNOUNCEMENTS_PER_SECOND)
-        finally:
-            reading.cancel()
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._drain(channel))
+                both.create_task(self._say(channel, loud))
+        except* ChannelClosed:
+            pass  # `open` says so
+
+    async def _say(self, channel: Channel, loud: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        due_s, due, asked = loop.time(), 0.0, 0  # the next announcement; requests; of them
+        for place in itertools.count():
+            await loud.wait()
+            await self._command(channel, wire.Announcement(tuple(range(16 - place % 2))))
+            due += REQUESTS_PER_SECOND / ANNOUNCEMENTS_PER_SECOND
+            if due >= 1:
+                due -= 1
+                await self._ask_in_vain(channel, asked)
+                asked += 1
+            # What was missed longer ago than that is not made up for: it would be paced then.
+            due_s = max(due_s + 1 / ANNOUNCEMENTS_PER_SECOND, loop.time() - 0.2)
+            await asyncio.sleep(due_s - loop.time())
+
+    async def _ask_in_vain(self, channel: Channel, place: int) -> None:
+        held, request_id = place % HELD, place % 1000
+        match place % VAIN:
+            case 0:
+                self._met.asked += 1
+                await self._command(channel, wire.Request(NOWHERE, request_id))
+            case 1:
+                self._met.asked += 1
+                await self._command(channel, wire.Request(held, request_id, BEHIND))
+            case _:
+                # The end of it, since the cancel may come too late: what is sent then would be missing in the figure.
+                await self._command(channel, wire.Request(held, request_id, SEGMENT_BYTES - 1_000))
+                await self._command(channel, wire.Cancel(held, request_id))
+
+    async def _command(self, channel: Channel, command: wire.Command) -> None:
+        await self._send(channel, wire.encode(command))
+        self._met.said += 1
 
     async def _drain(self, channel: Channel) -> None:
-        with suppress(ChannelClosed):
-            while True:
-                await channel.receive()
+        decoder = wire.Decoder()
+        while True:
+            self._met.answered += isinstance(decoder.receive(await channel.receive()), wire.Absent)
 
     async def _send(self, channel: Channel, messages: list[bytes]) -> None:
         for message in messages:
@@ -152,17 +193,23 @@ async def guests(url: str, tracker: str, *names: str, loud: asyncio.Event | None
         yield met
 
 
-def tell(event: str) -> None:
-    sys.stdout.write(json.dumps({"event": event}) + "\n")
+def tell(event: str, **about: int) -> None:
+    sys.stdout.write(json.dumps({"event": event, **about}) + "\n")
     sys.stdout.flush()
 
 
 async def main() -> None:
     options = json.loads(sys.argv[1])
     loop, stopped, loud = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-    for number, act in ((signal.SIGTERM, stopped.set), (signal.SIGUSR1, loud.set), (signal.SIGUSR2, loud.clear)):
-        loop.add_signal_handler(number, act)
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
     async with guests(options["url"], options["tracker"], "adversary", loud=loud) as met:
+
+        def turn(act: Callable[[], None]) -> None:
+            act()
+            tell("turned", said=met.said, asked=met.asked, answered=met.answered, open=met.open)
+
+        for number, act in ((signal.SIGUSR1, loud.set), (signal.SIGUSR2, loud.clear)):
+            loop.add_signal_handler(number, turn, act)
         tell("ready")
         while not met.holders and not stopped.is_set():  # noqa: ASYNC110, a figure that others raise
             await asyncio.sleep(0.1)
