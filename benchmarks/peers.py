@@ -235,7 +235,12 @@ def judged(what: str, results: list[Result]) -> list[Claim]:
     return [
         Claim(f"{what}: wrong segments at our viewers", sum(r.wrong for r in results), 0, at_least=False),
         Claim("the same: segments at which it was caught, the most at one viewer", max(caught), 1, at_least=False),
-        Claim("the same: our viewers that caught it and cut it", sum(map(bool, caught)), 1, at_least=True),
+        Claim(
+            "the same: our viewers that caught it and cut it",
+            sum(bool(result.caught) and result.banned > 0 for result in results),
+            1,
+            at_least=True,
+        ),
     ]
 
 

@@ -53,7 +53,7 @@ class Result:
     segments: list[dict[str, Any]] = field(default_factory=list)
     caught: list[int] = field(default_factory=list)  # segments of which wrong bytes came, and nobody saw them
     banned: int = 0  # peers
-    left: int = 0  # peers that are gone otherwise: who promises another length than the hashes is cut before it sends
+    cut: int = 0  # peers, for breaking the protocol: who promises another length than the hashes is cut before it sends
     late_s: float | None = None  # how long after its slot it came; None where it had none
 
     @property
@@ -229,7 +229,7 @@ class Swarm:
         more = (
             told.get("caught", []),
             told.get("banned", 0),
-            told.get("left", 0),
+            told.get("cut", 0),
             self._late_s(name, arrived.get("at_s")),
         )
         return Result(name, http, p2p, told["stalled_s"], wrong, told["cpu_s"], told["segments"], *more)

@@ -5,9 +5,9 @@
 
 One that waits is ready at once, and comes to the stream at SIGUSR2; `config` are settings of the balancer.
 Tells JSON lines: ready; arrived {at_s}, in seconds since 1970, where it has waited; complete {segments: [{number,
-bytes, sha256}], http, p2p, unneeded, stalled_s, cpu_s, caught, banned, left} once the last segment was read; then it
+bytes, sha256}], http, p2p, unneeded, stalled_s, cpu_s, caught, banned, cut} once the last segment was read; then it
 serves until SIGTERM.  `caught` are the numbers of the segments of which wrong bytes came and were replaced, `banned` is
-how many peers were cut for it, and `left` how many are gone, for breaking the protocol or by themselves.
+how many peers were cut for it, and `cut` how many were for breaking the protocol.  Who went by itself is in neither.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ async def main() -> None:
             cpu_s=time.process_time(),
             caught=[segment.number for segment in report.segments if segment.polluted],
             banned=sum(source.state == "banned" for source in sources),
-            left=sum(source.state == "left" for source in sources),
+            cut=sum(" left: protocol: " in line for line in report.log),
         )
         await stopped.wait()
 
