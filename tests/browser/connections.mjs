@@ -65,6 +65,10 @@ globalThis.RTCPeerConnection = class extends EventTarget {
   async createOffer() {
     return { type: "offer", sdp: "ours" };
   }
+  async getStats() {
+    const pair = { id: "P", type: "candidate-pair", requestsReceived: 3 };
+    return new Map([["P", pair], ["C", { id: "C", type: "codec" }]]);
+  }
   async setLocalDescription(given) {
     this.localDescription = given;
   }
@@ -90,6 +94,7 @@ await connection.setLocalDescription(offer);
 assert.equal(connection.localDescription.sdp, "ours");
 await assert.rejects(connection.setRemoteDescription({ type: "answer", sdp: "x" }), { name: "SyntaxError", message: "x is no description" });
 const [page] = made;
+assert.deepEqual([...(await connection.getStats()).values()], [{ id: "P", type: "candidate-pair", requestsReceived: 3 }]);
 const [channel] = page.channels;
 let gathered = 0;
 connection.addEventListener("icegatheringstatechange", () => (gathered += connection.iceGatheringState === "complete"));

@@ -18,9 +18,10 @@ from pyodide.code import run_js
 from shoal.transports import registry
 from shoal.transports.browser.page import proxies_alive
 from shoal.transports.interface import AddressPolicy, FetchRequest
+from shoal.transports.sansio.limits import ChannelLimits
 
-_TYPES = {"FetchRequest": FetchRequest, "AddressPolicy": AddressPolicy}
-_FIELDS = ("phase", "timeout_us", "status", "retry_after_us", "detail")
+_TYPES = {"FetchRequest": FetchRequest, "AddressPolicy": AddressPolicy, "ChannelLimits": ChannelLimits}
+_FIELDS = ("phase", "timeout_us", "status", "retry_after_us", "detail", "is_fault")
 _SHOWN = (
     *("url", "status", "headers", "first_byte", "total_bytes", "etag"),
     *("label", "fingerprint", "remote_address", "is_relayed", "max_message_bytes", "description"),

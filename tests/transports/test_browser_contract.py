@@ -11,19 +11,29 @@ import asyncio
 import hashlib
 import json
 import random
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shoal.transports.errors import AddressRefused, ConnectFailed, CrossOriginRefused
+from shoal.transports.errors import AddressRefused, ChannelClosed, ConnectFailed, CrossOriginRefused, TimedOut
 from shoal.transports.interface import AddressPolicy, FetchRequest, ServerRequest, ServerResponse
 from shoal.transports.native.server import HttpServer
+from shoal.transports.sansio.limits import ChannelLimits
 
 from ..browser.chromium_world import RemotePage, what_is_missing
 from .contract import ChannelContract, HasherContract, SignalingContract, read, two_channels, until
 from .contract_http import FetcherContract, site_and_fetcher
 from .test_native_contract import NativeEngineWorld, NativeWorld
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+from channels.link import Link  # noqa: E402 - the folder of the benchmarks is no package
+
+sys.path.remove(str(BENCHMARKS))
 
 pytest.importorskip("playwright.async_api", reason="no playwright; run: tools/install-test-tools")
 pytestmark = [pytest.mark.real, pytest.mark.skipif(what_is_missing() is not None, reason=str(what_is_missing()))]
@@ -165,6 +175,80 @@ class TestWhatIsHeldOfAWorker(OfAWorker, TestWhatIsHeld):
     pass
 
 
+class TestAPeerThatMisbehaves:
+    """A native one, with a channel to the page."""
+
+    @pytest.mark.parametrize("page_offers", [True, False])
+    def test_a_second_channel_ends_the_connection(self, world: BrowserWorld, page_offers: bool) -> None:
+        async def main() -> None:
+            page, native = world.connector(), NativeWorld.connector(world)
+            offering, answering = (page, native) if page_offers else (native, page)
+            offer = await offering.offer("p2p")
+            incoming = await answering.answer(offer.description)
+            channels = await asyncio.gather(offer.accept(incoming.description), incoming.channel())
+            (link,) = native._links
+            link.connection.createDataChannel("more")
+            with pytest.raises(ChannelClosed, match="a second channel"):
+                await channels[0 if page_offers else 1].receive()
+            await page.aclose()
+            await native.aclose()
+
+        world.run(main())
+
+    @pytest.mark.parametrize("page_offers", [True, False])
+    def test_one_that_vanished_is_noticed_within_five_seconds(self, world: BrowserWorld, page_offers: bool) -> None:
+        assert self.noticed_s(world, world.connector(), page_offers=page_offers) < 5
+
+    def test_one_that_vanished_is_noticed_where_nothing_is_counted(self, world: BrowserWorld) -> None:
+        """By the browser's `disconnected`, which is all that Firefox has: here no silence is too long for a look."""
+        page = world.page.make("connector", limits=ChannelLimits(dead_after_us=60_000_000))
+        assert self.noticed_s(world, page, page_offers=True) < 10
+
+    @staticmethod
+    def noticed_s(world: BrowserWorld, page: Any, *, page_offers: bool) -> float:
+        """How long it takes `page` to notice that nothing comes any more."""
+
+        async def main() -> float:
+            link, native = Link(), NativeWorld.connector(world)
+            offering, answering = (page, native) if page_offers else (native, page)
+            offer = await offering.offer("p2p")
+            incoming = await answering.answer(link.pass_offer(offer.description))
+            answer = link.pass_answer(incoming.description)
+            with link.running(thread=True):
+                channels = await asyncio.gather(offer.accept(answer), incoming.channel())
+                of_page = channels[0 if page_offers else 1]
+                await channels[1 if page_offers else 0].send(b"here")
+                assert await of_page.receive() == b"here"
+                link.cut.set()
+                began_s = asyncio.get_running_loop().time()
+                with pytest.raises(ChannelClosed, match="silent") as closed:
+                    await of_page.receive()
+                assert not closed.value.is_fault  # it may come again at once
+                took_s = asyncio.get_running_loop().time() - began_s
+                await page.aclose()
+                await native.aclose()
+            return took_s
+
+        return world.run(main())
+
+    def test_one_that_never_comes_is_given_up_within_ten_seconds(self, world: BrowserWorld) -> None:
+        async def main() -> None:
+            page, native = world.page.make("connector"), NativeWorld.connector(world)
+            incoming = await page.answer((await native.offer("p2p")).description)
+            began_s = asyncio.get_running_loop().time()
+            with pytest.raises(TimedOut):
+                await incoming.channel()
+            assert asyncio.get_running_loop().time() - began_s < 10
+            await page.aclose()
+            await native.aclose()
+
+        world.run(main())
+
+
+class TestAPeerThatMisbehavesInAWorker(OfAWorker, TestAPeerThatMisbehaves):
+    pass
+
+
 class MixedWorld(BrowserWorld):
     """Every other connector is native: a page and a native peer."""
 
@@ -186,6 +270,15 @@ class TestAPageAndANativePeer(ChannelContract):
     @pytest.fixture
     def world(self, page: RemotePage, page_first: bool) -> MixedWorld:
         return MixedWorld(page, NativeWorld(), page_first=page_first)
+
+    def test_a_peer_that_has_nothing_to_say_is_kept(self, world: MixedWorld) -> None:
+        async def main() -> None:
+            async with two_channels(world) as (one, other):
+                await asyncio.sleep(8)  # twice the silence after which a peer is dead
+                await one.send(b"still here")
+                assert await other.receive() == b"still here"
+
+        world.run(main())
 
 
 class TestAPageAndANativeEngine(TestAPageAndANativePeer):
@@ -209,15 +302,6 @@ class TestAPageAndANativeEngine(TestAPageAndANativePeer):
                 for channel in (one, other):
                     assert [await channel.receive() for _ in sent] == sent
                 await sending
-
-        world.run(main())
-
-    def test_a_peer_that_has_nothing_to_say_is_kept(self, world: MixedWorld) -> None:
-        async def main() -> None:
-            async with two_channels(world) as (one, other):
-                await asyncio.sleep(8)  # twice the silence after which a peer is dead
-                await one.send(b"still here")
-                assert await other.receive() == b"still here"
 
         world.run(main())
 

@@ -22,6 +22,7 @@ from shoal.transports.sansio.limits import ChannelLimits
 from shoal.transports.sansio.unread import Unread
 
 from .page import JsException, Listeners, from_js_bytes, lent_js_bytes
+from .watch import Watch
 
 __all__ = ["DataChannel"]
 
@@ -48,6 +49,7 @@ class DataChannel:
         self._backlog = Backlog()
         self._peer_message_bytes_max = float("inf")
         self._recheck: asyncio.TimerHandle | None = None
+        self._watch: Watch | None = None
         self._arrived = asyncio.Event()
         self._has_room = asyncio.Event()
         self._raw_closed = asyncio.Event()
@@ -60,8 +62,9 @@ class DataChannel:
         self._listeners.on("bufferedamountlow", lambda _: self._feed())
         self._listeners.on("close", self._on_close)
 
-    def opened(self, connection: Any) -> None:
-        """Its RTCPeerConnection has said what the other side takes."""
+    def opened(self, connection: Any, watch: Watch | None = None) -> None:
+        """Its RTCPeerConnection has said what the other side takes; `watch` is told of what comes."""
+        self._watch = watch
         self._peer_message_bytes_max = connection.sctp.maxMessageSize or float("inf")
 
     @property
@@ -186,21 +189,29 @@ class DataChannel:
 
     def _on_message(self, data: Any, size: int) -> None:
         """Inside the browser's event: it raises nothing."""
+        if self._watch is not None:
+            self._watch.heard = True
         if self._detail is not None:
             return
         if isinstance(data, str):
-            self._abandon("the peer sent text on a binary channel")
+            self.abandon("the peer sent text on a binary channel", is_fault=True)
             return
         if size > self._limits.incoming_message_bytes_max:
-            self._abandon(f"the peer sent {size} bytes in one message")
+            self.abandon(f"the peer sent {size} bytes in one message", is_fault=True)
             return
         refusal = self._unread.push(from_js_bytes(data), size)
         if refusal is not None:
-            self._abandon(f"the peer {refusal}")
+            self.abandon(f"the peer {refusal}", is_fault=True)
         self._arrived.set()
 
-    def _abandon(self, detail: str) -> None:
-        self._is_fault = self._is_fault or self._detail is None
+    def silent(self) -> None:
+        """Give the peer up, of which nothing was heard."""
+        self.abandon("the peer is gone: it was silent for seconds")
+
+    def abandon(self, detail: str, *, is_fault: bool = False) -> None:
+        """Give the peer up, for what it did; also for its link.  `is_fault`: no peer may do that."""
+        if self._detail is None:
+            self._is_fault = is_fault
         self._forget_bulk()  # to whom this is said, nothing more is sent
         self._end(f"closed here: {detail}")
         self._start_closing(detail, ours=True)

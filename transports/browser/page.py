@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import js as _js  # pyright: ignore[reportMissingImports]
-from pyodide.code import run_js  # pyright: ignore[reportMissingImports]
+from pyodide.code import run_js as _run_js  # pyright: ignore[reportMissingImports]
 from pyodide.ffi import JsException as _JsException  # pyright: ignore[reportMissingImports]
 from pyodide.ffi import create_proxy, to_js  # pyright: ignore[reportMissingImports]
 
@@ -24,11 +24,13 @@ __all__ = [
     "js_object",
     "lent_js_bytes",
     "proxies_alive",
+    "run_js",
     "to_js_bytes",
 ]
 
 js: Any = _js
 JsException: type[Exception] = _JsException
+run_js: Callable[[str], Any] = _run_js
 
 # Of a message's event Python needs these two; each thing of JavaScript that it touches is looked through and wrapped.
 _OF_MESSAGE: Any = run_js(

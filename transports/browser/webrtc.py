@@ -3,7 +3,9 @@
 Promises what the native one does: limits on connections, on the time to
 connect, on descriptions and candidates, on what a peer may send that is not read
 yet; nothing lost before the first read; nothing left once a connection fails or
-its channel ends.  In a worker, which has no RTCPeerConnection, it uses those that
+its channel ends; a peer that never answers is given up after 10 s, and one that
+vanished after 5 s where the browser counts what comes (`watch.py`), else after 6.
+In a worker, which has no RTCPeerConnection, it uses those that
 its page lends it (javascript/connections.js), and is the same.
 
 The browser hides our addresses from peers behind names (`....local`) unless the
@@ -23,15 +25,17 @@ from shoal.transports.interface import Channel, IncomingChannel, OutgoingOffer, 
 from shoal.transports.pending import PendingAnswer, PendingOffer
 from shoal.transports.sansio.addresses import ip_literal
 from shoal.transports.sansio.descriptions import bounded_description
-from shoal.transports.sansio.limits import ChannelLimits
+from shoal.transports.sansio.limits import CONNECT_TIMEOUT_US, ChannelLimits
 from shoal.transports.sansio.statistics import ConnectorStatistics
 
 from .datachannel import DataChannel
 from .page import JsException, Listeners, from_js_bytes, in_words, js, js_object
+from .watch import Watch
 
 __all__ = ["BrowserConnector"]
 
 _SECOND_US = 1_000_000
+_DISCONNECTED_S = 1.0  # it may come back; a browser says so after five seconds without an answer
 _GATHER_TIMEOUT_S = 5.0  # a STUN server that does not answer costs this much, and what was found until then is used
 
 
@@ -42,7 +46,7 @@ class BrowserConnector:
         self,
         *,
         stun_servers: tuple[str, ...] = (),
-        connect_timeout_us: int = 10_000_000,
+        connect_timeout_us: int = CONNECT_TIMEOUT_US,
         connections_max: int = 128,
         limits: ChannelLimits | None = None,
         candidates: Literal["all", "relay"] = "all",
@@ -92,7 +96,6 @@ class BrowserConnector:
         description = bounded_description(offer)
         link = self._new_link()
         try:
-            link.listeners.on("datachannel", lambda event: link.attach(event.channel))
             await link.set_remote(description, "offer", self._connect_timeout_us)
             await link.connection.setLocalDescription(await link.connection.createAnswer())
             return PendingAnswer(link, await link.local_description(), self._connect_timeout_us)
@@ -135,15 +138,20 @@ class _Link:
         self._channel_listeners: Listeners | None = None
         self._opened: asyncio.Future[DataChannel] = asyncio.get_running_loop().create_future()
         self._gathered = asyncio.Event()
+        self._watch: Watch | None = None  # while the channel is open
+        self._disconnected: asyncio.TimerHandle | None = None
         self._closing: asyncio.Task[None] | None = None
         self.listeners.on("connectionstatechange", self._on_state)
         self.listeners.on("icegatheringstatechange", self._on_gathering)
+        self.listeners.on("datachannel", lambda event: self.attach(event.channel))  # on both sides
 
     def attach(self, raw: Any) -> None:
         """Take the link's channel; called inside the browser's event, so it neither waits nor raises."""
-        if self.channel is not None or self._closing is not None:
-            raw.close()  # one channel was agreed on; more are a peer's way to our memory
+        if self.channel is not None:  # one was agreed on; more are a peer's way to our memory
+            self.channel.abandon("the peer opened a second channel")
             return
+        if self._closing is not None:
+            return  # with the connection
         self.channel = DataChannel(raw, self._limits, self._start_closing)
         self._channel_listeners = Listeners(raw)
         self._channel_listeners.on("open", self._on_open)
@@ -154,11 +162,18 @@ class _Link:
         if self.channel is not None and not self._opened.done():
             self.channel.fingerprint = _peer_fingerprint(self.connection)
             self.channel.remote_address, self.channel.is_relayed = _remote_end(self.connection)
-            self.channel.opened(self.connection)
+            self._watch = Watch(self.connection, self._limits, self.channel.silent)
+            self.channel.opened(self.connection, self._watch)
             self._opened.set_result(self.channel)
 
     def _on_state(self, _event: Any) -> None:
         state = self.connection.connectionState
+        if self._disconnected is not None:
+            self._disconnected.cancel()
+            self._disconnected = None
+        if state == "disconnected" and self.channel is not None:
+            loop = asyncio.get_running_loop()
+            self._disconnected = loop.call_later(_DISCONNECTED_S, self.channel.silent)
         if state in {"failed", "closed"}:
             self._start_closing("no path to the peer is left" if state == "failed" else "the peer closed")
 
@@ -210,6 +225,8 @@ class _Link:
         return self._closing
 
     async def _close(self, detail: str, *, ours: bool) -> None:
+        if self._watch is not None:
+            self._watch.release()
         try:
             if not self._opened.done():
                 self._opened.set_exception(ConnectFailed(f"not connected: {detail}; try another peer"))
@@ -218,6 +235,8 @@ class _Link:
                 await self.channel.finish(detail, ours=ours)
         finally:
             self.listeners.release()
+            if self._disconnected is not None:
+                self._disconnected.cancel()
             if self._channel_listeners is not None:
                 self._channel_listeners.release()
             self.connection.close()

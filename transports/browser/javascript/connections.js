@@ -14,7 +14,8 @@ const PEERS_CHANNELS_MAX = 16; // open at once on a connection: one was agreed o
 const AGAIN_MS = 50; // how soon the page looks again at what a channel has not sent, while no event says so
 
 const FACTS = ["connectionState", "iceGatheringState"];
-const CALLS = new Set(["createOffer", "createAnswer", "setLocalDescription", "setRemoteDescription"]);
+const CALLS = new Set(["createOffer", "createAnswer", "setLocalDescription", "setRemoteDescription", "getStats"]);
+const TYPES_LENT = new Set(["candidate-pair"]); // of what getStats reports: it is all that is asked for, and the rest is long
 
 /** On the page: make and own what the worker at the other end of `port` asks for.  Returns what closes all of them. */
 export function lendConnections(port) {
@@ -80,7 +81,7 @@ function opened(number, configuration, port) {
         if (broken !== null) throw broken;
         if (!CALLS.has(method)) throw new TypeError(`${method} is nothing that is lent`);
         const made = await connection[method](argument);
-        say("done", { id, ...state(), value: made === undefined ? null : { type: made.type, sdp: made.sdp } });
+        say("done", { id, ...state(), value: plain(made) });
       } catch (error) {
         say("done", { id, name: String(error.name), message: String(error.message) });
       }
@@ -90,6 +91,13 @@ function opened(number, configuration, port) {
     end: ({ channel }) => channels.get(channel)?.close(),
     close: () => connection?.close(),
   };
+}
+
+/** What a call made, as it can cross a port. */
+function plain(made) {
+  if (made === undefined) return null;
+  if ("sdp" in made) return { type: made.type, sdp: made.sdp };
+  return [...made.values()].filter(({ type }) => TYPES_LENT.has(type));
 }
 
 function lentChannel(raw, channel, connection, say) {
@@ -169,6 +177,9 @@ export function borrowConnections(port) {
     }
     setRemoteDescription(description) {
       return this.#call("setRemoteDescription", description);
+    }
+    async getStats() {
+      return new Map((await this.#call("getStats")).map((one) => [one.id, one]));
     }
     close() {
       if (!kept.delete(this.#number)) return;
