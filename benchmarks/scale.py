@@ -4,7 +4,7 @@
     make bench-scale ARGS="--viewers 1000 10000 --seconds 600"       what is claimed; `make bench-balancer` runs it too
 
 A live stream that all join within 30 s (`sim/scenarios.py`, crowd), under our policy.  Each number of viewers is run in
-a fresh process, so that its peak memory is its own, as many at once as there are cores.  Both are given for what was
+a fresh process, so that its peak memory is its own, one after the other.  Both are given for what was
 run: nothing is extrapolated, and what is claimed of 10,000 viewers is measured only where that was run as it stands.
     make bench-scale ARGS="--light 100000 --seconds 600"             so many with the light model (`sim/light.py`)
 
@@ -24,7 +24,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 from harness import Claim, conclude
@@ -36,7 +35,7 @@ from shoal.balancer.sim.world import run
 
 FEWER_VIEWERS, AIM_VIEWERS, AIM_SECONDS = 1_000, 10_000, 600
 AIM_CPU_MINUTES, AIM_GIB = 20, 4
-LIGHT_VIEWERS, LIGHT_CPU_MINUTES, LIGHT_GIB = 100_000, 20, 8
+LIGHT_VIEWERS, LIGHT_CPU_MINUTES, LIGHT_GIB = 100_000, 30, 4
 LIKE_VIEWERS, LIKE_SECONDS = 1_000, 90  # where the light model is held against the full one
 OFFLOAD_OFF_MAX, PEAK_OFF_MAX = 0.1, 0.35
 GROWTH_MAX = 1.3  # CPU time of a viewer among the most, to that among the fewest
@@ -115,10 +114,16 @@ def _reason(code: int, errors: str) -> str:
 
 
 def all_simulated(viewers: Sequence[int], seconds: int) -> dict[int, Figures]:
-    """Each number of viewers, the most first, since the others fit beside them."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = sorted(viewers, reverse=True)
-        return dict(zip(counts, pool.map(lambda count: simulated(count, seconds), counts), strict=True))
+    """Each number of viewers, one after the other, since they would take the caches from each other.
+
+    The fewest before and after the others: machines change their speed meanwhile, so that of both the mean counts.
+    """
+    counts = sorted(viewers)
+    found = {count: simulated(count, seconds) for count in counts}
+    again = simulated(counts[0], seconds)
+    if "events" in again and "events" in found[counts[0]]:
+        found[counts[0]]["cpu_s"] = (found[counts[0]]["cpu_s"] + again["cpu_s"]) / 2
+    return found
 
 
 def claims_of(found: dict[int, Figures], seconds: int) -> list[Claim]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
 import shoal
+import shoal.balancer
 from shoal.balancer.config import BalancerConfig
 from shoal.balancer.errors import ConfigurationError
 from shoal.balancer.mixing import share
@@ -59,8 +62,18 @@ def jobs_of(
 
 
 def identity(job: Job) -> str:
-    """Under which a run is found again: a hash of all that it follows from."""
-    return hashlib.sha256(shoal.__version__.encode() + b"\0" + msgspec.json.encode(job)).hexdigest()[:32]
+    """Under which a run is found again: a hash of the job and the code, which is all that it follows from."""
+    return hashlib.sha256(_code() + msgspec.json.encode(job)).hexdigest()[:32]
+
+
+@functools.cache
+def _code() -> bytes:
+    """A digest of the balancer's sources: what was decided by other code is another run, of whatever version."""
+    digest = hashlib.sha256(shoal.__version__.encode())
+    root = Path(shoal.balancer.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.digest()
 
 
 def play(job: Job) -> Outcome:

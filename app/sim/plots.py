@@ -31,6 +31,7 @@ COLOURS = {  # ours stands out; the same policy has the same colour in every pic
     "p2p-media-loader": "#3b7ea1",
     "hls.js": "#6b8f71",
     "one-cdn": "#8d99ae",
+    "cheapest-cdn": "#5b8a8a",
     "round-robin": "#a68a64",
     "best-score": "#7d6b9d",
     "oracle": "#444444",

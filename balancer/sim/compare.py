@@ -39,6 +39,7 @@ FIGURES = (
     Figure("offload", "from", "peers", digits=3, more_is_better=True),
     Figure("stall_s", "stall", "s"),
     Figure("startup_s", "start-up", "s"),
+    Figure("never_started", "never", "seen", digits=0),
     Figure("bitrate", "bitrate", "Mbit/s", 1e6, more_is_better=True),
     Figure("cost_per_gb", "cost", "per GB"),
     Figure("wasted", "wasted", digits=3),

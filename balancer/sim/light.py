@@ -87,7 +87,7 @@ class _Viewer:
         "wants",
     )
 
-    def __init__(self, place: int, spec: ViewerSpec, size_bytes: int, safe_us: int) -> None:
+    def __init__(self, place: int, spec: ViewerSpec, size_bytes: int, safe_us: int, length_us: int) -> None:
         """`safe_us`: how long before it plays the CDN must be asked for a segment."""
         self.place = place
         self.rtt_us = spec.rtt_us
@@ -104,7 +104,7 @@ class _Viewer:
         self.needed = 0  # the number that its player waits for, or will
         self.dry_us = -1  # when that will be; before: it has not played yet
         self.wants: dict[int, _Want] = {}
-        self.outcome = ViewerOutcome(viewer=place)
+        self.outcome = ViewerOutcome(viewer=place, present_us=spec.present_us(length_us))
 
 
 class _World:
@@ -146,7 +146,8 @@ class _World:
         spread = Spread(config, 0, Availability())
         for place, spec in enumerate(scenario.viewers):
             expected_us = spec.rtt_us + cdn.rtt_us + self._size_bytes * 1_000_000 / spec.down
-            viewer = _Viewer(place, spec, self._size_bytes, spread.safe_us(int(expected_us), _LATENESS))
+            safe_us = spread.safe_us(int(expected_us), _LATENESS)
+            viewer = _Viewer(place, spec, self._size_bytes, safe_us, scenario.length_us)
             self._viewers.append(viewer)
             self._agenda.put(spec.arrives_us, self._arrive, (viewer,))
 

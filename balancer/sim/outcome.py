@@ -12,6 +12,7 @@ class ViewerOutcome(msgspec.Struct, kw_only=True):
 
     viewer: int
     startup_us: int | None = None  # from its arrival to the first picture; None: never
+    present_us: int = 0  # from its arrival until it left, or the end
     stall_us: int = 0  # waiting after that
     stalls: int = 0
     played_us: int = 0
@@ -62,9 +63,14 @@ class Outcome(msgspec.Struct, kw_only=True):
 
     @property
     def startup_s(self) -> float:
-        """Mean over viewers that saw a picture."""
-        seen = [v.startup_us for v in self.viewers if v.startup_us is not None]
-        return sum(seen) / 1_000_000 / max(1, len(seen))
+        """Mean over viewers; who never saw a picture waited for it as long as it was there."""
+        waited_us = sum(_startup_us(v) for v in self.viewers)
+        return waited_us / 1_000_000 / max(1, len(self.viewers))
+
+    @property
+    def never_started(self) -> int:
+        """Viewers that never saw a picture."""
+        return sum(v.startup_us is None for v in self.viewers)
 
     @property
     def wrong_bytes(self) -> int:
@@ -81,7 +87,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
         Not their mean bit/s, by which those do best who are sent nothing in the bad minutes.
         """
-        time_us = sum(v.played_us + v.stall_us + (v.startup_us or 0) for v in self.viewers)
+        time_us = sum(v.played_us + v.stall_us + _startup_us(v) for v in self.viewers)
         return sum(v.bitrate_us for v in self.viewers) / max(1, time_us)
 
     def figures(self) -> dict[str, float]:
@@ -90,9 +96,14 @@ class Outcome(msgspec.Struct, kw_only=True):
             "offload": self.offload,
             "stall_s": self.stall_s,
             "startup_s": self.startup_s,
+            "never_started": float(self.never_started),
             "bitrate": self.bitrate,
             "cost_per_gb": self.cost_per_gb,
             "wasted": self.wasted,
             "wrong_bytes": float(self.wrong_bytes),
             "cdn_peak_bytes_per_s": float(self.cdn_peak_bytes_per_s),
         }
+
+
+def _startup_us(viewer: ViewerOutcome) -> int:
+    return viewer.present_us if viewer.startup_us is None else viewer.startup_us

@@ -8,7 +8,7 @@ from ..policy import Policy
 from .light import light
 from .oracle import oracle
 from .outcome import Outcome
-from .references import BestScore, HlsJs, OneCdn, P2pMediaLoader, RoundRobin
+from .references import BestScore, CheapestCdn, HlsJs, OneCdn, P2pMediaLoader, RoundRobin
 from .scenario import Scenario
 from .world import Strategy, StrategyMaker, run
 
@@ -32,6 +32,7 @@ POLICIES: dict[str, StrategyMaker] = {
     "p2p-media-loader": lambda scenario, place: P2pMediaLoader(mix(scenario.seed, place)),
     "hls.js": lambda scenario, place: HlsJs(mix(scenario.seed, place)),
     "one-cdn": lambda scenario, place: OneCdn(mix(scenario.seed, place)),
+    "cheapest-cdn": lambda scenario, place: CheapestCdn(mix(scenario.seed, place)),
     "round-robin": lambda scenario, place: RoundRobin(mix(scenario.seed, place)),
     "best-score": lambda scenario, place: BestScore(mix(scenario.seed, place)),
 }

@@ -1,12 +1,16 @@
 """Others' policies behind the same interface, written from what is documented and measured of them.
 
     P2pMediaLoader   2.3, default settings: one CDN, HTTP first within 15 s of the playhead
-    OneCdn           all from one CDN, in the order of the player's requests; no peers
+    OneCdn           all from the CDN that is named first, in the order of the player's requests; no peers
+    CheapestCdn      the same from the cheapest one, and after a failure the next by price
     RoundRobin       each segment from the next CDN
-    BestScore        each segment from the CDN with the highest weight x measured throughput
+    BestScore        each segment from the CDN with the highest weight x measured throughput / price
     HlsJs            1.7 with content steering, default settings: one pathway until its retries are used up
 
-OneCdn, RoundRobin and BestScore ask the next CDN when one fails, from byte 0, as players do with
+Who runs any of them knows the prices too: what has one address of a segment has the cheapest CDN's, a steering server
+puts the cheapest first, and a business score falls with the price.  Only OneCdn and RoundRobin do not care.
+
+OneCdn, CheapestCdn, RoundRobin and BestScore ask the next CDN when one fails, from byte 0, as players do with
 redundant streams, and give a transfer ten seconds without headers (hls.js,
 `maxTimeToFirstByteMs`).  None of them verifies bytes.
 """
@@ -41,7 +45,7 @@ from ..mixing import share
 from ..model import ResourceKey
 from ..windows import Timeline
 
-__all__ = ["BestScore", "HlsJs", "OneCdn", "P2pMediaLoader", "RoundRobin"]
+__all__ = ["BestScore", "CheapestCdn", "HlsJs", "OneCdn", "P2pMediaLoader", "RoundRobin"]
 
 _S = 1_000_000
 _WAIT_US = 10 * _S
@@ -67,6 +71,7 @@ class _Reference:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.cdns: dict[str, float] = {}  # weights
+        self.prices: dict[str, float] = {}
         self.running: dict[int, _Running] = {}
         self.held: dict[ResourceKey, None] = {}
         self.count = 0
@@ -77,6 +82,7 @@ class _Reference:
         match event:
             case CdnAdded():
                 self.cdns[event.cdn] = event.weight
+                self.prices[event.cdn] = event.price_per_gb
             case TransferStarted():
                 self._heard(event.transfer, 0, now_us)
             case TransferProgressed():
@@ -115,6 +121,10 @@ class _Reference:
         del self.running[running.number]
         self.actions += [CancelTransfer(running.number, reason), DropPartial(running.key)]
 
+    def by_price(self) -> list[str]:
+        """The cheapest first; of equals in the order in which they are named."""
+        return sorted(self.cdns, key=lambda name: self.prices[name])
+
     def of(self, key: ResourceKey) -> _Running | None:
         return next((one for one in self.running.values() if one.key == key), None)
 
@@ -140,17 +150,21 @@ class _Reference:
 
 
 class OneCdn(_Reference):
-    """The player's order, one CDN; another only after a failure.  `place` says which comes first."""
+    """The player's order, one CDN; another only after a failure."""
 
-    def __init__(self, seed: int, place: int = 0) -> None:
+    def __init__(self, seed: int) -> None:
         super().__init__(seed)
-        self._place = place
         self._wanted: ResourceKey | None = None
         self._tries = 0
         self._not_before_us = 0
 
+    def order(self) -> list[str]:
+        """Whom to ask after whom."""
+        return list(self.cdns)
+
     def choose(self, now_us: int) -> str:
-        return list(self.cdns)[self._place % len(self.cdns)]
+        """Whom to ask first."""
+        return self.order()[0]
 
     def _take_in(self, event: Event, now_us: int) -> None:
         if isinstance(event, ResourceRequested) and event.key not in self.held:
@@ -177,7 +191,7 @@ class OneCdn(_Reference):
         if self._wanted in self.held:
             self._wanted = None
         if self._wanted is not None and not self.running and now_us >= self._not_before_us:
-            names = list(self.cdns)
+            names = self.order()
             first = names.index(self.choose(now_us))
             self.fetch(self._wanted, names[(first + self._tries) % len(names)], now_us)
 
@@ -187,13 +201,18 @@ class OneCdn(_Reference):
         return self._not_before_us if self._wanted is not None else None
 
 
+class CheapestCdn(OneCdn):
+    def order(self) -> list[str]:
+        return self.by_price()
+
+
 class RoundRobin(OneCdn):
     def choose(self, now_us: int) -> str:
         return list(self.cdns)[(self._wanted.number if self._wanted is not None else 0) % len(self.cdns)]
 
 
 class BestScore(OneCdn):
-    """Weight x mean throughput of the last transfers; each CDN is tried once first."""
+    """Weight x mean throughput of the last transfers, for the price; each CDN is tried once first."""
 
     _KEEP = 0.7
 
@@ -205,7 +224,10 @@ class BestScore(OneCdn):
         for name in self.cdns:
             if name not in self._rates:
                 return name
-        return max(self.cdns, key=lambda name: self.cdns[name] * self._rates[name])
+        return max(self.cdns, key=self._score)
+
+    def _score(self, name: str) -> float:
+        return self.cdns[name] * self._rates[name] / (self.prices[name] or 1.0)  # without prices all cost the same
 
     def _ended(self, running: _Running, now_us: int) -> None:
         rate = running.byte_count * 1_000_000 / max(1, now_us - running.started_us)
@@ -276,8 +298,8 @@ class HlsJs(_Reference):
         if self._wanted in self.held:  # its last byte came; that it is complete is told next
             self._wanted = None
         if self._wanted is not None and not self.running and now_us >= self._not_before_us:
-            free = [name for name in self.cdns if self._penalised_us.get(name, 0) <= now_us]
-            self.fetch(self._wanted, (free or list(self.cdns))[0], now_us)
+            free = [name for name in self.by_price() if self._penalised_us.get(name, 0) <= now_us]
+            self.fetch(self._wanted, (free or self.by_price())[0], now_us)
 
     def _wake_us(self, now_us: int) -> int | None:
         if self.running:
@@ -402,7 +424,7 @@ class P2pMediaLoader(_Reference):
             self._fetch_anywhere(queue[int(self._draw() * among)], now_us)
 
     def _fetch_anywhere(self, key: ResourceKey, now_us: int) -> None:
-        self.fetch(key, next(iter(self.cdns)), now_us)  # it knows one address of a segment
+        self.fetch(key, self.by_price()[0], now_us)  # it knows one address of a segment
 
     def _plan_random(self, now_us: int) -> None:
         self._random_us = now_us + self._RANDOM_US + int(self._draw() * self._RANDOM_US * len(self._peers))

@@ -75,6 +75,11 @@ class ViewerSpec(msgspec.Struct, frozen=True, kw_only=True):
     seeks: tuple[tuple[int, int], ...] = ()  # (moment, segment)
     pauses: tuple[tuple[int, int], ...] = ()  # (moment, how long)
 
+    def present_us(self, length_us: int) -> int:
+        """From its arrival until it leaves a scenario of that length, or sees its end."""
+        end_us = length_us if self.leaves_us is None else min(length_us, self.leaves_us)
+        return max(0, end_us - self.arrives_us)
+
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     name: str

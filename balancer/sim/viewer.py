@@ -101,7 +101,7 @@ class Viewer:
         looks = bool(getattr(self.strategy, "verifies", True))
         self.verifies = looks and world.scenario.hashes
         self.audits = Audits(self) if looks and not world.scenario.hashes else None
-        self.outcome = ViewerOutcome(viewer=place)
+        self.outcome = ViewerOutcome(viewer=place, present_us=spec.present_us(world.scenario.length_us))
         self.is_here = False
         self.transfers: dict[int, Transfer] = {}
         self.uploads: dict[int, PeerTransfer] = {}  # by identity, in order of beginning

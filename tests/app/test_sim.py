@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from shoal.app.cli import main
+from shoal.app.sim import jobs
 from shoal.app.sim.jobs import Crowd, identity, jobs_of, parse_fault, play, scenario_of
 from shoal.app.sim.sweep import Kept, sweep
 from shoal.balancer.config import BalancerConfig
@@ -32,6 +33,13 @@ def shoal(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, lis
 @pytest.mark.parametrize("workers", [1, 2])
 def test_outcomes_are_in_the_order_of_the_jobs_whatever_the_number_of_workers(workers: int) -> None:
     assert sweep(JOBS, workers=workers) == [play(job) for job in JOBS]
+
+
+def test_what_other_code_decided_is_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = identity(JOBS[0])
+    assert identity(JOBS[0]) == before
+    monkeypatch.setattr(jobs, "_code", lambda: b"other")
+    assert identity(JOBS[0]) != before
 
 
 def test_a_sweep_that_was_interrupted_goes_on_where_it_was(tmp_path: Path) -> None:

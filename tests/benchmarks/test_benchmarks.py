@@ -269,8 +269,12 @@ def test_the_balancers_benchmark_plays_and_compares(tmp_path):
     (folder / "one.txt").write_text("0 8\n10 6\n")
     claims = balancer.recorded_lines(runs, folder.parent, viewers=2, seeds=2)
     kept.close()
-    assert len(claims) == 4
+    assert len(claims) == 5
     assert all(claim.figure is not None for claim in claims)
+    kept = balancer.Kept(tmp_path / "runs.jsonl")
+    alone = balancer.recorded_lines(balancer.Runs(1, kept), folder.parent, viewers=2, seeds=1)
+    kept.close()
+    assert [claim.figure for claim in alone[:-1]] == [None] * 4  # one seed has no interval
     assert balancer.median_us(2) > 0
 
 

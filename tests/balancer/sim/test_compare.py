@@ -85,3 +85,14 @@ def test_a_second_of_waiting_is_one_without_bits() -> None:
 
     assert bitrate(0, 1000) == 990
     assert bitrate(49, 1500) == 750
+
+
+def test_who_never_saw_a_picture_waited_for_it_all_the_time() -> None:
+    second = 1_000_000
+    seen = ViewerOutcome(
+        viewer=0, present_us=100 * second, startup_us=second, played_us=99 * second, bitrate_us=99 * second
+    )
+    never = ViewerOutcome(viewer=1, present_us=100 * second)
+    outcome = Outcome(scenario="vod", policy="shoal", seed=1, viewers=[seen, never])
+    assert (outcome.startup_s, outcome.never_started) == (50.5, 1)
+    assert outcome.bitrate == 99 / 200
