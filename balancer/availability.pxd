@@ -11,7 +11,7 @@ cdef class Holdings:
     cdef readonly bint is_told
     cdef object bit
     cdef _Swarm swarm
-    cdef list unread
+    cdef readonly list unread
 
     cpdef void says(self, frozenset held, frozenset fetching) except *
     cpdef void says_news(self, frozenset held, frozenset fetching, tuple news) except *
@@ -38,7 +38,7 @@ cdef class _Swarm:
     @cython.locals(known=tuple)
     cdef tuple in_order(self, object number)
     @cython.locals(peer=Holdings, news=tuple)
-    cdef void _catch_up(self) except *
+    cdef void catch_up(self) except *
     cdef void _number(self, Holdings peer) except *
     @cython.locals(peer=Holdings)
     cdef void _number_anew(self) except *

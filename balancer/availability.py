@@ -17,6 +17,7 @@ __all__ = ["Availability", "Holdings"]
 _NONE: frozenset[int] = frozenset()
 _NO_NAMES: tuple[str, ...] = ()
 _FIRST_BIT = 1  # by its name, as an object: a number written there Cython would shift within 64 bits
+_UNREAD_MAX = 32  # words of one peer that nobody looked for; while a player is paused nobody looks at all
 _LEFT_MAX = 32  # bits of peers that are gone, beside one for each that is here; then all are given new ones
 
 
@@ -58,6 +59,8 @@ class Holdings:
             if not self.unread:
                 self.swarm.unread.append(self)
             self.unread.append(news)
+            if len(self.unread) >= _UNREAD_MAX:
+                self.swarm.catch_up()
 
     def news(self, held: frozenset[int], fetching: frozenset[int]) -> frozenset[int]:
         """Of which numbers it would say something else than before."""
@@ -93,7 +96,7 @@ class _Swarm:
 
     def leave(self, peer: Holdings) -> None:
         peer.set(_NONE, _NONE, (*peer.held, *peer.fetching))
-        self._catch_up()
+        self.catch_up()
         del self.peers[peer.name]
         if peer.is_told:
             self.told_count -= 1
@@ -101,12 +104,12 @@ class _Swarm:
 
     def holders(self, number: int) -> int:
         if self.unread:
-            self._catch_up()
+            self.catch_up()
         return self._holders.get(number, 0)
 
     def fetchers(self, number: int) -> int:
         if self.unread:
-            self._catch_up()
+            self.catch_up()
         return self._fetchers.get(number, 0)
 
     def in_order(self, number: int) -> tuple[str, ...]:
@@ -126,7 +129,7 @@ class _Swarm:
         self._orders[number] = (bits, tuple(names))
         return self._orders[number][1]
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
         """Put into the index what was said since.  Cost: what is new in it."""
         for peer in self.unread:
             for news in peer.unread:

@@ -19,7 +19,7 @@ two that are about as good would otherwise take turns, each with its slow start.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .bandwidth import Estimate
 from .config import BalancerConfig
@@ -27,7 +27,7 @@ from .mixing import mix
 from .model import SourceKind, source_label
 from .transfers import Want
 
-__all__ = ["LINE_HOPE", "Cdn", "Circuit", "best_cdn"]
+__all__ = ["LINE_HOPE", "Cdn", "Circuit", "best_cdn", "cheaper_again_us"]
 
 # No source is believed to be faster than the line was lately, times this: more than 1 / `move_gain`, so that another is
 # tried in time of need, and less than 1 / `switch_gain`, so that on a slow line they do not take turns.
@@ -191,12 +191,18 @@ class Cdn:
         """After how long it may be another: longer with each time that it was left for being slow."""
         return min(config.explore_after_us, config.retry_slow_us << min(self.falls, _DOUBLINGS_MAX))
 
-    def may_be_explored(self, now_us: int, config: BalancerConfig, *, is_cheaper: bool) -> bool:
-        """Unmeasured for long, idle, and not explored in vain just now; one that would save money, sooner."""
-        after_us = self._again_us(config) if is_cheaper else config.explore_after_us
-        long_ago_us = now_us - after_us
+    def explorable_us(self, now_us: int, config: BalancerConfig, *, is_cheaper: bool) -> int | None:
+        """When it may be asked in order to measure it, `now_us` if that is now; None: not while it is busy, or never.
+
+        So long after it was measured, or explored in vain, last; one that would save money, sooner.
+        """
+        if self.weight <= 0 or self.running_count:
+            return None
+        after_us = config.explore_after_us
+        if is_cheaper:
+            after_us = min(after_us, config.retry_cheaper_us << min(self.falls, _DOUBLINGS_MAX))
         seen_us = [t for t in (self.estimate.sampled_us, self.explored_us) if t is not None]
-        return self.weight > 0 and not self.running_count and max(seen_us, default=long_ago_us) <= long_ago_us
+        return max(now_us, max(seen_us) + after_us) if seen_us else now_us
 
     def score(
         self, byte_count: int, now_us: int, config: BalancerConfig, most_bytes_per_s: float | None = None
@@ -213,6 +219,7 @@ def best_cdn(
     byte_count: int,
     *,
     may_explore: bool,
+    fails_over: bool = False,
     now_us: int,
     seed: int,
     config: BalancerConfig,
@@ -250,11 +257,24 @@ def best_cdn(
     best = min(candidates, key=order)
     if may_explore and best.estimate.sampled_us is not None:
         for cdn in sorted(ready, key=lambda cdn: cdn.price):
-            if cdn is best or cdn.price > best.price:
+            if cdn is best or cdn.price > best.price or (fails_over and cdn.price == best.price):
                 continue
-            if cdn.may_be_explored(now_us, config, is_cheaper=cdn.price < best.price):
+            if cdn.explorable_us(now_us, config, is_cheaper=cdn.price < best.price) == now_us:
                 return cdn, True
     return best, False
+
+
+def cheaper_again_us(cdns: Iterable[Cdn], chosen: Cdn, want: Want, now_us: int, config: BalancerConfig) -> int | None:
+    """When a cheaper one than the chosen, that was well before, may be asked for it again; None: there is none."""
+    times = []
+    for cdn in cdns:
+        if cdn.price >= chosen.price or cdn.priority > chosen.priority or not cdn.estimate.good_count:
+            continue
+        ready_us = cdn.ready_us(want, now_us)
+        explorable_us = cdn.explorable_us(now_us, config, is_cheaper=True)
+        if ready_us is not None and explorable_us is not None:
+            times.append(max(ready_us, explorable_us))
+    return min(times, default=None)
 
 
 def _cheapest_enough(

@@ -33,6 +33,7 @@ UploadRate = Annotated[int, msgspec.Meta(ge=8_000, le=1 << 34)]  # below, one pa
 PathwayId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 Risk = Annotated[float, msgspec.Meta(ge=0.000_001, le=0.5)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Gain = Annotated[float, msgspec.Meta(gt=0.0, le=1.0)]  # what is divided by
 AuditShare = Annotated[float, msgspec.Meta(ge=0.0, le=SHARE_MAX)]
 Ranges = Annotated[int, msgspec.Meta(ge=1, le=64)]
 
@@ -73,12 +74,13 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     stall_bytes_min: Size = 2 * _KIB  # fewer within `stall_limit_us` count as silence (a byte a second is none)
     limit_us_max: Time = 10 * _S  # limits double at each move of a resource, up to this
     check_interval_us: Time = 250 * _MS  # how often a running urgent transfer's finish is projected anew
-    move_gain: Share = 0.7  # the other source must need less than this share of the time, or moves would flap
+    move_gain: Gain = 0.7  # the other source must need less than this share of the time, or moves would flap
     retry_slow_us: Time = 10 * _S  # a CDN left for being slow is tried again, by who is late or would save; doubles
+    retry_cheaper_us: Time = 2 * _S  # one that would save money is asked again after this, if there is time; doubles
     # A peer that was too slow is asked again ahead of time, with two tries of a CDN in hand; doubles with each in vain.
     # Who asked it beside us is over by then; much sooner, and who is slow indeed would be asked all the time.
     retry_peer_us: Time = 20 * _S
-    switch_gain: Share = 0.6  # of CDNs the one asked last stays unless it is this much worse, or they would take turns
+    switch_gain: Gain = 0.6  # of CDNs the one asked last stays unless it is this much worse, or they would take turns
     startup_patience_us: Time = 1 * _S  # stands for the deadline while nothing plays yet
     race_share: Share = 0.03  # of all bytes, what may come twice while two sources race; in all a twentieth may
     peer_margin_us: Time = 1 * _S  # a peer must be done this long before the deadline to be asked for an urgent one
@@ -167,15 +169,37 @@ class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     tracker_retry_us_max: Time = 60 * _S
 
 
+# Beyond each other they would take turns, or a limit would never be reached.
+_IN_ORDER = (
+    ("surplus_share", "yield_share"),
+    ("switch_gain", "move_gain"),
+    ("first_byte_limit_us_min", "first_byte_limit_us"),
+    ("first_byte_limit_us", "limit_us_max"),
+    ("stall_limit_us", "limit_us_max"),
+    ("retry_backoff_us", "retry_backoff_us_max"),
+    ("circuit_open_us", "circuit_open_us_max"),
+    ("circuit_blame_us", "circuit_blame_us_max"),
+    ("peer_cooldown_us", "peer_cooldown_us_max"),
+    ("sidecar_retry_us", "sidecar_retry_us_max"),
+    ("tracker_retry_us", "tracker_retry_us_max"),
+)
+
+
 def load(mapping: Mapping[str, Any]) -> BalancerConfig:
     """A config from plain values; settings left out keep their defaults.
 
     Raises UnknownSetting for a key that does not exist, and msgspec.ValidationError
-    for a value of the wrong type or outside its range.
+    for a value of the wrong type or outside its range, or two that contradict each other.
     """
     known = BalancerConfig.__struct_fields__
     for name in mapping:
         if name not in known:
             near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)
             raise UnknownSetting(f"{name!r} is not a setting; the nearest is {near[0]!r}")
-    return msgspec.convert(dict(mapping), BalancerConfig)
+    config = msgspec.convert(dict(mapping), BalancerConfig)
+    for less, more in _IN_ORDER:
+        if getattr(config, less) > getattr(config, more):
+            raise msgspec.ValidationError(
+                f"{less} is {getattr(config, less)}, more than {more}, which is {getattr(config, more)}: set both"
+            )
+    return config

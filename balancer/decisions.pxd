@@ -7,6 +7,7 @@ from .racing cimport Races
 from .selection cimport Selection
 from .surplus cimport Surplus
 from .transfers cimport Transfer, Want
+from .trials cimport Trials
 from .windows cimport Timeline
 
 cdef int64_t _SLICE_US_MIN
@@ -26,6 +27,7 @@ cdef class _Ahead:
 cdef class Decisions:
     cdef Ledger _book
     cdef Races _races
+    cdef Trials _trials
     cdef Selection _select
     cdef Surplus _surplus
     cdef int64_t _safe_bytes
@@ -44,8 +46,11 @@ cdef class Decisions:
     cdef bint may_ask(self, Peer peer, object key, Want want, Timeline timeline, int64_t now_us) except -1
     cdef void _look_anew(self) except *
     @cython.locals(want=Want, due_us=int64_t, missing_bytes=int64_t, needed_us=int64_t, is_long=bint, seen_us=int64_t,
-                   safe_us=int64_t, target_us=int64_t, enough_us=int64_t, soon_us=int64_t, first_us=int64_t, look_at_us=int64_t, is_playing=bint, lonely_us=int64_t)
+                   safe_us=int64_t, target_us=int64_t, enough_us=int64_t, soon_us=int64_t, first_us=int64_t, look_at_us=int64_t, is_playing=bint,
+                   lonely_us=int64_t, is_held=bint, patient_us=int64_t)
     cdef void _supervise(self, Transfer transfer, int64_t now_us) except *
+    cdef int64_t _patient_us(self, Transfer transfer, Want want, object other, int64_t now_us) except? -1
+    cdef bint _is_dearer(self, Transfer transfer, object other) except -1
     cdef void _start(self, Want want, object source, object why, int64_t now_us, tuple beside=*) except *
     cdef void _race_silent(self, Transfer transfer, Want want, int64_t now_us) except *
     @cython.locals(transfer=Transfer, want=Want)
@@ -60,6 +65,7 @@ cdef class Decisions:
     cdef void _move(self, Transfer transfer, object reason, int64_t now_us, object to=*) except *
     @cython.locals(timeline=Timeline)
     cdef void _serve(self, Want want, int64_t now_us) except *
+    cdef object _cheaper_again_us(self, Want want, object chosen, object slack_us, int64_t now_us)
     @cython.locals(timeline=Timeline, size_bytes=int64_t, lead_us=int64_t, slack_us=int64_t, until_us=int64_t)
     cdef bint _can_wait(self, Want want, int64_t deadline_us, int64_t now_us) except -1
     @cython.locals(safe_us=int64_t, peer=Peer)

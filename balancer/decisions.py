@@ -23,6 +23,7 @@ from .racing import Races
 from .selection import Selection
 from .surplus import Surplus
 from .transfers import WANTED, Transfer, Want
+from .trials import Trials
 from .windows import Timeline
 
 __all__ = ["Decisions"]
@@ -32,6 +33,12 @@ _STARTUP_LONG = 4  # times the patience: a start that takes longer is worth a ne
 _first = itemgetter(0)
 _SLICE_US_MIN = 200_000  # a shorter slice measures bursts, not a source
 _PROJECTION_US_MIN = 400_000  # from a shorter stretch of body no finish is projected
+# With so long until it plays nothing is lost by staying with who is cheaper, or waiting for it: what is left outlasts
+# an outage of the line and two tries.  Players keep 30 s.
+_LEISURE_US = 10_000_000
+_PATIENT_US = 3_000_000  # a line is rarely out for longer; a source that is silent for longer is dead
+_STEADY_SHARE = 0.5  # of what a line carries on average it surely carries, if it is steady
+_PATIENT_PART = 6  # of the time until it plays
 _PLAN_US_MAX = 1_000_000  # so long after the last whole look it is one again: a peer that failed may be asked again
 
 
@@ -64,11 +71,13 @@ class Decisions:
         "_safe_for_us",
         "_select",
         "_surplus",
+        "_trials",
     )
 
-    def __init__(self, book: Ledger, races: Races) -> None:
+    def __init__(self, book: Ledger, races: Races, trials: Trials) -> None:
         self._book = book
         self._races = races
+        self._trials = trials
         self._select = Selection(
             book.config,
             seed=book.seed,
@@ -140,6 +149,7 @@ class Decisions:
             timeline = self._book.timelines[rendition]
             for segment in timeline.ahead(now_us):
                 window[segment.key] = (segment, timeline)
+        self._book.spread.keep(window)
         self._release(window, now_us)
         self._yield(now_us)
         self._prefetch(window, now_us)
@@ -169,11 +179,23 @@ class Decisions:
     def _supervise(self, transfer: Transfer, now_us: int) -> None:
         """Move a transfer that is silent, or too slow while another source would do better; or let the two race."""
         want = transfer.want
+        if want.accusation is not None:
+            self._trials.hear(transfer, now_us)
+        is_held = (
+            not transfer.is_peer
+            and self._trials.hold_until_us > now_us
+            and not (self._book.peers and self._select.have_all_failed(want, now_us, transfer.label))
+        )
         due_us = transfer.silence_due_us()
         if now_us >= due_us:
             extra_us = (_LONELY_PATIENCE - 1) * transfer.silence_limit_us()
             lonely_us = due_us + min(extra_us, self._book.config.limit_us_max)
-            is_other = want.rival is not None or self._alternative(transfer, want, now_us, True) is not None
+            other = None if is_held or want.rival is not None else self._alternative(transfer, want, now_us, True)
+            patient_us = 0 if other is None else self._patient_us(transfer, want, other[1], now_us)
+            if now_us < patient_us:
+                self._book.later(patient_us, now_us)
+                return
+            is_other = want.rival is not None or other is not None
             if is_other or now_us >= lonely_us:
                 self._move(transfer, "stalled", now_us)
                 return
@@ -218,17 +240,33 @@ class Decisions:
         if now_us + needed_us <= target_us:
             self._overtake(transfer, want, needed_us, now_us)
             return
-        if want.slow_until_us > now_us:
-            return
+        if not transfer.is_peer and (is_held or want.slow_until_us > now_us):
+            return  # a peer has its own line, and is left for a CDN at any time
         is_long = needed_us > _STARTUP_LONG * self._book.config.startup_patience_us
         enough_us = int(self._book.config.move_gain * needed_us)
         soon_us = min(enough_us, target_us - now_us) if is_playing else enough_us  # then the cheapest, else the soonest
         other = self._alternative(transfer, want, now_us, False, is_long, soon_us)
         if other is not None and other[0] <= enough_us:
+            if is_playing and target_us - now_us > _LEISURE_US and self._is_dearer(transfer, other[1]):
+                return
             if self._races.may_begin(transfer, want, other[1]):
                 self._book.start(want, other[1], "race", now_us)
             else:
                 self._move(transfer, "slow", now_us, other[1])
+
+    def _patient_us(self, transfer: Transfer, want: Want, other: Cdn | Peer, now_us: int) -> int:
+        """Until when a silent CDN is waited for, although `other` could be asked: longer while that one is dearer."""
+        deadline_us = self._book.deadline_us(want.key)
+        if deadline_us is None or not self._is_dearer(transfer, other):
+            return 0
+        silent_since_us = transfer.silence_due_us() - transfer.silence_limit_us()
+        return silent_since_us + min(_PATIENT_US, (deadline_us - now_us) // _PATIENT_PART)
+
+    def _is_dearer(self, transfer: Transfer, other: Cdn | Peer) -> bool:
+        """Whether both are CDNs, and the other costs more."""
+        if transfer.is_peer or isinstance(other, Peer):
+            return False
+        return other.price > self._book.cdns[transfer.label].price
 
     def _start(self, want: Want, source: Cdn | Peer, why: str, now_us: int, beside: tuple[Peer, ...] = ()) -> None:
         """For somebody who waits."""
@@ -301,20 +339,18 @@ class Decisions:
         want = self._book.cancel(transfer, reason, now_us)
         want.moves += 1
         want.mark(transfer.label).failed(reason, now_us, self._book.config)
-        estimate = self._book.estimate_of(transfer)
         if reason == "slow":
-            # As after a stall: where all are slow, to go from one to the next gains nothing.
-            estimate.fell_to(transfer.bytes_per_s or 0.0)
-            if not transfer.is_peer:
-                self._book.cdns[transfer.label].falls += 1
             want.slow_until_us = now_us + (_PROJECTION_US_MIN << min(want.moves, 8))
-        if reason == "stalled":
-            estimate.failed(now_us, reason)
-            if transfer.first_byte_us is None:
-                estimate.first_byte(now_us - transfer.started_us)
-            if not transfer.is_peer:
-                self._book.cdns[transfer.label].circuit.failed(now_us)
-        if transfer.is_peer:
+        if not transfer.is_peer:
+            self._trials.accuse(transfer, reason, now_us)
+        else:  # it has its own line
+            estimate = self._book.estimate_of(transfer)
+            if reason == "slow":
+                estimate.fell_to(transfer.bytes_per_s or 0.0)
+            else:
+                estimate.failed(now_us, reason)
+                if transfer.first_byte_us is None:
+                    estimate.first_byte(now_us - transfer.started_us)
             self._book.peers_of(transfer)[0].failed(now_us, self._book.config)
         self._book.want_again(want)
         if to is not None and want.phase is WANTED:
@@ -337,6 +373,10 @@ class Decisions:
         is_busy = timeline is not None and self._is_line_busy(want, timeline, now_us)
         choice = self._select.urgent(want, timeline, self._book.size_bytes(want), slack_us, now_us, is_busy)
         if choice.source is not None:
+            again_us = self._cheaper_again_us(want, choice.source, slack_us, now_us)
+            if again_us is not None:
+                self._book.later(again_us, now_us)
+                return
             why = "failover" if want.fails_over else choice.why
             self._start(want, choice.source, why, now_us, choice.beside)
         elif choice.again_us is not None and self._is_stuck_between_versions(want):
@@ -345,6 +385,21 @@ class Decisions:
             self._book.later(choice.again_us, now_us)
         else:
             self._give_up(want, f"no source is left: {want.failures() or 'there is none'}")
+
+    def _cheaper_again_us(self, want: Want, chosen: Cdn | Peer, slack_us: int | None, now_us: int) -> int | None:
+        """Until when a cheaper CDN that fails now is waited for; None: not at all.
+
+        A player waits for an answer as long as for a peer, and not where the line comes and goes.
+        """
+        line = self._book.line
+        if slack_us is None or slack_us <= _LEISURE_US or isinstance(chosen, Peer):
+            return None
+        if (line.sure_bytes_per_s or 0.0) <= _STEADY_SHARE * (line.bytes_per_s or 0.0):
+            return None
+        again_us = self._select.cheaper_again_us(chosen, want, now_us)
+        if again_us is None or not now_us < again_us <= want.urgent_since_us + self._book.config.hold_us_max:
+            return None
+        return again_us
 
     def _can_wait(self, want: Want, deadline_us: int, now_us: int) -> bool:
         """Somebody asked, but plays it only later: a peer begins, or one is waited for."""

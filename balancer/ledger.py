@@ -261,6 +261,7 @@ class Ledger:
             first_byte_limit_us=first_byte_limit_us,
             stall_limit_us=stall_limit_us,
             expected_us=source.expected_us(self.size_bytes(want), now_us, self.config),
+            usual_us=source.estimate.first_byte_us or self.config.unmeasured_first_byte_us,
             grows_until_us=sum(self.grows(want.key, now_us)),  # the last piece comes when it is made
             beside=tuple([peer.name for peer in beside]),
             estimate=self.estimate() if beside else source.estimate,

@@ -20,7 +20,7 @@ _SLICE_US = 200_000  # a shorter one measures bursts
 _SLICE_US_MIN = 50_000  # at the end of the last transfer
 _SHORT_UNKNOWN = 0.25  # mean square of the shortfalls, until there were some; counts as one slice
 _SHORT_MAX = 4.0  # a slice in which nothing came must not stand for ever
-_SLICES = 50  # that are averaged: ten seconds of a busy line are remembered
+_SLICES = 200  # that are averaged: forty seconds of a busy line are remembered, and so its outages
 
 
 class Line:

@@ -7,12 +7,14 @@ from .ledger cimport Ledger
 from .peer_choice cimport Peer
 from .racing cimport Races
 from .transfers cimport Mark, Transfer, Want
+from .trials cimport Trials
 from .windows cimport Timeline
 
 
 cdef class Policy:
     cdef readonly Ledger _book
     cdef Races _races
+    cdef Trials _trials
     cdef Decisions _decisions
     cdef readonly Interest interest
     cdef object _asked_us

@@ -66,6 +66,7 @@ from .peer_choice import Peer
 from .racing import Races
 from .report import SourceState
 from .transfers import WANTED, Phase, Want
+from .trials import Trials
 from .windows import Timeline
 
 __all__ = ["WHY", "Policy"]
@@ -78,13 +79,14 @@ _ENOUGH = 1 << 20  # copies; more than there are peers
 
 
 class Policy:
-    __slots__ = ("_asked_us", "_book", "_decisions", "_is_behind", "_races", "interest")
+    __slots__ = ("_asked_us", "_book", "_decisions", "_is_behind", "_races", "_trials", "interest")
 
     def __init__(self, config: BalancerConfig, seed: int = 0) -> None:
         """`seed` breaks ties, and tells viewers of one swarm apart: give each its own."""
         self._book = Ledger(config, seed)
-        self._races = Races(self._book)
-        self._decisions = Decisions(self._book, self._races)
+        self._trials = Trials(self._book)
+        self._races = Races(self._book, self._trials)
+        self._decisions = Decisions(self._book, self._races, self._trials)
         self.interest = Interest(self._book, self._decisions)  # of what peers say: for a simulation of many viewers
         self._asked_us: int | None = None  # what the last WakeAt said
         self._is_behind = False  # something was noted, and what follows from it is still to be decided
@@ -265,6 +267,8 @@ class Policy:
         if want.total_bytes is not None and want.received_bytes < want.total_bytes:
             self._failed(TransferFailed(event.transfer, "truncated"), now_us)
             return
+        if want.accusation is not None:
+            self._trials.hear(transfer, now_us, is_over=True)
         self._book.close(transfer, now_us, succeeded=True)
         self._book.stop(want, "raced", now_us)
         want.phase = Phase.VERIFYING

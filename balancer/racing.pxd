@@ -4,6 +4,7 @@ from .bandwidth cimport Estimate
 from .cdn_choice cimport Cdn
 from .ledger cimport Ledger
 from .transfers cimport Transfer, Want
+from .trials cimport Trials
 
 cdef int64_t _LOOK_US
 cdef int64_t _PIECE_BYTES
@@ -12,6 +13,7 @@ cdef int64_t _PIECE_BYTES
 @cython.final
 cdef class Races:
     cdef Ledger _book
+    cdef Trials _trials
 
     @cython.locals(book=Ledger)
     cpdef bint may_begin(self, Transfer transfer, Want want, object rival) except -1

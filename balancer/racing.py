@@ -26,6 +26,7 @@ from .cdn_choice import Cdn
 from .ledger import Ledger
 from .peer_choice import Peer
 from .transfers import Transfer, Want
+from .trials import Trials
 
 __all__ = ["Races"]
 
@@ -35,10 +36,11 @@ _PIECE_BYTES = 65_536  # what one that answers late after all has sent when it i
 
 
 class Races:
-    __slots__ = ("_book",)
+    __slots__ = ("_book", "_trials")
 
-    def __init__(self, book: Ledger) -> None:
+    def __init__(self, book: Ledger, trials: Trials) -> None:
         self._book = book
+        self._trials = trials
 
     def may_begin(self, transfer: Transfer, want: Want, rival: Cdn | Peer) -> bool:
         """Whether `rival` may begin beside the transfer, as far as bytes that come twice go.  Only CDNs are rivals."""
@@ -101,8 +103,10 @@ class Races:
             # It promised more than it kept: as after a move, the next one waits a little longer.
             want.moves += 1
             want.slow_until_us = now_us + (_LOOK_US << min(want.moves, 8))
+            self._trials.in_vain(now_us)
         elif loser is first and loser.first_byte_us is not None:
             estimate.fell_to(loser.bytes_per_s or 0.0)
+            self._trials.gained()
             if not loser.is_peer:
                 book.cdns[loser.label].falls += 1
         book.cancel(loser, "raced", now_us)

@@ -52,7 +52,7 @@ cdef class Selection:
     cpdef bint may_share(self, Want want, Timeline timeline, int64_t now_us, object but=*) except -1
     cdef object _most(self, bint is_unknown=*)
     @cython.locals(cdn=Cdn)
-    cdef bint _have_all_failed(self, Want want, int64_t now_us, object but=*) except -1
+    cdef bint have_all_failed(self, Want want, int64_t now_us, object but=*) except -1
     @cython.locals(cdn=Cdn)
     cdef list _ready_cdns(self, Want want, int64_t now_us)
     @cython.locals(ready=list, is_clean=bint, is_audited=bint, on_probation=bint, peer=Peer)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from .availability import Availability
-from .cdn_choice import LINE_HOPE, Cdn, best_cdn
+from .cdn_choice import LINE_HOPE, Cdn, best_cdn, cheaper_again_us
 from .config import BalancerConfig
 from .integrity import BLOCK_BYTES
 from .line import Line
@@ -133,7 +133,7 @@ class Selection:
             peers = () if is_busy else self.together(want, timeline, size_bytes, limit_us, now_us)
             if peers:
                 return Choice(peers[0], "offload", beside=peers[1:])
-        if (want.marks or want.suspects) and self._have_all_failed(want, now_us):
+        if (want.marks or want.suspects) and self.have_all_failed(want, now_us):
             # However little is known of a peer that has not: these have left somebody waiting for this very resource.
             ready = [one for one in self._ready_peers(want, timeline, now_us) if one[0].label not in want.marks]
             peer = best_peer(ready, want.key.number, self._seed)
@@ -156,11 +156,12 @@ class Selection:
         ready = self._ready_cdns(want, now_us)
         segment = None if timeline is None else timeline.listed(want.key)
         duration_us = 0 if segment is None else segment.duration_us
-        may_explore = slack_us is not None and slack_us >= self._config.explore_slack_us and not want.fails_over
+        may_explore = slack_us is not None and slack_us >= self._config.explore_slack_us
         found = best_cdn(
             ready,
             size_bytes,
             may_explore=may_explore,
+            fails_over=want.fails_over,
             now_us=now_us,
             seed=self._seed,
             config=self._config,
@@ -171,6 +172,10 @@ class Selection:
         if found is None or segment is None or want.key.kind is not Kind.PART:
             return found
         return self._who_keeps_up(found[0], ready, size_bytes, duration_us, now_us), found[1]
+
+    def cheaper_again_us(self, chosen: Cdn, want: Want, now_us: int) -> int | None:
+        """When a cheaper CDN than the chosen may be asked for it again; None: there is none that was well before."""
+        return cheaper_again_us(self._cdns.values(), chosen, want, now_us, self._config)
 
     def _who_keeps_up(self, best: Cdn, ready: Sequence[Cdn], size_bytes: int, duration_us: int, now_us: int) -> Cdn:
         """The best; but if it brings parts more slowly than they play, one that does not, or that may do better now.
@@ -307,7 +312,7 @@ class Selection:
         """
         found: list[tuple[int, Cdn | Peer]] = []
         if want.marks and not any_peer:
-            any_peer = self._have_all_failed(want, now_us, transfer.label)
+            any_peer = self.have_all_failed(want, now_us, transfer.label)
         for cdn in self._ready_cdns(want, now_us):
             if cdn.label != transfer.label:
                 most = self._most(is_unknown=is_hopeful and cdn.is_unknown(now_us, self._config))
@@ -318,6 +323,9 @@ class Selection:
             for peer, _ in self._ready_peers(want, timeline, now_us, transfer.label)
             if any_peer or peer.estimate.bytes_per_s is not None
         ]
+        if not any_peer and not transfer.is_peer:
+            # Nobody would be in time: a CDN brings what the line carries once it is well, a peer what its own does.
+            found = [one for one in found if one[0] <= enough_us or isinstance(one[1], Cdn)]
 
         def order(one: tuple[int, Cdn | Peer]) -> tuple[bool, float, int]:
             needed_us, source = one
@@ -328,7 +336,7 @@ class Selection:
 
         return min(found, key=order, default=None)
 
-    def _have_all_failed(self, want: Want, now_us: int, but: str = "") -> bool:
+    def have_all_failed(self, want: Want, now_us: int, but: str = "") -> bool:
         """Whether each CDN that may be asked now, but for this one, has failed with it, was left, or may have lied."""
         is_peer_known = any(peer.estimate.sampled_us is not None for peer in self._peers.values())
         for cdn in self._cdns.values():

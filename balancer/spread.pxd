@@ -18,6 +18,7 @@ cdef class Spread:
     cpdef void joined(self, object rendition, int64_t now_us) except *
     cpdef void met(self, object rendition, object own) except *
     cpdef void forget(self, object key) except *
+    cpdef void keep(self, dict window) except *
     cpdef bint hopes(self, object rendition, int64_t now_us) except -1
     @cython.locals(try_us=int64_t, first_us=int64_t)
     cpdef int64_t safe_us(self, int64_t expected_us, double spread) except? -1

@@ -19,6 +19,7 @@ other; where they do, on the viewer's own line, `busy_share` leaves no time to w
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from .availability import Availability
 from .config import BalancerConfig
@@ -26,6 +27,8 @@ from .mixing import mix_three, text_number
 from .model import ResourceKey
 
 __all__ = ["Spread"]
+
+_SEEN_MAX = 32  # beside the window, of segments that were looked at: what is wanted and not there yet is among them
 
 
 class Spread:
@@ -60,6 +63,12 @@ class Spread:
             return True
         joined_us = self._joined_us.get(rendition)
         return joined_us is not None and now_us - joined_us < self._config.swarm_grace_us
+
+    def keep(self, window: dict[ResourceKey, Any]) -> None:
+        """Forget what left the window without ever being wanted: after a seek, or a switch."""
+        if len(self._seen_us) > len(window) + _SEEN_MAX:
+            for key in [key for key in self._seen_us if key not in window]:
+                self.forget(key)
 
     def safe_us(self, expected_us: int, spread: float) -> int:
         """How long before a deadline a CDN must be asked, that takes `expected_us` and is late by `spread` of it."""

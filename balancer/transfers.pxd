@@ -17,6 +17,14 @@ cdef class Mark:
 
 
 @cython.final
+cdef class Accusation:
+    cdef readonly object label
+    cdef readonly object reason
+    cdef readonly double bytes_per_s
+    cdef readonly object silent_us
+
+
+@cython.final
 cdef class Want:
     cdef public object key
     cdef public object phase
@@ -31,6 +39,7 @@ cdef class Want:
     cdef public int64_t moves
     cdef public int64_t slow_until_us
     cdef public bint fails_over
+    cdef public Accusation accusation
     cdef public dict marks
     cdef public tuple asked
     cdef public bint from_cdns
@@ -55,6 +64,7 @@ cdef class Transfer:
     cdef public int64_t first_byte_limit_us
     cdef public int64_t stall_limit_us
     cdef public int64_t expected_us
+    cdef public double usual_us
     cdef public int64_t grows_until_us
     cdef public bint is_probe
     cdef public object first_byte_us

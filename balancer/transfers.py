@@ -25,7 +25,7 @@ from .model import ResourceKey
 if TYPE_CHECKING:
     from .peer_choice import Peer
 
-__all__ = ["RUNNING", "WANTED", "Mark", "Phase", "Transfer", "Want"]
+__all__ = ["RUNNING", "WANTED", "Accusation", "Mark", "Phase", "Transfer", "Want"]
 
 _FLIGHT_BYTES = 14_600  # ten packets, which a server sends before it hears of any (RFC 6928)
 _FLIGHT_US = 200_000  # longer than between such packets, unless the source is slow indeed
@@ -62,11 +62,24 @@ class Mark:
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
 
+class Accusation:
+    """A CDN was left for its silence or slowness, and it is to be seen whether another does better (trials.py)."""
+
+    __slots__ = ("bytes_per_s", "label", "reason", "silent_us")
+
+    def __init__(self, label: str, reason: str, bytes_per_s: float, silent_us: int | None) -> None:
+        self.label = label
+        self.reason = reason  # stalled or slow
+        self.bytes_per_s = bytes_per_s  # as seen when it was left
+        self.silent_us = silent_us  # without an answer, from the request on; None: it had answered
+
+
 _NO_MARKS: dict[str, Mark] = {}  # of nearly all that is wanted; never written to
 
 
 class Want:
     __slots__ = (
+        "accusation",
         "asked",
         "attempts",
         "audited_at",
@@ -101,6 +114,7 @@ class Want:
         self.moves = 0  # transfers cancelled as stalled or slow: patience doubles with each
         self.slow_until_us = 0  # after a move for slowness the next source gets this long to show itself
         self.fails_over = False  # the next transfer goes on for another source
+        self.accusation: Accusation | None = None  # of the CDN that was left last, until another has shown itself
         self.marks = _NO_MARKS
         self.asked: tuple[Peer, ...] = ()  # until it is verified or left
         self.from_cdns = False  # what peers sent was wrong, or could not be audited: they are not asked again
@@ -122,6 +136,7 @@ class Want:
         self.etag = None
         self.attempts = self.moves = self.slow_until_us = 0
         self.fails_over = self.from_cdns = False
+        self.accusation = None
         self.audited_at = ()
         self.marks = _NO_MARKS
         self.suspects = ()
@@ -158,6 +173,7 @@ class Transfer:
         "slice_start_us",
         "stall_limit_us",
         "started_us",
+        "usual_us",
         "want",
     )
 
@@ -172,6 +188,7 @@ class Transfer:
         first_byte_limit_us: int,
         stall_limit_us: int,
         expected_us: int = 0,
+        usual_us: float = 0.0,
         grows_until_us: int = 0,
         beside: tuple[str, ...] = (),
         estimate: Estimate | None = None,
@@ -186,6 +203,7 @@ class Transfer:
         self.started_us = started_us
         self.first_byte_limit_us = first_byte_limit_us
         self.stall_limit_us = stall_limit_us
+        self.usual_us = usual_us  # for its source to answer, as it looked at its start
         self.expected_us = expected_us  # how long it should have taken, as it looked at its start
         # Until then it comes as it is made, and says nothing of who sends it; 0: it was all there.
         self.grows_until_us = grows_until_us

@@ -146,3 +146,11 @@ def test_there_may_be_more_peers_than_a_machine_word_has_bits():
         known.leave(f"p{number}")
     assert known.holders(0, 0) == tuple(f"p{number}" for number in range(150, 200, 2))
     assert known.is_being_fetched(0, 2)
+
+
+def test_words_that_nobody_looks_for_do_not_pile_up():
+    known = swarm()
+    for round_ in range(1000):
+        known.announce("a", frozenset(range(round_ % 2, 1000, 2)), NONE)
+    assert len(known.peer("a").unread) < 32
+    assert list(known.holders(0, 999)) == ["a"]

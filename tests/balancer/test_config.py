@@ -52,3 +52,22 @@ def test_every_setting_says_its_unit_or_is_a_count_or_a_share():
 
 def test_the_defaults_are_within_their_ranges():
     assert load(msgspec.to_builtins(BalancerConfig())) == BalancerConfig()
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"surplus_share": 0.8}, "yield_share"),
+        ({"move_gain": 0.5}, "switch_gain"),
+        ({"retry_backoff_us": 9_000_000}, "retry_backoff_us_max"),
+    ],
+)
+def test_two_settings_that_contradict_each_other_are_refused(settings, named):
+    with pytest.raises(msgspec.ValidationError, match=named):
+        load(settings)
+
+
+def test_what_is_divided_by_is_never_nothing():
+    for name in ("move_gain", "switch_gain"):
+        with pytest.raises(msgspec.ValidationError):
+            load({name: 0.0})

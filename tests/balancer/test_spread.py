@@ -65,3 +65,16 @@ def test_the_last_safe_moment_leaves_time_for_two_tries_that_are_late():
     assert spread.safe_us(SECOND // 10, 0.5) == 2 * 6 * SECOND // 10
     assert spread.safe_us(SECOND // 100, 0.0) == 310_000  # a silent first one is left after 300 ms
     assert spread.safe_us(10 * SECOND, 0.5) == BalancerConfig().cdn_prefetch_deadline_us
+
+
+def test_what_left_the_window_without_being_wanted_is_forgotten():
+    (spread,) = viewers("a")
+    for number in range(1000):
+        window = {ResourceKey(0, Kind.MEDIA, number + ahead): None for ahead in range(8)}
+        for key in window:
+            spread.turn_us(key, number)
+        spread.keep(window)
+    first = ResourceKey(0, Kind.MEDIA, 0)
+    spread.met(0, "a")
+    spread.joined(0, 0)
+    assert spread.turn_us(first, 5_000_000) >= 3_000_000  # seen anew

@@ -240,7 +240,7 @@ def test_a_sidecar_that_was_asked_for_must_be_there(data: bytes | None, error: t
 
 
 @pytest.mark.parametrize("how", ["503", "429", "hang", "drip"])
-def test_hashes_that_did_not_come_at_first_are_asked_for_again_and_used_for_what_begins_after(how: str) -> None:
+def test_hashes_that_did_not_come_at_first_are_asked_for_again_and_used_for_what_is_held_as_well(how: str) -> None:
     async def main() -> None:
         async with World() as world:
             for origin in world.origins.values():
@@ -254,7 +254,7 @@ def test_hashes_that_did_not_come_at_first_are_asked_for_again_and_used_for_what
                 assert (await play(session, world.stream, numbers=range(3, 8))).is_perfect
                 report = await session.report()
             assert report.hashes == "blocks"
-            assert story(report, 0).verified == "unverified"
+            assert story(report, 0).verified == "segment"
             assert story(report, 7).verified == "blocks"
             assert any("nothing is verified until they do" in line for line in report.log)
             assert sum("hashes came" in line for line in report.log) == 1
