@@ -74,7 +74,10 @@ class Border:
         assert self._expected is not None
         scheme, _, token = header.partition(" ")
         # In time that says nothing of how much was right.
-        return scheme.lower() == "bearer" and hmac.compare_digest(token.strip(" ").encode(), self._expected)
+        return scheme.lower() == "bearer" and hmac.compare_digest(
+            token.strip(" ").encode("utf-8", "surrogateescape"),  # as aiohttp reads bytes that are no text
+            self._expected,
+        )
 
 
 _UNAUTHORIZED = Refusal(

@@ -52,7 +52,7 @@ def claims_of(both: Mapping[str, dict[str, Any] | None]) -> list[Claim]:
     """What the other process told: by where it ran, what came of all cells; None where it did not run."""
     found: list[Claim] = []
     for where, outcome in both.items():
-        told = dict.fromkeys(FIGURES) if outcome is None else outcome
+        told: dict[str, Any] = {**dict.fromkeys(FIGURES), "broken": None} if outcome is None else outcome
         if outcome is not None:
             print(f"fault matrix {where}: {told['cells']} cells in {told['seconds']:.1f} s")
             for broken in outcome["broken"]:
@@ -64,10 +64,17 @@ def claims_of(both: Mapping[str, dict[str, Any] | None]) -> list[Claim]:
             Claim(f"{what}: wrong bytes given to a player", told["wrong_bytes"], 0, at_least=False),
             Claim(f"{what}: named in the report", told["named_percent"], 100, at_least=True, unit="%"),
         ]
+        found.append(
+            Claim(f"{what}: cells of which anything else is broken", _count(told["broken"]), 0, at_least=False)
+        )
         if where != "where a peer alone is well":  # there two CDNs are left first
             found.append(Claim(f"{what}: longest stall", told["stall_s"], STALL_S_MAX, at_least=False, unit="s"))
         found.append(Claim(f"{what}: memory", told["grown_mib"], MEMORY_MIB_MAX[where], at_least=False, unit="MiB"))
     return found
+
+
+def _count(broken: list[str] | None) -> int | None:
+    return None if broken is None else len(broken)
 
 
 def peak_mib() -> float:

@@ -35,6 +35,7 @@ SUITES = (
         (
             "tests/balancer/formats/hls/test_m3u8_parser.py",
             "tests/balancer/formats/hls/test_hls_js.py",
+            "tests/balancer/formats/hls/test_oracle.py",
             "tests/balancer/formats/dash/test_mpd_parser.py",
             "tests/balancer/formats/dash/test_mpegdash.py",
         ),
@@ -46,6 +47,9 @@ SUITES = (
             # Not those of our own page (test_player_page.py), which has the balancer in it.
             "tests/app/test_players.py",
             "tests/app/test_player_table.py",
+            "tests/app/test_player_shapes.py",
+            "tests/app/test_player_live_ends.py",
+            "tests/app/test_player_keys.py",
             "tests/app/test_growing_players.py",
             "tests/app/test_steered_players.py",
             "tests/app/test_libav.py",

@@ -127,6 +127,7 @@ def test_a_page_that_embeds_us_without_saying_who_it_is_is_refused(site: str, de
         (f"Bearer {TOKEN}, Bearer {TOKEN}", 401),
         ("Bearer", 401),
         ("Bearer é", 401),
+        ("Bearer \udcff", 401),
         ("", 401),
     ],
 )

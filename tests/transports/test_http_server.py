@@ -116,6 +116,12 @@ def test_a_path_is_decoded_and_a_query_is_not():
     assert (seen[0].path, seen[0].query, seen[0].remote) == ("/a b/c", "d=%20e", "127.0.0.1")
 
 
+def test_a_handler_that_raises_is_logged_where_nobody_asked_to_be_told(caplog):
+    answer(get("/failing"))
+    assert "/failing was not answered as it should be" in caplog.text
+    assert "secret" in caplog.text  # of the error, for whoever runs it
+
+
 def test_a_handler_that_raises_is_told_to_us_and_not_to_the_client():
     told = []
     reply = answer(get("/failing"), on_error=lambda request, error: told.append((request.path, str(error))))

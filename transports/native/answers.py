@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import AsyncIterator, Callable
 
@@ -16,6 +17,8 @@ from .crowds import Crowd
 from .heads import head_of, plain
 
 __all__ = ["Answers"]
+
+log = logging.getLogger("shoal.http")
 
 # A path that says what it means, as most do: nothing of it is to be decoded, and there is no query.
 _IS_PLAIN = re.compile(r"/[A-Za-z0-9/._-]*").fullmatch
@@ -166,7 +169,9 @@ class Answers:
         return is_known
 
     def _report(self, request: ServerRequest, error: Exception) -> None:
-        if self._on_error is not None:
+        if self._on_error is None:
+            log.error("%s %s was not answered as it should be", request.method, request.path[:200], exc_info=error)
+        else:
             self._on_error(request, error)
 
 

@@ -4,7 +4,7 @@ Promises, beyond the Protocol:
 
     streaming   pieces are written as they come and the next is asked for once the socket took the last (back-pressure)
     endings     a body that raises, or ends short of its Content-Length, aborts the connection: never a clean end
-    errors      a handler that raises is a 500 with one plain line; the error goes to `on_error`, not to the client
+    errors      a handler that raises is a 500 with one plain line; `on_error` or the log gets the error, not the client
     limits      connections, header sizes, and time for a request's headers; a drip is cut as an idle client is
     crowds      where all connections are taken, one that sends or takes nothing makes room (crowds.py), so that a
                 thousand of them keep nobody out, and where too much is kept for those that take nothing
