@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import socket
 import ssl
 
 import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from shoal.transports.errors import (
     AddressRefused,
@@ -404,6 +406,59 @@ def test_proxies_of_the_environment_are_used_when_asked_for(monkeypatch):
         assert [request.split()[1] for request in proxy.requests] == [b"http://cdn.example/a"]
 
     asyncio.run(main())
+
+
+class Inside(AbstractResolver):
+    """Every name leads to this machine."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        end = {"hostname": host, "host": "127.0.0.1", "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0}
+        return [ResolveResult(**end)]
+
+    async def close(self) -> None:
+        pass
+
+
+def test_what_goes_past_the_proxies_of_the_environment_is_checked_like_all_else(monkeypatch):
+    """A name that leads inside, for which there is no proxy: of another scheme, or in NO_PROXY."""
+
+    async def main():
+        inside = RawServer(sends(OK + b"Content-Length: 2\r\n\r\nok"))
+        proxy = RawServer(sends(OK + b"Content-Length: 2\r\n\r\nok"))
+        async with inside.running() as base, proxy.running() as proxied:
+            port = base.rpartition(":")[2].strip("/")
+            for environment, url in (
+                ({"http_proxy": proxied, "no_proxy": "localtest.example"}, f"http://localtest.example:{port}/"),
+                ({"https_proxy": proxied}, f"http://localtest.example:{port}/"),
+            ):
+                with monkeypatch.context() as patch:
+                    for name, value in environment.items():
+                        patch.setenv(name, value)
+                    fetcher = HttpFetcher(environment_proxies=True, resolver=Inside())
+                    with pytest.raises(AddressRefused):
+                        await fetcher.open(FetchRequest(url=url))
+                    await fetcher.aclose()
+        assert inside.requests == []
+        assert proxy.requests == []
+
+    asyncio.run(main())
+
+
+def test_a_proxy_for_all_schemes_is_used_and_one_that_is_no_address_is_refused(monkeypatch):
+    async def main():
+        proxy = RawServer(sends(OK + b"Content-Length: 2\r\n\r\nok"))
+        async with proxy.running() as base:
+            monkeypatch.setenv("all_proxy", base)
+            fetcher = HttpFetcher(environment_proxies=True)
+            assert await read(await fetcher.open(FetchRequest(url="http://cdn.example/a"))) == b"ok"
+            await fetcher.aclose()
+
+    asyncio.run(main())
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")
+    with pytest.raises(ValueError, match="socks5"):
+        HttpFetcher(environment_proxies=True)
 
 
 def test_a_good_connection_is_used_again():

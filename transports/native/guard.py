@@ -18,6 +18,8 @@ from shoal.transports.errors import AddressRefused
 from shoal.transports.interface import AddressPolicy
 from shoal.transports.sansio.addresses import check_address
 
+from .environment import EnvironmentProxies
+
 __all__ = ["GuardedResolver", "guarded_socket_factory"]
 
 _AddressInfo = tuple[Any, Any, int, str, tuple[Any, ...]]
@@ -26,9 +28,18 @@ _AddressInfo = tuple[Any, Any, int, str, tuple[Any, ...]]
 class GuardedResolver(AbstractResolver):
     """Another resolver's answers, without the addresses that the policy refuses."""
 
-    def __init__(self, policy: AddressPolicy, inner: AbstractResolver | None = None) -> None:
-        """The default asks the operating system in a thread, as everything else on the machine does."""
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        inner: AbstractResolver | None = None,
+        proxies: EnvironmentProxies | None = None,
+    ) -> None:
+        """The default asks the operating system in a thread, as everything else on the machine does.
+
+        The addresses of `proxies` are permitted, whatever the policy says.
+        """
         self._policy = policy
+        self._proxies = proxies
         self._inner = inner or ThreadedResolver()
 
     async def resolve(
@@ -39,6 +50,10 @@ class GuardedResolver(AbstractResolver):
             answers = await self._inner.resolve(host, port, family)
         except UnicodeError as error:  # from the idna codec, for labels that are empty or too long
             raise OSError(None, f"{host[:80]!r} is no name that can be looked up") from error
+        if self._proxies is not None and host in self._proxies.hosts:
+            for answer in answers:
+                self._proxies.found(host, answer["host"])
+            return answers
         permitted: list[ResolveResult] = []
         refusal: AddressRefused | None = None
         for answer in answers:
@@ -56,12 +71,13 @@ class GuardedResolver(AbstractResolver):
         await self._inner.close()
 
 
-def guarded_socket_factory(policy: AddressPolicy) -> Any:
-    """For TCPConnector(socket_factory=...): makes a socket only for an address that the policy permits."""
+def guarded_socket_factory(policy: AddressPolicy, proxies: EnvironmentProxies | None = None) -> Any:
+    """For TCPConnector(socket_factory=...): makes a socket only for a permitted address, or a proxy's."""
 
     def make_socket(info: _AddressInfo) -> socket.socket:
         family, kind, protocol, _, address = info
-        check_address(policy, str(address[0]), host=str(address[0]))
+        if proxies is None or (str(address[0]), address[1]) not in proxies.ends:
+            check_address(policy, str(address[0]), host=str(address[0]))
         sock = socket.socket(family=family, type=kind, proto=protocol)
         sock.setblocking(False)
         return sock

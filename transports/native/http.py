@@ -40,6 +40,7 @@ from shoal.transports.sansio.bodies import (
 )
 
 from .body import HttpResponse
+from .environment import EnvironmentProxies
 from .guard import GuardedResolver, guarded_socket_factory
 from .words import in_words
 
@@ -96,8 +97,9 @@ class HttpFetcher:
         """`connections_max` bounds sockets; a request beyond it waits within its connect limit.
 
         `ssl_context` must verify (a private CA is a reason to give one).  With `environment_proxies`
-        (HTTP_PROXY and friends) names are resolved by the proxy: then only names and literal
-        addresses in URLs are checked here, and the proxy itself is trusted.  With `cookies`, what servers set is
+        (environment.py) the proxy resolves the names of what goes through it: then only names and literal
+        addresses in URLs are checked here, and the proxy itself is trusted; ValueError for one that is no
+        address.  With `cookies`, what servers set is
         kept and sent back: some CDNs sign with cookies, which come with the playlist.
         """
         if ssl_context is not None and ssl_context.verify_mode != ssl.CERT_REQUIRED:
@@ -108,7 +110,7 @@ class HttpFetcher:
         self._ssl_context = ssl_context
         self._resolver = resolver
         self._user_agent = user_agent
-        self._environment_proxies = environment_proxies
+        self._proxies = EnvironmentProxies() if environment_proxies else None
         self._has_cookies = cookies
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
@@ -195,7 +197,13 @@ class HttpFetcher:
         try:
             async with phase.timer:
                 return await self._open_session().request(
-                    method, url, headers=headers, data=body, allow_redirects=False, trace_request_ctx=phase
+                    method,
+                    url,
+                    headers=headers,
+                    data=body,
+                    allow_redirects=False,
+                    trace_request_ctx=phase,
+                    proxy=None if self._proxies is None else self._proxies.of(url),
                 )
         except TimeoutError as error:
             raise TimedOut(
@@ -221,8 +229,8 @@ class HttpFetcher:
                 ssl=self._ssl_context or True,
                 limit=self._connections_max,
                 use_dns_cache=False,  # the operating system has one, and what is not kept cannot go stale
-                resolver=None if self._environment_proxies else GuardedResolver(self._policy, self._resolver),
-                socket_factory=None if self._environment_proxies else guarded_socket_factory(self._policy),
+                resolver=GuardedResolver(self._policy, self._resolver, self._proxies),
+                socket_factory=guarded_socket_factory(self._policy, self._proxies),
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
@@ -231,7 +239,6 @@ class HttpFetcher:
                 # Own timers run instead: total would cut long bodies, and sock_read starts anew with every byte.
                 timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
                 auto_decompress=False,
-                trust_env=self._environment_proxies,
                 trace_configs=[trace],
                 max_line_size=HEADER_BYTES_MAX,
                 max_field_size=HEADER_BYTES_MAX,
