@@ -103,7 +103,7 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     stream.add_argument(
         "--environment-proxies",
         action="store_true",
-        help="fetch through HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, but for NO_PROXY; they are trusted with names, and nothing past them is (not)",
+        help="fetch through HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, but for NO_PROXY; they are trusted with names (not)",
     )
     _add_peer_options(parser)
     store = parser.add_argument_group("store")

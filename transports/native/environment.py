@@ -16,7 +16,10 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class EnvironmentProxies:
-    """As they are named when it is made, but for NO_PROXY, which is read each time.  ValueError for one that is not http:// or https://."""
+    """As they are named when it is made, but for NO_PROXY, which is read each time.
+
+    ValueError for one that is not http:// or https://.
+    """
 
     def __init__(self) -> None:
         named = getproxies_environment()
