@@ -27,6 +27,17 @@ def test_a_resumed_request_names_the_version_it_resumes():
     assert (headers["range"], headers["if-range"]) == ("bytes=5-", '"v1"')
 
 
+@pytest.mark.parametrize("status", [200, 206])
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", " br", "zstd, gzip"])
+def test_a_content_coding_that_nobody_asked_for_is_refused(status, coding):
+    with pytest.raises(BodyError, match="encoded"):
+        plan_body(status, {"content-encoding": coding, "content-range": "bytes 0-1/2"}, ask())
+
+
+def test_identity_is_no_coding():
+    assert plan_body(200, {"content-encoding": "identity", "content-length": "2"}, ask()).wire_bytes == 2
+
+
 def test_if_range_without_a_range_is_not_sent():
     assert "if-range" not in dict(request_headers(ask(if_range='"v1"'), "agent"))
 

@@ -233,10 +233,12 @@ def test_a_connection_that_is_never_accepted_times_out():
     asyncio.run(main())
 
 
-def test_a_compressed_bomb_stays_as_small_as_it_came():
+def test_a_compressed_bomb_is_refused_by_its_coding_and_one_that_does_not_say_so_stays_as_small_as_it_came():
     bomb = gzip.compress(bytes(50_000_000))
-    head = OK + f"Content-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n".encode()
-    response, body, server = fetch(sends(head, bomb))
+    length = f"Content-Length: {len(bomb)}\r\n\r\n".encode()
+    with pytest.raises(BodyError, match="gzip-encoded"):
+        fetch(sends(OK + b"Content-Encoding: gzip\r\n" + length, bomb))
+    response, body, server = fetch(sends(OK + length, bomb))
     assert body == bomb
     assert response.total_bytes == len(bomb)
     assert b"identity" in server.requests[0]

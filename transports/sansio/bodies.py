@@ -76,9 +76,12 @@ def plan_body(status: int, headers: Mapping[str, str], request: FetchRequest) ->
     """Hold the headers (names in lower case) of a 200 or 206 against the request.
 
     BodyChanged: another representation than the one being resumed.  BodyError: a
-    206 that is not the range asked for.  BodyTooLarge: announced above the limit.
+    206 that is not the range asked for, or a content coding.  BodyTooLarge: announced above the limit.
     StatusError: a 206 though no range was asked for.
     """
+    coding = headers.get("content-encoding", "identity").strip().lower()
+    if coding not in {"", "identity"}:  # its bytes are others than those that are named, hashed, and given to a player
+        raise BodyError(f"{request.url} is {coding[:40]}-encoded, though identity was asked for; try another server")
     etag = headers.get("etag")
     strong = etag if etag is not None and _STRONG_ETAG.fullmatch(etag) else None
     announced = _announced_length(headers)
