@@ -1,15 +1,15 @@
 """Was it the CDN that was left, or the viewer's own line?
 
-One CDN's figures cannot tell the two apart.  So a CDN that is left for its silence or slowness is only *accused*, and
-whoever goes on in its place is the witness:
+One CDN's figures cannot tell the two apart.  So a CDN that is left for its silence or slowness is only *accused*,
+unless it never answered, and whoever goes on in its place is the witness:
 
     convicted   the witness answers at once, and sends as the line is used to, or is clearly faster than one that was
                 slow: the CDN is marked for what it did
     acquitted   the witness is as slow, or as silent: it was the line, and nothing is marked
 
 A CDN that is marked for what the line did costs the next one's price and, where all are marked, tells nothing any more.
-To go from one to the next on a slow line costs a connection each time.  So after a trial in vain nobody is left for a
-while, which doubles with each in a row, up to `limit_us_max`.  Before that each other source may be tried once.
+To go from one to the next on a slow line costs a connection each time.  So after a third trial in vain nobody is left
+for a second.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = ["Trials"]
 _SEEN_US = 400_000  # of a body, as for any projection of a finish
 _PROMPT_TIMES = 2  # the usual wait for a first byte: past most of them
 _WELL_SHARE = 0.5  # of what the line has carried: who sends as much has a line that is well
-_HOLD_US = 1_000_000  # after the first trial in vain
-_DOUBLINGS_MAX = 16
+_FREE = 2  # trials in vain in a row: of two that are at fault the third is found at once
+_HOLD_US = 1_000_000  # after each beyond these; longer, and who is late beside a peer that is well waits for it in vain
 
 
 class Trials:
@@ -45,6 +45,9 @@ class Trials:
                 self.in_vain(now_us)
         silent_us = now_us - transfer.started_us if transfer.first_byte_us is None else None
         want.accusation = Accusation(transfer.label, reason, transfer.bytes_per_s or 0.0, silent_us)
+        if silent_us is not None:  # not even an answer: that takes next to nothing of a line
+            self._convict(want.accusation, now_us)
+            want.accusation = None
 
     def hear(self, transfer: Transfer, now_us: int, is_over: bool = False) -> None:
         """Judge, if the witness has shown enough."""
@@ -77,9 +80,9 @@ class Trials:
 
     def in_vain(self, now_us: int) -> None:
         """Another was no better."""
-        hold_us = min(self._book.config.limit_us_max, _HOLD_US << min(self._vain, _DOUBLINGS_MAX))
         self._vain += 1
-        self.hold_until_us = now_us + hold_us
+        if self._vain > _FREE:
+            self.hold_until_us = now_us + _HOLD_US
 
     def gained(self) -> None:
         """Another was clearly better."""

@@ -16,6 +16,8 @@ from shoal.balancer.events import (
     TransferProgressed,
     TransferStarted,
 )
+from shoal.balancer.ledger import Ledger
+from shoal.balancer.trials import Trials
 
 TENTH = SECOND // 10
 
@@ -39,33 +41,34 @@ def estimate(table: Table, cdn: str) -> Estimate:
 
 
 def silent() -> tuple[Table, str, FetchFromCdn]:
-    """Over a line that carried 1 MB/s one CDN says nothing for a second, and another is asked for the same."""
+    """Over a line that carried 2 MB/s one CDN stops in the middle of a body, and another is asked for the rest."""
     table = Table("a", "b", config=BalancerConfig(race_share=0.0, cdn_transfers_max=0))
     table.playing(until=0)
     first = asked(table.feed(ResourceRequested(media(1))))
+    table.feed(TransferStarted(first.transfer, SIZE), after_us=TENTH // 2)
+    table.feed(TransferProgressed(first.transfer, SIZE // 5), after_us=TENTH)
     return table, first.cdn, next_asked(table)
 
 
 def test_a_silent_cdn_is_marked_once_another_sends_as_the_line_is_used_to():
     table, first, other = silent()
-    assert (other.cdn != first, estimate(table, first).error_count) == (True, 0)
+    assert other.cdn != first
+    assert estimate(table, first).error_count + table.policy._book.cdns[f"cdn:{first}"].falls == 0
     comes(table, other.transfer, SIZE, seconds=1)
-    assert estimate(table, first).errors == {"stalled": 1}
+    assert estimate(table, first).error_count + table.policy._book.cdns[f"cdn:{first}"].falls == 1
 
 
 def test_where_the_other_answers_and_sends_next_to_nothing_it_was_the_line_and_nothing_is_marked():
     table, first, other = silent()
     comes(table, other.transfer, 20_000, seconds=1)
-    assert table.policy._book.wants[media(1)].accusation is None
-    assert estimate(table, first).error_count == 0
+    assert estimate(table, first).error_count + table.policy._book.cdns[f"cdn:{first}"].falls == 0
 
 
-def test_where_the_other_is_as_silent_it_was_the_line_too_and_the_other_is_accused_in_its_place():
-    table, first, other = silent()
-    third = next_asked(table)
-    assert third.cdn == first
-    assert estimate(table, first).error_count == 0
-    assert table.policy._book.wants[media(1)].accusation.label == f"cdn:{other.cdn}"
+def test_one_that_never_answered_is_marked_at_once():
+    table = Table("a", "b", config=BalancerConfig(race_share=0.0))
+    first = asked(table.feed(ResourceRequested(media(0))))
+    next_asked(table)
+    assert estimate(table, first.cdn).errors == {"stalled": 1}
 
 
 def slow(bytes_per_s: int) -> tuple[Table, str, FetchFromCdn]:
@@ -96,12 +99,21 @@ def test_a_slow_cdn_is_believed_to_be_slow_once_another_is_clearly_faster():
     assert table.policy._book.cdns[f"cdn:{first}"].falls == 1
 
 
-def test_where_the_other_is_as_slow_nothing_is_marked_and_nobody_is_left_for_a_while():
+def test_where_the_other_is_as_slow_nothing_is_marked():
     table, first, other = slow(40_000)
-    seen = comes(table, other.transfer, 40_000, seconds=1)
+    comes(table, other.transfer, 40_000, seconds=1)
     assert table.policy._book.cdns[f"cdn:{first}"].falls == 0
-    assert [a for a in seen if isinstance(a, CancelTransfer)] == []
-    assert table.until(table.now_us + SECOND // 2) == []
+
+
+def test_after_three_trials_in_vain_nobody_is_left_for_a_second():
+    trials = Trials(Ledger(BalancerConfig(), 1))
+    for _ in range(2):
+        trials.in_vain(SECOND)
+        assert trials.hold_until_us == 0
+    trials.in_vain(SECOND)
+    assert trials.hold_until_us == 2 * SECOND
+    trials.gained()
+    assert trials.hold_until_us == 0
 
 
 def test_of_a_part_that_ended_meanwhile_its_whole_speed_is_what_counts():

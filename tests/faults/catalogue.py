@@ -206,7 +206,7 @@ _NAMED = {
     "empty": rf"changed|length|{_NOT_A_DOCUMENT}",
     "garbage": rf"changed|length|{_NOT_A_DOCUMENT}",
     "gzip": rf"gzip-encoded|{_NOT_A_DOCUMENT}",
-    "bomb": rf"changed|length|hash|{_NOT_A_DOCUMENT}",
+    "bomb": rf"gzip-encoded|{_NOT_A_DOCUMENT}",
     "endless": r"changed|length|sent more than|allowed|too large",
     "huge": r"changed|length|allowed",
     "corrupt": r"hash",
