@@ -395,11 +395,12 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch):
     assert fetch(sends(OK + b"Content-Length: 2\r\n\r\nok"))[1] == b"ok"
 
 
-def test_proxies_of_the_environment_are_used_when_asked_for(monkeypatch):
+@pytest.mark.parametrize("name", ["http_proxy", "all_proxy"])
+def test_proxies_of_the_environment_are_used_when_asked_for(monkeypatch, name):
     async def main():
         proxy = RawServer(sends(OK + b"Content-Length: 2\r\n\r\nok"))
         async with proxy.running() as base:
-            monkeypatch.setenv("http_proxy", base)
+            monkeypatch.setenv(name, base)
             fetcher = HttpFetcher(environment_proxies=True)
             assert await read(await fetcher.open(FetchRequest(url="http://cdn.example/a"))) == b"ok"
             with pytest.raises(AddressRefused):
@@ -448,16 +449,7 @@ def test_what_goes_past_the_proxies_of_the_environment_is_checked_like_all_else(
     asyncio.run(main())
 
 
-def test_a_proxy_for_all_schemes_is_used_and_one_that_is_no_address_is_refused(monkeypatch):
-    async def main():
-        proxy = RawServer(sends(OK + b"Content-Length: 2\r\n\r\nok"))
-        async with proxy.running() as base:
-            monkeypatch.setenv("all_proxy", base)
-            fetcher = HttpFetcher(environment_proxies=True)
-            assert await read(await fetcher.open(FetchRequest(url="http://cdn.example/a"))) == b"ok"
-            await fetcher.aclose()
-
-    asyncio.run(main())
+def test_a_proxy_of_the_environment_that_is_no_address_is_refused(monkeypatch):
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")
     with pytest.raises(ValueError, match="socks5"):
         HttpFetcher(environment_proxies=True)
